@@ -1,0 +1,216 @@
+//! The whole server: builds each part once, serves, and drains in reverse.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, connect_info::Connected},
+    http::{Uri, header},
+    middleware::{self, Next},
+    response::Response,
+    serve::{IncomingStream, Listener},
+};
+use tokio::{net::TcpListener, time::Instant};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{info, warn};
+
+use crate::{
+    auth::Verifier,
+    config::Config,
+    error::Result,
+    http,
+    metrics::Metrics,
+    room::Rooms,
+    socket::{Sockets, Stream, Transport},
+    store::{Store, Unwritten},
+};
+
+/// How long closing transports may take to be told to the clients.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Every part of the server.
+pub struct App {
+    config: Config,
+    metrics: Metrics,
+    store: Store,
+    rooms: Rooms,
+    sockets: Sockets,
+    started: Instant,
+}
+
+/// How serving ended.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What was accepted and could not be written.
+    pub unwritten: Unwritten,
+}
+
+impl App {
+    /// Opens the database, reads the keys, and puts the parts together.
+    ///
+    /// # Errors
+    /// Where the database or the keys cannot be used; the cause is logged.
+    pub async fn build(config: Config, metrics: Metrics) -> Result<Self> {
+        let started = Instant::now();
+        let verifier = Verifier::new(&config.auth).await?;
+        let journal_bytes_max = config.limits.journal_bytes_max;
+        let store = Store::open(&config.database_url, journal_bytes_max, metrics.clone()).await?;
+        let rooms = Rooms::new(
+            store.clone(),
+            config.limits.clone(),
+            config.timing.clone(),
+            metrics.clone(),
+        );
+        let sockets = Sockets::new(
+            verifier,
+            rooms.clone(),
+            config.limits.clone(),
+            config.timing.clone(),
+            metrics.clone(),
+            config.instance.clone(),
+        );
+        Ok(Self { config, metrics, store, rooms, sockets, started })
+    }
+
+    /// Serves on `listener` until `stop` resolves, then drains: refuses new
+    /// work, writes what was accepted, acknowledges it, and closes the
+    /// transports so that clients reconnect elsewhere by themselves.
+    ///
+    /// # Errors
+    /// None today: a connection that fails is its own.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Stopped> {
+        let service =
+            self.router().into_make_service_with_connect_info::<ConnectedTransport>();
+        self.sockets.watch();
+        let server = axum::serve(SwitchedListener(listener), service);
+        tokio::select! {
+            // It returns never: the listener retries what can be retried.
+            _ = std::future::IntoFuture::into_future(server) => {}
+            unwritten = async { stop.await; self.drain().await } => return Ok(Stopped { unwritten }),
+        }
+        Ok(Stopped { unwritten: self.drain().await })
+    }
+
+    fn router(&self) -> Router {
+        let sockets = self.sockets.clone();
+        let vitals = move || http::Vitals {
+            connections: sockets.len(),
+            draining: sockets.draining(),
+        };
+        let routes = http::routes(http::Parts {
+            store: self.store.clone(),
+            rooms: self.rooms.clone(),
+            vitals: Arc::new(vitals),
+            metrics: self.metrics.clone(),
+            metrics_token: self.config.metrics_token.clone(),
+            auth: self.config.auth.clone(),
+            dev_doors: self.config.dev_doors,
+            instance: self.config.instance.clone(),
+            started: self.started,
+        });
+        let service = self.sockets.service();
+        let routes = routes
+            .route_service("/socket.io", service.clone())
+            .route_service("/socket.io/", service);
+        let sockets = self.sockets.clone();
+        let origins = self.config.origins.clone();
+        // What rewrites a request's path has to stand outside of the routes.
+        Router::new()
+            .fallback_service(routes)
+            .layer(middleware::from_fn(move |request, next| {
+                name_transport(sockets.clone(), request, next)
+            }))
+            .layer(middleware::from_fn(serve_engine_at_root))
+            .layer(middleware::from_fn_with_state(origins.clone(), http::check_origin))
+            .layer(http::cors(&origins))
+            .layer(CatchPanicLayer::new())
+    }
+
+    async fn drain(&self) -> Unwritten {
+        let began = Instant::now();
+        let deadline = began + Duration::from_millis(self.config.timing.drain_timeout_ms);
+        info!(connections = self.sockets.len(), rooms = self.rooms.len(), "draining");
+        self.sockets.begin_draining();
+        let late = self.rooms.drain(deadline).await;
+        if late > 0 {
+            warn!(rooms = late, "rooms had not written everything in time");
+        }
+        let unwritten = self.store.close(deadline).await;
+        let told = Instant::now() + FAREWELL;
+        while self.sockets.queued_bytes_max() > 0 && Instant::now() < told {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.sockets.close();
+        while !self.sockets.is_empty() && Instant::now() < told + FAREWELL {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        info!(took_ms = began.elapsed().as_millis() as u64, "drained");
+        unwritten
+    }
+}
+
+/// Serves Engine.IO to a plain WebSocket upgrade at `/`, as `wscat` makes it.
+async fn serve_engine_at_root(mut request: Request, next: Next) -> Response {
+    let upgrade = request.headers().get(header::UPGRADE);
+    let websocket = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if websocket && request.uri().path() == "/" {
+        *request.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
+    }
+    next.run(request).await
+}
+
+/// Hands the TCP connection's switch to the door that may have to cut it.
+async fn name_transport(sockets: Sockets, mut request: Request, next: Next) -> Response {
+    let connected = request.extensions().get::<ConnectInfo<ConnectedTransport>>();
+    if let Some(ConnectInfo(ConnectedTransport(transport))) = connected.cloned() {
+        if request.headers().contains_key(header::UPGRADE)
+            && let Some(sid) = session_of(request.uri())
+        {
+            sockets.note_upgrade(sid, transport.clone());
+        }
+        request.extensions_mut().insert(transport);
+    }
+    next.run(request).await
+}
+
+/// The polling session that an upgrade continues.
+fn session_of(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("sid="))
+}
+
+/// Accepts TCP connections and puts a switch on each.
+struct SwitchedListener(TcpListener);
+
+impl Listener for SwitchedListener {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        // axum's own listener waits and retries where accepting fails.
+        let (tcp, address) = Listener::accept(&mut self.0).await;
+        (Stream::new(tcp), address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+/// The switch of a request's TCP connection.
+#[derive(Clone)]
+struct ConnectedTransport(Transport);
+
+impl Connected<IncomingStream<'_, SwitchedListener>> for ConnectedTransport {
+    fn connect_info(stream: IncomingStream<'_, SwitchedListener>) -> Self {
+        Self(stream.io().transport())
+    }
+}

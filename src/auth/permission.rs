@@ -1,0 +1,402 @@
+//! Who may do what: the rights, the one table of roles, and the grants that replace them.
+//!
+//! Fails closed: an unknown role gives nothing, and a grant that cannot be read
+//! denies what its pattern covers. Nothing here is remembered or asked of
+//! anyone; all of it follows from the token.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::{
+    error::{Error, Result},
+    id::RoomName,
+};
+
+/// Something that one may be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Read documents and be present in them.
+    View,
+    /// Start threads and take part in them.
+    Comment,
+    /// Change documents.
+    Edit,
+    /// Decide in the workflow and resolve threads.
+    Review,
+    /// Versions, restoring, deleting, moderation and every step of the workflow.
+    Manage,
+    /// What a server of the platform does: notifications, activity, revocation.
+    Publish,
+}
+
+impl Right {
+    /// Every right, in the order in which they are listed to clients.
+    pub const ALL: [Right; 6] = [
+        Right::View,
+        Right::Comment,
+        Right::Edit,
+        Right::Review,
+        Right::Manage,
+        Right::Publish,
+    ];
+
+    /// The right's name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Right::View => "view",
+            Right::Comment => "comment",
+            Right::Edit => "edit",
+            Right::Review => "review",
+            Right::Manage => "manage",
+            Right::Publish => "publish",
+        }
+    }
+}
+
+/// A set of [`Right`]s; serialises as the list of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// No right at all.
+    pub const NONE: Rights = Rights(0);
+
+    const fn of(rights: &[Right]) -> Self {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < rights.len() {
+            bits |= 1 << rights[at] as u8;
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// What `roles` give together.
+    pub fn of_roles<S: AsRef<str>>(roles: &[S]) -> Self {
+        let rows = roles.iter().filter_map(|role| row_of_role(role.as_ref()));
+        rows.fold(Self::NONE, |sum, row| sum.with(row.rights))
+    }
+
+    /// Whether `right` is among them.
+    pub fn allows(self, right: Right) -> bool {
+        self.0 & Self::of(&[right]).0 != 0
+    }
+
+    /// Demands `right`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], naming the right that is missing.
+    pub fn require(self, right: Right) -> Result<()> {
+        if self.allows(right) {
+            return Ok(());
+        }
+        Err(Error::Forbidden {
+            needed: right.name(),
+        })
+    }
+
+    /// Their names, in the order of [`Right::ALL`].
+    pub fn names(self) -> Vec<&'static str> {
+        self.iter().map(Right::name).collect()
+    }
+
+    /// The highest of `manage`, `edit`, `review`, `comment`, `view` among them.
+    pub fn permission(self) -> Option<Permission> {
+        let mut rows = Permission::DESCENDING.into_iter();
+        rows.find(|(_, right)| self.allows(*right))
+            .map(|(permission, _)| permission)
+    }
+
+    fn with(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    fn iter(self) -> impl Iterator<Item = Right> {
+        let all = Right::ALL.into_iter();
+        all.filter(move |right| self.allows(*right))
+    }
+}
+
+impl Serialize for Rights {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(Right::name))
+    }
+}
+
+/// What one may do in a document, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// Read.
+    View,
+    /// Read and comment.
+    Comment,
+    /// Read, comment and edit.
+    Edit,
+    /// Read, comment and review.
+    Review,
+    /// All that a person can do.
+    Manage,
+}
+
+impl Permission {
+    /// From high to low, each with the right that marks it.
+    const DESCENDING: [(Permission, Right); 5] = [
+        (Permission::Manage, Right::Manage),
+        (Permission::Edit, Right::Edit),
+        (Permission::Review, Right::Review),
+        (Permission::Comment, Right::Comment),
+        (Permission::View, Right::View),
+    ];
+
+    /// The permission's name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Permission::View => "view",
+            Permission::Comment => "comment",
+            Permission::Edit => "edit",
+            Permission::Review => "review",
+            Permission::Manage => "manage",
+        }
+    }
+}
+
+struct Row {
+    role: &'static str,
+    /// The grant that gives the same rights for one document.
+    permission: Option<Permission>,
+    rights: Rights,
+}
+
+/// The table of roles, and of what the words of a grant mean. There is no other.
+const TABLE: [Row; 6] = {
+    use Right::{Comment, Edit, Manage, Publish, Review, View};
+    const fn row(role: &'static str, permission: Option<Permission>, rights: &[Right]) -> Row {
+        Row {
+            role,
+            permission,
+            rights: Rights::of(rights),
+        }
+    }
+    [
+        row("viewer", Some(Permission::View), &[View]),
+        row("commenter", Some(Permission::Comment), &[View, Comment]),
+        row("editor", Some(Permission::Edit), &[View, Comment, Edit]),
+        row(
+            "reviewer",
+            Some(Permission::Review),
+            &[View, Comment, Review],
+        ),
+        row(
+            "admin",
+            Some(Permission::Manage),
+            &[View, Comment, Edit, Review, Manage],
+        ),
+        row("service", None, &[View, Edit, Publish]),
+    ]
+};
+
+fn row_of_role(role: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.role == role)
+}
+
+/// Whether the table has this role.
+pub(super) fn is_role(role: &str) -> bool {
+    row_of_role(role).is_some()
+}
+
+/// What a grant's word gives; `None` for a word that is not in the contract.
+pub(super) fn granted(word: &str) -> Option<Rights> {
+    if word == "none" {
+        return Some(Rights::NONE);
+    }
+    let means = |row: &&Row| row.permission.is_some_and(|it| it.name() == word);
+    TABLE.iter().find(means).map(|row| row.rights)
+}
+
+/// The rights that a token grants for single documents, instead of its roles'.
+#[derive(Clone, Debug, Default)]
+pub struct Grants(Arc<Patterns>);
+
+#[derive(Debug, Default)]
+struct Patterns {
+    exact: HashMap<String, Rights>,
+    /// Without their `*`, the longest first.
+    prefixes: Vec<(String, Rights)>,
+}
+
+impl Grants {
+    /// The most entries that a token may have.
+    pub const ENTRIES_MAX: usize = 1000;
+
+    /// Reads a token's `documents`: an object of patterns and permission words.
+    ///
+    /// An entry that is not understood grants nothing for its pattern, and what
+    /// is no object grants nothing anywhere: a slip must not open a document
+    /// that was meant to be closed. `None` if there are too many entries.
+    pub(super) fn read(documents: &Value) -> Option<Self> {
+        let mut patterns = Patterns::default();
+        match documents {
+            Value::Object(entries) if entries.len() > Self::ENTRIES_MAX => return None,
+            Value::Object(entries) => {
+                for (pattern, word) in entries {
+                    patterns.add(pattern, word.as_str().and_then(granted));
+                }
+            }
+            _ => patterns.add("*", None),
+        }
+        let length = |(prefix, _): &(String, Rights)| std::cmp::Reverse(prefix.len());
+        patterns.prefixes.sort_by_key(length);
+        Some(Self(Arc::new(patterns)))
+    }
+
+    /// What is granted for `room`: by its exact name, else by the longest prefix
+    /// that fits; `None` where the roles decide.
+    pub fn find(&self, room: &RoomName) -> Option<Rights> {
+        let room = room.as_str();
+        let longest = || {
+            let mut prefixes = self.0.prefixes.iter();
+            prefixes.find(|(prefix, _)| room.starts_with(prefix.as_str()))
+        };
+        let exact = self.0.exact.get(room);
+        exact
+            .or_else(|| longest().map(|(_, rights)| rights))
+            .copied()
+    }
+}
+
+impl Patterns {
+    fn add(&mut self, pattern: &str, rights: Option<Rights>) {
+        let rights = rights.unwrap_or(Rights::NONE);
+        match pattern.strip_suffix('*') {
+            Some(prefix) => self.prefixes.push((prefix.to_owned(), rights)),
+            None => {
+                self.exact.insert(pattern.to_owned(), rights);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn granted_for(documents: &Value, room: &str) -> Option<Vec<&'static str>> {
+        let grants = Grants::read(documents).expect("few enough");
+        let room = RoomName::parse(room).expect("a room name");
+        grants.find(&room).map(Rights::names)
+    }
+
+    #[test]
+    fn every_role_gives_what_the_contract_says() {
+        let contract: [(&str, &[&str], Option<&str>); 6] = [
+            ("viewer", &["view"], Some("view")),
+            ("commenter", &["view", "comment"], Some("comment")),
+            ("editor", &["view", "comment", "edit"], Some("edit")),
+            ("reviewer", &["view", "comment", "review"], Some("review")),
+            (
+                "admin",
+                &["view", "comment", "edit", "review", "manage"],
+                Some("manage"),
+            ),
+            ("service", &["view", "edit", "publish"], Some("edit")),
+        ];
+        for (role, names, permission) in contract {
+            let rights = Rights::of_roles(&[role]);
+            assert_eq!(rights.names(), names, "{role}");
+            assert_eq!(
+                rights.permission().map(Permission::name),
+                permission,
+                "{role}"
+            );
+            assert_eq!(json!(rights), json!(names), "{role}");
+        }
+    }
+
+    #[test]
+    fn the_rights_of_several_roles_add_up() {
+        let rights = Rights::of_roles(&["editor", "reviewer"]);
+        assert_eq!(rights.names(), ["view", "comment", "edit", "review"]);
+    }
+
+    #[test]
+    fn unknown_roles_and_none_give_nothing() {
+        assert_eq!(Rights::of_roles::<&str>(&[]), Rights::NONE);
+        let unknown = Rights::of_roles(&["owner", "Admin", "", "edit"]);
+        assert_eq!(unknown, Rights::NONE);
+        assert_eq!(unknown.permission(), None);
+        assert_eq!(
+            unknown.require(Right::View),
+            Err(Error::Forbidden { needed: "view" })
+        );
+    }
+
+    #[test]
+    fn every_word_of_a_grant_means_what_the_contract_says() {
+        for (word, names) in [
+            ("none", &[][..]),
+            ("view", &["view"]),
+            ("comment", &["view", "comment"]),
+            ("edit", &["view", "comment", "edit"]),
+            ("review", &["view", "comment", "review"]),
+            ("manage", &["view", "comment", "edit", "review", "manage"]),
+        ] {
+            assert_eq!(granted_for(&json!({ "a": word }), "a").expect(word), names);
+        }
+    }
+
+    #[test]
+    fn an_exact_name_wins_over_any_prefix() {
+        let documents = json!({ "article-4*": "none", "article-42": "edit", "*": "view" });
+        assert_eq!(
+            granted_for(&documents, "article-42").expect("granted"),
+            ["view", "comment", "edit"]
+        );
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_over_shorter_ones() {
+        let documents = json!({ "*": "view", "article-*": "comment", "article-4*": "none" });
+        assert_eq!(granted_for(&documents, "article-43"), Some(vec![]));
+        assert_eq!(
+            granted_for(&documents, "article-5"),
+            Some(vec!["view", "comment"])
+        );
+        assert_eq!(granted_for(&documents, "page"), Some(vec!["view"]));
+    }
+
+    #[test]
+    fn a_document_without_a_grant_is_left_to_the_roles() {
+        assert_eq!(
+            granted_for(&json!({ "a": "edit", "b-*": "edit" }), "b"),
+            None
+        );
+        assert_eq!(granted_for(&json!({}), "a"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_denies_what_it_covers() {
+        let documents = json!({ "a": "owner", "b-*": 7, "c": null, "d": "Edit", "e": "view" });
+        for room in ["a", "b-1", "c", "d"] {
+            assert_eq!(granted_for(&documents, room), Some(vec![]), "{room}");
+        }
+        assert_eq!(granted_for(&documents, "e"), Some(vec!["view"]));
+        for no_object in [json!("edit"), json!(["a"]), json!(true)] {
+            assert_eq!(granted_for(&no_object, "a"), Some(vec![]), "{no_object}");
+        }
+    }
+
+    #[test]
+    fn too_many_entries_are_refused() {
+        let entries = |count: usize| -> Value {
+            let entry = |n: usize| (format!("room-{n}"), json!("view"));
+            Value::Object((0..count).map(entry).collect())
+        };
+        assert!(Grants::read(&entries(1000)).is_some());
+        assert!(Grants::read(&entries(1001)).is_none());
+    }
+}

@@ -1,0 +1,226 @@
+//! Whose tokens are believed, and what their claims are called.
+
+use std::{fmt, path::PathBuf};
+
+use super::{
+    Environment,
+    read::{ConfigError, Reader},
+};
+
+/// The variables that each name a signing key; one of them at most is set.
+const KEYS: &str = "JWT_SECRET, JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL";
+const SECRET_BYTES_MIN: usize = 32;
+const SHARED_SECRET: &[&str] = &["HS256", "HS384", "HS512"];
+const PUBLIC_KEY: &[&str] = &[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+];
+
+/// How tokens are verified.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// What their signatures are checked with.
+    pub key: SigningKey,
+    /// The one accepted algorithm, by its name in a token's header (`HS256`). It
+    /// suits the kind of key. Without it: HS256 for a secret, else what the key says.
+    pub algorithm: Option<String>,
+    /// The `iss` that a token must have.
+    pub issuer: Option<String>,
+    /// An `aud` that a token must have.
+    pub audience: Option<String>,
+    /// How far the clocks of issuer and server may differ, in milliseconds; at most 5000.
+    pub leeway_ms: u64,
+    /// What the claims are called.
+    pub claims: ClaimNames,
+}
+
+/// What signatures are checked with.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SigningKey {
+    /// A secret that the issuer shares.
+    Secret(String),
+    /// A secret of our own, for development: it is made at the first start and
+    /// kept in this file from then on.
+    DevelopmentSecret {
+        /// Next to the database.
+        file: PathBuf,
+    },
+    /// The issuer's public key: the PEM text itself.
+    PublicKeyPem(String),
+    /// The issuer's keys, at an address.
+    Jwks {
+        /// Starts with `http://` or `https://`.
+        url: String,
+    },
+}
+
+/// The names of the claims in a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimNames {
+    /// The user's id.
+    pub subject: String,
+    /// The user's name.
+    pub name: String,
+    /// The address of the user's picture.
+    pub avatar_url: String,
+    /// The team.
+    pub team: String,
+    /// The list of roles.
+    pub roles: String,
+    /// The id of the login session, by which it is revoked.
+    pub session: String,
+    /// The permissions for single documents.
+    pub documents: String,
+}
+
+impl Auth {
+    pub(super) const VARIABLES: &[&str] = &[
+        "JWT_SECRET",
+        "JWT_PUBLIC_KEY_FILE",
+        "JWT_JWKS_URL",
+        "JWT_ALGORITHM",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_LEEWAY_MS",
+        "JWT_CLAIM_SUBJECT",
+        "JWT_CLAIM_NAME",
+        "JWT_CLAIM_AVATAR_URL",
+        "JWT_CLAIM_TEAM",
+        "JWT_CLAIM_ROLES",
+        "JWT_CLAIM_SESSION",
+        "JWT_CLAIM_DOCUMENTS",
+    ];
+
+    /// `development_key` is where a key of our own would be kept.
+    pub(super) fn read(
+        reader: &Reader<'_>,
+        environment: Environment,
+        development_key: PathBuf,
+    ) -> Result<Self, ConfigError> {
+        let key = match (SigningKey::read(reader)?, environment) {
+            (Some(SigningKey::Secret(secret)), Environment::Production)
+                if secret.len() < SECRET_BYTES_MIN =>
+            {
+                return Err(ConfigError::described(
+                    "JWT_SECRET",
+                    format!("at least {SECRET_BYTES_MIN} bytes in production"),
+                    format!("{} bytes", secret.len()),
+                ));
+            }
+            (Some(key), _) => key,
+            (None, Environment::Production) => {
+                let expected = "one of them to be set in production";
+                return Err(ConfigError::described(KEYS, expected, "none"));
+            }
+            (None, Environment::Development) => SigningKey::DevelopmentSecret {
+                file: development_key,
+            },
+        };
+        Ok(Self {
+            algorithm: algorithm(reader, &key)?,
+            key,
+            issuer: reader.text("JWT_ISSUER")?,
+            audience: reader.text("JWT_AUDIENCE")?,
+            leeway_ms: reader.number("JWT_LEEWAY_MS", 5000, 0..=5000)?,
+            claims: ClaimNames::read(reader)?,
+        })
+    }
+}
+
+impl SigningKey {
+    fn read(reader: &Reader<'_>) -> Result<Option<Self>, ConfigError> {
+        // A secret is taken to the letter: the issuer signs with every byte of it.
+        let secret = reader.raw("JWT_SECRET")?;
+        let file = reader.text("JWT_PUBLIC_KEY_FILE")?;
+        let url = reader.web_address("JWT_JWKS_URL")?;
+        match (secret, file, url) {
+            (None, None, None) => Ok(None),
+            (Some(secret), None, None) => Ok(Some(Self::Secret(secret))),
+            (None, Some(path), None) => public_key(reader, &path).map(Some),
+            (None, None, Some(url)) => Ok(Some(Self::Jwks { url })),
+            _ => Err(ConfigError::described(KEYS, "only one of them", "several")),
+        }
+    }
+
+    /// What kind of key it is, for people.
+    fn kind(&self) -> String {
+        match self {
+            Self::Secret(_) => "a shared secret".into(),
+            Self::DevelopmentSecret { file } => {
+                format!("a development secret in {}", file.display())
+            }
+            Self::PublicKeyPem(_) => "a public key".into(),
+            Self::Jwks { .. } => "keys at an address (JWKS)".into(),
+        }
+    }
+}
+
+impl fmt::Display for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind())
+    }
+}
+
+/// Shows the kind of key alone.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.kind())
+    }
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self {
+            subject: "sub".into(),
+            name: "name".into(),
+            avatar_url: "avatar_url".into(),
+            team: "team".into(),
+            roles: "roles".into(),
+            session: "sid".into(),
+            documents: "documents".into(),
+        }
+    }
+}
+
+impl ClaimNames {
+    fn read(reader: &Reader<'_>) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        let name = |variable, default| Ok(reader.text(variable)?.unwrap_or(default));
+        Ok(Self {
+            subject: name("JWT_CLAIM_SUBJECT", default.subject)?,
+            name: name("JWT_CLAIM_NAME", default.name)?,
+            avatar_url: name("JWT_CLAIM_AVATAR_URL", default.avatar_url)?,
+            team: name("JWT_CLAIM_TEAM", default.team)?,
+            roles: name("JWT_CLAIM_ROLES", default.roles)?,
+            session: name("JWT_CLAIM_SESSION", default.session)?,
+            documents: name("JWT_CLAIM_DOCUMENTS", default.documents)?,
+        })
+    }
+}
+
+fn public_key(reader: &Reader<'_>, path: &str) -> Result<SigningKey, ConfigError> {
+    const VARIABLE: &str = "JWT_PUBLIC_KEY_FILE";
+    let pem = reader.file(VARIABLE, path)?;
+    let got = match &pem {
+        pem if pem.contains("PRIVATE KEY") => "a private key, which belongs to the issuer alone",
+        pem if pem.contains("-----BEGIN") => return Ok(SigningKey::PublicKeyPem(pem.clone())),
+        _ => "something else",
+    };
+    let expected = format!("a public key in PEM format in {path:?}");
+    Err(ConfigError::described(VARIABLE, expected, got))
+}
+
+fn algorithm(reader: &Reader<'_>, key: &SigningKey) -> Result<Option<String>, ConfigError> {
+    const VARIABLE: &str = "JWT_ALGORITHM";
+    let Some(name) = reader.text(VARIABLE)? else {
+        return Ok(None);
+    };
+    let (suitable, kind) = match key {
+        SigningKey::Secret(_) | SigningKey::DevelopmentSecret { .. } => (SHARED_SECRET, "a secret"),
+        SigningKey::PublicKeyPem(_) | SigningKey::Jwks { .. } => (PUBLIC_KEY, "a public key"),
+    };
+    if suitable.contains(&name.as_str()) {
+        return Ok(Some(name));
+    }
+    let expected = format!("with {kind} one of {}", suitable.join(", "));
+    Err(ConfigError::shown(VARIABLE, expected, &name))
+}

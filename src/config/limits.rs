@@ -1,0 +1,133 @@
+//! How much and how long: every limit and every duration, with its variable,
+//! its default and the range that it may be set to.
+//!
+//! A limit is written down once, in the tables below; the struct, its default,
+//! its check and the list of variables follow from the row.
+
+use super::read::{ConfigError, Reader};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Turns a table of `VARIABLE field: type = default, lowest..=highest;` into a struct.
+macro_rules! settings {
+    (
+        $(#[$about:meta])* pub struct $name:ident {
+            $($(#[$doc:meta])* $variable:ident $field:ident: $type:ty = $default:expr, $range:expr;)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl $name {
+            /// The names of the variables, in the order of the fields.
+            pub(super) const VARIABLES: &[&str] = &[$(stringify!($variable)),*];
+
+            pub(super) fn read(reader: &Reader<'_>) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    $($field: reader.number(stringify!($variable), $default, $range)?,)*
+                })
+            }
+
+            /// Each variable with its value, in the order of the fields.
+            #[cfg(test)]
+            pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($variable), self.$field.to_string())),*]
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// How much one client, one document and the whole server may take.
+    pub struct Limits {
+        /// The largest document update that is accepted, in bytes.
+        UPDATE_BYTES_MAX update_bytes_max: usize = 2 * MIB, KIB..=64 * MIB;
+        /// The largest awareness update that is accepted, in bytes.
+        AWARENESS_BYTES_MAX awareness_bytes_max: usize = 64 * KIB, KIB..=MIB;
+        /// The largest document, in bytes of its encoded state.
+        DOCUMENT_BYTES_MAX document_bytes_max: usize = 64 * MIB, 64 * KIB..=1024 * MIB;
+        /// What may be accepted and not yet written, over all documents, in bytes.
+        JOURNAL_BYTES_MAX journal_bytes_max: usize = 64 * MIB, 64 * KIB..=4096 * MIB;
+        /// Requests of one socket a second, updates aside; the burst is twice that.
+        REQUESTS_PER_SECOND requests_per_second: u32 = 100, 1..=100_000;
+        /// Document and awareness updates of one socket a second, on the long run.
+        UPDATES_PER_SECOND updates_per_second: u32 = 500, 1..=100_000;
+        /// Document and awareness updates of one socket that pass at once.
+        UPDATES_BURST updates_burst: u32 = 5000, 1..=1_000_000;
+        /// Rooms that one socket may have joined.
+        ROOMS_PER_SOCKET rooms_per_socket: usize = 128, 1..=10_000;
+        /// Connections of one user: tabs and devices.
+        SOCKETS_PER_USER sockets_per_user: usize = 20, 1..=100_000;
+        /// Connections in all.
+        SOCKETS_MAX sockets_max: usize = 50_000, 1..=1_000_000;
+        /// What may wait for one socket before it counts as lagging, in bytes.
+        SOCKET_QUEUE_BYTES_MAX socket_queue_bytes_max: usize = MIB, 16 * KIB..=256 * MIB;
+        /// What may wait to be applied to one document, in bytes.
+        ROOM_INBOX_BYTES_MAX room_inbox_bytes_max: usize = 16 * MIB, 64 * KIB..=1024 * MIB;
+        /// Updates of one document that wait for others which they build on.
+        PENDING_UPDATES_MAX pending_updates_max: usize = 1000, 1..=100_000;
+        /// The size of the updates of one document that wait for others, in bytes.
+        PENDING_BYTES_MAX pending_bytes_max: usize = MIB, KIB..=64 * MIB;
+        /// Yjs client ids that one session may use in the awareness of one room.
+        CLIENT_IDS_PER_SESSION client_ids_per_session: usize = 16, 1..=1024;
+    }
+}
+
+settings! {
+    /// How long things take, in milliseconds.
+    pub struct Timing {
+        /// How long a document stays in memory after the last session left it.
+        ROOM_IDLE_MS room_idle_ms: u64 = 30 * SECOND, 0..=DAY;
+        /// How long updates are gathered before they are relayed as one message.
+        RELAY_TICK_MS relay_tick_ms: u64 = 8, 1..=SECOND;
+        /// How long awareness is gathered before it is relayed as one message.
+        AWARENESS_TICK_MS awareness_tick_ms: u64 = 25, 1..=SECOND;
+        /// When an awareness state that is not renewed is removed.
+        AWARENESS_TIMEOUT_MS awareness_timeout_ms: u64 = 30 * SECOND, 100..=10 * MINUTE;
+        /// How long a socket may lag before its transport is closed.
+        LAG_TIMEOUT_MS lag_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
+        /// How long a stop waits for what is unwritten. A stop is to end within 15 s.
+        DRAIN_TIMEOUT_MS drain_timeout_ms: u64 = 10 * SECOND, 0..=14 * SECOND;
+        /// How long a new connection may take to show its token.
+        CONNECT_TIMEOUT_MS connect_timeout_ms: u64 = 10 * SECOND, 100..=MINUTE;
+        /// How often the server pings a client.
+        PING_INTERVAL_MS ping_interval_ms: u64 = 25 * SECOND, 100..=5 * MINUTE;
+        /// How long the server waits for the answer to a ping.
+        PING_TIMEOUT_MS ping_timeout_ms: u64 = 20 * SECOND, 100..=5 * MINUTE;
+        /// How long before its token expires a client is told.
+        TOKEN_NOTICE_MS token_notice_ms: u64 = MINUTE, 0..=HOUR;
+        /// How long a session goes on after its token expired.
+        TOKEN_GRACE_MS token_grace_ms: u64 = 25 * SECOND, 0..=5 * MINUTE;
+    }
+}
+
+impl Limits {
+    /// Checks what no range can say: whatever holds updates holds the largest one.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (variable, bytes) in [
+            ("DOCUMENT_BYTES_MAX", self.document_bytes_max),
+            ("JOURNAL_BYTES_MAX", self.journal_bytes_max),
+            ("ROOM_INBOX_BYTES_MAX", self.room_inbox_bytes_max),
+        ] {
+            if bytes < self.update_bytes_max {
+                let expected = format!("at least UPDATE_BYTES_MAX ({})", self.update_bytes_max);
+                return Err(ConfigError::shown(variable, expected, &bytes.to_string()));
+            }
+        }
+        Ok(())
+    }
+}

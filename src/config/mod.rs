@@ -1,0 +1,333 @@
+//! Every setting: its variable, its default, its check.
+//!
+//! [`Config::from_lookup`] is a pure function of a [`Source`]: it reads no
+//! environment, opens nothing but the files that variables name, and draws no
+//! random numbers. What it returns has been checked as far as that can be done
+//! without touching the world; a wrong value is never replaced by a default.
+
+mod auth;
+mod limits;
+mod origins;
+mod read;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use tracing_subscriber::EnvFilter;
+
+pub use self::{
+    auth::{Auth, ClaimNames, SigningKey},
+    limits::{Limits, Timing},
+    origins::Origins,
+    read::{ConfigError, Source},
+    variables::{meant_by, variables},
+};
+use self::{read::Reader, variables::refuse_what_is_not_served};
+
+/// All settings of one server.
+///
+/// `Display` and `Debug` sum them up for people, without any secret.
+#[derive(Clone)]
+pub struct Config {
+    /// What the defaults suit.
+    pub environment: Environment,
+    /// The name of this instance in its log and towards its clients: 1 to 64
+    /// letters, digits, dots, dashes or underscores. No other instance has it.
+    pub instance: String,
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The TCP port to listen on; 0 is any free one.
+    pub port: u16,
+    /// Starts with `sqlite:`, `postgres:` or `postgresql:`. It may hold a password.
+    pub database_url: String,
+    /// Whose tokens are believed.
+    pub auth: Auth,
+    /// Which web pages may talk to the server.
+    pub origins: Origins,
+    /// Whether the doors for development are open.
+    pub dev_doors: DevDoors,
+    /// The bearer token for `/metrics`; without it, everybody may read them.
+    pub metrics_token: Option<String>,
+    /// Where traces are sent (OTLP over HTTP), without `/v1/traces`.
+    pub otlp_endpoint: Option<String>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How much.
+    pub limits: Limits,
+    /// How long.
+    pub timing: Timing,
+}
+
+/// What the defaults suit, and what is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// Everything runs at once, for the people at this machine.
+    Development,
+    /// Nothing that is unsafe on a network is the default, or allowed by mistake.
+    Production,
+}
+
+/// Whether `/dev/token` and the demo page are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DevDoors {
+    /// Whoever reaches the server gets any token.
+    Open,
+    /// There are no such doors.
+    Closed,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people, on stderr.
+    Pretty,
+    /// An object a line, on stdout.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Which lines there are, in the syntax of `RUST_LOG`.
+    pub filter: String,
+}
+
+impl Config {
+    /// Reads and checks every setting that `source` has, and takes defaults for the rest.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, by name.
+    pub fn from_lookup(source: &dyn Source) -> Result<Self, ConfigError> {
+        let reader = Reader::new(source);
+        refuse_what_is_not_served(&reader)?;
+        let environment = reader
+            .choice(
+                "REALTIME_ENV",
+                &[
+                    ("development", Environment::Development),
+                    ("production", Environment::Production),
+                ],
+            )?
+            .unwrap_or(Environment::Development);
+        let database_url = database_url(&reader)?;
+        let limits = Limits::read(&reader)?;
+        limits.check()?;
+        Ok(Self {
+            environment,
+            instance: instance(&reader)?,
+            host: host(&reader, environment)?,
+            port: reader.number("REALTIME_SERVER_PORT", 3001, 0..=u16::MAX)?,
+            auth: Auth::read(&reader, environment, development_key(&database_url))?,
+            database_url,
+            origins: origins(&reader, environment)?,
+            dev_doors: dev_doors(&reader, environment)?,
+            metrics_token: metrics_token(&reader)?,
+            otlp_endpoint: reader.web_address("OTEL_EXPORTER_OTLP_ENDPOINT")?,
+            log: Log::read(&reader, environment)?,
+            limits,
+            timing: Timing::read(&reader)?,
+        })
+    }
+
+    /// The defaults of development, on any free port, with the given database
+    /// and the given shared secret: for tests that start a server of their own.
+    pub fn development(database_url: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            environment: Environment::Development,
+            instance: DEFAULT_INSTANCE.into(),
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            database_url: database_url.into(),
+            auth: Auth {
+                key: SigningKey::Secret(secret.into()),
+                algorithm: None,
+                issuer: None,
+                audience: None,
+                leeway_ms: 5000,
+                claims: ClaimNames::default(),
+            },
+            origins: Origins::Localhost,
+            dev_doors: DevDoors::Open,
+            metrics_token: None,
+            otlp_endpoint: None,
+            log: Log {
+                format: LogFormat::Pretty,
+                filter: DEFAULT_FILTER.into(),
+            },
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metrics = match self.metrics_token {
+            Some(_) => "with a token",
+            None => "open",
+        };
+        let traces = match self.otlp_endpoint {
+            Some(_) => "sent",
+            None => "off",
+        };
+        writeln!(f, "environment  {:?}", self.environment)?;
+        writeln!(f, "instance     {}", self.instance)?;
+        writeln!(f, "listens on   {} port {}", self.host, self.port)?;
+        writeln!(f, "database     {}", without_password(&self.database_url))?;
+        writeln!(f, "signing key  {}", self.auth.key)?;
+        writeln!(f, "origins      {}", self.origins)?;
+        writeln!(f, "dev doors    {:?}", self.dev_doors)?;
+        writeln!(f, "metrics      {metrics}")?;
+        writeln!(f, "traces       {traces}")?;
+        writeln!(f, "log          {:?}, {}", self.log.format, self.log.filter)?;
+        writeln!(f, "limits       {:?}", self.limits)?;
+        write!(f, "timing       {:?}", self.timing)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Log {
+    fn read(reader: &Reader<'_>, environment: Environment) -> Result<Self, ConfigError> {
+        let formats = [("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
+        let default = match environment {
+            Environment::Development => LogFormat::Pretty,
+            Environment::Production => LogFormat::Json,
+        };
+        let filter = reader.text("RUST_LOG")?;
+        let filter = filter.unwrap_or_else(|| DEFAULT_FILTER.into());
+        if EnvFilter::builder().parse(&filter).is_err() {
+            let expected = "a level, or directives such as info,realtime_server=debug";
+            return Err(ConfigError::shown("RUST_LOG", expected, &filter));
+        }
+        Ok(Self {
+            format: reader.choice("LOG_FORMAT", &formats)?.unwrap_or(default),
+            filter,
+        })
+    }
+}
+
+const DEFAULT_DATABASE: &str = "sqlite://data/realtime.db";
+const DEFAULT_FILTER: &str = "info";
+const DEFAULT_INSTANCE: &str = "local";
+const INSTANCE_BYTES_MAX: usize = 64;
+
+fn instance(reader: &Reader<'_>) -> Result<String, ConfigError> {
+    const VARIABLE: &str = "REALTIME_INSTANCE";
+    let name = reader.text(VARIABLE)?;
+    let name = name.unwrap_or_else(|| DEFAULT_INSTANCE.into());
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.len() <= INSTANCE_BYTES_MAX && name.chars().all(plain) {
+        return Ok(name);
+    }
+    let expected = "at most 64 letters, digits, dots, dashes or underscores";
+    Err(ConfigError::shown(VARIABLE, expected, &name))
+}
+
+fn host(reader: &Reader<'_>, environment: Environment) -> Result<IpAddr, ConfigError> {
+    const VARIABLE: &str = "REALTIME_SERVER_HOST";
+    match (reader.text(VARIABLE)?, environment) {
+        (Some(text), _) => text.parse().map_err(|_| {
+            ConfigError::shown(VARIABLE, "an IP address such as 127.0.0.1 or ::", &text)
+        }),
+        (None, Environment::Development) => Ok(Ipv4Addr::LOCALHOST.into()),
+        (None, Environment::Production) => Ok(Ipv4Addr::UNSPECIFIED.into()),
+    }
+}
+
+fn origins(reader: &Reader<'_>, environment: Environment) -> Result<Origins, ConfigError> {
+    match (Origins::read(reader)?, environment) {
+        (Some(origins), _) => Ok(origins),
+        (None, Environment::Development) => Ok(Origins::Localhost),
+        (None, Environment::Production) => {
+            let expected = "origins such as https://app.example.com (or *, for any) in production";
+            Err(ConfigError::described(Origins::VARIABLE, expected, "none"))
+        }
+    }
+}
+
+fn dev_doors(reader: &Reader<'_>, environment: Environment) -> Result<DevDoors, ConfigError> {
+    const VARIABLE: &str = "REALTIME_DEV_DOORS";
+    let words = [("true", DevDoors::Open), ("false", DevDoors::Closed)];
+    match (reader.choice(VARIABLE, &words)?, environment) {
+        (Some(DevDoors::Open), Environment::Production) => Err(ConfigError::shown(
+            VARIABLE,
+            "false in production, since they give anyone a token",
+            "true",
+        )),
+        (Some(doors), _) => Ok(doors),
+        (None, Environment::Development) => Ok(DevDoors::Open),
+        (None, Environment::Production) => Ok(DevDoors::Closed),
+    }
+}
+
+fn metrics_token(reader: &Reader<'_>) -> Result<Option<String>, ConfigError> {
+    const VARIABLE: &str = "METRICS_TOKEN";
+    let token = reader.text(VARIABLE)?;
+    match &token {
+        Some(token) if !token.chars().all(|c| c.is_ascii_graphic()) => Err(ConfigError::described(
+            VARIABLE,
+            "visible ASCII characters without spaces",
+            "others",
+        )),
+        _ => Ok(token),
+    }
+}
+
+/// The path within a SQLite address, `None` for any other.
+fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(path.split('?').next().unwrap_or(path))
+}
+
+fn database_url(reader: &Reader<'_>) -> Result<String, ConfigError> {
+    const VARIABLE: &str = "DATABASE_URL";
+    let url = reader.text(VARIABLE)?;
+    let url = url.unwrap_or_else(|| DEFAULT_DATABASE.into());
+    let got = match sqlite_path(&url) {
+        // What is acknowledged has to outlive the process.
+        Some("" | ":memory:") => "a database in memory",
+        Some(_) if url.contains("mode=memory") => "a database in memory",
+        Some(_) => return Ok(url),
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            return Ok(url);
+        }
+        None => "something else",
+    };
+    let expected = "sqlite://<file> or postgres://<user>:<password>@<host>/<database>";
+    Err(ConfigError::described(VARIABLE, expected, got))
+}
+
+/// Where a signing key of our own is kept: beside the SQLite file, so that they
+/// are moved, mounted and deleted together.
+fn development_key(database_url: &str) -> PathBuf {
+    let directory = match sqlite_path(database_url) {
+        Some(path) => Path::new(path).parent().unwrap_or(Path::new("")),
+        None => Path::new("data"),
+    };
+    directory.join("development.key")
+}
+
+/// A database's address as far as it may be shown.
+fn without_password(url: &str) -> String {
+    if let Some(path) = sqlite_path(url) {
+        return format!("sqlite {path}");
+    }
+    match url.parse::<http::Uri>() {
+        Ok(url) => format!("postgres {}{}", url.host().unwrap_or_default(), url.path()),
+        Err(_) => "postgres".into(),
+    }
+}

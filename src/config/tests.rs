@@ -1,0 +1,301 @@
+//! The settings' rules, as sentences.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const SECRET: &str = "a secret of at least thirty-two bytes";
+const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n";
+
+fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_lookup(&settings.iter().copied().collect::<BTreeMap<_, _>>())
+}
+
+fn valid(settings: &[(&str, &str)]) -> Config {
+    read(settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused(settings: &[(&str, &str)]) -> ConfigError {
+    read(settings).expect_err("a refusal")
+}
+
+/// The least that production asks for, then `settings` over it.
+fn production(settings: &[(&'static str, &'static str)]) -> Result<Config, ConfigError> {
+    let mut all = BTreeMap::from([
+        ("REALTIME_ENV", "production"),
+        ("JWT_SECRET", SECRET),
+        ("CORS_ALLOWED_ORIGINS", "https://app.example.com"),
+    ]);
+    all.extend(settings.iter().copied());
+    Config::from_lookup(&all)
+}
+
+#[test]
+fn without_any_setting_development_runs_at_once() {
+    let config = valid(&[]);
+    assert_eq!(config.environment, Environment::Development);
+    assert_eq!(config.host.to_string(), "127.0.0.1");
+    assert_eq!(config.port, 3001);
+    assert_eq!(config.database_url, "sqlite://data/realtime.db");
+    assert_eq!(config.origins, Origins::Localhost);
+    assert_eq!(config.dev_doors, DevDoors::Open);
+    assert_eq!(config.metrics_token, None);
+    assert_eq!(config.otlp_endpoint, None);
+    assert_eq!(config.log.format, LogFormat::Pretty);
+    assert_eq!(config.log.filter, "info");
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.timing, Timing::default());
+    assert_eq!(config.auth.leeway_ms, 5000);
+    assert_eq!(config.auth.claims, ClaimNames::default());
+    assert_eq!(config.auth.algorithm, None);
+}
+
+#[test]
+fn development_keeps_a_key_of_its_own_beside_the_database() {
+    for (database, file) in [
+        ("", "data/development.key"),
+        (
+            "sqlite:///var/lib/realtime/a.db?mode=rwc",
+            "/var/lib/realtime/development.key",
+        ),
+        ("sqlite:here.db", "development.key"),
+        ("postgres://u:p@db/realtime", "data/development.key"),
+    ] {
+        let config = valid(&[("DATABASE_URL", database)]);
+        let file = file.into();
+        assert_eq!(config.auth.key, SigningKey::DevelopmentSecret { file });
+    }
+}
+
+#[test]
+fn production_has_defaults_of_its_own() {
+    let config = production(&[]).expect("valid");
+    assert_eq!(config.environment, Environment::Production);
+    assert_eq!(config.host.to_string(), "0.0.0.0");
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.dev_doors, DevDoors::Closed);
+}
+
+#[test]
+fn production_refuses_what_is_unsafe() {
+    for (variable, value, named) in [
+        (
+            "JWT_SECRET",
+            "",
+            "JWT_SECRET, JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL",
+        ),
+        ("JWT_SECRET", "short", "JWT_SECRET"),
+        ("CORS_ALLOWED_ORIGINS", "", "CORS_ALLOWED_ORIGINS"),
+        ("REALTIME_DEV_DOORS", "true", "REALTIME_DEV_DOORS"),
+    ] {
+        let error = production(&[(variable, value)]).expect_err(variable);
+        assert_eq!(error.variable, named);
+        assert!(error.to_string().contains("production"), "{error}");
+    }
+    assert!(production(&[("CORS_ALLOWED_ORIGINS", "*")]).is_ok());
+    assert!(production(&[("REALTIME_DEV_DOORS", "false")]).is_ok());
+}
+
+#[test]
+fn a_wrong_value_names_its_variable() {
+    for (variable, value) in [
+        ("REALTIME_ENV", "prod"),
+        ("REALTIME_SERVER_HOST", "localhost"),
+        ("REALTIME_SERVER_PORT", "65536"),
+        ("REALTIME_SERVER_PORT", "-1"),
+        ("REALTIME_INSTANCE", "two words"),
+        ("REALTIME_DEV_DOORS", "yes"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("DATABASE_URL", "sqlite://x?mode=memory"),
+        ("JWT_ALGORITHM", "none"),
+        ("JWT_ALGORITHM", "RS256"),
+        ("JWT_LEEWAY_MS", "60000"),
+        ("JWT_JWKS_URL", "ftp://issuer/keys"),
+        ("JWT_PUBLIC_KEY_FILE", "/missing.pem"),
+        ("CORS_ALLOWED_ORIGINS", "app.example.com"),
+        ("METRICS_TOKEN", "two words"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "realtime_server=loud"),
+        ("UPDATE_BYTES_MAX", "ten"),
+        ("UPDATES_BURST", "0"),
+        ("RELAY_TICK_MS", "0"),
+        ("DRAIN_TIMEOUT_MS", "14001"),
+    ] {
+        assert_eq!(refused(&[(variable, value)]).variable, variable, "{value}");
+    }
+}
+
+#[test]
+fn an_error_says_what_was_expected_and_found() {
+    assert_eq!(
+        refused(&[("UPDATE_BYTES_MAX", "ten")]).to_string(),
+        "UPDATE_BYTES_MAX: expected a whole number from 1024 to 67108864, got \"ten\""
+    );
+    assert_eq!(
+        refused(&[("LOG_FORMAT", "xml")]).to_string(),
+        "LOG_FORMAT: expected pretty or json, got \"xml\""
+    );
+}
+
+#[test]
+fn whatever_holds_updates_holds_the_largest_one() {
+    for variable in [
+        "DOCUMENT_BYTES_MAX",
+        "JOURNAL_BYTES_MAX",
+        "ROOM_INBOX_BYTES_MAX",
+    ] {
+        let error = refused(&[(variable, "1000000")]);
+        assert_eq!(error.variable, variable);
+        assert!(
+            error.expected.contains("UPDATE_BYTES_MAX (2097152)"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_this_version_does_not_serve_ends_the_start() {
+    for variable in [
+        "REDIS_URL",
+        "SESSION_VALIDATION_URL",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
+        "TRUSTED_PROXIES",
+        "WEBHOOK_URL",
+        "WEBHOOK_SECRET",
+    ] {
+        let error = refused(&[(variable, "hunter2")]);
+        assert_eq!(error.variable, variable);
+        assert!(error.to_string().contains("does not serve"), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(read(&[(variable, "")]).is_ok(), "an empty value is none");
+    }
+}
+
+#[test]
+fn one_signing_key_at_most_is_set() {
+    let secret = ("JWT_SECRET", SECRET);
+    let jwks = ("JWT_JWKS_URL", "https://issuer.example/keys");
+    let file = ("JWT_PUBLIC_KEY_FILE", "/key.pem");
+    let pem = ("/key.pem", PEM);
+    for several in [
+        &[secret, jwks][..],
+        &[secret, file, pem],
+        &[jwks, file, pem],
+    ] {
+        let error = refused(several);
+        assert!(error.variable.contains("JWT_SECRET"), "{error}");
+        assert!(error.variable.contains("JWT_JWKS_URL"), "{error}");
+    }
+    assert_eq!(valid(&[secret]).auth.key, SigningKey::Secret(SECRET.into()));
+    assert_eq!(
+        valid(&[file, pem]).auth.key,
+        SigningKey::PublicKeyPem(PEM.into())
+    );
+    let url = jwks.1.into();
+    assert_eq!(valid(&[jwks]).auth.key, SigningKey::Jwks { url });
+}
+
+#[test]
+fn a_key_file_holds_a_public_key() {
+    for wrong in [
+        "not a key",
+        "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----",
+    ] {
+        let error = refused(&[("JWT_PUBLIC_KEY_FILE", "/key.pem"), ("/key.pem", wrong)]);
+        assert_eq!(error.variable, "JWT_PUBLIC_KEY_FILE");
+        assert!(!error.to_string().contains("MC4C"), "{error}");
+    }
+}
+
+#[test]
+fn the_algorithm_suits_the_key() {
+    let algorithm = |name| ("JWT_ALGORITHM", name);
+    let file = [("JWT_PUBLIC_KEY_FILE", "/key.pem"), ("/key.pem", PEM)];
+    let with_secret = [("JWT_SECRET", SECRET), algorithm("HS512")];
+    assert_eq!(valid(&with_secret).auth.algorithm.as_deref(), Some("HS512"));
+    let with_key = [file[0], file[1], algorithm("EdDSA")];
+    assert_eq!(valid(&with_key).auth.algorithm.as_deref(), Some("EdDSA"));
+    // A public key taken for a shared secret would let anyone sign.
+    let confused = refused(&[file[0], file[1], algorithm("HS256")]);
+    assert_eq!(confused.variable, "JWT_ALGORITHM");
+}
+
+#[test]
+fn claims_can_be_called_otherwise() {
+    let claims = valid(&[("JWT_CLAIM_ROLES", "groups"), ("JWT_CLAIM_TEAM", "org")])
+        .auth
+        .claims;
+    let (roles, team) = ("groups".into(), "org".into());
+    assert_eq!(
+        claims,
+        ClaimNames {
+            roles,
+            team,
+            ..ClaimNames::default()
+        }
+    );
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let config = valid(&[
+        ("JWT_SECRET", "hunter2-signing"),
+        ("METRICS_TOKEN", "hunter2-metrics"),
+        (
+            "DATABASE_URL",
+            "postgres://ana:hunter2@db.example:5432/realtime?password=hunter2",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "https://hunter2@collector.example",
+        ),
+    ]);
+    for shown in [
+        format!("{config}"),
+        format!("{config:?}"),
+        format!("{:?}", config.auth),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    assert!(
+        config.to_string().contains("postgres db.example/realtime"),
+        "{config}"
+    );
+    for wrong in [
+        ("DATABASE_URL", "mysql://ana:hunter2@db"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter2@collector"),
+        ("METRICS_TOKEN", "hunter2 hunter2"),
+        ("JWT_SECRET", "hunter2\u{FFFD}"),
+    ] {
+        let error = refused(&[wrong]).to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn the_example_names_every_variable_with_its_default() {
+    // Lines are `NAME=value` or, where nothing has to be set, `# NAME=value`.
+    let example: BTreeMap<_, _> = include_str!("../../.env.example")
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .collect();
+    let named: BTreeSet<_> = example.keys().copied().collect();
+    assert_eq!(named, variables().collect());
+
+    let config = Config::from_lookup(&example).expect("the example is valid");
+    let default = valid(&[]);
+    assert_eq!(config.to_string(), default.to_string());
+    for (variable, value) in default
+        .limits
+        .values()
+        .into_iter()
+        .chain(default.timing.values())
+    {
+        assert_eq!(example[variable], value, "{variable}");
+    }
+}

@@ -1,0 +1,366 @@
+//! The collaborative document: a Yjs replica without any I/O, and what guards it.
+//!
+//! This module alone uses yrs. Bytes from outside go through [`validate()`]
+//! and then through [`Document::apply`]; together they promise that
+//! - nothing aborts the process: yrs sees only what can be decoded, runs under
+//!   `catch_unwind`, and a transaction that panicked is forgotten rather than
+//!   dropped (its drop would commit, panic again and abort);
+//! - a refused update leaves the document as it was;
+//! - types never nest deeper than [`DEPTH_MAX`], so that what recurses over a
+//!   document fits any stack;
+//! - yrs never holds anything pending: an update is cut, and what depends on
+//!   something missing is held here, as bytes, and counted.
+//!
+//! The document is a passive replica: it has no client id of its own in use,
+//! makes no edits and cleans up no formatting, so its content is exactly what
+//! it was given.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use yrs::updates::decoder::Decode;
+use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
+
+use self::held::Held;
+use self::known::{Known, Staged};
+use self::plan::{Cut, cut};
+use self::ranges::Ranges;
+use self::update::Id;
+use crate::id::ClientId;
+
+pub mod awareness;
+mod held;
+mod known;
+pub mod lib0;
+mod merge;
+mod plan;
+mod ranges;
+mod state_vector;
+mod update;
+mod validate;
+
+pub use self::known::DEPTH_MAX;
+pub use self::lib0::Malformed;
+pub use self::merge::merge;
+pub use self::state_vector::StateVector;
+pub use self::validate::{Advance, Checked, validate};
+
+/// How much a document holds of updates whose dependencies are missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// How many updates.
+    pub pending_updates_max: usize,
+    /// How many bytes in all.
+    pub pending_bytes_max: usize,
+}
+
+/// What an update did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// All of it that was new is in the document, which changed.
+    News,
+    /// All or part of it is held until its dependencies arrive. It is part of
+    /// what [`Document::encode`] and [`Document::diff`] give.
+    Pending,
+    /// The document knew all of it, or holds it already.
+    Nothing,
+}
+
+/// Why an update was not applied. But for `Panicked` the document is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// It passed the check, but yrs cannot decode it.
+    #[error("the update cannot be decoded")]
+    Undecodable,
+    /// Types would nest deeper than [`DEPTH_MAX`].
+    #[error("types nest deeper than {DEPTH_MAX} levels")]
+    TooDeep,
+    /// Its dependencies are missing, and as much as [`Caps`] allow is held.
+    #[error("too many updates wait for missing ones")]
+    PendingFull,
+    /// yrs panicked: this document is unusable and has to be built anew.
+    #[error("the document is broken")]
+    Panicked,
+}
+
+/// yrs panicked, now or before: the document has to be built anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the document is broken")]
+pub struct Panicked;
+
+impl From<Panicked> for ApplyError {
+    fn from(_: Panicked) -> Self {
+        ApplyError::Panicked
+    }
+}
+
+/// A Yjs document.
+#[derive(Debug)]
+pub struct Document {
+    doc: Doc,
+    known: Known,
+    held: Held,
+    caps: Caps,
+    broken: bool,
+}
+
+/// Who vouches for an update.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Nobody: limits are enforced.
+    Client,
+    /// It was accepted before: what passes a limit now is held, not refused.
+    Log,
+}
+
+impl Document {
+    /// An empty document.
+    pub fn new(caps: Caps) -> Self {
+        let doc = Doc::with_options(Options {
+            offset_kind: OffsetKind::Utf16,
+            cleanup_formatting: false,
+            skip_gc: false,
+            ..Options::default()
+        });
+        Self { doc, known: Known::default(), held: Held::default(), caps, broken: false }
+    }
+
+    /// Applies an update from a client. `checked` is what [`validate()`] said of `bytes`.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]. After `Panicked` every method answers that.
+    pub fn apply(&mut self, bytes: &[u8], checked: &Checked) -> Result<Applied, ApplyError> {
+        self.take(bytes, checked, Source::Client)
+    }
+
+    /// Applies an update that was accepted before: of the log, of a snapshot,
+    /// of another instance. [`Caps`] do not bind it, and what would lie too
+    /// deep is held for ever instead of refused, so that nothing accepted is lost.
+    ///
+    /// # Errors
+    /// `Undecodable` and `Panicked`.
+    pub fn restore(&mut self, bytes: &[u8], checked: &Checked) -> Result<Applied, ApplyError> {
+        self.take(bytes, checked, Source::Log)
+    }
+
+    /// The state vector, in encoding v1. What is held does not count.
+    pub fn state_vector(&self) -> Vec<u8> {
+        StateVector::from_iter(self.known.clocks()).encode()
+    }
+
+    /// The clock after the last element of `client`; 0 for an unknown one.
+    pub fn clock(&self, client: ClientId) -> u32 {
+        self.known.clock(client)
+    }
+
+    /// Whether anything is held because its dependencies are missing.
+    pub fn has_pending(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// An update, in encoding v1, of all that a replica at `from` lacks. It
+    /// has every deletion and all that is held, as Yjs's has.
+    ///
+    /// # Errors
+    /// [`Panicked`].
+    pub fn diff(&self, from: &StateVector) -> Result<Vec<u8>, Panicked> {
+        let from = from.iter().map(|(client, clock)| (yrs::ClientID::new(client), clock)).collect();
+        if self.broken {
+            return Err(Panicked);
+        }
+        let state = guard(|| self.doc.transact().encode_diff_v1(&from))?;
+        if self.held.is_empty() {
+            return Ok(state);
+        }
+        let updates: Vec<_> = std::iter::once(state.as_slice()).chain(self.held.iter()).collect();
+        // yrs wrote the one and `validate` let the others in; if they cannot
+        // be read, something is as wrong as after a panic.
+        merge(&updates).ok_or(Panicked)
+    }
+
+    /// The whole document as one update, in encoding v1, with what is held.
+    ///
+    /// # Errors
+    /// [`Panicked`].
+    pub fn encode(&self) -> Result<Vec<u8>, Panicked> {
+        self.diff(&StateVector::default())
+    }
+
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        checked: &Checked,
+        source: Source,
+    ) -> Result<Applied, ApplyError> {
+        if self.broken {
+            return Err(ApplyError::Panicked);
+        }
+        let old = |advance: &Advance| advance.to <= self.known.clock(advance.client);
+        if !checked.deletes && checked.advances.iter().all(old) {
+            return Ok(Applied::Nothing);
+        }
+        if !self.can_take_whole(checked)? {
+            return self.take_part(bytes, source);
+        }
+        let mut staged = Staged::default();
+        for run in &checked.runs {
+            match (staged.note(&self.known, *run), source) {
+                (Ok(()), _) => {}
+                (Err(_), Source::Client) => return Err(ApplyError::TooDeep),
+                (Err(_), Source::Log) => return self.take_part(bytes, source),
+            }
+        }
+        let changed = self.integrate(decode(bytes)?)?;
+        let advanced = checked.advances.iter().map(|advance| (advance.client, advance.to));
+        self.settle(staged, advanced.collect())?;
+        Ok(if changed { Applied::News } else { Applied::Nothing })
+    }
+
+    /// Whether all that the update needs is known, as far as that can be told
+    /// without reading it again.
+    fn can_take_whole(&self, checked: &Checked) -> Result<bool, Panicked> {
+        let follows = |advance: &Advance| advance.from <= self.known.clock(advance.client);
+        let exists = |(client, clock): (&ClientId, &u32)| {
+            *clock <= self.known.clock(*client)
+                // What is deleted may be made by the same update.
+                || matches!(checked.advances[..], [Advance { client: only, to, .. }]
+                    if only == *client && *clock <= to)
+        };
+        if checked.gaps
+            || !checked.advances.iter().all(follows)
+            || !checked.needs.iter().all(exists)
+        {
+            return Ok(false);
+        }
+        guard(|| checked.parents.iter().all(|parent| self.is_type(*parent)))
+    }
+
+    /// Integrates what can be integrated, and holds the rest.
+    fn take_part(&mut self, bytes: &[u8], source: Source) -> Result<Applied, ApplyError> {
+        let mut cut = self.cut(bytes)?;
+        let rest = cut.rest.take().filter(|rest| !self.held.covers(rest));
+        if let Some(rest) = &rest {
+            // It has to be sure now that it can be integrated later.
+            decode(&rest.bytes)?;
+        }
+        if source == Source::Client {
+            if cut.too_deep {
+                return Err(ApplyError::TooDeep);
+            }
+            if rest.as_ref().is_some_and(|rest| !self.has_room(rest.bytes.len())) {
+                return Err(ApplyError::PendingFull);
+            }
+        }
+        let update = decode(cut.ready.as_deref().unwrap_or(bytes))?;
+        let changed = self.integrate(update)?;
+        let applied = match (&rest, changed) {
+            (Some(_), _) => Applied::Pending,
+            (None, true) => Applied::News,
+            (None, false) => Applied::Nothing,
+        };
+        if let Some(rest) = rest {
+            self.held.add(rest);
+        }
+        self.settle(cut.staged, cut.reached.into_iter().collect())?;
+        Ok(applied)
+    }
+
+    /// Notes what has become known, and integrates what was held for want of it.
+    fn settle(
+        &mut self,
+        staged: Staged,
+        mut advanced: Vec<(ClientId, u32)>,
+    ) -> Result<(), ApplyError> {
+        self.note(staged, &advanced);
+        while let Some((client, clock)) = advanced.pop() {
+            while let Some(bytes) = self.held.take(client, clock) {
+                let cut = self.cut(&bytes)?;
+                self.integrate(decode(cut.ready.as_deref().unwrap_or(&bytes))?)?;
+                let reached: Vec<_> = cut.reached.into_iter().collect();
+                self.note(cut.staged, &reached);
+                advanced.extend(reached);
+                if let Some(rest) = cut.rest {
+                    self.held.add(rest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, staged: Staged, advanced: &[(ClientId, u32)]) {
+        self.known.keep(staged);
+        for (client, clock) in advanced {
+            self.known.advance(*client, *clock);
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.held.len() < self.caps.pending_updates_max
+            && self.held.bytes() + bytes <= self.caps.pending_bytes_max
+    }
+
+    fn cut(&self, bytes: &[u8]) -> Result<Cut, ApplyError> {
+        guard(|| cut(bytes, &self.known, |id| self.is_type(id)))?
+            .map_err(|_| ApplyError::Undecodable)
+    }
+
+    /// Whether a known element is a type that still has its content.
+    fn is_type(&self, id: Id) -> bool {
+        let id = yrs::ID::new(yrs::ClientID::new(id.client), id.clock);
+        BranchID::get_nested(&self.doc.transact(), &id).is_some()
+    }
+
+    /// Gives `update`, whose dependencies are all known, to yrs. Returns
+    /// whether it changed anything.
+    fn integrate(&mut self, update: Update) -> Result<bool, Panicked> {
+        let mut txn = self.doc.transact_mut();
+        let outcome = guard(|| {
+            let integrated = txn.apply_update(update).is_ok() && !txn.has_missing_updates();
+            txn.commit();
+            (integrated, txn.has_changes())
+        });
+        match outcome {
+            Ok((true, changed)) => Ok(changed),
+            _ => {
+                // Dropped, the transaction would commit, panic again and abort;
+                // and after a panic the drop of the document is as unsafe. Both
+                // are leaked, and the lock stays taken: nobody asks for it again.
+                std::mem::forget(txn);
+                std::mem::forget(self.doc.clone());
+                self.broken = true;
+                Err(Panicked)
+            }
+        }
+    }
+}
+
+impl Drop for Document {
+    /// A subdocument in yrs holds its parent, and so keeps it from being freed:
+    /// what contains one is emptied first.
+    fn drop(&mut self) {
+        if self.broken || self.doc.transact().subdocs().next().is_none() {
+            return;
+        }
+        let mut all = Ranges::default();
+        for (client, clock) in self.known.clocks().filter(|(_, clock)| *clock > 0) {
+            all.add(client, 0..clock);
+        }
+        let mut deletion = vec![0];
+        all.write(&mut deletion);
+        if let Ok(update) = decode(&deletion) {
+            // Where that fails, the document is leaked.
+            let _ = self.integrate(update);
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Update, ApplyError> {
+    guard(|| Update::decode_v1(bytes).ok())?.ok_or(ApplyError::Undecodable)
+}
+
+/// Runs what touches yrs.
+fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|_| Panicked)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The HTTP door: health, metrics, and the development token.
+//!
+//! ```text
+//! GET /health        the state of the server and of what it depends on: 200, or 503 where it cannot serve
+//! GET /health/live   200 while the process turns
+//! GET /health/ready  200 where new connections are welcome
+//! GET /metrics       Prometheus text; behind METRICS_TOKEN where that is set
+//! GET /dev/token     in development: a token for whoever asks
+//! ```
+
+mod origin;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{MatchedPath, Query, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+pub use self::origin::{check_origin, cors};
+use crate::{
+    auth::{MintRequest, mint},
+    config::{Auth, DevDoors},
+    error::Error,
+    id::Timestamp,
+    metrics::Metrics,
+    room::Rooms,
+    store::Store,
+};
+
+/// How long health waits for the database.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The open documents.
+    pub rooms: Rooms,
+    /// How the socket doors are.
+    pub vitals: Arc<dyn Fn() -> Vitals + Send + Sync>,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// The bearer token of `/metrics`, if it is closed.
+    pub metrics_token: Option<String>,
+    /// With what `/dev/token` signs.
+    pub auth: Auth,
+    /// Whether `/dev/token` is there.
+    pub dev_doors: DevDoors,
+    /// Names this instance.
+    pub instance: String,
+    /// When it started.
+    pub started: Instant,
+}
+
+/// How the socket doors are.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    /// How many sockets are connected.
+    pub connections: usize,
+    /// Whether the server is stopping.
+    pub draining: bool,
+}
+
+/// All routes of this door.
+pub fn routes(parts: Parts) -> Router {
+    let mut router = Router::new()
+        .route("/health", get(health))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics));
+    if parts.dev_doors == DevDoors::Open {
+        router = router.route("/dev/token", get(dev_token));
+    }
+    router
+        .layer(middleware::from_fn_with_state(parts.metrics.clone(), count))
+        .fallback(not_found)
+        .with_state(parts)
+}
+
+async fn count(
+    State(metrics): State<Metrics>,
+    route: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    metrics.http_request(route.as_str(), response.status().as_u16());
+    response
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    version: &'static str,
+    instance: &'a str,
+    uptime_seconds: u64,
+    connections: usize,
+    rooms: usize,
+    dependencies: Dependencies,
+}
+
+#[derive(Serialize)]
+struct Dependencies {
+    storage: &'static str,
+}
+
+async fn health(State(parts): State<Parts>) -> Response {
+    let storage = storage_answers(&parts.store).await;
+    let vitals = (parts.vitals)();
+    let (code, status) = match (vitals.draining, storage) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (false, true) => (StatusCode::OK, "ok"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let health = Health {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        instance: &parts.instance,
+        uptime_seconds: parts.started.elapsed().as_secs(),
+        connections: vitals.connections,
+        rooms: parts.rooms.len(),
+        dependencies: Dependencies { storage: if storage { "ok" } else { "unavailable" } },
+    };
+    (code, Json(health)).into_response()
+}
+
+async fn live() -> &'static str {
+    "live"
+}
+
+async fn ready(State(parts): State<Parts>) -> Response {
+    if (parts.vitals)().draining {
+        refuse(&Error::Draining)
+    } else if storage_answers(&parts.store).await {
+        "ready".into_response()
+    } else {
+        refuse(&Error::StorageUnavailable)
+    }
+}
+
+async fn storage_answers(store: &Store) -> bool {
+    matches!(tokio::time::timeout(PING_TIMEOUT, store.ping()).await, Ok(Ok(())))
+}
+
+async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
+    if parts.metrics_token.as_deref().is_some_and(|token| bearer(&headers) != Some(token)) {
+        return refuse(&Error::Unauthorized { reason: "the metrics token is required" });
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], parts.metrics.render()).into_response()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whom the development token names.
+#[derive(Deserialize)]
+struct Persona {
+    user: String,
+    name: Option<String>,
+    role: Option<String>,
+    team: Option<String>,
+    ttl_seconds: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Minted {
+    token: String,
+}
+
+async fn dev_token(State(parts): State<Parts>, Query(persona): Query<Persona>) -> Response {
+    let roles = persona.role.as_deref().unwrap_or("editor");
+    let request = MintRequest {
+        user: persona.user,
+        name: persona.name,
+        team: persona.team,
+        roles: roles.split(',').map(str::to_owned).collect(),
+        documents: Vec::new(),
+        ttl_seconds: persona.ttl_seconds.unwrap_or(3600),
+    };
+    match mint(&parts.auth, &request, Timestamp::now().seconds()) {
+        Ok(token) => Json(Minted { token }).into_response(),
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn not_found() -> Response {
+    refuse(&Error::NotFound { what: "route" })
+}
+
+/// An error as HTTP clients get it.
+pub fn refuse(error: &Error) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: &'a Error,
+    }
+    (status(error), Json(Body { error })).into_response()
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid { .. } => StatusCode::BAD_REQUEST,
+        Error::Unauthorized { .. } | Error::TokenExpired | Error::SessionRevoked => {
+            StatusCode::UNAUTHORIZED
+        }
+        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RateLimited { .. } | Error::TooManyRooms { .. } | Error::TooManyConnections => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        Error::StorageUnavailable | Error::Overloaded | Error::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,190 @@
+//! Names and numbers that must not be confused: parsed once, then passed about.
+//!
+//! A value of these types has been checked; nothing further in re-checks it.
+//! Cloning the text ids is a reference count.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// The longest id or name, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// The name of a room as its clients write it: 1 to 255 bytes of UTF-8
+/// without control characters or comma.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct RoomName(Arc<str>);
+
+impl RoomName {
+    /// Checks and keeps `name`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field `room`.
+    pub fn parse(name: &str) -> Result<Self> {
+        let reason = match name {
+            "" => "must not be empty",
+            _ if name.len() > NAME_BYTES_MAX => "must be at most 255 bytes",
+            _ if name.contains(|c: char| c.is_control() || c == ',') => {
+                "must not contain control characters or a comma"
+            }
+            _ => return Ok(Self(name.into())),
+        };
+        Err(Error::Invalid { field: "room", reason })
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A team: the scope of room names. It comes from the token, never from a payload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Team(Arc<str>);
+
+impl Team {
+    /// Checks and keeps `name`: 1 to 255 bytes without control characters; `None` otherwise.
+    pub fn parse(name: &str) -> Option<Self> {
+        plain(name).map(Self)
+    }
+
+    /// The team's name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A person or a service, as the token's `sub` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// Checks and keeps `id`: 1 to 255 bytes without control characters; `None` otherwise.
+    pub fn parse(id: &str) -> Option<Self> {
+        plain(id).map(Self)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn plain(text: &str) -> Option<Arc<str>> {
+    let fits = (1..=NAME_BYTES_MAX).contains(&text.len());
+    (fits && !text.contains(char::is_control)).then(|| text.into())
+}
+
+/// What names a document: a team and the room's name within it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DocumentKey {
+    /// The team.
+    pub team: Team,
+    /// The room's name within the team.
+    pub room: RoomName,
+}
+
+/// One life of a document: a document that is deleted and made anew under the
+/// same name has another id. Ids rise with time (UUID version 7).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocumentId(Uuid);
+
+impl DocumentId {
+    /// A new id.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Reads an id back from its text; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One connected socket with its claims. Unique on this instance since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A Yjs client id: up to 53 bits.
+pub type ClientId = u64;
+
+/// A position in a document's log: starts at 1, rises, stays below 2^53. 0 is "nothing yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Seq(pub i64);
+
+/// A moment, in milliseconds since 1970 (UTC); written as RFC 3339 with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+const RFC3339_MS: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+impl Timestamp {
+    /// The moment of the call, by the system's clock.
+    pub fn now() -> Self {
+        let since = OffsetDateTime::now_utc() - OffsetDateTime::UNIX_EPOCH;
+        Self(i64::try_from(since.whole_milliseconds()).unwrap_or(i64::MAX))
+    }
+
+    /// A moment given in whole seconds since 1970, as tokens carry it.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Whole seconds since 1970, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        f.write_str(&moment.format(&RFC3339_MS).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_names_are_checked_by_bytes_and_characters() {
+        assert!(RoomName::parse("article-42").is_ok());
+        assert!(RoomName::parse("Café / draft|ü").is_ok());
+        for bad in ["", "a,b", "a\0b", "a\nb", "a\u{85}b", &"é".repeat(128)] {
+            let error = RoomName::parse(bad).expect_err(bad);
+            assert_eq!(error.field(), Some("room"), "{bad:?}");
+        }
+        assert!(RoomName::parse(&"x".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn timestamps_are_rfc3339_with_milliseconds() {
+        assert_eq!(Timestamp(1_700_000_000_007).to_string(), "2023-11-14T22:13:20.007Z");
+        assert_eq!(Timestamp::from_seconds(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+}

@@ -1,0 +1,51 @@
+//! Realtime Server: Socket.IO rooms that are durable Yjs documents.
+//!
+//! People edit one document at once; the server merges, relays and keeps what
+//! they write. The one promise that shapes everything: **an acknowledged edit
+//! survives `kill -9` at any moment.**
+//!
+//! # Layout
+//! Who may use whom: arrows only point down (`tests/it/layers.rs` guards it).
+//! ```text
+//! 5  main  app                      puts the parts together
+//! 4  http  socket                   doors: parse, ask permission, call, answer
+//! 3  room                           live documents: one task each
+//! 2  store  limits                  durable truth; how fast one may go
+//! 1  document  auth                 pure: the CRDT and what guards it; who may what
+//! 0  id  error  config  metrics  telemetry
+//! ```
+//!
+//! # An update
+//! [`socket`] reads a frame, checks size, rate, right and structure, and puts
+//! the update into its room's inbox, before it reads the next frame. The
+//! [`room`] applies it to its [`document`], relays it to the other members,
+//! and appends it to the [`store`]'s log, which commits the updates of all
+//! rooms in groups. The commit gives the update its position, and the sender
+//! its ack.
+//!
+//! # Invariants
+//! - An ack is sent after the commit, never before. A relay does not wait.
+//! - Updates of one client are applied in the order in which it sent them.
+//! - One task owns a document. No lock is held across an await.
+//! - The log is the truth; memory is a cache.
+//! - Bytes from outside reach yrs only through validation and under a guard.
+//! - Every queue is bounded, in bytes; who cannot keep up is resynced or cut.
+//!
+//! # Library walls
+//! yrs is used in `document` alone; sqlx in `store`; engineioxide in `socket`;
+//! axum in `http` and `app`; jsonwebtoken in `auth`. The environment is read
+//! in `main` alone.
+
+pub mod app;
+pub mod auth;
+pub mod config;
+pub mod document;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod limits;
+pub mod metrics;
+pub mod room;
+pub mod socket;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,125 @@
+//! What a room has accepted but not yet made durable, and whose ack waits for it.
+//!
+//! Updates are accepted in a turn, handed to the log as rows at its end, and
+//! settled in the same order. A receipt waits with the work that it depends
+//! on; one that depends on nothing under way is due at once.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Answer, Seat, Ticket};
+use crate::{
+    error::Error,
+    id::{Seq, SessionId},
+    store::Reservation,
+};
+
+/// An update that the document has taken in.
+pub(super) struct Accepted {
+    pub(super) bytes: Bytes,
+    pub(super) from: SessionId,
+    /// Its dependencies were there: it may be merged with its neighbours.
+    pub(super) integrated: Integrated,
+    pub(super) reservation: Reservation,
+}
+
+/// Whether an update's dependencies were there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Integrated {
+    /// All of them.
+    Wholly,
+    /// It waits, in part or whole.
+    Pending,
+}
+
+/// A promise to answer an update when it is durable.
+pub(super) struct Receipt {
+    pub(super) seat: Arc<dyn Seat>,
+    pub(super) ticket: Ticket,
+    pub(super) received: Instant,
+}
+
+impl Receipt {
+    pub(super) fn accept(self, seq: Seq) {
+        self.seat.answer(self.ticket, Answer::Accepted(seq));
+    }
+
+    pub(super) fn refuse(self, error: Error) {
+        self.seat.answer(self.ticket, Answer::Refused(error));
+    }
+}
+
+/// Rows that the log is writing, in one append.
+pub(super) struct Append {
+    pub(super) rows: Vec<Bytes>,
+    pub(super) receipts: Vec<Receipt>,
+}
+
+/// The accepted and the appended.
+#[derive(Default)]
+pub(super) struct Commits {
+    accepted: Vec<Accepted>,
+    receipts: Vec<Receipt>,
+    under_way: VecDeque<Append>,
+}
+
+impl Commits {
+    /// Everything accepted is durable.
+    pub(super) fn is_idle(&self) -> bool {
+        self.accepted.is_empty() && self.under_way.is_empty()
+    }
+
+    pub(super) fn accepted(&self) -> usize {
+        self.accepted.len()
+    }
+
+    pub(super) fn accept(&mut self, accepted: Accepted, receipt: Receipt) {
+        self.accepted.push(accepted);
+        self.receipts.push(receipt);
+    }
+
+    /// Holds `receipt` until all that was accepted so far is durable; gives it back if it is.
+    pub(super) fn await_all(&mut self, receipt: Receipt) -> Option<Receipt> {
+        if !self.accepted.is_empty() {
+            self.receipts.push(receipt);
+        } else if let Some(last) = self.under_way.back_mut() {
+            last.receipts.push(receipt);
+        } else {
+            return Some(receipt);
+        }
+        None
+    }
+
+    /// Takes what this turn accepted.
+    pub(super) fn take_accepted(&mut self) -> Vec<Accepted> {
+        std::mem::take(&mut self.accepted)
+    }
+
+    /// Notes that `rows`, which hold everything taken, are being written.
+    pub(super) fn begin(&mut self, rows: Vec<Bytes>) {
+        let receipts = std::mem::take(&mut self.receipts);
+        self.under_way.push_back(Append { rows, receipts });
+    }
+
+    /// The oldest append is settled.
+    pub(super) fn settle(&mut self) -> Option<Append> {
+        self.under_way.pop_front()
+    }
+
+    /// Everything that is not durable yet, in order: what a rebuilt document must hold besides its log.
+    pub(super) fn unwritten(&self) -> Vec<Bytes> {
+        let under_way = self.under_way.iter().flat_map(|append| append.rows.iter().cloned());
+        under_way.chain(self.accepted.iter().map(|accepted| accepted.bytes.clone())).collect()
+    }
+
+    /// Gives up on everything: the receipts that will not be honoured.
+    pub(super) fn abandon(&mut self) -> Vec<Receipt> {
+        self.accepted.clear();
+        let mut receipts: Vec<Receipt> =
+            self.under_way.drain(..).flat_map(|append| append.receipts).collect();
+        receipts.append(&mut self.receipts);
+        receipts
+    }
+}

@@ -1,0 +1,197 @@
+//! Who sits in a room, and who of them cannot keep up.
+//!
+//! A member is live until a message finds its queue full. Then nothing more is
+//! queued for it: when its queue has drained it is told to synchronise anew,
+//! and when it does, it is live again and has missed nothing. One that does
+//! not drain in time is cut. So a queue is bounded, and a hole is impossible.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Delivery, Member, Message, Outgoing, ResyncReason, Seat};
+use crate::{
+    id::{SessionId, Timestamp, UserId},
+    metrics::Metrics,
+};
+
+/// The seats of one room.
+pub(super) struct Members {
+    seats: Vec<Occupant>,
+    places: HashMap<SessionId, usize>,
+    behind: usize,
+    metrics: Metrics,
+}
+
+/// One member.
+pub(super) struct Occupant {
+    pub(super) seat: Arc<dyn Seat>,
+    pub(super) last_seen_at: Timestamp,
+    /// The client said that it has what the server lacks: its next update is
+    /// the reply to a synchronisation and may carry edits of others.
+    pub(super) owes_reply: bool,
+    pace: Pace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Gets everything.
+    Live,
+    /// Its queue was full: gets nothing until it has drained.
+    Behind { since: Instant },
+    /// Was told to synchronise anew: gets no updates before it has.
+    AwaitingSync,
+}
+
+/// How many seats got a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) receivers: u64,
+    pub(super) bytes: u64,
+}
+
+impl Members {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { seats: Vec::new(), places: HashMap::new(), behind: 0, metrics }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// Whether somebody's queue has yet to drain.
+    pub(super) fn any_behind(&self) -> bool {
+        self.behind > 0
+    }
+
+    pub(super) fn find(&mut self, session: SessionId) -> Option<&mut Occupant> {
+        let place = *self.places.get(&session)?;
+        self.seats.get_mut(place)
+    }
+
+    /// The person of a session that is present.
+    pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
+        let place = *self.places.get(&session)?;
+        self.seats.get(place).map(|occupant| &occupant.seat.participant().user.id)
+    }
+
+    /// Gives `seat` a place; a seat that the session already has is replaced.
+    pub(super) fn admit(&mut self, seat: Arc<dyn Seat>, owes_reply: bool, now: Timestamp) {
+        let session = seat.participant().session;
+        self.remove(session);
+        self.places.insert(session, self.seats.len());
+        self.seats.push(Occupant { seat, last_seen_at: now, owes_reply, pace: Pace::Live });
+    }
+
+    /// Takes the session's seat away; `false` if it had none.
+    pub(super) fn remove(&mut self, session: SessionId) -> bool {
+        let Some(place) = self.places.remove(&session) else { return false };
+        let gone = self.seats.swap_remove(place);
+        if let Some(moved) = self.seats.get(place) {
+            self.places.insert(moved.seat.participant().session, place);
+        }
+        self.set_behind(gone.pace, Pace::Live);
+        true
+    }
+
+    /// Tells every live member but `except`. Who has no room for it falls behind.
+    pub(super) fn tell(&mut self, message: Message, except: Option<SessionId>, now: Instant) -> Told {
+        let size = message.bytes() as u64;
+        let outgoing = Outgoing::new(message);
+        let mut told = Told::default();
+        let mut fell_behind = 0;
+        for occupant in &mut self.seats {
+            if occupant.pace != Pace::Live || Some(occupant.seat.participant().session) == except {
+                continue;
+            }
+            match occupant.seat.deliver(&outgoing) {
+                Delivery::Queued => {
+                    told.receivers += 1;
+                    told.bytes += size;
+                }
+                Delivery::Full => {
+                    occupant.pace = Pace::Behind { since: now };
+                    fell_behind += 1;
+                }
+            }
+        }
+        self.behind += fell_behind;
+        (0..fell_behind).for_each(|_| self.metrics.lagging_started());
+        told
+    }
+
+    /// Tells every member, live or not, something that is not about content.
+    /// Who cannot even take that is cut, and learns it on joining again.
+    pub(super) fn announce(&mut self, message: Message) {
+        let outgoing = Outgoing::new(message);
+        for occupant in &self.seats {
+            if occupant.seat.deliver(&outgoing) == Delivery::Full {
+                occupant.seat.cut("lagging");
+            }
+        }
+    }
+
+    /// Has every member synchronise anew.
+    pub(super) fn resync_all(&mut self, reason: ResyncReason, now: Instant) {
+        self.tell(Message::Resync(reason), None, now);
+        for occupant in &mut self.seats {
+            if occupant.pace == Pace::Live {
+                occupant.pace = Pace::AwaitingSync;
+            }
+        }
+    }
+
+    /// The session has synchronised: it gets everything from here on.
+    pub(super) fn synced(&mut self, session: SessionId, owes_reply: bool) {
+        let Some(place) = self.places.get(&session).copied() else { return };
+        let occupant = &mut self.seats[place];
+        occupant.owes_reply = owes_reply;
+        let before = std::mem::replace(&mut occupant.pace, Pace::Live);
+        self.set_behind(before, Pace::Live);
+    }
+
+    /// Tells the drained to synchronise, and cuts who has not drained in time.
+    pub(super) fn tend(&mut self, now: Instant, queue_bytes_max: usize, patience: Duration) {
+        let mut drained = 0;
+        for occupant in &mut self.seats {
+            let Pace::Behind { since } = occupant.pace else { continue };
+            let resync = Outgoing::new(Message::Resync(ResyncReason::Lagging));
+            let room = occupant.seat.queued_bytes() <= queue_bytes_max / 4;
+            if room && occupant.seat.deliver(&resync) == Delivery::Queued {
+                occupant.pace = Pace::AwaitingSync;
+                drained += 1;
+            } else if now.duration_since(since) >= patience {
+                occupant.seat.cut("lagging");
+            }
+        }
+        self.behind -= drained;
+        (0..drained).for_each(|_| self.metrics.lagging_ended());
+    }
+
+    /// The people present, each once, last heard of where they were last heard of.
+    pub(super) fn people(&self) -> Vec<Member> {
+        let mut people: Vec<Member> = Vec::with_capacity(self.seats.len());
+        let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.seats.len());
+        for occupant in &self.seats {
+            let user = &occupant.seat.participant().user;
+            let place = *places.entry(&user.id).or_insert(people.len());
+            match people.get_mut(place) {
+                Some(person) => {
+                    person.last_seen_at = person.last_seen_at.max(occupant.last_seen_at);
+                }
+                None => people.push(Member {
+                    user: user.clone(),
+                    last_seen_at: occupant.last_seen_at,
+                }),
+            }
+        }
+        people
+    }
+
+    fn set_behind(&mut self, before: Pace, after: Pace) {
+        if matches!(before, Pace::Behind { .. }) && !matches!(after, Pace::Behind { .. }) {
+            self.behind -= 1;
+            self.metrics.lagging_ended();
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The document in memory together with what is known of its log: how it is
+//! loaded, how large it is, how far it is durable, when it needs a snapshot.
+//!
+//! Work that grows with the document (loading, encoding) runs where it does
+//! not hold up other tasks of the same thread.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bytes::Bytes;
+use tracing::{error, warn};
+
+use super::rooms::Shared;
+use crate::{
+    config::Limits,
+    document::{self, Advance, Applied, ApplyError, Caps, Checked, Document, Panicked, StateVector},
+    error::{Error, Result},
+    id::{DocumentId, Seq},
+    store::Loaded,
+};
+
+/// From this size on, encoding moves aside first.
+const HEAVY_BYTES: usize = 64 * 1024;
+/// A snapshot is due when the log behind the last one has this many rows …
+const SNAPSHOT_ROWS: usize = 2_000;
+/// … or as many bytes as that snapshot, but at least this many.
+const SNAPSHOT_BYTES_MIN: usize = 256 * 1024;
+
+/// One document in memory.
+pub(super) struct Replica {
+    document: Document,
+    bytes_max: usize,
+    /// The encoded size at the last encoding, and what was added since.
+    encoded_bytes: usize,
+    added_bytes: usize,
+    /// The whole state as one update, until the next change.
+    state: Option<Bytes>,
+    durable: Seq,
+    log: Log,
+    broken: bool,
+}
+
+/// The log behind the newest snapshot.
+#[derive(Default)]
+struct Log {
+    rows: usize,
+    bytes: usize,
+    snapshot_bytes: usize,
+    saving: bool,
+}
+
+impl Replica {
+    /// A document that nobody has written to.
+    pub(super) fn empty(limits: &Limits) -> Self {
+        Self::around(Document::new(caps(limits)), limits)
+    }
+
+    fn around(document: Document, limits: &Limits) -> Self {
+        Self {
+            document,
+            bytes_max: limits.document_bytes_max,
+            encoded_bytes: 0,
+            added_bytes: 0,
+            state: None,
+            durable: Seq(0),
+            log: Log::default(),
+            broken: false,
+        }
+    }
+
+    /// The newest durable position that is known here.
+    pub(super) fn durable(&self) -> Seq {
+        self.durable
+    }
+
+    /// Whether the document must be rebuilt before it is used again.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    pub(super) fn state_vector(&self) -> Vec<u8> {
+        self.document.state_vector()
+    }
+
+    /// Whether a client with `theirs` has edits that are not here.
+    pub(super) fn lacks_some_of(&self, theirs: &StateVector) -> bool {
+        theirs.iter().any(|(client, clock)| clock > self.document.clock(client))
+    }
+
+    /// The advances of a checked update that go beyond what is here.
+    pub(super) fn news(&self, checked: &Checked) -> Vec<Advance> {
+        let new = |advance: &&Advance| advance.to > self.document.clock(advance.client);
+        checked.advances.iter().filter(new).copied().collect()
+    }
+
+    /// Checks that an update of `bytes` keeps the document within its limit.
+    pub(super) fn admits(&mut self, bytes: usize) -> Result<()> {
+        if self.encoded_bytes + self.added_bytes + bytes <= self.bytes_max {
+            return Ok(());
+        }
+        // The sum counts what was deleted since; measuring anew costs an
+        // encoding, so it must be worth it.
+        if self.added_bytes > self.bytes_max / 16 {
+            self.whole_state().map_err(|_| Error::Internal)?;
+        }
+        if self.encoded_bytes + self.added_bytes + bytes <= self.bytes_max {
+            return Ok(());
+        }
+        Err(Error::TooLarge { limit: self.bytes_max })
+    }
+
+    /// Takes in what a client sent.
+    pub(super) fn apply(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
+        let applied = aside(bytes.len(), || self.document.apply(bytes, checked));
+        self.note(bytes, applied)
+    }
+
+    /// Takes in what was accepted before, elsewhere.
+    fn restore(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
+        let applied = aside(bytes.len(), || self.document.restore(bytes, checked));
+        self.note(bytes, applied)
+    }
+
+    fn note(
+        &mut self,
+        bytes: &Bytes,
+        applied: Result<Applied, ApplyError>,
+    ) -> Result<Applied, ApplyError> {
+        match applied {
+            Ok(Applied::News | Applied::Pending) => {
+                self.added_bytes += bytes.len();
+                self.state = None;
+            }
+            Err(ApplyError::Panicked) => self.broken = true,
+            Ok(Applied::Nothing) | Err(_) => {}
+        }
+        applied
+    }
+
+    /// What a client with `theirs` lacks; everything without it.
+    pub(super) fn difference(&mut self, theirs: Option<&StateVector>) -> Result<Bytes, Panicked> {
+        let Some(theirs) = theirs.filter(|sv| !sv.is_empty()) else { return self.whole_state() };
+        let size = self.encoded_bytes + self.added_bytes;
+        let diff = aside(size, || self.document.diff(theirs));
+        self.broken |= diff.is_err();
+        diff.map(Bytes::from)
+    }
+
+    fn whole_state(&mut self) -> Result<Bytes, Panicked> {
+        if let Some(state) = &self.state {
+            return Ok(state.clone());
+        }
+        let size = self.encoded_bytes + self.added_bytes;
+        let encoded = aside(size, || self.document.encode());
+        self.broken |= encoded.is_err();
+        let state = Bytes::from(encoded?);
+        (self.encoded_bytes, self.added_bytes) = (state.len(), 0);
+        self.state = Some(state.clone());
+        Ok(state)
+    }
+
+    /// Notes that `rows` are in the log up to `last`. `true` if rows of
+    /// somebody else lie before them that are not here yet.
+    pub(super) fn appended(&mut self, last: Seq, rows: &[Bytes]) -> bool {
+        let before = last.0 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if before > self.durable.0 {
+            return true;
+        }
+        self.durable = self.durable.max(last);
+        self.log.rows += rows.len();
+        self.log.bytes += rows.iter().map(Bytes::len).sum::<usize>();
+        false
+    }
+
+    pub(super) fn is_saving(&self) -> bool {
+        self.log.saving
+    }
+
+    pub(super) fn snapshot_is_due(&self) -> bool {
+        let bytes = self.log.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
+        let due = self.log.rows >= SNAPSHOT_ROWS || self.log.bytes >= bytes;
+        due && !self.log.saving && !self.broken
+    }
+
+    pub(super) fn snapshot_settled(&mut self, held: Option<Seq>) {
+        self.log.saving = false;
+        if held.is_none() {
+            // The log still has everything: try again after as much as for the first.
+            self.log.rows = 0;
+            self.log.bytes = 0;
+        }
+    }
+}
+
+fn caps(limits: &Limits) -> Caps {
+    Caps {
+        pending_updates_max: limits.pending_updates_max,
+        pending_bytes_max: limits.pending_bytes_max,
+    }
+}
+
+/// Runs `work` on a document of `size` bytes without holding up other tasks.
+fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+    if size < HEAVY_BYTES { work() } else { tokio::task::block_in_place(work) }
+}
+
+/// Loads a document and adds `unwritten`, which its log does not hold yet.
+pub(super) async fn load(
+    shared: &Shared,
+    document: DocumentId,
+    unwritten: Vec<Bytes>,
+) -> Result<Replica> {
+    let loaded = shared.store.load(document).await?;
+    Ok(aside(usize::MAX, || replay(loaded, &unwritten, document, &shared.limits)))
+}
+
+/// Applies snapshot and rows one by one. What breaks the document is left out
+/// and reported; everything else is kept.
+fn replay(loaded: Loaded, unwritten: &[Bytes], id: DocumentId, limits: &Limits) -> Replica {
+    let rows: Vec<(Seq, &Bytes)> = loaded
+        .snapshot
+        .iter()
+        .map(|(seq, state)| (*seq, state))
+        .chain(loaded.updates.iter().map(|(seq, update)| (*seq, update)))
+        .chain(unwritten.iter().map(|update| (loaded.head_seq, update)))
+        .collect();
+    let mut left_out = HashSet::new();
+    let document = loop {
+        let mut document = Document::new(caps(limits));
+        let broken = rows.iter().enumerate().find(|(place, (seq, bytes))| {
+            !left_out.contains(place) && restore(&mut document, bytes, *seq, id) == Restored::Broken
+        });
+        match broken {
+            Some((place, _)) => left_out.insert(place),
+            None => break document,
+        };
+    };
+    let mut replica = Replica::around(document, limits);
+    replica.durable = loaded.head_seq;
+    replica.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
+    replica.log.rows = loaded.updates.len();
+    replica.log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
+    replica.encoded_bytes = replica.log.snapshot_bytes;
+    replica.added_bytes = replica.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
+    replica
+}
+
+#[derive(PartialEq, Eq)]
+enum Restored {
+    Yes,
+    Broken,
+}
+
+fn restore(document: &mut Document, bytes: &[u8], seq: Seq, id: DocumentId) -> Restored {
+    let applied = match document::validate(bytes) {
+        Ok(checked) => document.restore(bytes, &checked),
+        Err(_) => Err(ApplyError::Undecodable),
+    };
+    match applied {
+        Ok(_) => Restored::Yes,
+        Err(ApplyError::Panicked) => {
+            error!(document = %id, seq = seq.0, "a stored update breaks the document; left out");
+            Restored::Broken
+        }
+        Err(reason) => {
+            error!(document = %id, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
+            Restored::Yes
+        }
+    }
+}
+
+/// Takes in what the database holds and the replica does not: rows that
+/// another instance wrote, or that were written twice. Returns what was new.
+pub(super) async fn read_news(
+    shared: &Shared,
+    document: DocumentId,
+    replica: &mut Replica,
+) -> Result<Vec<Bytes>> {
+    let loaded = shared.store.load(document).await?;
+    let durable = replica.durable;
+    let mut news = Vec::new();
+    for (seq, bytes) in loaded.snapshot.into_iter().chain(loaded.updates) {
+        if seq <= durable {
+            continue;
+        }
+        let Ok(checked) = document::validate(&bytes) else { continue };
+        if let Ok(Applied::News | Applied::Pending) = replica.restore(&bytes, &checked) {
+            news.push(bytes);
+        }
+        replica.log.rows += 1;
+    }
+    replica.durable = durable.max(loaded.head_seq);
+    Ok(news)
+}
+
+/// Encodes the state and has the store keep it; `settled` hears the position
+/// that it holds, or nothing if it could not be kept.
+///
+/// The state holds at least every row up to the durable position: rows of
+/// others before it were read first, and what is not durable yet only adds.
+pub(super) fn put_snapshot(
+    shared: &Arc<Shared>,
+    document: DocumentId,
+    replica: &mut Replica,
+    settled: impl FnOnce(Option<Seq>) + Send + 'static,
+) {
+    let Ok(state) = replica.whole_state() else { return };
+    let seq = replica.durable;
+    replica.log.saving = true;
+    replica.log.snapshot_bytes = state.len();
+    replica.log.rows = 0;
+    replica.log.bytes = 0;
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let held = match shared.store.put_snapshot(document, seq, state).await {
+            Ok(()) => Some(seq),
+            Err(error) => {
+                warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
+                None
+            }
+        };
+        settled(held);
+    });
+}

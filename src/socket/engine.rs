@@ -1,0 +1,254 @@
+//! What Engine.IO tells this door: a connection opened, sent something, closed.
+//!
+//! The callbacks run in the connection's reader, in order. A panic there would
+//! leave a client that believes itself connected and is never heard, so it is
+//! caught and ends the connection.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use engineioxide::{DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+use super::{
+    Sockets, handshake,
+    packet::{Attachments, Kind, NotAPacket, Packet},
+    requests,
+    session::Session,
+    transport::Transport,
+};
+use crate::metrics::{self, Metrics};
+
+/// One Engine.IO connection.
+pub(super) type EngineSocket = Socket<Connection>;
+
+/// What is known of one connection.
+pub struct Connection {
+    pub(super) opened_at: Instant,
+    state: Mutex<State>,
+    transport: Mutex<Option<Transport>>,
+    /// The kind of transport under which the connection is counted.
+    counted_as: Mutex<metrics::Transport>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            opened_at: Instant::now(),
+            state: Mutex::default(),
+            transport: Mutex::default(),
+            counted_as: Mutex::new(metrics::Transport::Polling),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    partial: Option<Partial>,
+}
+
+/// How far a connection has come.
+#[derive(Default)]
+pub(super) enum Phase {
+    /// Open, without a session.
+    #[default]
+    Opened,
+    /// A token is being verified.
+    Verifying,
+    /// In session.
+    Connected(Arc<Session>),
+    /// Gone.
+    Closed,
+}
+
+/// A packet whose attachments are still coming.
+struct Partial {
+    text: Str,
+    wanted: usize,
+    attachments: Attachments,
+}
+
+impl Connection {
+    /// Runs `change` on the phase.
+    pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase) -> T) -> T {
+        change(&mut self.state.lock().phase)
+    }
+
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        match &self.state.lock().phase {
+            Phase::Connected(session) => Some(Arc::clone(session)),
+            Phase::Opened | Phase::Verifying | Phase::Closed => None,
+        }
+    }
+
+    /// Names the TCP connection that carries this one.
+    pub(super) fn set_transport(&self, transport: Transport) {
+        *self.transport.lock() = Some(transport);
+    }
+}
+
+/// Counts the connection under its present transport: an upgrade moves it.
+pub(super) fn recount(socket: &EngineSocket, metrics: &Metrics) {
+    let mut counted_as = socket.data.counted_as.lock();
+    let now = transport_name(socket);
+    if *counted_as != now {
+        metrics.connection_closed(std::mem::replace(&mut *counted_as, now));
+        metrics.connection_opened(now);
+    }
+}
+
+/// Closes a connection whose writer may be stuck, so that the client reconnects by itself.
+pub(super) fn cut(socket: &EngineSocket) {
+    // Polling has no writer that waits, and its TCP connection may carry others.
+    if socket.transport_type() == TransportType::Websocket
+        && let Some(transport) = &*socket.data.transport.lock()
+    {
+        transport.cut();
+    }
+    socket.close(DisconnectReason::TransportError);
+}
+
+/// The receiver of Engine.IO's callbacks.
+#[derive(Clone)]
+pub struct Engine {
+    sockets: Sockets,
+}
+
+impl Engine {
+    pub(super) fn new(sockets: Sockets) -> Self {
+        Self { sockets }
+    }
+
+    fn guarded(
+        &self,
+        socket: &Arc<EngineSocket>,
+        receive: impl FnOnce() -> Result<(), NotAPacket>,
+    ) {
+        match catch_unwind(AssertUnwindSafe(receive)) {
+            Ok(Ok(())) => {}
+            Ok(Err(NotAPacket)) => {
+                debug!(connection = %socket.id, "not a Socket.IO packet; closing");
+                socket.close(DisconnectReason::PacketParsingError);
+            }
+            Err(_) => {
+                error!(connection = %socket.id, "a request panicked; closing its connection");
+                socket.close(DisconnectReason::TransportError);
+            }
+        }
+    }
+
+    fn receive_text(&self, text: Str, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
+        let packet = Packet::parse(&text)?;
+        let wanted = packet.attachments;
+        {
+            let mut state = socket.data.state.lock();
+            if state.partial.is_some() {
+                return Err(NotAPacket);
+            }
+            if wanted > 0 {
+                let text = text.clone();
+                state.partial = Some(Partial { text, wanted, attachments: Attachments::new() });
+                return Ok(());
+            }
+        }
+        self.receive(&packet, Attachments::new(), socket)
+    }
+
+    fn receive_binary(&self, bytes: Bytes, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
+        let complete = {
+            let mut state = socket.data.state.lock();
+            let mut partial = state.partial.take().ok_or(NotAPacket)?;
+            partial.attachments.push(bytes);
+            if partial.attachments.len() < partial.wanted {
+                state.partial = Some(partial);
+                return Ok(());
+            }
+            partial
+        };
+        self.receive(&Packet::parse(&complete.text)?, complete.attachments, socket)
+    }
+
+    fn receive(
+        &self,
+        packet: &Packet<'_>,
+        attachments: Attachments,
+        socket: &Arc<EngineSocket>,
+    ) -> Result<(), NotAPacket> {
+        let shared = &self.sockets.shared;
+        match packet.kind {
+            Kind::Connect => {
+                handshake::begin(shared, packet, socket);
+                Ok(())
+            }
+            Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => Err(NotAPacket),
+            Kind::Event => match socket.data.session() {
+                Some(session) => requests::receive(shared, &session, packet, attachments),
+                None => Err(NotAPacket),
+            },
+            Kind::Disconnect => {
+                self.end_session(socket, Phase::Opened);
+                Ok(())
+            }
+            Kind::Ack => Ok(()),
+        }
+    }
+
+    fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase) {
+        let before = socket.data.phase(|phase| std::mem::replace(phase, next));
+        if let Phase::Connected(session) = before {
+            self.sockets.shared.forget(&session);
+        }
+    }
+}
+
+impl EngineIoHandler for Engine {
+    type Data = Connection;
+
+    fn on_connect(self: Arc<Self>, socket: Arc<EngineSocket>) {
+        if let Some(transport) = socket.req_parts.extensions.get::<Transport>() {
+            socket.data.set_transport(transport.clone());
+        }
+        let counted_as = transport_name(&socket);
+        *socket.data.counted_as.lock() = counted_as;
+        self.sockets.shared.metrics.connection_opened(counted_as);
+        let mut registry = self.sockets.shared.registry.lock();
+        registry.connections.insert(socket.id.to_string(), socket);
+    }
+
+    fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {
+        debug!(connection = %socket.id, ?reason, "connection closed");
+        let known = self.sockets.shared.registry.lock().connections.remove(socket.id.to_string().as_str());
+        self.end_session(&socket, Phase::Closed);
+        if known.is_some() {
+            self.sockets.shared.metrics.connection_closed(*socket.data.counted_as.lock());
+        }
+    }
+
+    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<EngineSocket>) {
+        self.guarded(&socket, || self.receive_text(text, &socket));
+    }
+
+    fn on_binary(self: &Arc<Self>, bytes: Bytes, socket: Arc<EngineSocket>) {
+        self.guarded(&socket, || self.receive_binary(bytes, &socket));
+    }
+}
+
+fn transport_name(socket: &EngineSocket) -> metrics::Transport {
+    match socket.transport_type() {
+        TransportType::Polling => metrics::Transport::Polling,
+        TransportType::Websocket => metrics::Transport::Websocket,
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine")
+    }
+}

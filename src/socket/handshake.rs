@@ -1,0 +1,244 @@
+//! From a token to a session, and from a fresh token to its new rights.
+//!
+//! Verifying may have to fetch keys, so it is spawned; the client sends
+//! nothing before its session is accepted, and everything that a session
+//! needs is in place before that is said.
+
+use std::sync::Arc;
+
+use engineioxide::DisconnectReason;
+use rand::Rng;
+use serde::Deserialize;
+use tracing::{debug, info};
+
+use super::{
+    Shared,
+    engine::{EngineSocket, Phase},
+    packet::{Attachments, Frame, Packet},
+    protocol::{
+        self, ColoredUser, Connection, LimitsPayload, RefreshedPayload, RoomClosedPayload, Server,
+        SessionPayload, event, request,
+    },
+    session::Session,
+};
+use crate::{
+    auth::{Claims, Right},
+    error::{Error, Result},
+    id::Timestamp,
+    room::{Command, Participant},
+};
+
+/// The colours of people who chose none: dark enough for white text on them.
+const COLORS: [&str; 12] = [
+    "#b3261e", "#a8520a", "#7a6200", "#4b6b00", "#1e6f2e", "#00696b", "#00639b", "#2f55c9",
+    "#5b49c8", "#8339b0", "#a62a83", "#6b5548",
+];
+
+/// The `auth` of a CONNECT packet.
+#[derive(Default, Deserialize)]
+struct Auth {
+    token: Option<String>,
+}
+
+/// Begins a session for whoever sent the CONNECT `packet`, or refuses it.
+pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<EngineSocket>) {
+    if packet.namespace != "/" {
+        let refused = Frame::refused(packet.namespace, "not_found");
+        // A queue that is full of refusals is a client that does not read them.
+        if socket.emit(refused.text).is_err() {
+            socket.close(DisconnectReason::TransportError);
+        }
+        return;
+    }
+    let verifying = socket.data.phase(|phase| match phase {
+        Phase::Opened => {
+            *phase = Phase::Verifying;
+            true
+        }
+        Phase::Verifying | Phase::Connected(_) | Phase::Closed => false,
+    });
+    if !verifying {
+        return;
+    }
+    let token = token(packet.json, socket);
+    let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
+    tokio::spawn(async move {
+        let begun = match verify(&shared, token).await {
+            Ok(claims) => start(&shared, claims, &socket),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = begun {
+            debug!(connection = %socket.id, code = error.code(), "session refused");
+            shared.metrics.authentication_failed(error.code());
+            socket.data.phase(|phase| {
+                if matches!(phase, Phase::Verifying) {
+                    *phase = Phase::Opened;
+                }
+            });
+            if socket.emit(Frame::refused("/", error.code()).text).is_err() {
+                socket.close(DisconnectReason::TransportError);
+            }
+        }
+    });
+}
+
+/// The token of the CONNECT packet, else of the request that opened the connection.
+fn token(json: &str, socket: &EngineSocket) -> Option<String> {
+    let auth: Auth = serde_json::from_str(json).unwrap_or_default();
+    auth.token.or_else(|| {
+        let header = socket.req_parts.headers.get(http::header::AUTHORIZATION)?;
+        let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    })
+}
+
+async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
+    shared.check_open()?;
+    let token = token.ok_or(Error::Unauthorized { reason: "a token is required" })?;
+    shared.verifier.verify(&token).await
+}
+
+/// Puts the session in place and tells the client.
+fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Result<()> {
+    let user = claims.user.clone();
+    let participant =
+        Participant { session: shared.next_session(), color: color(user.id.as_str()), user };
+    let session = Arc::new(Session::new(shared, participant, claims, Arc::clone(socket)));
+    register(shared, &session)?;
+    let open = socket.data.phase(|phase| {
+        let open = matches!(phase, Phase::Verifying);
+        if open {
+            *phase = Phase::Connected(Arc::clone(&session));
+        }
+        open
+    });
+    if !open {
+        shared.forget(&session);
+        return Ok(());
+    }
+    let id: String = public_id();
+    session.send(Frame::connected(&id));
+    greet(shared, &session, &id);
+    let claims = session.claims();
+    info!(
+        session = session.participant.session.0,
+        connection = %socket.id,
+        user = claims.user.id.as_str(),
+        team = claims.team.as_str(),
+        "session began"
+    );
+    Ok(())
+}
+
+fn register(shared: &Shared, session: &Arc<Session>) -> Result<()> {
+    let claims = session.claims();
+    let mut registry = shared.registry.lock();
+    if registry.sessions.len() >= shared.limits.sockets_max {
+        return Err(Error::TooManyConnections);
+    }
+    let key = (claims.team.clone(), claims.user.id.clone());
+    let count = registry.by_user.get(&key).copied().unwrap_or(0);
+    if count >= shared.limits.sockets_per_user {
+        return Err(Error::TooManyConnections);
+    }
+    registry.by_user.insert(key, count + 1);
+    registry.sessions.insert(session.participant.session, Arc::clone(session));
+    Ok(())
+}
+
+fn greet(shared: &Shared, session: &Session, id: &str) {
+    let claims = session.claims();
+    let limits = &shared.limits;
+    let connection = Connection {
+        protocol: protocol::VERSION,
+        server: Server {
+            name: "realtime-server",
+            version: env!("CARGO_PKG_VERSION"),
+            instance: &shared.instance,
+        },
+        session: SessionPayload { id, expires_at: Timestamp::from_seconds(claims.expires_at) },
+        user: ColoredUser { user: &claims.user, color: session.participant.color },
+        team: claims.team.as_str(),
+        roles: &claims.roles,
+        rights: claims.rights().names(),
+        limits: LimitsPayload {
+            update_bytes: limits.update_bytes_max,
+            awareness_bytes: limits.awareness_bytes_max,
+            requests_per_second: limits.requests_per_second,
+            updates_per_second: limits.updates_per_second,
+            rooms: limits.rooms_per_socket,
+            journal_bytes: limits.journal_bytes_max,
+        },
+        unread: 0,
+        last_event_id: 0,
+    };
+    session.tell(event::CONNECTION, &connection);
+}
+
+/// Verifies a fresh token and goes on with its rights. A refused one changes nothing.
+pub(super) fn refresh(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    token: String,
+    ack: Option<u64>,
+) {
+    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+    tokio::spawn(async move {
+        let claims = match shared.verifier.verify(&token).await {
+            Ok(claims) if same_person(&session.claims(), &claims) => claims,
+            Ok(_) => {
+                let error = Error::Forbidden { needed: "the same user and team" };
+                return session.refuse(request::TOKEN_REFRESH, ack, &error);
+            }
+            Err(error) => {
+                shared.metrics.authentication_failed(error.code());
+                return session.refuse(request::TOKEN_REFRESH, ack, &error);
+            }
+        };
+        let rights = claims.rights().names();
+        let expires_at = Timestamp::from_seconds(claims.expires_at);
+        session.renew(claims);
+        apply_rights(&session);
+        session.accept(ack, &RefreshedPayload { ok: true, expires_at, rights });
+    });
+}
+
+fn same_person(before: &Claims, after: &Claims) -> bool {
+    before.user.id == after.user.id && before.team == after.team
+}
+
+/// Sets the rights of every joined room anew; leaves those that may not be viewed any more.
+fn apply_rights(session: &Session) {
+    let claims = session.claims();
+    let mut closed = Vec::new();
+    session.rooms.lock().retain(|name, membership| {
+        membership.rights = claims.rights_in(name);
+        let stays = membership.rights.allows(Right::View);
+        if !stays {
+            closed.push((name.clone(), membership.room.clone()));
+        }
+        stays
+    });
+    for (name, room) in closed {
+        let leave = Command::Leave { session: session.participant.session, answer: None };
+        // A room that has ended has no seats.
+        let _ = room.send(leave);
+        let code = "forbidden";
+        let payload = RoomClosedPayload { room: &name, code };
+        session.send(Frame::event(event::ROOM_CLOSED, &payload, Attachments::new()));
+    }
+}
+
+/// An id that says nothing: the one of Engine.IO opens the connection to whoever knows it.
+fn public_id() -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 15]>())
+}
+
+/// A colour that stays the same for the same person, on every instance (FNV-1a).
+fn color(user: &str) -> &'static str {
+    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    COLORS[(hash % COLORS.len() as u64) as usize]
+}

@@ -1,0 +1,293 @@
+//! Socket.IO protocol 5: packets as text and binary attachments.
+//!
+//! Decoding borrows from the received frame and copies nothing but escaped
+//! names; payloads stay raw JSON until a request reads its fields. Source:
+//! the Socket.IO protocol specification, revision 5, and what
+//! socket.io-client 4.8 sends.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use engineioxide::Str;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, SeqAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+/// The most binary attachments that one packet may announce.
+pub const ATTACHMENTS_MAX: usize = 4;
+
+/// The binary attachments of one packet.
+pub type Attachments = SmallVec<[Bytes; 2]>;
+
+/// A packet from a client, its attachments still outstanding.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The namespace; `/` unless named.
+    pub namespace: &'a str,
+    /// The number under which the sender waits for an acknowledgement.
+    pub ack: Option<u64>,
+    /// How many binary frames follow.
+    pub attachments: usize,
+    /// The JSON behind the header; empty where there is none.
+    pub json: &'a str,
+}
+
+/// The kinds of packet that a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Wants to join a namespace.
+    Connect,
+    /// Leaves the namespace.
+    Disconnect,
+    /// An event, with or without attachments.
+    Event,
+    /// An answer to an event of ours.
+    Ack,
+}
+
+/// The frame is no Socket.IO packet: the connection cannot be trusted to be in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAPacket;
+
+impl<'a> Packet<'a> {
+    /// Reads the header of `text`.
+    ///
+    /// # Errors
+    /// [`NotAPacket`] for anything that is none, and for more than
+    /// [`ATTACHMENTS_MAX`] attachments.
+    pub fn parse(text: &'a str) -> Result<Self, NotAPacket> {
+        let (kind, binary) = match text.as_bytes().first() {
+            Some(b'0') => (Kind::Connect, false),
+            Some(b'1') => (Kind::Disconnect, false),
+            Some(b'2') => (Kind::Event, false),
+            Some(b'3') => (Kind::Ack, false),
+            Some(b'5') => (Kind::Event, true),
+            Some(b'6') => (Kind::Ack, true),
+            _ => return Err(NotAPacket),
+        };
+        let mut rest = &text[1..];
+        let mut attachments = 0;
+        if binary {
+            let (count, tail) = number(rest).ok_or(NotAPacket)?;
+            rest = tail.strip_prefix('-').ok_or(NotAPacket)?;
+            attachments = usize::try_from(count).map_err(|_| NotAPacket)?;
+            if attachments > ATTACHMENTS_MAX {
+                return Err(NotAPacket);
+            }
+        }
+        let mut namespace = "/";
+        if rest.starts_with('/') {
+            (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
+        }
+        let mut ack = None;
+        if let Some((id, tail)) = number(rest) {
+            (ack, rest) = (Some(id), tail);
+        }
+        Ok(Self { kind, namespace, ack, attachments, json: rest })
+    }
+}
+
+/// The digits at the start of `text`, if any; at most 15, so that they fit.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take(15).take_while(u8::is_ascii_digit).count();
+    let value = text[..digits].parse().ok()?;
+    Some((value, &text[digits..]))
+}
+
+/// The name and the only argument of an event packet.
+#[derive(Debug)]
+pub struct EventBody<'a> {
+    /// The event's name.
+    pub name: Cow<'a, str>,
+    /// Its first argument; further ones are ignored.
+    pub argument: Option<&'a RawValue>,
+}
+
+impl<'a> EventBody<'a> {
+    /// Reads `["name", argument…]`.
+    ///
+    /// # Errors
+    /// [`NotAPacket`] where it is none.
+    pub fn parse(json: &'a str) -> Result<Self, NotAPacket> {
+        serde_json::from_str(json).map_err(|_| NotAPacket)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventBody<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Body;
+        impl<'de> Visitor<'de> for Body {
+            type Value = EventBody<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array that starts with the event's name")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let Text(name) =
+                    seq.next_element()?.ok_or_else(|| serde::de::Error::missing_field("name"))?;
+                let argument = seq.next_element()?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(EventBody { name, argument })
+            }
+        }
+        deserializer.deserialize_seq(Body)
+    }
+}
+
+/// Text that is borrowed where it holds no escapes.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// The place of a binary attachment within JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Placeholder(pub usize);
+
+impl Serialize for Placeholder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("_placeholder", &true)?;
+        map.serialize_entry("num", &self.0)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Placeholder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            _placeholder: bool,
+            num: usize,
+        }
+        let fields = Fields::deserialize(deserializer)?;
+        Ok(Placeholder(fields.num))
+    }
+}
+
+/// A packet on its way out: encoded once, sent to any number of sockets.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Header and JSON, without the Engine.IO prefix.
+    pub text: Str,
+    /// The binary frames that follow.
+    pub attachments: Attachments,
+}
+
+impl Frame {
+    /// An event with one argument, `payload`, whose [`Placeholder`]s number `attachments`.
+    pub fn event(name: &str, payload: &impl Serialize, attachments: Attachments) -> Self {
+        let mut text = Vec::with_capacity(128);
+        match attachments.len() {
+            0 => text.push(b'2'),
+            count => text.extend_from_slice(format!("5{count}-").as_bytes()),
+        }
+        text.extend_from_slice(b"[\"");
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"\",");
+        write_json(&mut text, payload);
+        text.push(b']');
+        Self { text: utf8(text), attachments }
+    }
+
+    /// The acknowledgement of the request that came with the number `ack`.
+    pub fn ack(ack: u64, payload: &impl Serialize, attachments: Attachments) -> Self {
+        let mut text = Vec::with_capacity(128);
+        match attachments.len() {
+            0 => text.extend_from_slice(format!("3{ack}[").as_bytes()),
+            count => text.extend_from_slice(format!("6{count}-{ack}[").as_bytes()),
+        }
+        write_json(&mut text, payload);
+        text.push(b']');
+        Self { text: utf8(text), attachments }
+    }
+
+    /// The acknowledgement of an update that is durable at `seq`: one for
+    /// every update of everyone, so it is written by hand.
+    pub fn accepted(ack: u64, seq: i64) -> Self {
+        Self::plain(format!("3{ack}[{{\"ok\":true,\"seq\":{seq}}}]"))
+    }
+
+    /// Accepts a connection to the default namespace.
+    pub fn connected(session: &str) -> Self {
+        Self::plain(format!("0{{\"sid\":\"{session}\"}}"))
+    }
+
+    /// Refuses a connection to `namespace` with an error code as its message.
+    pub fn refused(namespace: &str, code: &str) -> Self {
+        let named = if namespace == "/" { String::new() } else { format!("{namespace},") };
+        Self::plain(format!("4{named}{{\"message\":\"{code}\"}}"))
+    }
+
+    /// Ends the default namespace: the client does not reconnect by itself.
+    pub fn disconnected() -> Self {
+        Self { text: Str::from("1"), attachments: Attachments::new() }
+    }
+
+    fn plain(text: String) -> Self {
+        Self { text: text.into(), attachments: Attachments::new() }
+    }
+}
+
+fn utf8(text: Vec<u8>) -> Str {
+    String::from_utf8(text).expect("built from text and JSON").into()
+}
+
+fn write_json(text: &mut Vec<u8>, payload: &impl Serialize) {
+    serde_json::to_writer(text, payload).expect("our payloads have text keys and no failing parts");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Kind, &str, Option<u64>, usize, &str) {
+        let p = Packet::parse(text).expect(text);
+        (p.kind, p.namespace, p.ack, p.attachments, p.json)
+    }
+
+    #[test]
+    fn headers_are_read_as_the_specification_writes_them() {
+        assert_eq!(parsed("0"), (Kind::Connect, "/", None, 0, ""));
+        assert_eq!(parsed(r#"0/a,{"b":1}"#), (Kind::Connect, "/a", None, 0, r#"{"b":1}"#));
+        assert_eq!(parsed(r#"2["x"]"#), (Kind::Event, "/", None, 0, r#"["x"]"#));
+        assert_eq!(parsed(r#"212["x"]"#), (Kind::Event, "/", Some(12), 0, r#"["x"]"#));
+        assert_eq!(parsed(r#"51-/a,7["x",1]"#), (Kind::Event, "/a", Some(7), 1, r#"["x",1]"#));
+        assert_eq!(parsed("1/a"), (Kind::Disconnect, "/a", None, 0, ""));
+    }
+
+    #[test]
+    fn what_is_no_packet_is_refused() {
+        for bad in ["", "9", "x", "5", "5[", "51", "55-[]", "5999999999999999999-[]", "é"] {
+            assert_eq!(Packet::parse(bad), Err(NotAPacket), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn event_bodies_need_a_name() {
+        let body = EventBody::parse(r#"["a\u0062",{"room":"r"},1]"#).expect("an event");
+        assert_eq!(body.name, "ab");
+        assert_eq!(body.argument.map(RawValue::get), Some(r#"{"room":"r"}"#));
+        assert!(EventBody::parse(r#"["a"]"#).expect("an event").argument.is_none());
+        for bad in ["[]", "{}", "[1]", "", "[\"a\"", "null"] {
+            assert!(EventBody::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn frames_are_written_as_clients_expect_them() {
+        let text = |frame: Frame| frame.text.to_string();
+        assert_eq!(text(Frame::event("a", &1, Attachments::new())), r#"2["a",1]"#);
+        let attachments: Attachments = [Bytes::from_static(b"x")].into_iter().collect();
+        assert_eq!(
+            text(Frame::ack(3, &Placeholder(0), attachments)),
+            r#"61-3[{"_placeholder":true,"num":0}]"#
+        );
+        assert_eq!(text(Frame::refused("/", "forbidden")), r#"4{"message":"forbidden"}"#);
+    }
+}

@@ -1,0 +1,165 @@
+//! A session's place in a room: writes what the room says as Socket.IO frames.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use super::{
+    packet::{Attachments, Frame, Placeholder},
+    protocol::{
+        BytesPayload, Done, JoinedPayload, PresencePayload, ResyncPayload, RoomClosedPayload,
+        StoragePayload, SyncedPayload, event, request, resync_reason, storage_status,
+    },
+    session::Session,
+};
+use crate::{
+    auth::Rights,
+    error::Error,
+    id::{RoomName, Seq},
+    metrics::Metrics,
+    room::{Answer, Delivery, Joined, Message, Outgoing, Participant, Seat, Ticket},
+};
+
+/// A session's place in a room.
+pub(super) struct NativeSeat {
+    participant: Participant,
+    room: RoomName,
+    /// The session holds its seats, not they it.
+    session: Weak<Session>,
+    metrics: Metrics,
+}
+
+impl NativeSeat {
+    pub(super) fn new(session: &Arc<Session>, room: RoomName, metrics: Metrics) -> Self {
+        Self {
+            participant: session.participant.clone(),
+            room,
+            session: Arc::downgrade(session),
+            metrics,
+        }
+    }
+
+    fn encode(&self, message: &Message) -> Frame {
+        let room = &self.room;
+        let none = Attachments::new;
+        match message {
+            Message::Update(bytes) => self.bytes(event::DOCUMENT_UPDATE, bytes),
+            Message::Awareness(bytes) => self.bytes(event::AWARENESS_UPDATE, bytes),
+            Message::Resync(reason) => {
+                let reason = resync_reason(*reason);
+                Frame::event(event::DOCUMENT_RESYNC, &ResyncPayload { room, reason }, none())
+            }
+            Message::Storage(availability) => {
+                let status = storage_status(*availability);
+                Frame::event(event::DOCUMENT_STORAGE, &StoragePayload { room, status }, none())
+            }
+            Message::Closed(error) => {
+                let code = error.code();
+                Frame::event(event::ROOM_CLOSED, &RoomClosedPayload { room, code }, none())
+            }
+        }
+    }
+
+    fn bytes(&self, name: &str, bytes: &Bytes) -> Frame {
+        let payload = BytesPayload { room: &self.room, update: Placeholder(0) };
+        Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
+    }
+
+    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> Frame {
+        let mut attachments = Attachments::new();
+        let mut attach = |bytes: Bytes| {
+            attachments.push(bytes);
+            Placeholder(attachments.len() - 1)
+        };
+        let payload = JoinedPayload {
+            ok: true,
+            room: &self.room,
+            document_id: joined.document.to_string(),
+            permission: rights.permission().map(|permission| permission.name()),
+            rights: rights.names(),
+            seq: joined.seq.0,
+            state_vector: attach(joined.state_vector.into()),
+            update: attach(joined.update),
+            awareness: joined.awareness.map(&mut attach),
+            members: joined
+                .members
+                .iter()
+                .map(|member| PresencePayload::new(member, &self.room))
+                .collect(),
+            storage: storage_status(joined.storage),
+        };
+        Frame::ack(ack, &payload, attachments)
+    }
+
+    /// The room does not have this seat: the session must not think so either.
+    fn vacate(&self, session: &Session) {
+        let mut rooms = session.rooms.lock();
+        if rooms.get(&self.room).is_some_and(|membership| std::ptr::eq(&*membership.seat, self)) {
+            rooms.remove(&self.room);
+        }
+    }
+
+    fn refused(&self, session: &Session, ticket: Ticket, error: &Error) {
+        if ticket.request == request::JOIN_ROOM {
+            self.metrics.joined(error.code());
+            self.vacate(session);
+        }
+        session.refuse(ticket.request, ticket.id, error);
+    }
+}
+
+impl Seat for NativeSeat {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    fn deliver(&self, outgoing: &Outgoing) -> Delivery {
+        let Some(session) = self.session.upgrade() else { return Delivery::Queued };
+        if let Message::Closed(_) = outgoing.message {
+            self.vacate(&session);
+        }
+        session.offer(outgoing.wire(|message| self.encode(message)))
+    }
+
+    fn answer(&self, ticket: Ticket, answer: Answer) {
+        let Some(session) = self.session.upgrade() else { return };
+        match answer {
+            Answer::Refused(error) => self.refused(&session, ticket, &error),
+            Answer::Accepted(Seq(seq)) => {
+                if let Some(ack) = ticket.id {
+                    session.send(Frame::accepted(ack, seq));
+                }
+            }
+            Answer::Joined(joined) => {
+                self.metrics.joined("ok");
+                if let Some(ack) = ticket.id {
+                    let rights = session.claims().rights_in(&self.room);
+                    session.send(self.joined(rights, ack, *joined));
+                }
+            }
+            Answer::Synced(synced) => {
+                if let Some(ack) = ticket.id {
+                    let payload = SyncedPayload {
+                        ok: true,
+                        update: Placeholder(0),
+                        state_vector: Placeholder(1),
+                        seq: synced.seq.0,
+                    };
+                    let attachments = [synced.update, synced.state_vector.into()];
+                    session.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
+                }
+            }
+            Answer::Done => session.accept(ticket.id, &Done { ok: true }),
+        }
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.session.upgrade().map_or(0, |session| session.queued_bytes())
+    }
+
+    fn cut(&self, reason: &'static str) {
+        if let Some(session) = self.session.upgrade() {
+            session.cut(reason);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A connected socket: its claims, its rooms, its budget, and its way out.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{
+    Shared,
+    engine::{self, EngineSocket},
+    packet::{Attachments, Frame},
+    protocol::{EndedPayload, Refusal, RequestError, event},
+    seat::NativeSeat,
+};
+use crate::{
+    auth::{Claims, Rights},
+    error::{Error, Result},
+    id::{DocumentKey, RoomName, SessionId},
+    limits::{Budget, Persistence},
+    metrics::Metrics,
+    room::{Command, Delivery, Participant, RoomHandle},
+};
+
+/// The answer to a request about a room that the session has not joined.
+pub(super) const NOT_JOINED: Error = Error::Conflict { reason: "the room is not joined" };
+
+/// One connected socket.
+pub struct Session {
+    pub(super) participant: Participant,
+    pub(super) budget: Budget,
+    /// The rooms that were asked for and not refused.
+    pub(super) rooms: Mutex<HashMap<RoomName, Membership>>,
+    claims: RwLock<Arc<Claims>>,
+    socket: Arc<EngineSocket>,
+    metrics: Metrics,
+    queue: Arc<Queue>,
+    /// The holder was told that the token expires.
+    pub(super) noticed: AtomicBool,
+    /// When the session was told that it is over.
+    ended_at: Mutex<Option<Instant>>,
+}
+
+/// A room that a session is in, or about to be.
+#[derive(Clone)]
+pub(super) struct Membership {
+    pub(super) room: RoomHandle,
+    pub(super) seat: Arc<NativeSeat>,
+    pub(super) rights: Rights,
+}
+
+/// The bytes that wait for one socket.
+struct Queue {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+/// A session's attachment in the queue: counts until it is written or dropped.
+struct Counted {
+    bytes: Bytes,
+    queue: Arc<Queue>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.queue.bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        shared: &Shared,
+        participant: Participant,
+        claims: Claims,
+        socket: Arc<EngineSocket>,
+    ) -> Self {
+        let bytes_max = shared.limits.socket_queue_bytes_max;
+        Self {
+            participant,
+            budget: Budget::new(&shared.limits),
+            rooms: Mutex::default(),
+            claims: RwLock::new(Arc::new(claims)),
+            socket,
+            metrics: shared.metrics.clone(),
+            queue: Arc::new(Queue { bytes: AtomicUsize::new(0), bytes_max }),
+            noticed: AtomicBool::new(false),
+            ended_at: Mutex::default(),
+        }
+    }
+
+    /// The room that the session joined under `name`.
+    pub(super) fn membership(&self, name: &RoomName) -> Result<Membership> {
+        self.rooms.lock().get(name).cloned().ok_or(NOT_JOINED)
+    }
+
+    /// What the session's present token says.
+    pub(super) fn claims(&self) -> Arc<Claims> {
+        Arc::clone(&self.claims.read())
+    }
+
+    /// Goes on with the claims of a fresh token.
+    pub(super) fn renew(&self, claims: Claims) {
+        *self.claims.write() = Arc::new(claims);
+        self.noticed.store(false, Ordering::Relaxed);
+    }
+
+    /// The key of the room `name` for this session.
+    pub(super) fn key(&self, name: RoomName) -> DocumentKey {
+        DocumentKey { team: self.claims.read().team.clone(), room: name }
+    }
+
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queue.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Queues `frame` unless too much waits already. A frame larger than the
+    /// bound passes while nothing else waits.
+    pub(super) fn offer(&self, frame: Frame) -> Delivery {
+        let size: usize = frame.attachments.iter().map(Bytes::len).sum();
+        let waiting = self.queued_bytes();
+        if waiting > 0 && waiting + size > self.queue.bytes_max {
+            return Delivery::Full;
+        }
+        self.queue(frame)
+    }
+
+    /// Queues what must not be missing: a session that has no room for it is cut.
+    pub(super) fn send(&self, frame: Frame) {
+        if self.queue(frame) == Delivery::Full {
+            self.cut("lagging");
+        }
+    }
+
+    fn queue(&self, frame: Frame) -> Delivery {
+        let permit = match self.socket.reserve() {
+            Ok(permit) => permit,
+            Err(tokio::sync::mpsc::error::TrySendError::Full(())) => return Delivery::Full,
+            // The connection is over; its end is on the way.
+            Err(tokio::sync::mpsc::error::TrySendError::Closed(())) => return Delivery::Queued,
+        };
+        if frame.attachments.is_empty() {
+            permit.emit(frame.text);
+            return Delivery::Queued;
+        }
+        let counted = |bytes: Bytes| {
+            self.queue.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+            Bytes::from_owner(Counted { bytes, queue: Arc::clone(&self.queue) })
+        };
+        permit.emit_many(frame.text, frame.attachments.into_iter().map(counted).collect::<VecDeque<_>>());
+        Delivery::Queued
+    }
+
+    /// Emits an event without attachments.
+    pub(super) fn tell(&self, name: &str, payload: &impl Serialize) {
+        self.send(Frame::event(name, payload, Attachments::new()));
+    }
+
+    /// Answers a request with its result, if the client waits for one.
+    pub(super) fn accept(&self, ack: Option<u64>, payload: &impl Serialize) {
+        if let Some(ack) = ack {
+            self.send(Frame::ack(ack, payload, Attachments::new()));
+        }
+    }
+
+    /// Answers a request that failed, as an ack or else as an event.
+    pub(super) fn refuse(&self, event: &str, ack: Option<u64>, error: &Error) {
+        self.metrics.refused(error.code());
+        match ack {
+            Some(ack) => {
+                let refusal = Refusal { ok: false, error };
+                self.send(Frame::ack(ack, &refusal, Attachments::new()));
+            }
+            None => self.tell(event::REQUEST_ERROR, &RequestError { event, error }),
+        }
+        let too_fast = matches!(error, Error::RateLimited { .. });
+        if too_fast && self.budget.count_refusal() == Persistence::Abusive {
+            self.cut("flooding");
+        }
+    }
+
+    /// Closes the transport; the client reconnects by itself.
+    pub(super) fn cut(&self, reason: &'static str) {
+        info!(session = self.participant.session.0, reason, "socket cut");
+        self.metrics.socket_cut(reason);
+        engine::cut(&self.socket);
+    }
+
+    /// Tells the client that its session is over and takes it out of its
+    /// rooms. Its transport is closed a little later, by the client itself or
+    /// by [`lifecycle`](super::lifecycle), so that the reason arrives.
+    pub(super) fn end(&self, code: &'static str) {
+        let mut ended_at = self.ended_at.lock();
+        if ended_at.is_some() {
+            return;
+        }
+        *ended_at = Some(Instant::now());
+        drop(ended_at);
+        self.tell(event::SESSION_ENDED, &EndedPayload { code });
+        self.send(Frame::disconnected());
+        self.leave_all();
+    }
+
+    /// When the session was ended, if it was.
+    pub(super) fn ended_at(&self) -> Option<Instant> {
+        *self.ended_at.lock()
+    }
+
+    pub(super) fn socket(&self) -> &Arc<EngineSocket> {
+        &self.socket
+    }
+
+    /// Gives up every seat.
+    pub(super) fn leave_all(&self) {
+        let rooms = std::mem::take(&mut *self.rooms.lock());
+        let session = self.participant.session;
+        for membership in rooms.into_values() {
+            // A room that has ended has no seats.
+            let _ = membership.room.send(Command::Leave { session, answer: None });
+        }
+    }
+}
+
+impl Shared {
+    /// The session is over: nothing of it stays.
+    pub(super) fn forget(&self, session: &Session) {
+        session.leave_all();
+        let mut registry = self.registry.lock();
+        if registry.sessions.remove(&session.participant.session).is_none() {
+            return;
+        }
+        let claims = session.claims();
+        let key = (claims.team.clone(), claims.user.id.clone());
+        if let Some(count) = registry.by_user.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                registry.by_user.remove(&key);
+            }
+        }
+    }
+
+    /// The next session's id.
+    pub(super) fn next_session(&self) -> SessionId {
+        SessionId(self.sessions_begun.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}

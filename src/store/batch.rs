@@ -1,0 +1,302 @@
+//! The group commit: appends of any documents, written in one transaction.
+//!
+//! Each document's head is raised under its row's lock and its rows take the
+//! positions below the new head, so positions have no gaps, whoever else
+//! writes. The statements differ between the databases because speed asks for
+//! it: Postgres gets one statement with arrays, a single round trip; SQLite,
+//! where each statement is a hop to a thread, gets four.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use sqlx::{Connection, PgConnection, QueryBuilder, SqliteConnection};
+
+use super::{
+    damage::update_checksum,
+    database::Database,
+    log::{Append, AppendError},
+};
+use crate::id::{DocumentId, Seq};
+
+/// The most rows of a batch, unless one append alone has more.
+const ROWS_MAX: usize = 4096;
+/// SQLite takes at most 32,766 parameters a statement; a row needs four.
+const SQLITE_ROWS_MAX: usize = 4096;
+
+/// A copy of the first appends in the journal, laid out for writing.
+pub(super) struct Batch {
+    documents: Vec<Share>,
+    rows: Vec<Row>,
+    appends: Vec<Place>,
+    bytes: usize,
+}
+
+/// A document's share in a batch.
+struct Share {
+    document: DocumentId,
+    rows: i64,
+}
+
+struct Row {
+    place: Place,
+    payload: Bytes,
+}
+
+/// Where a row, or the last row of an append, stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Index into the batch's documents.
+    document: usize,
+    /// How many of the document's rows in this batch there are up to here, this one included.
+    ordinal: i64,
+}
+
+/// The position of each document after the batch; `None` for one that is gone.
+pub(super) struct Heads(Vec<Option<i64>>);
+
+impl Batch {
+    /// Copies the first appends: 4,096 rows and `bytes_max` bytes at most, but at least
+    /// one append; `None` if there is none.
+    pub(super) fn first_of(waiting: &VecDeque<Append>, bytes_max: usize) -> Option<Self> {
+        let mut batch = Self::empty();
+        let mut places = HashMap::new();
+        for append in waiting {
+            let bytes: usize = append
+                .updates
+                .iter()
+                .map(|(payload, _)| payload.len())
+                .sum();
+            let fits = batch.rows.len() + append.updates.len() <= ROWS_MAX
+                && batch.bytes + bytes <= bytes_max;
+            if !fits && !batch.appends.is_empty() {
+                break;
+            }
+            batch.bytes += bytes;
+            let payloads = append.updates.iter().map(|(payload, _)| payload.clone());
+            batch.push(&mut places, append.document, payloads);
+        }
+        (!batch.appends.is_empty()).then_some(batch)
+    }
+
+    fn empty() -> Self {
+        Self {
+            documents: Vec::new(),
+            rows: Vec::new(),
+            appends: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn push(
+        &mut self,
+        places: &mut HashMap<DocumentId, usize>,
+        document: DocumentId,
+        payloads: impl Iterator<Item = Bytes>,
+    ) {
+        let index = *places.entry(document).or_insert_with(|| {
+            self.documents.push(Share { document, rows: 0 });
+            self.documents.len() - 1
+        });
+        let share = &mut self.documents[index];
+        for payload in payloads {
+            share.rows += 1;
+            let place = Place {
+                document: index,
+                ordinal: share.rows,
+            };
+            self.rows.push(Row { place, payload });
+        }
+        self.appends.push(Place {
+            document: index,
+            ordinal: share.rows,
+        });
+    }
+
+    /// The batch in parts of one document each, with the indexes of their appends in it.
+    pub(super) fn by_document(&self) -> Vec<(Vec<usize>, Self)> {
+        let part = |(index, share): (usize, &Share)| {
+            let mut part = Self::empty();
+            part.documents.push(Share { ..*share });
+            let of_it = self.rows.iter().filter(|row| row.place.document == index);
+            for Row { place, payload } in of_it {
+                part.bytes += payload.len();
+                let place = Place {
+                    document: 0,
+                    ..*place
+                };
+                part.rows.push(Row {
+                    place,
+                    payload: payload.clone(),
+                });
+            }
+            let mut indexes = Vec::new();
+            let appends = self.appends.iter().enumerate();
+            for (at, place) in appends.filter(|(_, place)| place.document == index) {
+                indexes.push(at);
+                part.appends.push(Place {
+                    document: 0,
+                    ..*place
+                });
+            }
+            (indexes, part)
+        };
+        self.documents.iter().enumerate().map(part).collect()
+    }
+
+    /// What each append learns once the batch is durable.
+    pub(super) fn answers(&self, heads: &Heads) -> Vec<Result<Seq, AppendError>> {
+        let answer = |place: &Place| {
+            let head = heads.0[place.document].ok_or(AppendError::Gone)?;
+            Ok(Seq(head - self.behind(*place)))
+        };
+        self.appends.iter().map(answer).collect()
+    }
+
+    /// How many rows of the same document follow in this batch.
+    fn behind(&self, place: Place) -> i64 {
+        self.documents[place.document].rows - place.ordinal
+    }
+
+    /// The document, where there is but one.
+    pub(super) fn only_document(&self) -> Option<DocumentId> {
+        match self.documents.as_slice() {
+            [share] => Some(share.document),
+            _ => None,
+        }
+    }
+
+    pub(super) fn appends(&self) -> usize {
+        self.appends.len()
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Writes the batch, all of it or nothing; durable when it returns.
+    ///
+    /// A failure may leave it written all the same, where the answer was lost.
+    pub(super) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
+        let heads = match database {
+            Database::Postgres(postgres) => {
+                let mut lease = postgres.log.lease().await?;
+                let heads = self.write_postgres(&mut lease.connection).await?;
+                lease.give_back();
+                heads
+            }
+            Database::Sqlite(sqlite) => {
+                let mut lease = sqlite.writer.lease().await?;
+                let heads = self.write_sqlite(&mut lease.connection).await?;
+                lease.give_back();
+                heads
+            }
+        };
+        let heads: HashMap<_, _> = heads.into_iter().collect();
+        let of = |share: &Share| heads.get(&share.document).copied();
+        Ok(Heads(self.documents.iter().map(of).collect()))
+    }
+
+    /// Locks the documents in the order of their ids, so that writers that share
+    /// documents cannot deadlock.
+    async fn write_postgres(
+        &self,
+        connection: &mut PgConnection,
+    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        let documents = self
+            .documents
+            .iter()
+            .map(|share| share.document.to_string());
+        let shares: Vec<i64> = self.documents.iter().map(|share| share.rows).collect();
+        // Counted from one, as Postgres counts.
+        let owners = self.rows.iter().map(|row| row.place.document as i64 + 1);
+        let behind: Vec<i64> = self.rows.iter().map(|row| self.behind(row.place)).collect();
+        let payloads: Vec<&[u8]> = self.rows.iter().map(|row| &row.payload[..]).collect();
+        let checksums: Vec<i64> = self.rows.iter().map(|row| self.checksum(row)).collect();
+        sqlx::query_as(
+            "with share as (
+                 select * from unnest($1::text[], $2::bigint[]) with ordinality
+                 as share (document_id, row_count, place)
+             ), locked as (
+                 select document_id, row_count, place
+                 from document join share using (document_id)
+                 order by document_id for no key update of document
+             ), raised as (
+                 update document set head_seq = head_seq + row_count from locked
+                 where document.document_id = locked.document_id
+                 returning document.document_id, head_seq, place
+             ), written as (
+                 insert into update_log (document_id, seq, payload, checksum)
+                 select document_id, head_seq - behind, payload, checksum
+                 from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
+                 as given (place, behind, payload, checksum) join raised using (place)
+             )
+             select document_id, head_seq from raised",
+        )
+        .bind(documents.collect::<Vec<_>>())
+        .bind(shares)
+        .bind(owners.collect::<Vec<_>>())
+        .bind(behind)
+        .bind(payloads)
+        .bind(checksums)
+        .fetch_all(connection)
+        .await
+    }
+
+    async fn write_sqlite(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        let mut transaction = connection.begin_with("begin immediate").await?;
+        let mut raised = Vec::with_capacity(self.documents.len());
+        for shares in self.documents.chunks(SQLITE_ROWS_MAX) {
+            let mut raise =
+                QueryBuilder::new("update document set head_seq = head_seq + column2 from (");
+            raise.push_values(shares, |mut values, share| {
+                values.push_bind(share.document).push_bind(share.rows);
+            });
+            raise.push(") where document_id = column1 returning document_id, head_seq");
+            let raise = raise
+                .build_query_as::<(DocumentId, i64)>()
+                .persistent(false);
+            raised.extend(raise.fetch_all(&mut *transaction).await?);
+        }
+        let heads: HashMap<_, _> = raised.iter().copied().collect();
+        let present: Vec<_> = self
+            .rows
+            .iter()
+            .filter_map(|row| {
+                let document = self.documents[row.place.document].document;
+                Some((
+                    document,
+                    heads.get(&document)? - self.behind(row.place),
+                    row,
+                ))
+            })
+            .collect();
+        for rows in present.chunks(SQLITE_ROWS_MAX) {
+            let mut insert =
+                QueryBuilder::new("insert into update_log (document_id, seq, payload, checksum) ");
+            insert.push_values(rows, |mut values, (document, seq, row)| {
+                values.push_bind(*document).push_bind(*seq);
+                values
+                    .push_bind(row.payload.to_vec())
+                    .push_bind(self.checksum(row));
+            });
+            insert
+                .build()
+                .persistent(false)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(raised)
+    }
+
+    fn checksum(&self, row: &Row) -> i64 {
+        update_checksum(self.documents[row.place.document].document, &row.payload)
+    }
+}

@@ -1,0 +1,91 @@
+//! How our types lie in columns: native in Postgres, the nearest thing in SQLite.
+
+use sqlx::{
+    Database, Decode, Encode, Postgres, Sqlite, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef},
+    sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef},
+};
+use time::OffsetDateTime;
+
+use crate::id::{DocumentId, Timestamp};
+
+// An id is text in both.
+impl<DB: Database> Type<DB> for DocumentId
+where
+    String: Type<DB>,
+{
+    fn type_info() -> DB::TypeInfo {
+        String::type_info()
+    }
+
+    fn compatible(given: &DB::TypeInfo) -> bool {
+        String::compatible(given)
+    }
+}
+
+impl<'q, DB: Database> Encode<'q, DB> for DocumentId
+where
+    String: Encode<'q, DB>,
+{
+    fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        self.to_string().encode(buffer)
+    }
+}
+
+impl<'r, DB: Database> Decode<'r, DB> for DocumentId
+where
+    &'r str: Decode<'r, DB>,
+{
+    fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        let text = <&str>::decode(value)?;
+        DocumentId::parse(text).ok_or_else(|| "a document's id is no UUID".into())
+    }
+}
+
+// A moment is a timestamptz in Postgres.
+impl Type<Postgres> for Timestamp {
+    fn type_info() -> PgTypeInfo {
+        <OffsetDateTime as Type<Postgres>>::type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for Timestamp {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let nanoseconds = i128::from(self.0) * 1_000_000;
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)?;
+        <OffsetDateTime as Encode<'_, Postgres>>::encode(moment, buffer)
+    }
+}
+
+impl Decode<'_, Postgres> for Timestamp {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        let moment = <OffsetDateTime as Decode<'_, Postgres>>::decode(value)?;
+        let milliseconds = moment.unix_timestamp_nanos().div_euclid(1_000_000);
+        Ok(Self(i64::try_from(milliseconds)?))
+    }
+}
+
+// SQLite has no type for moments: milliseconds since 1970.
+impl Type<Sqlite> for Timestamp {
+    fn type_info() -> SqliteTypeInfo {
+        <i64 as Type<Sqlite>>::type_info()
+    }
+
+    fn compatible(given: &SqliteTypeInfo) -> bool {
+        <i64 as Type<Sqlite>>::compatible(given)
+    }
+}
+
+impl Encode<'_, Sqlite> for Timestamp {
+    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        <i64 as Encode<'_, Sqlite>>::encode(self.0, buffer)
+    }
+}
+
+impl Decode<'_, Sqlite> for Timestamp {
+    fn decode(value: SqliteValueRef<'_>) -> Result<Self, BoxDynError> {
+        <i64 as Decode<'_, Sqlite>>::decode(value).map(Self)
+    }
+}

@@ -1,0 +1,263 @@
+//! The log of updates, as the rest of the server sees it: reserve, append, get a receipt.
+//!
+//! What is appended waits in the journal, in memory, until the one writer
+//! (`writer.rs`) has committed it; then its receipt runs. Nobody who appends
+//! ever waits. The journal is bounded by reservations, which are taken before
+//! an update is accepted, so that appending itself cannot fail.
+//!
+//! The journal outlives an outage of the database but not the process: what has
+//! no receipt is not durable.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::{Availability, Unwritten, batch::Batch};
+use crate::id::{DocumentId, Seq};
+
+/// What an update costs in the journal besides its bytes, so that a flood of tiny
+/// ones cannot outgrow the budget either.
+const UPDATE_OVERHEAD_BYTES: usize = 128;
+
+/// Why an append was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The document has been deleted.
+    #[error("the document has been deleted")]
+    Gone,
+    /// The database refuses these rows for good; its reason is in the server's log.
+    #[error("the database refuses the update")]
+    Refused,
+}
+
+/// Runs once with the outcome of an append, on the writer's task: it must be short and not block.
+pub type Receipt = Box<dyn FnOnce(Result<Seq, AppendError>) + Send>;
+
+/// The log of all documents. Cheap to clone.
+#[derive(Clone)]
+pub struct UpdateLog {
+    journal: Arc<Journal>,
+}
+
+/// A claim on the journal's budget; dropping it gives the bytes back.
+pub struct Reservation {
+    journal: Arc<Journal>,
+    bytes: usize,
+}
+
+impl UpdateLog {
+    pub(super) fn new(reserved_max: usize) -> (Self, Arc<Journal>) {
+        let journal = Arc::new(Journal {
+            reserved: AtomicUsize::new(0),
+            reserved_max,
+            waiting: Mutex::default(),
+            changed: Notify::new(),
+            closing: AtomicBool::new(false),
+            availability: watch::Sender::new(Availability::Ok),
+        });
+        (
+            Self {
+                journal: Arc::clone(&journal),
+            },
+            journal,
+        )
+    }
+
+    /// Claims room for one update of `bytes` bytes, which counts as 128 more;
+    /// `None` where the journal is full.
+    ///
+    /// The room is claimed over all documents and never waited for.
+    pub fn reserve(&self, bytes: usize) -> Option<Reservation> {
+        let journal = &self.journal;
+        let bytes = bytes.saturating_add(UPDATE_OVERHEAD_BYTES);
+        let claim = |reserved: usize| {
+            reserved
+                .checked_add(bytes)
+                .filter(|&reserved| reserved <= journal.reserved_max)
+        };
+        journal
+            .reserved
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim)
+            .ok()
+            .map(|_| Reservation {
+                journal: Arc::clone(journal),
+                bytes,
+            })
+    }
+
+    /// Queues `updates` for writing, each with its reservation, and returns at once.
+    ///
+    /// Appends to one document are written in the order of the calls; the rows of
+    /// one call are written together or not at all. `receipt` gets the position of
+    /// the last row once it is durable, and receipts of one document run in order.
+    /// Without rows it gets the position that is durable when its turn comes.
+    ///
+    /// A row may be written twice: an attempt whose outcome the database did not
+    /// tell is repeated. That is harmless, as applying a Yjs update twice is.
+    pub fn append(
+        &self,
+        document: DocumentId,
+        updates: Vec<(Bytes, Reservation)>,
+        receipt: Receipt,
+    ) {
+        self.journal.waiting.lock().push_back(Append {
+            document,
+            updates,
+            receipt,
+        });
+        self.journal.changed.notify_one();
+    }
+
+    /// Whether what is appended can be written at present, and when that changes.
+    ///
+    /// Learned from writing alone: an outage without appends goes unnoticed here.
+    pub fn availability(&self) -> watch::Receiver<Availability> {
+        self.journal.availability.subscribe()
+    }
+
+    /// What is reserved, in bytes.
+    pub fn journal_bytes(&self) -> usize {
+        self.journal.reserved()
+    }
+
+    /// Lets the writer end once it has written everything.
+    pub(super) fn close(&self) {
+        self.journal.closing.store(true, Ordering::Release);
+        self.journal.changed.notify_one();
+    }
+
+    pub(super) fn unwritten(&self) -> Unwritten {
+        let waiting = self.journal.waiting.lock();
+        let mut documents = HashSet::new();
+        let mut unwritten = Unwritten::default();
+        for append in waiting.iter() {
+            unwritten.updates += append.updates.len();
+            unwritten.bytes += append
+                .updates
+                .iter()
+                .map(|(bytes, _)| bytes.len())
+                .sum::<usize>();
+            if documents.insert(append.document) {
+                unwritten.documents.push(append.document);
+            }
+        }
+        unwritten
+    }
+}
+
+impl Reservation {
+    /// One claim for both, for updates that become one row.
+    pub fn join(mut self, mut other: Self) -> Self {
+        self.bytes += std::mem::take(&mut other.bytes);
+        self
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.journal
+            .reserved
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What has been appended and not yet settled, shared with the writer.
+pub(super) struct Journal {
+    reserved: AtomicUsize,
+    reserved_max: usize,
+    waiting: Mutex<VecDeque<Append>>,
+    /// Something was appended, or the log is closing. For the writer alone.
+    changed: Notify,
+    closing: AtomicBool,
+    availability: watch::Sender<Availability>,
+}
+
+pub(super) struct Append {
+    pub(super) document: DocumentId,
+    pub(super) updates: Vec<(Bytes, Reservation)>,
+    receipt: Receipt,
+}
+
+impl Journal {
+    /// Waits for appends and shows the first of them, at most `bytes_max` bytes but
+    /// at least one append; they stay in the journal until they are settled.
+    /// `None` once the log is closing and nothing waits.
+    pub(super) async fn next(&self, bytes_max: usize) -> Option<Batch> {
+        loop {
+            // Read before looking, so that nothing appended before the closing is missed.
+            let closing = self.closing.load(Ordering::Acquire);
+            let batch = Batch::first_of(&self.waiting.lock(), bytes_max);
+            if batch.is_some() || closing {
+                return batch;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Takes the first appends out of the journal and runs their receipts, in order.
+    /// Those without an answer stay at its front.
+    pub(super) fn settle(&self, answers: Vec<Option<Result<Seq, AppendError>>>) {
+        let mut settled = Vec::with_capacity(answers.len());
+        {
+            let mut waiting = self.waiting.lock();
+            let taken: Vec<_> = waiting.drain(..answers.len()).collect();
+            for (append, answer) in taken.into_iter().zip(answers).rev() {
+                match answer {
+                    Some(answer) => settled.push((append, answer)),
+                    None => waiting.push_front(append),
+                }
+            }
+        }
+        for (append, answer) in settled.into_iter().rev() {
+            let Append {
+                document,
+                updates,
+                receipt,
+            } = append;
+            drop(updates);
+            // A receipt that panics must not take the writer, and all documents, with it.
+            if catch_unwind(AssertUnwindSafe(|| receipt(answer))).is_err() {
+                tracing::error!(?document, "a receipt panicked");
+            }
+        }
+    }
+
+    pub(super) fn reserved(&self) -> usize {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    /// Tells of a change; `true` if it is one.
+    pub(super) fn set_availability(&self, availability: Availability) -> bool {
+        let change =
+            |known: &mut Availability| std::mem::replace(known, availability) != availability;
+        self.availability.send_if_modified(change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reservations_bound_the_journal_and_are_given_back() {
+        let (log, _journal) = UpdateLog::new(1000);
+        let first = log.reserve(500).expect("there is room");
+        assert_eq!(log.journal_bytes(), 628);
+        assert!(log.reserve(245).is_none());
+        let second = log.reserve(244).expect("there is just room");
+        drop(first);
+        assert_eq!(log.journal_bytes(), 372);
+        drop(second);
+        assert_eq!(log.journal_bytes(), 0);
+        assert!(log.reserve(usize::MAX).is_none());
+    }
+}

@@ -1,0 +1,317 @@
+//! The log, and traces for a collector.
+//!
+//! Every line carries the instance, and a panic is a line like any other, also
+//! one that was caught. Lines go to stdout as JSON, for machines, or to stderr
+//! for people. What is logged is decided where it is logged: this module sees no
+//! token and no document.
+
+use std::{
+    any::Any,
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
+    io::{self, IsTerminal},
+    panic::{self, PanicHookInfo},
+    time::Duration,
+};
+
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{Format, Writer},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::config::{Log, LogFormat};
+
+/// How long a stop waits for a collector that does not answer.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// A panic's message may quote what was parsed; this much of it is logged.
+const PANIC_BYTES_MAX: usize = 500;
+
+/// Telemetry that runs; [`stop`](Telemetry::stop) it last.
+#[derive(Debug)]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Telemetry cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The exporter of traces cannot be built.
+    #[error("traces cannot be exported: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Something else in this process logs already.
+    #[error("the log is taken: {0}")]
+    Log(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts logging and, with an `otlp_endpoint`, the export of traces; `instance`
+/// is letters, digits, dots, dashes and underscores.
+///
+/// Traces are sent from a thread of their own, by a client that blocks: call
+/// this, and [`Telemetry::stop`], outside of an asynchronous runtime.
+///
+/// # Errors
+/// The endpoint is no address, or telemetry has been started before.
+pub fn start(
+    log: &Log,
+    otlp_endpoint: Option<&str>,
+    instance: &str,
+) -> Result<Telemetry, TelemetryError> {
+    let traces = otlp_endpoint
+        .map(|endpoint| export_traces(endpoint, instance))
+        .transpose()?;
+    let spans = traces
+        .as_ref()
+        .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("realtime-server")));
+    tracing_subscriber::registry()
+        .with(EnvFilter::builder().parse_lossy(&log.filter))
+        .with(lines(log.format, instance))
+        .with(spans)
+        .try_init()?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(Telemetry { traces })
+}
+
+impl Telemetry {
+    /// Sends what has not been sent yet, for at most two seconds.
+    pub fn stop(self) {
+        if let Some(traces) = self.traces
+            && let Err(error) = traces.shutdown_with_timeout(FLUSH_TIMEOUT)
+        {
+            tracing::warn!(%error, "traces were not flushed");
+        }
+    }
+}
+
+fn export_traces(endpoint: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    // An endpoint that is set by code is taken as it is, without a signal's path.
+    let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_endpoint(endpoint)
+        .build()?;
+    let resource = Resource::builder()
+        .with_service_name("realtime-server")
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", instance.to_owned()))
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
+}
+
+type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
+
+fn lines<S>(format: LogFormat, instance: &str) -> Lines<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match format {
+        LogFormat::Json => json_lines(instance, io::stdout),
+        LogFormat::Pretty if io::stderr().is_terminal() => {
+            pretty_lines(instance, io::stderr, Colours::On)
+        }
+        LogFormat::Pretty => pretty_lines(instance, io::stderr, Colours::Off),
+    }
+}
+
+fn json_lines<S, W>(instance: &str, writer: W) -> Lines<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let inner = Format::default()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false);
+    let instance = instance.to_owned();
+    tracing_subscriber::fmt::layer()
+        .json()
+        .event_format(JsonLines { inner, instance })
+        .with_writer(writer)
+        .boxed()
+}
+
+fn pretty_lines<S, W>(instance: &str, writer: W, colours: Colours) -> Lines<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let inner = Format::default();
+    let instance = instance.to_owned();
+    tracing_subscriber::fmt::layer()
+        .event_format(PrettyLines { inner, instance })
+        .with_ansi(colours == Colours::On)
+        .with_writer(writer)
+        .boxed()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    On,
+    Off,
+}
+
+/// JSON objects with the instance as their first field.
+struct JsonLines<F> {
+    inner: F,
+    instance: String,
+}
+
+impl<S, N, F> FormatEvent<S, N> for JsonLines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut object = String::new();
+        self.inner
+            .format_event(context, Writer::new(&mut object), event)?;
+        let fields = object.strip_prefix('{').ok_or(fmt::Error)?;
+        // The instance's characters need no escape.
+        write!(writer, "{{\"instance\":\"{}\",{fields}", self.instance)
+    }
+}
+
+/// Lines for people, with the instance before them.
+struct PrettyLines<F> {
+    inner: F,
+    instance: String,
+}
+
+impl<S, N, F> FormatEvent<S, N> for PrettyLines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        write!(writer, "{} ", self.instance)?;
+        self.inner.format_event(context, writer, event)
+    }
+}
+
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let location = info.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    // Only where RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        location,
+        thread = thread.name(),
+        backtrace,
+        "panic: {}",
+        panic_message(info.payload())
+    );
+}
+
+fn panic_message(payload: &dyn Any) -> &str {
+    let message = match payload.downcast_ref::<&'static str>() {
+        Some(message) => message,
+        None => payload
+            .downcast_ref::<String>()
+            .map_or("no message", String::as_str),
+    };
+    &message[..message.floor_char_boundary(PANIC_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    type Root = tracing_subscriber::Registry;
+
+    /// What `run` logs through the lines that `layer` makes, as text.
+    fn logged(layer: impl FnOnce(Sink) -> Lines<Root>, run: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let subscriber = tracing_subscriber::registry().with(layer(sink.clone()));
+        tracing::subscriber::with_default(subscriber, run);
+        let bytes = sink.0.lock().expect("no writer panicked").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panicked").extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Sink {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    fn json(sink: Sink) -> Lines<Root> {
+        json_lines("abc-1", sink)
+    }
+
+    fn pretty(sink: Sink) -> Lines<Root> {
+        pretty_lines("abc-1", sink, Colours::Off)
+    }
+
+    #[test]
+    fn a_json_line_is_an_object_that_carries_the_instance() {
+        let text = logged(json, || {
+            let _in = tracing::info_span!("session", user = "ana").entered();
+            tracing::warn!(seq = 7, "a \"quoted\"\nmessage");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(line["instance"], "abc-1");
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["seq"], 7);
+        assert_eq!(line["message"], "a \"quoted\"\nmessage");
+        assert_eq!(line["span"]["user"], "ana");
+    }
+
+    #[test]
+    fn a_pretty_line_carries_the_instance() {
+        let text = logged(pretty, || tracing::info!(port = 3001, "listening"));
+        assert!(text.starts_with("abc-1 "), "{text}");
+        assert!(text.contains("listening port=3001"), "{text}");
+    }
+
+    #[test]
+    fn a_panic_message_is_cut_between_characters() {
+        let long = "é".repeat(PANIC_BYTES_MAX);
+        assert_eq!(panic_message(&long).len(), PANIC_BYTES_MAX);
+        assert_eq!(panic_message(&"short"), "short");
+        assert_eq!(panic_message(&7_u8), "no message");
+    }
+}

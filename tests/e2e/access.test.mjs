@@ -1,0 +1,484 @@
+// Who may come in and what they may do: tokens, roles, grants, teams, budgets. Sections 1 and 2 of the protocol.
+
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as Y from "yjs";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases, sqlite } from "./support/databases.mjs";
+import { KeySet } from "./support/jwks.mjs";
+import { temporaryFolder } from "./support/process.mjs";
+import { converged } from "./support/room.mjs";
+import { Server } from "./support/server.mjs";
+import { SECRET, claims, sign, token } from "./support/tokens.mjs";
+import { next, pause, until } from "./support/until.mjs";
+
+const ROLES = {
+  viewer: { rights: ["view"], permission: "view" },
+  commenter: { rights: ["comment", "view"], permission: "comment" },
+  editor: { rights: ["comment", "edit", "view"], permission: "edit" },
+  reviewer: { rights: ["comment", "review", "view"], permission: "review" },
+  admin: { rights: ["comment", "edit", "manage", "review", "view"], permission: "manage" },
+  service: { rights: ["edit", "publish", "view"], permission: "edit" },
+};
+
+/** An update of someone who was never here. */
+function someUpdate() {
+  const doc = new Y.Doc();
+  doc.getMap("map").set(`key ${doc.clientID}`, true);
+  return Y.encodeStateAsUpdate(doc);
+}
+
+for (const database of databases) {
+  describe(`access on ${database.name}`, () => {
+    let server;
+    before(async () => {
+      await database.start();
+      server = await Server.start({ database });
+      const ana = await Client.connect(server);
+      for (const room of ["known", "article-1", "article-42", "article-42-draft", "other"]) await ana.join(room);
+      closeClients();
+    });
+    afterEach(closeClients);
+    after(async () => {
+      await server.stop();
+      await database.stop();
+    });
+
+    const connect = (person) => Client.connect(server, { person });
+    const mayEdit = async (client, room) => {
+      const ack = await client.request("document_update", { room, update: someUpdate() });
+      if (!ack.ok) assert.equal(ack.error.code, "forbidden");
+      return ack.ok;
+    };
+
+    for (const [role, { rights, permission }] of Object.entries(ROLES)) {
+      it(`a token with the role ${role} has the rights ${rights.join(", ")}`, async () => {
+        const client = await connect({ user: role, role });
+        assert.deepEqual([...client.welcome.rights].sort(), rights);
+        const ack = await client.ok("join_room", "known");
+        assert.deepEqual([...ack.rights].sort(), rights);
+        assert.equal(ack.permission, permission);
+        assert.equal(await mayEdit(client, "known"), rights.includes("edit"));
+      });
+    }
+
+    it("the rights of several roles add up, and a role that is unknown adds none", async () => {
+      const client = await connect({ roles: ["reviewer", "service", "astronaut"] });
+      assert.deepEqual([...client.welcome.rights].sort(), ["comment", "edit", "publish", "review", "view"]);
+      const ack = await client.ok("join_room", "known");
+      assert.equal(ack.permission, "review");
+      assert.equal(await mayEdit(client, "known"), true);
+    });
+
+    it("a token without known roles connects and may do nothing", async () => {
+      const { roles: _, ...without } = claims();
+      for (const held of [without, claims({ roles: [] }), claims({ roles: ["astronaut"] })]) {
+        const client = await Client.connect(server, { token: sign(held) });
+        assert.deepEqual(client.welcome.rights, []);
+        assert.equal((await client.refusal("join_room", "known")).code, "forbidden");
+      }
+    });
+
+    it("a grant replaces the role: the exact name wins, then the longest prefix, upward and downward", async () => {
+      const documents = {
+        "article-*": "comment",
+        "article-42": "edit",
+        "article-42-*": "none",
+        known: "manage",
+        "oth*": "view",
+      };
+      for (const role of ["viewer", "admin"]) {
+        const client = await connect({ user: `granted ${role}`, role, documents });
+        const permission = async (room) => (await client.ok("join_room", room)).permission;
+        assert.equal(await permission("article-1"), "comment");
+        assert.equal(await mayEdit(client, "article-1"), false);
+        assert.equal(await permission("article-42"), "edit");
+        assert.equal(await mayEdit(client, "article-42"), true);
+        assert.equal((await client.refusal("join_room", "article-42-draft")).code, "forbidden");
+        assert.equal(await permission("known"), "manage");
+        assert.equal(await mayEdit(client, "known"), true);
+        assert.equal(await permission("other"), "view");
+        assert.equal(await mayEdit(client, "other"), false);
+      }
+    });
+
+    it("a grant of edit lets its holder create that document", async () => {
+      const client = await connect({ user: "invited", role: "viewer", documents: { "mine-*": "edit" } });
+      await client.ok("join_room", `mine-${database.name}`);
+      assert.equal((await client.refusal("join_room", `theirs-${database.name}`)).code, "not_found");
+    });
+
+    it("a grant of review brings comment with it, and manage everything", async () => {
+      const client = await connect({ role: "viewer", documents: { known: "review", other: "manage" } });
+      assert.deepEqual([...(await client.ok("join_room", "known")).rights].sort(), ["comment", "review", "view"]);
+      const rights = (await client.ok("join_room", "other")).rights;
+      for (const right of ["comment", "edit", "manage", "review", "view"]) assert.ok(rights.includes(right), right);
+    });
+
+    it("a team shares nothing with another, whatever a payload says", async () => {
+      const ana = await (await connect({ user: "ana" })).join("known");
+      const rival = await (await connect({ user: "ana", team: "rival" })).join("known");
+      assert.notEqual(ana.joined.document_id, rival.joined.document_id);
+      await ana.edit(({ text }) => text.insert(0, "a secret of acme"));
+      await rival.edit(({ map }) => map.set("mine", true));
+      assert.equal(rival.content, "");
+      assert.equal(rival.received, 0);
+    });
+
+    it("without a team the team is default, without a name the id serves", async () => {
+      const bare = await Client.connect(server, { token: sign({ sub: "u-2", exp: claims().exp, roles: ["editor"] }) });
+      assert.equal(bare.welcome.team, "default");
+      assert.equal(bare.welcome.user.name, "u-2");
+      assert.equal("avatar_url" in bare.welcome.user, false);
+    });
+
+    for (const [what, bad, code] of [
+      ["is missing", undefined, "unauthorized"],
+      ["is empty", "", "unauthorized"],
+      ["is garbage", "not.a.token", "unauthorized"],
+      ["is no text", 42, "unauthorized"],
+      ["has expired", token({ ttl_s: -60 }), "token_expired"],
+      ["is signed with another secret", sign(claims(), "another secret, of the same length as ours"), "unauthorized"],
+      ["is expired and forged", sign(claims({ ttl_s: -60 }), "another secret"), "unauthorized"],
+      ["was altered", altered(token({ role: "viewer" })), "unauthorized"],
+      ["is not signed (alg none)", sign(claims(), SECRET, { algorithm: "none" }), "unauthorized"],
+      ["is signed with another algorithm", sign(claims(), SECRET, { algorithm: "HS512" }), "unauthorized"],
+      ["has no exp", sign(claims({ exp: undefined })), "unauthorized"],
+      ["has no sub", sign(claims({ sub: undefined })), "unauthorized"],
+      ["is not valid yet", sign(claims({ nbf: claims().iat + 600 })), "unauthorized"],
+      ["is far too long", sign(claims({ padding: "x".repeat(20_000) })), "unauthorized"],
+    ]) {
+      it(`a connection is refused as ${code} when its token ${what}`, async () => {
+        for (const transports of [["websocket"], ["polling"]]) {
+          const auth = bad === undefined ? {} : { token: bad };
+          assert.equal(await Client.refused(server, { auth, transports }), code);
+        }
+      });
+    }
+
+    it("a token may come as Authorization header", async () => {
+      for (const transports of [["websocket"], ["polling"]]) {
+        const extraHeaders = { Authorization: `Bearer ${token({ user: "by-header" })}` };
+        const client = await Client.connect(server, { auth: {}, extraHeaders, transports });
+        assert.equal(client.welcome.user.id, "by-header");
+        assert.equal(await Client.refused(server, { auth: {}, extraHeaders: { Authorization: "Bearer x" } }), "unauthorized");
+      }
+    });
+
+    it("a refused client that brings a better token gets in", async () => {
+      const client = new Client(server, { token: "not.a.token" });
+      await next(client.socket, "connect_error");
+      client.token = token();
+      client.socket.connect();
+      await until("it is in", () => client.welcome);
+    });
+  });
+
+  describe(`sessions and their tokens on ${database.name}`, () => {
+    let server;
+    before(async () => {
+      await database.start();
+      const env = { JWT_LEEWAY_MS: 0, TOKEN_NOTICE_MS: 60_000, TOKEN_GRACE_MS: 1_000 };
+      server = await Server.start({ database, env });
+    });
+    afterEach(closeClients);
+    after(async () => {
+      await server.stop();
+      await database.stop();
+    });
+
+    const ANA = { user: "ana" };
+
+    it("token_expiring comes at once when less than the notice is left, and not before", async () => {
+      const long = await Client.connect(server, { person: ANA });
+      const early = [];
+      long.socket.on("token_expiring", (payload) => early.push(payload));
+      const short = new Client(server, { token: sign(claims({ ...ANA, ttl_s: 30 })) });
+      const { expires_at } = await next(short.socket, "token_expiring");
+      const left_ms = Date.parse(expires_at) - Date.now();
+      assert.ok(left_ms > 20_000 && left_ms <= 30_000, `${left_ms} ms`);
+      assert.deepEqual(early, []);
+    });
+
+    it("a refresh prolongs the session, again and again", async () => {
+      const short = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
+      const ended = [];
+      short.socket.on("session_ended", (payload) => ended.push(payload));
+      await next(short.socket, "connection");
+      const first_end = Date.parse(short.welcome.session.expires_at);
+      const fresh = claims({ ...ANA, ttl_s: 3_600 });
+      const ack = await short.ok("token_refresh", { token: sign(fresh) });
+      assert.equal(Date.parse(ack.expires_at), fresh.exp * 1_000);
+      assert.deepEqual([...ack.rights].sort(), ["comment", "edit", "view"]);
+      await until("the first token would have ended the session", () => Date.now() > first_end + 1_500);
+      assert.deepEqual(ended, []);
+      assert.equal(short.socket.connected, true);
+      await short.ok("join_room", "refreshed");
+    });
+
+    it("a refresh that takes edit away stops editing at once, and one that gives it starts it", async () => {
+      const client = await Client.connect(server, { person: ANA });
+      await client.ok("join_room", "rights");
+      await client.ok("document_update", { room: "rights", update: someUpdate() });
+      const lost = await client.ok("token_refresh", { token: token({ ...ANA, role: "viewer" }) });
+      assert.deepEqual(lost.rights, ["view"]);
+      assert.equal((await client.refusal("document_update", { room: "rights", update: someUpdate() })).code, "forbidden");
+      await client.ok("token_refresh", { token: token({ ...ANA, role: "editor" }) });
+      await client.ok("document_update", { room: "rights", update: someUpdate() });
+    });
+
+    it("a refresh that takes edit away holds for what was sent right behind it", async () => {
+      const client = await Client.connect(server, { person: ANA });
+      await client.ok("join_room", "behind");
+      const [refreshed, update] = await Promise.all([
+        client.request("token_refresh", { token: token({ ...ANA, role: "viewer" }) }),
+        client.request("document_update", { room: "behind", update: someUpdate() }),
+      ]);
+      assert.equal(refreshed.ok, true);
+      assert.equal(update.ok, false, "the update was sent after the refresh");
+      assert.equal(update.error.code, "forbidden");
+    });
+
+    it("a refresh that takes view away closes the room for that session, and for no other", async () => {
+      const client = await Client.connect(server, { person: ANA });
+      const room = await client.join("closed");
+      const kept = await client.join("kept");
+      const ben = await (await Client.connect(server, { person: { user: "ben" } })).join("closed");
+      const narrowed = token({ ...ANA, documents: { closed: "none" } });
+      await client.ok("token_refresh", { token: narrowed });
+      await until("the room is closed", () => room.closed.length > 0);
+      assert.deepEqual(room.closed, [{ room: "closed", code: "forbidden" }]);
+      await ben.edit(({ text }) => text.insert(0, "not for ana"));
+      await kept.edit(({ text }) => text.insert(0, "still here"));
+      assert.equal(room.received, 0);
+      assert.equal((await client.refusal("join_room", "closed")).code, "forbidden");
+      const refused = await client.refusal("document_update", { room: "closed", update: someUpdate() });
+      assert.ok(["forbidden", "conflict"].includes(refused.code), refused.code);
+      assert.deepEqual(ben.closed, []);
+    });
+
+    it("a refused refresh changes nothing", async () => {
+      const client = await Client.connect(server, { person: ANA });
+      const room = await client.join("unchanged");
+      for (const [bad, code] of [
+        [token({ user: "ben" }), "forbidden"],
+        [token({ ...ANA, team: "rival" }), "forbidden"],
+        [token({ ...ANA, role: "viewer", ttl_s: -60 }), "token_expired"],
+        [sign(claims({ ...ANA, role: "viewer" }), "another secret"), "unauthorized"],
+        ["garbage", "unauthorized"],
+      ]) {
+        assert.equal((await client.refusal("token_refresh", { token: bad })).code, code);
+        await room.edit(({ map }) => map.set("still", code));
+      }
+    });
+
+    it("without a refresh the session ends some time after its token, and says so", async () => {
+      const client = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
+      await next(client.socket, "connection");
+      const expires_at = Date.parse(client.welcome.session.expires_at);
+      const { code } = await next(client.socket, "session_ended");
+      const late_ms = Date.now() - expires_at;
+      assert.equal(code, "token_expired");
+      assert.ok(late_ms > 900 && late_ms < 3_000, `${late_ms} ms after exp`);
+      await until("it is disconnected", () => client.disconnects.length === 1);
+      assert.equal(await Client.refused(server, { token: client.token }), "token_expired");
+    });
+  });
+}
+
+describe("budgets", () => {
+  let server;
+  before(async () => {
+    server = await Server.start({
+      database: sqlite,
+      env: {
+        ROOMS_PER_SOCKET: 3,
+        SOCKETS_PER_USER: 2,
+        REQUESTS_PER_SECOND: 10,
+        UPDATES_PER_SECOND: 50,
+        UPDATES_BURST: 100,
+      },
+    });
+  });
+  afterEach(closeClients);
+  after(() => server.stop());
+
+  it("a socket joins so many rooms and not one more, until it leaves one", async () => {
+    const ana = await Client.connect(server);
+    for (const room of ["one", "two", "three", "three"]) await ana.ok("join_room", room);
+    assert.equal((await ana.refusal("join_room", "four")).code, "too_many_rooms");
+    await ana.ok("leave_room", "one");
+    await ana.ok("join_room", "four");
+    assert.equal(ana.welcome.limits.rooms, 3);
+  });
+
+  it("a user has so many connections and not one more, until one ends; other users are not concerned", async () => {
+    const person = { user: "many" };
+    const first = await Client.connect(server, { person });
+    await Client.connect(server, { person });
+    assert.equal(await Client.refused(server, { person }), "too_many_connections");
+    await Client.connect(server, { person: { user: "another" } });
+    first.close();
+    await until("the place is free", () => Client.connect(server, { person }));
+  });
+
+  it("requests beyond the budget are rate_limited, and pass after the time that the answer names", async () => {
+    const ana = await Client.connect(server);
+    await ana.ok("join_room", "limited");
+    const state_vector = Y.encodeStateVector(new Y.Doc());
+    const ask = () => ana.request("document_sync", { room: "limited", state_vector });
+    const acks = await Promise.all(Array.from({ length: 60 }, ask));
+    const refused = acks.filter((ack) => !ack.ok);
+    assert.ok(refused.length >= 30, `${refused.length} of 60 refused`);
+    assert.ok(acks.length - refused.length >= 15, "the burst passes");
+    for (const { error } of refused) {
+      assert.equal(error.code, "rate_limited");
+      assert.equal(error.retryable, true);
+      assert.ok(error.retry_after_ms > 0 && error.retry_after_ms <= 5_000, `${error.retry_after_ms} ms`);
+    }
+    await pause(refused.at(-1).error.retry_after_ms + 50);
+    assert.equal((await ask()).ok, true);
+    assert.equal(ana.socket.connected, true);
+  });
+
+  it("updates have a budget of their own", async () => {
+    const ana = await Client.connect(server);
+    const room = await ana.join("updates");
+    for (let number = 0; number < 90; number += 1) room.map.set("number", number);
+    await room.saved();
+    for (let number = 0; number < 100; number += 1) room.map.set("number", number);
+    await until("some are refused", () => room.refusals.length > 0);
+    await until("all are answered", () => room.unacknowledged === 0);
+    for (const error of room.refusals) assert.equal(error.code, "rate_limited");
+    assert.ok(room.refusals[0].retry_after_ms > 0);
+    await ana.ok("document_sync", { room: "updates", state_vector: Y.encodeStateVector(room.doc) });
+    await pause(room.refusals.at(-1).retry_after_ms + 50);
+    room.refusals = [];
+    await room.sync();
+    await room.saved();
+    const ben = await (await Client.connect(server, { person: { user: "ben" } })).join("updates");
+    await converged([room, ben]);
+  });
+
+  it("who goes on regardless is cut", async () => {
+    const flood = await Client.connect(server, { person: { user: "flood" }, reconnection: false });
+    await until(
+      "it is cut",
+      () => {
+        for (let number = 0; number < 200; number += 1) flood.socket.emit("document_sync", { room: "none" });
+        return flood.disconnects.length > 0;
+      },
+      30_000,
+    );
+    const ana = await Client.connect(server);
+    await ana.ok("join_room", "after the flood");
+  });
+});
+
+describe("signing keys", () => {
+  const NAMES = { RS256: "rsa", ES256: "ec", EdDSA: "ed25519" };
+  const pairs = Object.entries(NAMES).map(([algorithm, kind]) => ({ algorithm, ...keyPair(kind) }));
+  let keySet;
+  let published;
+  before(async () => {
+    keySet = await KeySet.serve();
+    for (const pair of pairs) keySet.publish(pair.algorithm, pair.publicKey, pair.algorithm);
+    published = await Server.start({
+      database: sqlite,
+      env: {
+        JWT_SECRET: undefined,
+        JWT_JWKS_URL: keySet.url,
+        JWT_ISSUER: "https://login.example.org",
+        JWT_AUDIENCE: "realtime",
+      },
+    });
+  });
+  afterEach(closeClients);
+  after(async () => {
+    await published.stop();
+    keySet.close();
+  });
+
+  const ISSUED = { iss: "https://login.example.org", aud: "realtime" };
+
+  for (const { algorithm, privateKey, publicKey } of pairs) {
+    it(`a PEM public key verifies ${algorithm}, and nothing else`, async () => {
+      const file = join(temporaryFolder(), "key.pem");
+      const pem = publicKey.export({ type: "spki", format: "pem" });
+      writeFileSync(file, pem);
+      const env = { JWT_SECRET: undefined, JWT_PUBLIC_KEY_FILE: file };
+      const server = await Server.start({ database: sqlite, env });
+      await Client.connect(server, { token: sign(claims(), privateKey, { algorithm }) });
+      const confused = sign(claims(), pem, { algorithm: "HS256" });
+      assert.equal(await Client.refused(server, { token: confused }), "unauthorized");
+      const other = sign(claims(), keyPair(NAMES[algorithm]).privateKey, { algorithm });
+      assert.equal(await Client.refused(server, { token: other }), "unauthorized");
+      await server.stop();
+    });
+
+    it(`a published key (JWKS) verifies ${algorithm}`, async () => {
+      const good = sign(claims(ISSUED), privateKey, { algorithm, kid: algorithm });
+      await Client.connect(published, { token: good });
+      const otherKey = sign(claims(ISSUED), privateKey, { algorithm, kid: algorithm === "RS256" ? "ES256" : "RS256" });
+      assert.equal(await Client.refused(published, { token: otherKey }), "unauthorized");
+    });
+  }
+
+  for (const [what, wrong] of [
+    ["another issuer", { ...ISSUED, iss: "https://evil.example.org" }],
+    ["no issuer", { ...ISSUED, iss: undefined }],
+    ["another audience", { ...ISSUED, aud: "billing" }],
+    ["no audience", { ...ISSUED, aud: undefined }],
+  ]) {
+    it(`a token with ${what} is refused where one is configured`, async () => {
+      const [{ algorithm, privateKey }] = pairs;
+      const refused = sign(claims(wrong), privateKey, { algorithm, kid: algorithm });
+      assert.equal(await Client.refused(published, { token: refused }), "unauthorized");
+    });
+  }
+
+  it("an audience among several is enough", async () => {
+    const [{ algorithm, privateKey }] = pairs;
+    const several = sign(claims({ ...ISSUED, aud: ["billing", "realtime"] }), privateKey, { algorithm, kid: algorithm });
+    await Client.connect(published, { token: several });
+  });
+
+  it("keys are fetched rarely, whatever kids tokens name, and serve on while the address is down", async () => {
+    const [{ algorithm, privateKey }] = pairs;
+    const fetches = keySet.fetches;
+    keySet.down = true;
+    for (let number = 0; number < 20; number += 1) {
+      const unknown = sign(claims(ISSUED), privateKey, { algorithm, kid: `unknown ${number}` });
+      assert.equal(await Client.refused(published, { token: unknown }), "unauthorized");
+    }
+    assert.ok(keySet.fetches <= fetches + 1, `${keySet.fetches - fetches} fetches for 20 unknown kids`);
+    await Client.connect(published, { token: sign(claims(ISSUED), privateKey, { algorithm, kid: algorithm }) });
+    keySet.down = false;
+  });
+
+  it("keys rotate by kid: a new one is found within some time, a withdrawn one is refused", async () => {
+    const { publicKey, privateKey } = keyPair("ec");
+    const [{ algorithm: withdrawn, privateKey: old }] = pairs;
+    keySet.publish("next", publicKey, "ES256");
+    keySet.withdraw(withdrawn);
+    const fresh = sign(claims(ISSUED), privateKey, { algorithm: "ES256", kid: "next" });
+    // The server fetches at most once a minute.
+    await until("the new key is known", () => Client.connect(published, { token: fresh }), 75_000, 1_000);
+    const refused = sign(claims(ISSUED), old, { algorithm: withdrawn, kid: withdrawn });
+    assert.equal(await Client.refused(published, { token: refused }), "unauthorized");
+  });
+});
+
+function keyPair(kind) {
+  return generateKeyPairSync(kind, { modulusLength: 2048, namedCurve: "P-256" });
+}
+
+/** The same token with the rights of an admin written into it. */
+function altered(original) {
+  const [header, payload, signature] = original.split(".");
+  const changed = { ...JSON.parse(Buffer.from(payload, "base64url")), roles: ["admin"] };
+  return [header, Buffer.from(JSON.stringify(changed)).toString("base64url"), signature].join(".");
+}

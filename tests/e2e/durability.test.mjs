@@ -1,0 +1,237 @@
+// An acknowledged update is durable: over kill -9, a stopped database, a full journal and an orderly stop.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as Y from "yjs";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { Load } from "./support/load.mjs";
+import { Random } from "./support/random.mjs";
+import { converged } from "./support/room.mjs";
+import { Server } from "./support/server.mjs";
+import { pause, until } from "./support/until.mjs";
+
+/** How often the server is killed, on each database. */
+const CYCLES = Number(process.env.CYCLES ?? 15);
+/** The moments of the kills follow from it. */
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const LONGEST_CYCLE_MS = 400;
+/** No load is to be slowed by its budget. */
+const UNLIMITED = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
+const RESTARTS = 4;
+const UPDATES_PER_RESTART = 1_500;
+const EXIT_DEADLINE_MS = 15_000;
+const EXIT_DEADLINE_WITHOUT_DATABASE_MS = 30_000;
+
+for (const database of databases) {
+  describe(`durability on ${database.name}`, () => {
+    let server;
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      closeClients();
+      if (server?.alive) await server.kill9();
+    });
+
+    /** A fresh replica of what the server holds, of someone who has nothing to add. */
+    const inspect = async (name) => {
+      const client = await Client.connect(server, { person: { user: "inspector", role: "viewer" } });
+      const room = await client.join(name);
+      client.close();
+      return room;
+    };
+
+    const holdsAll = (room, keys) => {
+      const lost = [...keys].filter((key) => !room.map.has(key));
+      assert.deepEqual(lost, [], `${lost.length} of ${keys.size} are lost`);
+    };
+
+    it(`every acknowledged update is there after ${CYCLES} kills at random moments (seed ${SEED})`, async () => {
+      server = await Server.start({ database, env: UNLIMITED });
+      const random = new Random(SEED);
+      const load = await Load.join(server, "killed");
+      for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
+        const before = load.acknowledged.size;
+        load.start();
+        await until("something is acknowledged", () => load.acknowledged.size > before);
+        await pause(random.below(LONGEST_CYCLE_MS));
+        await server.kill9();
+        await load.stop();
+        load.disconnect();
+        await server.launch();
+        holdsAll(await inspect("killed"), load.acknowledged);
+        await load.reconnect();
+      }
+      await converged(load.rooms);
+      holdsAll(await inspect("killed"), load.written);
+    });
+
+    it("a stop under load loses nothing, exits 0, and the clients come back by themselves", async () => {
+      server = await Server.start({ database, env: UNLIMITED });
+      const load = await Load.join(server, "stopped");
+      for (let time = 1; time <= 3; time += 1) {
+        const before = load.acknowledged.size;
+        load.start();
+        await until("some are acknowledged", () => load.acknowledged.size > before + 100);
+        const end = await server.stop();
+        assert.equal(end.code, 0, server.log.slice(-2_000));
+        assert.ok(end.took_ms < EXIT_DEADLINE_MS, `${end.took_ms} ms`);
+        const acknowledged = new Set(load.acknowledged);
+        await server.launch();
+        holdsAll(await inspect("stopped"), acknowledged);
+        await until("they write again", () => load.acknowledged.size > acknowledged.size + 100);
+        await load.stop();
+        await load.settled();
+      }
+      assert.ok(!load.disconnects.includes("io server disconnect"), "after that, clients would not reconnect");
+      await converged(load.rooms);
+      holdsAll(await inspect("stopped"), load.written);
+    });
+
+    it("the sequence number goes on rising after a kill", async () => {
+      server = await Server.start({ database });
+      const ana = await (await Client.connect(server)).join("rising");
+      const { seq } = await ana.edit(({ map }) => map.set("before", 1));
+      await server.kill9();
+      await server.launch();
+      await until("it is back", () => ana.settled && ana.joined.seq >= seq);
+      const ack = await ana.edit(({ map }) => map.set("after", 1));
+      assert.ok(ack.seq > seq, `${ack.seq} after ${seq}`);
+    });
+
+    it("many updates over several restarts are all there, by snapshots and a trimmed log", async () => {
+      server = await Server.start({ database, env: { ...UNLIMITED, ROOM_IDLE_MS: 100 } });
+      let expected = "";
+      let document_id;
+      for (let restart = 1; restart <= RESTARTS; restart += 1) {
+        const author = await (await Client.connect(server)).join("compacted");
+        assert.equal(author.content, expected);
+        document_id ??= author.joined.document_id;
+        assert.equal(author.joined.document_id, document_id);
+        const words = `[${restart}]`.repeat(UPDATES_PER_RESTART / 3);
+        author.type(words);
+        expected += words;
+        await author.saved();
+        if (restart % 2 === 0) {
+          await server.kill9();
+          closeClients();
+        } else {
+          closeClients();
+          await until("the document is unloaded", async () => {
+            return /^realtime_rooms 0$/m.test(await (await server.get("/metrics")).text());
+          });
+          await server.stop();
+        }
+        await server.launch();
+      }
+      assert.equal((await inspect("compacted")).content, expected);
+    });
+
+    it("updates whose dependencies are missing survive a kill and are whole when these come", async () => {
+      server = await Server.start({ database });
+      const doc = new Y.Doc();
+      const updates = [];
+      doc.on("update", (update) => updates.push(update));
+      for (const word of ["first, ", "second, ", "third"]) doc.getText("text").insert(doc.getText("text").length, word);
+      const ana = await Client.connect(server);
+      await ana.ok("join_room", "pending");
+      await ana.ok("document_update", { room: "pending", update: updates[2] });
+      await ana.ok("document_update", { room: "pending", update: updates[1] });
+      ana.close();
+      await server.kill9();
+      await server.launch();
+      assert.equal((await inspect("pending")).content, "");
+      const ben = await Client.connect(server, { person: { user: "ben" } });
+      await ben.ok("join_room", "pending");
+      await ben.ok("document_update", { room: "pending", update: updates[0] });
+      assert.equal((await inspect("pending")).content, "first, second, third");
+    });
+
+    const outage = { skip: !database.canBeStopped && "this database cannot go away" };
+
+    it("work goes on while the database is away, and everything is written when it is back", outage, async () => {
+      server = await Server.start({ database, env: UNLIMITED });
+      const load = await Load.join(server, "outage");
+      load.start();
+      await until("some are acknowledged", () => load.acknowledged.size > 100);
+      await database.cluster.stop("immediate");
+      await until("everybody is told", () => load.rooms.every(({ storage }) => storage.at(-1) === "unavailable"));
+      await until("all wait", () => load.rooms.every(({ unacknowledged }) => unacknowledged > 10));
+      const acknowledged = new Set(load.acknowledged);
+      const guest = await (await Client.connect(server, { person: { user: "guest" } })).join("outage");
+      assert.equal(guest.joined.storage, "unavailable");
+      const marker = guest.edit(({ map }) => map.set("guest", "was here"));
+      await until("updates are relayed all the same", () => load.rooms.every(({ map }) => map.has("guest")));
+      await pause(2_000);
+      assert.equal(load.acknowledged.size, acknowledged.size, "nothing is acknowledged that is not written");
+      await database.cluster.start();
+      assert.equal((await marker).ok, true);
+      await until("everybody is told", () => load.rooms.every(({ storage }) => storage.at(-1) === "ok"), 30_000);
+      await until("they go on", () => load.acknowledged.size > acknowledged.size + 100);
+      await load.stop();
+      await load.settled();
+      for (const room of load.rooms) assert.deepEqual(room.refusals, []);
+      await converged([...load.rooms, guest]);
+      closeClients();
+      await server.kill9();
+      await server.launch();
+      holdsAll(await inspect("outage"), load.written);
+    });
+
+    it("a full journal refuses updates with storage_unavailable, and loses none that it took", outage, async () => {
+      const limits = { UPDATE_BYTES_MAX: 65_536, JOURNAL_BYTES_MAX: 262_144 };
+      server = await Server.start({ database, env: limits });
+      const ana = await Client.connect(server);
+      const room = await ana.join("journal");
+      await room.edit(({ map }) => map.set("before", true));
+      await database.cluster.stop("immediate");
+      let last = 0;
+      while (room.refusals.length === 0) {
+        assert.ok(last < 100, "100 updates of 20 KB fit into a journal of 256 KB");
+        room.map.set(`key ${(last += 1)}`, "x".repeat(20_000));
+        await pause(5);
+      }
+      assert.deepEqual([room.refusals[0].code, room.refusals[0].retryable], ["storage_unavailable", true]);
+      assert.ok(last >= 8, `refused at ${last} updates of 20 KB`);
+      await database.cluster.start();
+      await until("it is told", () => room.storage.at(-1) === "ok", 30_000);
+      await until("all are answered", () => room.unacknowledged === 0);
+      room.refusals = [];
+      await room.sync();
+      await room.saved();
+      closeClients();
+      await server.kill9();
+      await server.launch();
+      assert.equal((await inspect("journal")).map.size, last + 1);
+    });
+
+    it("a document that is not in memory cannot be opened while the database is away", outage, async () => {
+      server = await Server.start({ database });
+      const ana = await Client.connect(server);
+      await database.cluster.stop("immediate");
+      const error = await ana.refusal("join_room", "closed");
+      assert.equal(error.code, "storage_unavailable");
+      await database.cluster.start();
+      await until("it opens", async () => (await ana.request("join_room", "closed")).ok, 30_000);
+    });
+
+    it("a stop while the database is away ends in time and says what could not be written", outage, async () => {
+      server = await Server.start({ database, env: { DRAIN_TIMEOUT_MS: 1_000 } });
+      const ana = await (await Client.connect(server)).join("unwritten");
+      await ana.edit(({ map }) => map.set("written", true));
+      await database.cluster.stop("immediate");
+      ana.map.set("unwritten", true);
+      await until("it is told", () => ana.storage.at(-1) === "unavailable");
+      const end = await server.stop();
+      assert.ok(end.took_ms < EXIT_DEADLINE_WITHOUT_DATABASE_MS, `${end.took_ms} ms`);
+      assert.notEqual(end.code, 0);
+      assert.match(server.log, /unwritten/);
+      await database.cluster.start();
+      await server.launch();
+      await until("the client hands it in again", () => ana.settled && ana.joined);
+      closeClients();
+      const inspected = await inspect("unwritten");
+      assert.deepEqual([...inspected.map.keys()].sort(), ["unwritten", "written"]);
+    });
+  });
+}

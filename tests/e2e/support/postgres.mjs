@@ -1,0 +1,109 @@
+// A throw-away Postgres cluster of our own: on a free port, in a temporary folder, durable as in production (fsync on).
+
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { adopt, freePort, temporaryFolder } from "./process.mjs";
+import { until } from "./until.mjs";
+
+const DEBIAN_ROOT = "/usr/lib/postgresql";
+const PROGRAMS = ["initdb", "postgres", "pg_isready", "psql"];
+const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" };
+
+/** A cluster that is stopped and started at will. Its superuser is `realtime`, without a password, on 127.0.0.1. */
+export class Postgres {
+  #binaries = binaries();
+  #owner = unprivilegedOwner();
+  #folder;
+  #child;
+  #adopted;
+  #databases = 0;
+
+  /** Makes a new cluster and starts it. */
+  static async create() {
+    const postgres = new Postgres();
+    postgres.#folder = temporaryFolder(postgres.#owner);
+    postgres.port = await freePort();
+    postgres.#run("initdb", [
+      ...["--pgdata", postgres.#data, "--username", "realtime", "--auth", "trust"],
+      ...["--encoding", "UTF8", "--locale", "C", "--no-sync"],
+    ]);
+    await postgres.start();
+    return postgres;
+  }
+
+  get #data() {
+    return join(this.#folder, "data");
+  }
+
+  /** Starts the cluster on its port, again after a stop, and waits until it answers. */
+  async start() {
+    const log = openSync(join(this.#folder, "log"), "a");
+    const settings = {
+      listen_addresses: "127.0.0.1",
+      unix_socket_directories: "",
+      port: this.port,
+      shared_buffers: "64MB",
+      fsync: "on",
+    };
+    const parameters = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const child = spawn(join(this.#binaries, "postgres"), ["-D", this.#data, ...parameters], {
+      ...this.#owner,
+      cwd: this.#folder,
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#adopted = adopt(child);
+    await until("Postgres accepts connections", () => {
+      if (child.exitCode !== null) throw new Error(readFileSync(join(this.#folder, "log"), "utf8"));
+      this.#run("pg_isready", ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime"]);
+      return true;
+    });
+  }
+
+  /** Stops the cluster: `immediate` is as a crash, `fast` ends its connections in good order. */
+  async stop(mode = "fast") {
+    this.#child?.kill(SIGNALS[mode]);
+    await this.#adopted.ended();
+    this.#child = undefined;
+  }
+
+  /** A new, empty database; its URL. */
+  createDatabase() {
+    this.#databases += 1;
+    const name = `realtime_${this.#databases}`;
+    this.query(`create database ${name}`, "postgres");
+    return `postgres://realtime@127.0.0.1:${this.port}/${name}`;
+  }
+
+  /** Runs one statement by psql; its rows as text, columns separated by `|`. */
+  query(sql, database) {
+    const where = ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime", "-d", database];
+    return this.#run("psql", ["-X", "-q", "-A", "-t", ...where, "-c", sql]).trim();
+  }
+
+  #run(program, parameters) {
+    const output = { ...this.#owner, cwd: this.#folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] };
+    return execFileSync(join(this.#binaries, program), parameters, output);
+  }
+}
+
+/** Where Postgres's programs are: where Debian keeps them (the newest version), or on the PATH. */
+function binaries() {
+  const versions = existsSync(DEBIAN_ROOT) ? readdirSync(DEBIAN_ROOT) : [];
+  const folders = versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(DEBIAN_ROOT, version, "bin"));
+  folders.push(...(process.env.PATH ?? "").split(":"));
+  const complete = (folder) => PROGRAMS.every((program) => existsSync(join(folder, program)));
+  const found = folders.find(complete);
+  if (!found) throw new Error("Postgres is not installed: no initdb (Debian: apt-get install postgresql)");
+  return found;
+}
+
+/** Postgres refuses to run as root, so that root lends the cluster to someone without privileges. */
+function unprivilegedOwner() {
+  if (process.getuid() !== 0) return undefined;
+  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"));
+  const user = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody");
+  return { uid: Number(user[2]), gid: Number(user[3]) };
+}

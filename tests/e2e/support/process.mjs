@@ -1,0 +1,83 @@
+// What the tests start, they end: child processes, temporary folders and free ports.
+
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const children = new Set();
+const folders = new Set();
+const taken = new Set();
+
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+  if (process.exitCode) return console.error(`kept, for the logs therein:\n${[...folders].join("\n")}`);
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+/**
+ * Takes charge of a child process: it will not outlive the tests, nor keep them from ending. `ended()` resolves with how
+ * it ended.
+ */
+export function adopt(child) {
+  children.add(child);
+  child.unref();
+  const end = new Promise((resolve) => {
+    child.once("error", (error) => resolve({ code: null, signal: null, error }));
+    child.once("exit", (code, signal) => {
+      children.delete(child);
+      resolve({ code, signal });
+    });
+  });
+  return {
+    ended() {
+      child.ref();
+      return end;
+    },
+  };
+}
+
+/** A new folder, owned by `owner` where given. It is gone after the tests, unless one of them failed. */
+export function temporaryFolder(owner) {
+  const folder = mkdtempSync(join(tmpdir(), "realtime-e2e-"));
+  folders.add(folder);
+  if (owner) chownSync(folder, owner.uid, owner.gid);
+  return folder;
+}
+
+/**
+ * A port that nobody listens on.
+ *
+ * It lies below the range from which the kernel draws source ports: a client that keeps reconnecting to a stopped
+ * server on the same machine would sooner or later draw the very port it dials, connect to itself and occupy it.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (taken.has(port)) continue;
+    const free = await new Promise((resolve) => {
+      const probe = createServer();
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+    });
+    if (!free) continue;
+    taken.add(port);
+    return port;
+  }
+}
+
+/** The resident memory of a process, in bytes: now (`VmRSS`), or at its peak (`VmHWM`). */
+export function memory(pid, measure = "VmRSS") {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(status.match(new RegExp(`^${measure}:\\s+(\\d+) kB$`, "m"))[1]) * 1024;
+}
+
+/** The processor time that a process has used, in seconds. */
+export function processorSeconds(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks_per_second = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  return (Number(fields[11]) + Number(fields[12])) / ticks_per_second;
+}

@@ -1,0 +1,54 @@
+// Waiting for conditions: the tests never sleep for a fixed time and hope.
+
+const POLL_INTERVAL_MS = 5;
+
+/**
+ * Waits until `condition` holds and returns what it returned.
+ *
+ * The condition may be asynchronous. It holds when it returns something truthy; an exception counts as "not yet",
+ * so assertions can serve as conditions.
+ *
+ * @throws after `timeout_ms`, naming what was awaited and what was seen last.
+ */
+export async function until(what, condition, timeout_ms = 15_000, interval_ms = POLL_INTERVAL_MS) {
+  const deadline = performance.now() + timeout_ms;
+  for (;;) {
+    let seen;
+    try {
+      seen = await condition();
+      if (seen) return seen;
+    } catch (error) {
+      seen = error;
+    }
+    if (performance.now() > deadline) {
+      const last = seen instanceof Error ? seen.message : JSON.stringify(seen);
+      throw new Error(`waited ${timeout_ms} ms in vain until ${what}; last: ${last}`, {
+        cause: seen instanceof Error ? seen : undefined,
+      });
+    }
+    await pause(interval_ms);
+  }
+}
+
+/** The next `event` of an emitter, as its first argument. Call it before what causes the event. */
+export function next(emitter, event, timeout_ms = 15_000) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      emitter.off(event, happened);
+      reject(new Error(`waited ${timeout_ms} ms in vain for the event ${event}`));
+    }, timeout_ms);
+    function happened(argument) {
+      clearTimeout(timer);
+      resolve(argument);
+    }
+    emitter.once(event, happened);
+  });
+}
+
+/**
+ * Lets `duration_ms` pass. Only for what is about time itself: the pace of a load, a random moment, or that something
+ * does *not* happen.
+ */
+export function pause(duration_ms) {
+  return new Promise((resolve) => setTimeout(resolve, duration_ms));
+}
