@@ -1,11 +1,6 @@
 //! The whole server: builds each part once, serves, and drains in reverse.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -60,21 +55,23 @@ impl App {
         let verifier = Verifier::new(&config.auth).await?;
         let journal_bytes_max = config.limits.journal_bytes_max;
         let store = Store::open(&config.database_url, journal_bytes_max, metrics.clone()).await?;
-        let rooms = Rooms::new(
-            store.clone(),
-            config.limits.clone(),
-            config.timing.clone(),
-            metrics.clone(),
-        );
+        let rooms = Rooms::new(store.clone(), config.limits, config.timing, metrics.clone());
         let sockets = Sockets::new(
             verifier,
             rooms.clone(),
-            config.limits.clone(),
-            config.timing.clone(),
+            config.limits,
+            config.timing,
             metrics.clone(),
             config.instance.clone(),
         );
-        Ok(Self { config, metrics, store, rooms, sockets, started })
+        Ok(Self {
+            config,
+            metrics,
+            store,
+            rooms,
+            sockets,
+            started,
+        })
     }
 
     /// Serves on `listener` until `stop` resolves, then drains: refuses new
@@ -88,8 +85,9 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<Stopped> {
-        let service =
-            self.router().into_make_service_with_connect_info::<ConnectedTransport>();
+        let service = self
+            .router()
+            .into_make_service_with_connect_info::<ConnectedTransport>();
         self.sockets.watch();
         let server = axum::serve(SwitchedListener(listener), service);
         tokio::select! {
@@ -97,7 +95,9 @@ impl App {
             _ = std::future::IntoFuture::into_future(server) => {}
             unwritten = async { stop.await; self.drain().await } => return Ok(Stopped { unwritten }),
         }
-        Ok(Stopped { unwritten: self.drain().await })
+        Ok(Stopped {
+            unwritten: self.drain().await,
+        })
     }
 
     fn router(&self) -> Router {
@@ -130,7 +130,10 @@ impl App {
                 name_transport(sockets.clone(), request, next)
             }))
             .layer(middleware::from_fn(serve_engine_at_root))
-            .layer(middleware::from_fn_with_state(origins.clone(), http::check_origin))
+            .layer(middleware::from_fn_with_state(
+                origins.clone(),
+                http::check_origin,
+            ))
             .layer(http::cors(&origins))
             .layer(CatchPanicLayer::new())
     }
@@ -138,7 +141,11 @@ impl App {
     async fn drain(&self) -> Unwritten {
         let began = Instant::now();
         let deadline = began + Duration::from_millis(self.config.timing.drain_timeout_ms);
-        info!(connections = self.sockets.len(), rooms = self.rooms.len(), "draining");
+        info!(
+            connections = self.sockets.len(),
+            rooms = self.rooms.len(),
+            "draining"
+        );
         self.sockets.begin_draining();
         let late = self.rooms.drain(deadline).await;
         if late > 0 {
@@ -170,7 +177,9 @@ async fn serve_engine_at_root(mut request: Request, next: Next) -> Response {
 
 /// Hands the TCP connection's switch to the door that may have to cut it.
 async fn name_transport(sockets: Sockets, mut request: Request, next: Next) -> Response {
-    let connected = request.extensions().get::<ConnectInfo<ConnectedTransport>>();
+    let connected = request
+        .extensions()
+        .get::<ConnectInfo<ConnectedTransport>>();
     if let Some(ConnectInfo(ConnectedTransport(transport))) = connected.cloned() {
         if request.headers().contains_key(header::UPGRADE)
             && let Some(sid) = session_of(request.uri())
@@ -184,7 +193,9 @@ async fn name_transport(sockets: Sockets, mut request: Request, next: Next) -> R
 
 /// The polling session that an upgrade continues.
 fn session_of(uri: &Uri) -> Option<&str> {
-    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("sid="))
+    uri.query()?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("sid="))
 }
 
 /// Accepts TCP connections and puts a switch on each.

@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn an_error_shows_what_a_client_can_act_on() {
         let json = |error: Error| serde_json::to_string(&error).expect("JSON");
-        let invalid = Error::Invalid { field: "room", reason: "must not be empty" };
+        let invalid = Error::Invalid {
+            field: "room",
+            reason: "must not be empty",
+        };
         assert_eq!(
             json(invalid),
             r#"{"code":"invalid","message":"room: must not be empty","retryable":false,"field":"room"}"#

@@ -33,7 +33,10 @@ impl RoomName {
             }
             _ => return Ok(Self(name.into())),
         };
-        Err(Error::Invalid { field: "room", reason })
+        Err(Error::Invalid {
+            field: "room",
+            reason,
+        })
     }
 
     /// The name as text.
@@ -184,7 +187,13 @@ mod tests {
 
     #[test]
     fn timestamps_are_rfc3339_with_milliseconds() {
-        assert_eq!(Timestamp(1_700_000_000_007).to_string(), "2023-11-14T22:13:20.007Z");
-        assert_eq!(Timestamp::from_seconds(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(
+            Timestamp(1_700_000_000_007).to_string(),
+            "2023-11-14T22:13:20.007Z"
+        );
+        assert_eq!(
+            Timestamp::from_seconds(0).to_string(),
+            "1970-01-01T00:00:00.000Z"
+        );
     }
 }

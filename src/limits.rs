@@ -39,7 +39,10 @@ pub enum Persistence {
 impl Budget {
     /// Full budgets, as `limits` sets them.
     pub fn new(limits: &Limits) -> Self {
-        let refusals = limits.requests_per_second.saturating_mul(10).max(limits.updates_burst);
+        let refusals = limits
+            .requests_per_second
+            .saturating_mul(10)
+            .max(limits.updates_burst);
         Self {
             requests: bucket(
                 limits.requests_per_second,
@@ -97,18 +100,35 @@ mod tests {
 
     #[test]
     fn a_burst_of_updates_passes_and_the_next_one_is_told_when() {
-        let budget = Budget::new(&Limits { updates_burst: 5000, ..Limits::default() });
+        let budget = Budget::new(&Limits {
+            updates_burst: 5000,
+            ..Limits::default()
+        });
         for n in 0..5000 {
             assert_eq!(budget.admit_update(), Ok(()), "update {n}");
         }
-        let refused = (0..100).find_map(|_| budget.admit_update().err()).expect("a refusal");
-        assert!(refused.retry_after_ms().is_some_and(|ms| (1..1000).contains(&ms)));
-        assert_eq!(budget.admit_request(), Ok(()), "requests have a budget of their own");
+        let refused = (0..100)
+            .find_map(|_| budget.admit_update().err())
+            .expect("a refusal");
+        assert!(
+            refused
+                .retry_after_ms()
+                .is_some_and(|ms| (1..1000).contains(&ms))
+        );
+        assert_eq!(
+            budget.admit_request(),
+            Ok(()),
+            "requests have a budget of their own"
+        );
     }
 
     #[test]
     fn who_goes_on_regardless_is_abusive() {
-        let limits = Limits { requests_per_second: 1, updates_burst: 20, ..Limits::default() };
+        let limits = Limits {
+            requests_per_second: 1,
+            updates_burst: 20,
+            ..Limits::default()
+        };
         let budget = Budget::new(&limits);
         assert_eq!(budget.count_refusal(), Persistence::Tolerable);
         let abusive = (0..100).any(|_| budget.count_refusal() == Persistence::Abusive);

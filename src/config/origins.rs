@@ -50,9 +50,7 @@ impl Origins {
     pub fn allows(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Listed(listed) => {
-                parse(origin).is_some_and(|origin| listed.contains(&origin))
-            }
+            Self::Listed(listed) => parse(origin).is_some_and(|origin| listed.contains(&origin)),
             Self::Localhost => is_local(origin),
         }
     }

@@ -8,17 +8,18 @@ use super::update::Id;
 use crate::id::ClientId;
 
 /// What is left of updates that could not be integrated whole, by arrival.
+///
+/// No element is in two of them, so that each can be saved: of two blocks that
+/// claim the same elements the first one counts, as everywhere.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    updates: BTreeMap<u64, (Vec<u8>, Vec<Id>)>,
+    updates: BTreeMap<u64, Rest>,
     /// Which of them each awaited element may set free.
     waits: BTreeMap<Id, Vec<u64>>,
     next: u64,
     bytes: usize,
-    /// All that is held. What was held and then integrated may stay in here,
-    /// because nobody asks about elements that are known.
-    blocks: Ranges,
-    deletes: Ranges,
+    made: Ranges,
+    deleted: Ranges,
 }
 
 impl Held {
@@ -38,22 +39,28 @@ impl Held {
 
     /// The updates, by arrival.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.updates.values().map(|(bytes, _)| bytes.as_slice())
+        self.updates.values().map(|rest| rest.bytes.as_slice())
     }
 
-    /// Whether all of `rest` is held already.
-    pub(super) fn covers(&self, rest: &Rest) -> bool {
-        self.blocks.covers(&rest.blocks) && self.deletes.covers(&rest.deletes)
+    /// The elements that held updates make.
+    pub(super) fn made(&self) -> &Ranges {
+        &self.made
     }
 
+    /// The elements that held updates delete.
+    pub(super) fn deleted(&self) -> &Ranges {
+        &self.deleted
+    }
+
+    /// Holds `rest`, which makes and deletes nothing that is held already.
     pub(super) fn add(&mut self, rest: Rest) {
         self.bytes += rest.bytes.len();
-        self.blocks.extend(&rest.blocks);
-        self.deletes.extend(&rest.deletes);
+        self.made.extend(&rest.made);
+        self.deleted.extend(&rest.deleted);
         for id in &rest.waits {
             self.waits.entry(*id).or_default().push(self.next);
         }
-        self.updates.insert(self.next, (rest.bytes, rest.waits));
+        self.updates.insert(self.next, rest);
         self.next += 1;
     }
 
@@ -61,8 +68,8 @@ impl Held {
     pub(super) fn take(&mut self, client: ClientId, clock: u32) -> Option<Vec<u8>> {
         let awaited = Id { client, clock: 0 }..Id { client, clock };
         let key = *self.waits.range(awaited).next()?.1.first()?;
-        let (bytes, waits) = self.updates.remove(&key)?;
-        for id in waits {
+        let rest = self.updates.remove(&key)?;
+        for id in rest.waits {
             if let Some(keys) = self.waits.get_mut(&id) {
                 keys.retain(|other| *other != key);
                 if keys.is_empty() {
@@ -70,10 +77,9 @@ impl Held {
                 }
             }
         }
-        self.bytes -= bytes.len();
-        if self.updates.is_empty() {
-            *self = Self::default();
-        }
-        Some(bytes)
+        self.made.remove(&rest.made);
+        self.deleted.remove(&rest.deleted);
+        self.bytes -= rest.bytes.len();
+        Some(rest.bytes)
     }
 }

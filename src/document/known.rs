@@ -44,7 +44,9 @@ impl Known {
 
     /// All clients with their clocks, in no particular order.
     pub(super) fn clocks(&self) -> impl Iterator<Item = (ClientId, u32)> {
-        self.clients.iter().map(|(client, known)| (*client, known.clock))
+        self.clients
+            .iter()
+            .map(|(client, known)| (*client, known.clock))
     }
 
     /// Raises the clock of `client`.
@@ -56,12 +58,18 @@ impl Known {
     /// Makes `staged` known.
     pub(super) fn keep(&mut self, staged: Staged) {
         for (id, depth) in staged.depths {
-            self.clients.entry(id.client).or_default().depths.push((id.clock, depth));
+            self.clients
+                .entry(id.client)
+                .or_default()
+                .depths
+                .push((id.clock, depth));
         }
     }
 
     fn depth(&self, id: Id) -> u8 {
-        let Some(known) = self.clients.get(&id.client) else { return 0 };
+        let Some(known) = self.clients.get(&id.client) else {
+            return 0;
+        };
         match known.depths.last() {
             None => 0,
             Some((from, depth)) if *from <= id.clock => *depth,
@@ -92,7 +100,10 @@ impl Staged {
             return Err(TooDeep);
         }
         let Id { client, clock } = run.id;
-        let id = Id { client, clock: clock.max(known.clock(client)) };
+        let id = Id {
+            client,
+            clock: clock.max(known.clock(client)),
+        };
         if self.depth(known, id) != depth {
             self.depths.insert(id, depth);
         }
@@ -100,7 +111,10 @@ impl Staged {
     }
 
     fn depth(&self, known: &Known, id: Id) -> u8 {
-        let first = Id { client: id.client, clock: 0 };
+        let first = Id {
+            client: id.client,
+            clock: 0,
+        };
         match self.depths.range(first..=id).next_back() {
             Some((_, depth)) => *depth,
             None => known.depth(id),

@@ -85,7 +85,11 @@ impl<'a> Reader<'a> {
             let byte = self.byte()?;
             number |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return if number <= max { Ok(number) } else { malformed("a number is too large") };
+                return if number <= max {
+                    Ok(number)
+                } else {
+                    malformed("a number is too large")
+                };
             }
         }
         malformed("a number is too long")
@@ -118,8 +122,9 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If it is not UTF-8.
     pub fn var_string(&mut self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.var_bytes()?)
-            .map_err(|_| Malformed { reason: "a string is not UTF-8" })
+        std::str::from_utf8(self.var_bytes()?).map_err(|_| Malformed {
+            reason: "a string is not UTF-8",
+        })
     }
 
     /// JSON text that parses and nests at most [`DEPTH_MAX`] deep.
@@ -179,7 +184,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If bytes are left.
     pub fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { malformed("bytes follow the end") }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            malformed("bytes follow the end")
+        }
     }
 }
 
@@ -236,7 +245,16 @@ mod tests {
 
     #[test]
     fn numbers_survive_the_round_trip_and_are_bounded() {
-        for number in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), SAFE_INTEGER_MAX] {
+        for number in [
+            0,
+            1,
+            127,
+            128,
+            16_383,
+            16_384,
+            u64::from(u32::MAX),
+            SAFE_INTEGER_MAX,
+        ] {
             let mut out = Vec::new();
             write_var(&mut out, number);
             assert_eq!(Reader::new(&out).var(SAFE_INTEGER_MAX), Ok(number));
@@ -270,10 +288,23 @@ mod tests {
     #[test]
     fn json_is_checked_for_syntax_and_depth() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        for good in ["null", "true", r#""[[[\"[""#, r#"{"a":[1,2.5e3]}"#, &nested(DEPTH_MAX)] {
+        for good in [
+            "null",
+            "true",
+            r#""[[[\"[""#,
+            r#"{"a":[1,2.5e3]}"#,
+            &nested(DEPTH_MAX),
+        ] {
             assert!(check_json(good).is_ok(), "{good}");
         }
-        for bad in ["", "{", "undefined", "1 2", &nested(DEPTH_MAX + 1), &nested(100_000)] {
+        for bad in [
+            "",
+            "{",
+            "undefined",
+            "1 2",
+            &nested(DEPTH_MAX + 1),
+            &nested(100_000),
+        ] {
             assert!(check_json(bad).is_err(), "{bad:.20}");
         }
     }

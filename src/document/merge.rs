@@ -5,11 +5,11 @@
 //! two updates share is kept once; a hole between blocks becomes a `Skip`
 //! block, as Yjs itself writes it.
 
+use std::borrow::Cow;
+
 use super::lib0::{Malformed, Reader, write_var, write_var_string};
 use super::ranges::Ranges;
-use super::update::{
-    ANY, Block, DELETED, GC, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, Part, Place, SKIP, STRING, read,
-};
+use super::update::{ANY, Block, DELETED, GC, HAS_ORIGIN, Id, Part, SKIP, STRING, read};
 
 /// One update that does what all of `updates` do, in any order.
 ///
@@ -46,7 +46,13 @@ pub(super) fn collect<'a>(
 pub(super) fn write_update(mut blocks: Vec<Block<'_>>, deletes: &Ranges) -> Vec<u8> {
     // Higher clients first: Yjs integrates fastest that way. Of two blocks
     // that begin alike the longer one comes first and hides the other.
-    blocks.sort_by_key(|block| (std::cmp::Reverse(block.id.client), block.id.clock, u32::MAX - block.len));
+    blocks.sort_by_key(|block| {
+        (
+            std::cmp::Reverse(block.id.client),
+            block.id.clock,
+            u32::MAX - block.len,
+        )
+    });
     let clients = blocks.chunk_by(|a, b| a.id.client == b.id.client);
     let mut out = Vec::with_capacity(blocks.iter().map(|block| block.bytes.len() + 8).sum());
     write_var(&mut out, clients.clone().count() as u64);
@@ -75,9 +81,13 @@ fn write_client(out: &mut Vec<u8>, blocks: &[Block<'_>]) -> u64 {
             write_var(out, (block.id.clock - clock).into());
             count += 1;
         }
-        match clock.saturating_sub(block.id.clock) {
-            0 if block.info != GC => out.extend_from_slice(block.bytes),
-            known => write_tail(out, block, known),
+        match (block.tail(clock.saturating_sub(block.id.clock)), block.info) {
+            (block, GC) => {
+                out.push(GC);
+                write_var(out, block.len.into());
+            }
+            (block, _) if block.trimmed > 0 || block.cropped => write_part(out, &block),
+            (block, _) => out.extend_from_slice(block.bytes),
         }
         clock = block.end();
         count += 1;
@@ -85,58 +95,135 @@ fn write_client(out: &mut Vec<u8>, blocks: &[Block<'_>]) -> u64 {
     count
 }
 
-/// Writes `block` without its first `known` elements, as Yjs does: what is
-/// left has the element before it as its left origin.
-fn write_tail(out: &mut Vec<u8>, block: &Block<'_>, known: u32) {
-    let left = u64::from(block.len - known);
-    if block.info == GC {
-        out.push(GC);
-        write_var(out, left);
-        return;
+/// Writes what is left of an item that has been cut.
+fn write_part(out: &mut Vec<u8>, block: &Block<'_>) {
+    if block.trimmed > 0 {
+        out.push(block.info | HAS_ORIGIN);
+        block.place.needs().for_each(|id| write_id(out, id));
+    } else {
+        out.extend_from_slice(&block.bytes[..block.bytes.len() - block.content.len()]);
     }
-    out.push(block.info | HAS_ORIGIN);
-    write_id(out, Id { client: block.id.client, clock: block.id.clock + known - 1 });
-    match block.place {
-        Place::Beside(id, other) if block.info & HAS_RIGHT_ORIGIN != 0 => {
-            write_id(out, other.unwrap_or(id));
-        }
-        _ => {}
-    }
+    // The text and the values were read when the block was: nothing fails here.
     let mut content = Reader::new(block.content);
     match block.kind() {
-        STRING => write_var_string(out, &utf16_tail(content.var_string().unwrap_or(""), known)),
+        STRING => {
+            let text = content.var_string().unwrap_or_default();
+            let (_, tail) = utf16_split(text, block.trimmed);
+            write_var_string(out, &utf16_split(&tail, block.len).0);
+        }
         ANY => {
-            // The count and the values were read when the block was.
             let _ = content.count();
-            for _ in 0..known {
-                let _ = content.any();
-            }
-            write_var(out, left);
-            out.extend_from_slice(content.rest());
+            (0..block.trimmed).for_each(|_| content.any().unwrap_or_default());
+            let start = content.clone();
+            (0..block.len).for_each(|_| content.any().unwrap_or_default());
+            write_var(out, block.len.into());
+            out.extend_from_slice(content.since(&start));
         }
         kind => {
-            debug_assert_eq!(kind, DELETED, "other content has one element and no tail");
-            write_var(out, left);
+            debug_assert_eq!(
+                kind, DELETED,
+                "other content has one element and cannot be cut"
+            );
+            write_var(out, block.len.into());
         }
     }
 }
 
-/// `text` without its first `units` of UTF-16. Half a pair becomes U+FFFD, as in Yjs.
-fn utf16_tail(text: &str, units: u32) -> String {
+/// `text` up to and from its `units`-th unit of UTF-16. Each half of a pair
+/// that is torn becomes U+FFFD, as in Yjs.
+fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>) {
     let mut passed = 0;
     for (at, char) in text.char_indices() {
         if passed == units {
-            return text[at..].to_owned();
-        }
-        if passed > units {
-            return format!("\u{fffd}{}", &text[at..]);
+            return (text[..at].into(), text[at..].into());
         }
         passed += char.len_utf16() as u32;
+        if passed > units {
+            let (left, right) = (&text[..at], &text[at + char.len_utf8()..]);
+            return (
+                format!("{left}\u{fffd}").into(),
+                format!("\u{fffd}{right}").into(),
+            );
+        }
     }
-    if passed > units { "\u{fffd}".to_owned() } else { String::new() }
+    (text.into(), "".into())
 }
 
 fn write_id(out: &mut Vec<u8>, id: Id) {
     write_var(out, id.client);
     write_var(out, id.clock.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::validate;
+    use super::*;
+
+    /// Text that client 1 typed into the root "t" from `clock` on, after `left`.
+    fn text(clock: u8, left: Option<u8>, text: &str) -> Vec<u8> {
+        let place = left.map_or(vec![4, 1, 1, b't'], |left| vec![0x84, 1, left]);
+        let head = [1, 1, 1, clock];
+        [
+            &head,
+            &place[..],
+            &[text.len() as u8],
+            text.as_bytes(),
+            &[0],
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn updates_side_by_side_become_one_section() {
+        let merged = merge(&[text(3, Some(2), "de"), text(0, None, "abc")]);
+        let expected = [1, 2, 1, 0, 4, 1, b't', 3, b'a', b'b', b'c'];
+        let tail = [0x84, 1, 2, 2, b'd', b'e', 0];
+        assert_eq!(
+            merged,
+            Some([&expected[..5], &[1], &expected[5..], &tail].concat())
+        );
+    }
+
+    #[test]
+    fn what_is_in_two_updates_is_kept_once() {
+        let whole = text(0, None, "ab😀cd");
+        assert_eq!(
+            merge(&[&whole, &text(0, None, "ab"), &text(2, Some(1), "😀")]),
+            Some(whole.clone())
+        );
+        let merged = merge(&[text(0, None, "ab"), text(1, Some(0), "b😀c")]).expect("updates");
+        assert_eq!(
+            merged,
+            merge(&[text(0, None, "ab"), text(2, Some(1), "😀c")]).expect("updates")
+        );
+        // A pair of surrogates that is torn is replaced on both sides, as in Yjs.
+        let torn = merge(&[text(0, None, "ab\u{fffd}"), text(2, Some(1), "😀c")]).expect("updates");
+        assert_eq!(
+            torn,
+            merge(&[text(0, None, "ab\u{fffd}"), text(3, Some(2), "\u{fffd}c")]).expect("updates")
+        );
+    }
+
+    #[test]
+    fn a_hole_becomes_a_skip_and_deletions_are_joined() {
+        let deletes = |start, len| vec![0, 1, 7, 1, start, len];
+        let merged = merge(&[
+            text(0, None, "ab"),
+            deletes(4, 2),
+            text(5, Some(4), "f"),
+            deletes(0, 4),
+        ]);
+        let expected = [
+            1, 3, 1, 0, 4, 1, 1, b't', 2, b'a', b'b', SKIP, 3, 0x84, 1, 4, 1, b'f', 1, 7, 1, 0, 6,
+        ];
+        assert_eq!(merged, Some(expected.to_vec()));
+        let checked = validate(&expected).expect("valid");
+        assert!(checked.gaps && checked.advances[0].to == 6);
+    }
+
+    #[test]
+    fn what_is_no_update_is_not_merged() {
+        assert_eq!(merge(&[&[0, 0][..], &[1]]), None);
+        assert_eq!(merge::<&[u8]>(&[]), Some(vec![0, 0]));
+    }
 }

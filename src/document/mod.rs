@@ -1,30 +1,19 @@
 //! The collaborative document: a Yjs replica without any I/O, and what guards it.
 //!
-//! This module alone uses yrs. Bytes from outside go through [`validate()`]
-//! and then through [`Document::apply`]; together they promise that
-//! - nothing aborts the process: yrs sees only what can be decoded, runs under
-//!   `catch_unwind`, and a transaction that panicked is forgotten rather than
-//!   dropped (its drop would commit, panic again and abort);
+//! This module alone uses yrs, and within it `replica` alone. Bytes from
+//! outside go through [`validate()`] and then through [`Document::apply`];
+//! together they promise that
+//! - nothing aborts the process, and a panic of yrs ends one document at most;
 //! - a refused update leaves the document as it was;
 //! - types never nest deeper than [`DEPTH_MAX`], so that what recurses over a
 //!   document fits any stack;
 //! - yrs never holds anything pending: an update is cut, and what depends on
 //!   something missing is held here, as bytes, and counted.
-//!
-//! The document is a passive replica: it has no client id of its own in use,
-//! makes no edits and cleans up no formatting, so its content is exactly what
-//! it was given.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use yrs::updates::decoder::Decode;
-use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
 
 use self::held::Held;
 use self::known::{Known, Staged};
 use self::plan::{Cut, cut};
-use self::ranges::Ranges;
-use self::update::Id;
+use self::replica::{Replica, decode};
 use crate::id::ClientId;
 
 pub mod awareness;
@@ -34,6 +23,7 @@ pub mod lib0;
 mod merge;
 mod plan;
 mod ranges;
+mod replica;
 mod state_vector;
 mod update;
 mod validate;
@@ -41,6 +31,7 @@ mod validate;
 pub use self::known::DEPTH_MAX;
 pub use self::lib0::Malformed;
 pub use self::merge::merge;
+pub use self::replica::Panicked;
 pub use self::state_vector::StateVector;
 pub use self::validate::{Advance, Checked, validate};
 
@@ -82,11 +73,6 @@ pub enum ApplyError {
     Panicked,
 }
 
-/// yrs panicked, now or before: the document has to be built anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the document is broken")]
-pub struct Panicked;
-
 impl From<Panicked> for ApplyError {
     fn from(_: Panicked) -> Self {
         ApplyError::Panicked
@@ -96,11 +82,10 @@ impl From<Panicked> for ApplyError {
 /// A Yjs document.
 #[derive(Debug)]
 pub struct Document {
-    doc: Doc,
+    replica: Replica,
     known: Known,
     held: Held,
     caps: Caps,
-    broken: bool,
 }
 
 /// Who vouches for an update.
@@ -115,13 +100,13 @@ enum Source {
 impl Document {
     /// An empty document.
     pub fn new(caps: Caps) -> Self {
-        let doc = Doc::with_options(Options {
-            offset_kind: OffsetKind::Utf16,
-            cleanup_formatting: false,
-            skip_gc: false,
-            ..Options::default()
-        });
-        Self { doc, known: Known::default(), held: Held::default(), caps, broken: false }
+        let (replica, known, held) = (Replica::new(), Known::default(), Held::default());
+        Self {
+            replica,
+            known,
+            held,
+            caps,
+        }
     }
 
     /// Applies an update from a client. `checked` is what [`validate()`] said of `bytes`.
@@ -163,15 +148,13 @@ impl Document {
     /// # Errors
     /// [`Panicked`].
     pub fn diff(&self, from: &StateVector) -> Result<Vec<u8>, Panicked> {
-        let from = from.iter().map(|(client, clock)| (yrs::ClientID::new(client), clock)).collect();
-        if self.broken {
-            return Err(Panicked);
-        }
-        let state = guard(|| self.doc.transact().encode_diff_v1(&from))?;
+        let state = self.replica.diff(from)?;
         if self.held.is_empty() {
             return Ok(state);
         }
-        let updates: Vec<_> = std::iter::once(state.as_slice()).chain(self.held.iter()).collect();
+        let updates: Vec<_> = std::iter::once(state.as_slice())
+            .chain(self.held.iter())
+            .collect();
         // yrs wrote the one and `validate` let the others in; if they cannot
         // be read, something is as wrong as after a panic.
         merge(&updates).ok_or(Panicked)
@@ -191,14 +174,14 @@ impl Document {
         checked: &Checked,
         source: Source,
     ) -> Result<Applied, ApplyError> {
-        if self.broken {
+        if self.replica.is_broken() {
             return Err(ApplyError::Panicked);
         }
         let old = |advance: &Advance| advance.to <= self.known.clock(advance.client);
         if !checked.deletes && checked.advances.iter().all(old) {
             return Ok(Applied::Nothing);
         }
-        if !self.can_take_whole(checked)? {
+        if !self.can_take_whole(checked) {
             return self.take_part(bytes, source);
         }
         let mut staged = Staged::default();
@@ -209,35 +192,46 @@ impl Document {
                 (Err(_), Source::Log) => return self.take_part(bytes, source),
             }
         }
-        let changed = self.integrate(decode(bytes)?)?;
-        let advanced = checked.advances.iter().map(|advance| (advance.client, advance.to));
+        let changed = self.replica.integrate(decode(bytes)?)?;
+        let advanced = checked
+            .advances
+            .iter()
+            .map(|advance| (advance.client, advance.to));
         self.settle(staged, advanced.collect())?;
-        Ok(if changed { Applied::News } else { Applied::Nothing })
+        Ok(if changed {
+            Applied::News
+        } else {
+            Applied::Nothing
+        })
     }
 
     /// Whether all that the update needs is known, as far as that can be told
     /// without reading it again.
-    fn can_take_whole(&self, checked: &Checked) -> Result<bool, Panicked> {
-        let follows = |advance: &Advance| advance.from <= self.known.clock(advance.client);
+    fn can_take_whole(&self, checked: &Checked) -> bool {
+        // What is known in part is trimmed first.
+        let follows = |advance: &Advance| {
+            let clock = self.known.clock(advance.client);
+            advance.from == clock || advance.to <= clock
+        };
         let exists = |(client, clock): (&ClientId, &u32)| {
             *clock <= self.known.clock(*client)
                 // What is deleted may be made by the same update.
                 || matches!(checked.advances[..], [Advance { client: only, to, .. }]
                     if only == *client && *clock <= to)
         };
-        if checked.gaps
-            || !checked.advances.iter().all(follows)
-            || !checked.needs.iter().all(exists)
-        {
-            return Ok(false);
-        }
-        guard(|| checked.parents.iter().all(|parent| self.is_type(*parent)))
+        !checked.gaps
+            && checked.advances.iter().all(follows)
+            && checked.needs.iter().all(exists)
+            && checked
+                .parents
+                .iter()
+                .all(|parent| self.replica.is_type(*parent))
     }
 
     /// Integrates what can be integrated, and holds the rest.
     fn take_part(&mut self, bytes: &[u8], source: Source) -> Result<Applied, ApplyError> {
-        let mut cut = self.cut(bytes)?;
-        let rest = cut.rest.take().filter(|rest| !self.held.covers(rest));
+        let cut = self.cut(bytes)?;
+        let rest = cut.rest;
         if let Some(rest) = &rest {
             // It has to be sure now that it can be integrated later.
             decode(&rest.bytes)?;
@@ -246,12 +240,15 @@ impl Document {
             if cut.too_deep {
                 return Err(ApplyError::TooDeep);
             }
-            if rest.as_ref().is_some_and(|rest| !self.has_room(rest.bytes.len())) {
+            if rest
+                .as_ref()
+                .is_some_and(|rest| !self.has_room(rest.bytes.len()))
+            {
                 return Err(ApplyError::PendingFull);
             }
         }
         let update = decode(cut.ready.as_deref().unwrap_or(bytes))?;
-        let changed = self.integrate(update)?;
+        let changed = self.replica.integrate(update)?;
         let applied = match (&rest, changed) {
             (Some(_), _) => Applied::Pending,
             (None, true) => Applied::News,
@@ -274,7 +271,8 @@ impl Document {
         while let Some((client, clock)) = advanced.pop() {
             while let Some(bytes) = self.held.take(client, clock) {
                 let cut = self.cut(&bytes)?;
-                self.integrate(decode(cut.ready.as_deref().unwrap_or(&bytes))?)?;
+                self.replica
+                    .integrate(decode(cut.ready.as_deref().unwrap_or(&bytes))?)?;
                 let reached: Vec<_> = cut.reached.into_iter().collect();
                 self.note(cut.staged, &reached);
                 advanced.extend(reached);
@@ -299,67 +297,11 @@ impl Document {
     }
 
     fn cut(&self, bytes: &[u8]) -> Result<Cut, ApplyError> {
-        guard(|| cut(bytes, &self.known, |id| self.is_type(id)))?
-            .map_err(|_| ApplyError::Undecodable)
+        cut(bytes, &self.known, &self.held, |id| {
+            self.replica.is_type(id)
+        })
+        .map_err(|_| ApplyError::Undecodable)
     }
-
-    /// Whether a known element is a type that still has its content.
-    fn is_type(&self, id: Id) -> bool {
-        let id = yrs::ID::new(yrs::ClientID::new(id.client), id.clock);
-        BranchID::get_nested(&self.doc.transact(), &id).is_some()
-    }
-
-    /// Gives `update`, whose dependencies are all known, to yrs. Returns
-    /// whether it changed anything.
-    fn integrate(&mut self, update: Update) -> Result<bool, Panicked> {
-        let mut txn = self.doc.transact_mut();
-        let outcome = guard(|| {
-            let integrated = txn.apply_update(update).is_ok() && !txn.has_missing_updates();
-            txn.commit();
-            (integrated, txn.has_changes())
-        });
-        match outcome {
-            Ok((true, changed)) => Ok(changed),
-            _ => {
-                // Dropped, the transaction would commit, panic again and abort;
-                // and after a panic the drop of the document is as unsafe. Both
-                // are leaked, and the lock stays taken: nobody asks for it again.
-                std::mem::forget(txn);
-                std::mem::forget(self.doc.clone());
-                self.broken = true;
-                Err(Panicked)
-            }
-        }
-    }
-}
-
-impl Drop for Document {
-    /// A subdocument in yrs holds its parent, and so keeps it from being freed:
-    /// what contains one is emptied first.
-    fn drop(&mut self) {
-        if self.broken || self.doc.transact().subdocs().next().is_none() {
-            return;
-        }
-        let mut all = Ranges::default();
-        for (client, clock) in self.known.clocks().filter(|(_, clock)| *clock > 0) {
-            all.add(client, 0..clock);
-        }
-        let mut deletion = vec![0];
-        all.write(&mut deletion);
-        if let Ok(update) = decode(&deletion) {
-            // Where that fails, the document is leaked.
-            let _ = self.integrate(update);
-        }
-    }
-}
-
-fn decode(bytes: &[u8]) -> Result<Update, ApplyError> {
-    guard(|| Update::decode_v1(bytes).ok())?.ok_or(ApplyError::Undecodable)
-}
-
-/// Runs what touches yrs.
-fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|_| Panicked)
 }
 
 #[cfg(test)]

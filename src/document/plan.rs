@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::held::Held;
 use super::known::{Known, Staged};
 use super::lib0::Malformed;
 use super::merge::{collect, write_update};
@@ -30,25 +31,27 @@ pub(super) struct Cut {
 }
 
 /// What is left of an update.
+#[derive(Debug)]
 pub(super) struct Rest {
     pub(super) bytes: Vec<u8>,
-    /// An element for each thing that hinders it. If one of them becomes
-    /// known, it is worth another try; never, if there are none.
+    /// If one of these elements becomes known, it is worth another try.
     pub(super) waits: Vec<Id>,
     /// The elements that it makes.
-    pub(super) blocks: Ranges,
+    pub(super) made: Ranges,
     /// The elements that it deletes.
-    pub(super) deletes: Ranges,
+    pub(super) deleted: Ranges,
 }
 
-/// Cuts the update `bytes`. `is_type` tells of a known element whether it is a
-/// type that still has its content.
+/// Cuts the update `bytes`. What of the rest is in `held` already is left out.
+/// `is_type` tells of a known element whether it is a type that still has its
+/// content.
 ///
 /// # Errors
 /// If the bytes would not pass [`validate`](super::validate()).
 pub(super) fn cut(
     bytes: &[u8],
     known: &Known,
+    held: &Held,
     is_type: impl Fn(Id) -> bool,
 ) -> Result<Cut, Malformed> {
     let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
@@ -66,14 +69,50 @@ pub(super) fn cut(
     let (rest, mut waits) = plan.cut_blocks(&blocks);
     let (ready_deletes, rest_deletes) = plan.cut_deletes(&deletes, &mut waits);
     let whole = rest.is_empty() && rest_deletes.is_empty();
-    let Plan { ready, reached, staged, changed, too_deep, .. } = plan;
+    let Plan {
+        ready,
+        reached,
+        staged,
+        changed,
+        too_deep,
+        ..
+    } = plan;
     let ready = (!whole || changed).then(|| write_update(ready, &ready_deletes));
-    let rest = (!whole).then(|| {
-        let mut blocks = Ranges::default();
-        rest.iter().for_each(|block| blocks.add(block.id.client, block.id.clock..block.end()));
-        Rest { bytes: write_update(rest, &rest_deletes), waits, blocks, deletes: rest_deletes }
-    });
-    Ok(Cut { ready, rest, reached, staged, too_deep })
+    let rest = Rest::new(rest, rest_deletes, waits, held);
+    Ok(Cut {
+        ready,
+        rest,
+        reached,
+        staged,
+        too_deep,
+    })
+}
+
+impl Rest {
+    fn new(
+        blocks: Vec<Block<'_>>,
+        mut deleted: Ranges,
+        waits: Vec<Id>,
+        held: &Held,
+    ) -> Option<Self> {
+        let mut parts = Vec::with_capacity(blocks.len());
+        let mut made = Ranges::default();
+        for block in blocks {
+            let Id { client, clock } = block.id;
+            for part in held.made().gaps(client, clock..block.end()) {
+                parts.push(block.tail(part.start - clock).head(part.end - part.start));
+                made.add(client, part);
+            }
+        }
+        deleted.remove(held.deleted());
+        let none = parts.is_empty() && deleted.is_empty();
+        (!none).then(|| Self {
+            bytes: write_update(parts, &deleted),
+            waits,
+            made,
+            deleted,
+        })
+    }
 }
 
 struct Plan<'a, F> {
@@ -92,7 +131,10 @@ struct Plan<'a, F> {
 
 impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
     fn reached(&self, client: ClientId) -> u32 {
-        self.reached.get(&client).copied().unwrap_or_else(|| self.known.clock(client))
+        self.reached
+            .get(&client)
+            .copied()
+            .unwrap_or_else(|| self.known.clock(client))
     }
 
     /// Goes through each client's blocks as far as they depend on what is
@@ -105,17 +147,36 @@ impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
         let mut open: Vec<usize> = (0..queues.len()).collect();
         let mut blocked: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
         while let Some(at) = open.pop() {
-            let Some(client) = queues[at].first().map(|block| block.id.client) else { continue };
+            let Some(client) = queues[at].first().map(|block| block.id.client) else {
+                continue;
+            };
             if let Some(need) = self.pass(&mut queues[at]) {
                 blocked.entry(need).or_default().push(at);
             }
-            let (first, end) = (Id { client, clock: 0 }, Id { client, clock: self.reached(client) });
+            let (first, end) = (
+                Id { client, clock: 0 },
+                Id {
+                    client,
+                    clock: self.reached(client),
+                },
+            );
             while let Some((id, _)) = blocked.range(first..end).next() {
                 let id = *id;
                 open.extend(blocked.remove(&id).unwrap_or_default());
             }
         }
-        (queues.concat(), blocked.into_keys().collect())
+        let mut waits: Vec<_> = blocked.into_keys().collect();
+        let mut rest = Vec::new();
+        for queue in queues.into_iter().filter(|queue| !queue.is_empty()) {
+            let first = queue[0];
+            let known = self.reached(first.id.client).saturating_sub(first.id.clock);
+            let first = first.tail(known);
+            // It may also become known by another update.
+            waits.push(first.id);
+            rest.push(first);
+            rest.extend_from_slice(&queue[1..]);
+        }
+        (rest, waits)
     }
 
     /// Takes from the front of `queue` what is ready. Returns what the next
@@ -128,11 +189,12 @@ impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
                 if block.id.clock > clock {
                     return Some(Id { client, clock });
                 }
+                let block = block.tail(clock - block.id.clock);
                 let missing = |need: &Id| need.clock >= self.reached(need.client);
                 if let Some(need) = block.place.needs().find(missing) {
                     return Some(need);
                 }
-                if !self.take(*block) {
+                if !self.take(block) {
                     return None;
                 }
             }
@@ -155,10 +217,21 @@ impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
             }
             _ => {}
         }
-        if self.staged.note(self.known, Run { id: block.id, place: block.place }).is_err() {
+        if self
+            .staged
+            .note(
+                self.known,
+                Run {
+                    id: block.id,
+                    place: block.place,
+                },
+            )
+            .is_err()
+        {
             self.too_deep = true;
             return false;
         }
+        self.changed |= block.trimmed > 0;
         self.reached.insert(block.id.client, block.end());
         self.ready.push(block);
         true

@@ -23,13 +23,21 @@ impl Ranges {
     pub(super) fn add(&mut self, client: ClientId, range: Range<u32>) {
         let (mut start, mut end) = (range.start, range.end);
         // Whatever begins before the end and reaches the start becomes part of it.
-        while let Some((id, last)) = self.last_from(client, end).filter(|(_, last)| *last >= start)
+        while let Some((id, last)) = self
+            .last_from(client, end)
+            .filter(|(_, last)| *last >= start)
         {
             self.ends.remove(&id);
             start = start.min(id.clock);
             end = end.max(last);
         }
-        self.ends.insert(Id { client, clock: start }, end);
+        self.ends.insert(
+            Id {
+                client,
+                clock: start,
+            },
+            end,
+        );
     }
 
     /// Adds all of `other`.
@@ -39,16 +47,61 @@ impl Ranges {
         }
     }
 
-    /// Whether all of `other` is in this.
-    pub(super) fn covers(&self, other: &Ranges) -> bool {
-        other.iter().all(|(client, range)| {
-            self.last_from(client, range.start).is_some_and(|(_, end)| end >= range.end)
-        })
+    /// Removes all of `other`.
+    pub(super) fn remove(&mut self, other: &Ranges) {
+        for (client, range) in other.iter() {
+            while let Some((id, end)) = self
+                .last_from(client, range.end - 1)
+                .filter(|(_, end)| *end > range.start)
+            {
+                self.ends.remove(&id);
+                if end > range.end {
+                    self.ends.insert(
+                        Id {
+                            client,
+                            clock: range.end,
+                        },
+                        end,
+                    );
+                }
+                if id.clock < range.start {
+                    self.ends.insert(id, range.start);
+                }
+            }
+        }
+    }
+
+    /// The parts of `range` that are not in this, rising.
+    pub(super) fn gaps(&self, client: ClientId, range: Range<u32>) -> Vec<Range<u32>> {
+        let mut clock = match self.last_from(client, range.start) {
+            Some((_, end)) => end.max(range.start),
+            None => range.start,
+        };
+        let mut gaps = Vec::new();
+        let after = Id {
+            client,
+            clock: range.start,
+        }..Id {
+            client,
+            clock: range.end,
+        };
+        for (id, end) in self.ends.range(after) {
+            if id.clock > clock {
+                gaps.push(clock..id.clock);
+            }
+            clock = clock.max(*end);
+        }
+        if clock < range.end {
+            gaps.push(clock..range.end);
+        }
+        gaps
     }
 
     /// All ranges, by client and clock.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, Range<u32>)> {
-        self.ends.iter().map(|(id, end)| (id.client, id.clock..*end))
+        self.ends
+            .iter()
+            .map(|(id, end)| (id.client, id.clock..*end))
     }
 
     /// Writes them as the delete set of an update, higher clients first.
@@ -69,8 +122,10 @@ impl Ranges {
     /// The last range of `client` that begins at or before `clock`, with its end.
     fn last_from(&self, client: ClientId, clock: u32) -> Option<(Id, u32)> {
         let clock = clock.min(CLOCK_MAX);
-        let (id, end) =
-            self.ends.range(Id { client, clock: 0 }..=Id { client, clock }).next_back()?;
+        let (id, end) = self
+            .ends
+            .range(Id { client, clock: 0 }..=Id { client, clock })
+            .next_back()?;
         Some((*id, *end))
     }
 }
@@ -89,19 +144,45 @@ mod tests {
 
     #[test]
     fn ranges_that_touch_become_one() {
-        let joined = ranges(&[(1, 4..6), (1, 0..2), (2, 0..9), (1, 8..9), (1, 2..5), (1, 6..7)]);
+        let joined = ranges(&[
+            (1, 4..6),
+            (1, 0..2),
+            (2, 0..9),
+            (1, 8..9),
+            (1, 2..5),
+            (1, 6..7),
+        ]);
         assert_eq!(joined, ranges(&[(1, 0..7), (1, 8..9), (2, 0..9)]));
         assert_eq!(joined.iter().count(), 3);
-        assert_eq!(ranges(&[(1, 3..4), (1, 7..9), (1, 0..10)]), ranges(&[(1, 0..10)]));
+        assert_eq!(
+            ranges(&[(1, 3..4), (1, 7..9), (1, 0..10)]),
+            ranges(&[(1, 0..10)])
+        );
     }
 
     #[test]
-    fn a_set_covers_its_parts_and_nothing_else() {
-        let whole = ranges(&[(1, 0..7), (1, 8..9)]);
-        assert!(whole.covers(&ranges(&[(1, 2..7), (1, 8..9)])));
-        assert!(whole.covers(&Ranges::default()));
-        for other in [(1, 6..8), (1, 7..8), (2, 0..1), (1, 8..10)] {
-            assert!(!whole.covers(&ranges(&[other])));
-        }
+    fn what_is_removed_leaves_the_rest() {
+        let mut some = ranges(&[(1, 0..10), (1, 12..14), (2, 0..4)]);
+        some.remove(&ranges(&[(1, 3..5), (1, 9..13), (3, 0..9)]));
+        assert_eq!(
+            some,
+            ranges(&[(1, 0..3), (1, 5..9), (1, 13..14), (2, 0..4)])
+        );
+        some.remove(&some.clone());
+        assert!(some.is_empty());
+    }
+
+    #[test]
+    fn the_gaps_of_a_range_are_what_is_not_in_the_set() {
+        let some = ranges(&[(1, 2..4), (1, 6..8)]);
+        let gaps = |client, range| -> Vec<_> {
+            let gaps = some.gaps(client, range).into_iter();
+            gaps.map(|gap| (gap.start, gap.end)).collect()
+        };
+        assert_eq!(gaps(1, 0..10), [(0, 2), (4, 6), (8, 10)]);
+        assert_eq!(gaps(1, 3..7), [(4, 6)]);
+        assert_eq!(gaps(1, 2..4), []);
+        assert_eq!(gaps(1, 4..6), [(4, 6)]);
+        assert_eq!(gaps(2, 3..7), [(3, 7)]);
     }
 }

@@ -53,7 +53,10 @@ impl StateVector {
 
     /// Whether it knows all elements that `other` knows. It says nothing of deletions.
     pub fn covers(&self, other: &Self) -> bool {
-        other.clocks.iter().all(|(client, clock)| self.clock(*client) >= *clock)
+        other
+            .clocks
+            .iter()
+            .all(|(client, clock)| self.clock(*client) >= *clock)
     }
 
     /// Each known client with its clock, by rising client id.
@@ -64,7 +67,9 @@ impl StateVector {
 
 impl FromIterator<(ClientId, u32)> for StateVector {
     fn from_iter<I: IntoIterator<Item = (ClientId, u32)>>(clocks: I) -> Self {
-        Self { clocks: clocks.into_iter().filter(|(_, clock)| *clock > 0).collect() }
+        Self {
+            clocks: clocks.into_iter().filter(|(_, clock)| *clock > 0).collect(),
+        }
     }
 }
 

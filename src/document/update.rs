@@ -74,6 +74,10 @@ pub(super) struct Block<'a> {
     /// The first byte: the kind of content, and flags.
     pub(super) info: u8,
     pub(super) place: Place,
+    /// How many elements at the front have been left out; the bytes have them.
+    pub(super) trimmed: u32,
+    /// Whether elements at the end have been left out.
+    pub(super) cropped: bool,
     /// All of it.
     pub(super) bytes: &'a [u8],
     /// What follows the origins and the parent.
@@ -84,6 +88,45 @@ impl<'a> Block<'a> {
     /// The clock after the last element; at most [`CLOCK_MAX`].
     pub(super) fn end(&self) -> u32 {
         self.id.clock + self.len
+    }
+
+    /// What is left without the first `known` elements: as in Yjs, it stands
+    /// right of them and no longer says what they stand in.
+    pub(super) fn tail(self, known: u32) -> Self {
+        if known == 0 {
+            return self;
+        }
+        let id = Id {
+            clock: self.id.clock + known,
+            ..self.id
+        };
+        let left = Id {
+            clock: id.clock - 1,
+            ..id
+        };
+        let place = match self.place {
+            _ if self.info == GC => Place::Root,
+            Place::Beside(id, other) if self.info & HAS_RIGHT_ORIGIN != 0 => {
+                Place::Beside(left, Some(other.unwrap_or(id)))
+            }
+            _ => Place::Beside(left, None),
+        };
+        Self {
+            id,
+            len: self.len - known,
+            trimmed: self.trimmed + known,
+            place,
+            ..self
+        }
+    }
+
+    /// What is left with only the first `len` elements.
+    pub(super) fn head(self, len: u32) -> Self {
+        Self {
+            len,
+            cropped: self.cropped || len < self.len,
+            ..self
+        }
     }
 
     /// The kind of content.
@@ -98,7 +141,10 @@ impl<'a> Block<'a> {
             GC | SKIP => Place::Root,
             _ => read_place(reader, info)?,
         };
-        if place.needs().any(|need| need.client == id.client && need.clock >= id.clock) {
+        if place
+            .needs()
+            .any(|need| need.client == id.client && need.clock >= id.clock)
+        {
             return malformed("a block depends on its own future");
         }
         let content = reader.clone();
@@ -109,7 +155,16 @@ impl<'a> Block<'a> {
         match u32::try_from(len) {
             Ok(len) if (1..=CLOCK_MAX - id.clock).contains(&len) => {
                 let (bytes, content) = (reader.since(&start), reader.since(&content));
-                Ok(Self { id, len, info, place, bytes, content })
+                Ok(Self {
+                    id,
+                    len,
+                    info,
+                    place,
+                    trimmed: 0,
+                    cropped: false,
+                    bytes,
+                    content,
+                })
             }
             Ok(0) => malformed("an empty block"),
             _ => malformed("a clock is too large"),
@@ -160,7 +215,10 @@ pub(super) fn read<'a>(
             if len == 0 || len > CLOCK_MAX - start {
                 return malformed("a deleted range is empty or too long");
             }
-            visit(Part::Delete { start, end: start + len })?;
+            visit(Part::Delete {
+                start,
+                end: start + len,
+            })?;
         }
     }
     reader.finish()
@@ -172,12 +230,23 @@ pub(super) fn read_clock(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
 }
 
 pub(super) fn read_id(reader: &mut Reader<'_>) -> Result<Id, Malformed> {
-    Ok(Id { client: reader.var(SAFE_INTEGER_MAX)?, clock: read_clock(reader)? })
+    Ok(Id {
+        client: reader.var(SAFE_INTEGER_MAX)?,
+        clock: read_clock(reader)?,
+    })
 }
 
 fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<Place, Malformed> {
-    let origin = if info & HAS_ORIGIN != 0 { Some(read_id(reader)?) } else { None };
-    let right = if info & HAS_RIGHT_ORIGIN != 0 { Some(read_id(reader)?) } else { None };
+    let origin = if info & HAS_ORIGIN != 0 {
+        Some(read_id(reader)?)
+    } else {
+        None
+    };
+    let right = if info & HAS_RIGHT_ORIGIN != 0 {
+        Some(read_id(reader)?)
+    } else {
+        None
+    };
     let place = match (origin, right) {
         (Some(id), other) | (None, other @ Some(id)) => {
             return Ok(Place::Beside(id, other.filter(|other| *other != id)));
@@ -225,5 +294,7 @@ fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
 
 /// The length of `text` as JavaScript counts: two for a character beyond the basic plane.
 pub(super) fn utf16_len(text: &str) -> u64 {
-    text.bytes().map(|byte| u64::from(byte & 0xc0 != 0x80) + u64::from(byte >= 0xf0)).sum()
+    text.bytes()
+        .map(|byte| u64::from(byte & 0xc0 != 0x80) + u64::from(byte >= 0xf0))
+        .sum()
 }

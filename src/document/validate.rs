@@ -101,10 +101,17 @@ impl Pass {
             self.checked.gaps = true;
             return;
         }
-        let Id { client, clock: from } = block.id;
+        let Id {
+            client,
+            clock: from,
+        } = block.id;
         match self.checked.advances.last_mut() {
             Some(last) if last.client == client => last.to = block.end(),
-            _ => self.checked.advances.push(Advance { client, from, to: block.end() }),
+            _ => self.checked.advances.push(Advance {
+                client,
+                from,
+                to: block.end(),
+            }),
         }
         for need in block.place.needs().filter(|need| need.client != client) {
             self.need(need.client, need.clock.saturating_add(1));
@@ -119,7 +126,10 @@ impl Pass {
             self.types.push(from);
         }
         if self.fresh || !self.continues(block.place) {
-            self.checked.runs.push(Run { id: block.id, place: block.place });
+            self.checked.runs.push(Run {
+                id: block.id,
+                place: block.place,
+            });
             self.fresh = false;
         }
     }
@@ -138,7 +148,9 @@ impl Pass {
 
     /// Whether a block at `place` is in the same type as the last run.
     fn continues(&self, place: Place) -> bool {
-        let Some(run) = self.checked.runs.last() else { return false };
+        let Some(run) = self.checked.runs.last() else {
+            return false;
+        };
         if place == run.place {
             return true;
         }
@@ -160,13 +172,34 @@ mod tests {
 
     fn advances(bytes: &[u8]) -> Vec<(ClientId, u32, u32)> {
         let checked = validate(bytes).expect("valid");
-        checked.advances.iter().map(|by| (by.client, by.from, by.to)).collect()
+        checked
+            .advances
+            .iter()
+            .map(|by| (by.client, by.from, by.to))
+            .collect()
     }
 
     /// One client's one item, "k" of the root map "map", with this content.
     fn item(content: &[u8]) -> Vec<u8> {
-        [&[1, 1, 1, 0, 0x20 | content[0], 1, 3, b'm', b'a', b'p', 1, b'k'], &content[1..], &[0]]
-            .concat()
+        [
+            &[
+                1,
+                1,
+                1,
+                0,
+                0x20 | content[0],
+                1,
+                3,
+                b'm',
+                b'a',
+                b'p',
+                1,
+                b'k',
+            ],
+            &content[1..],
+            &[0],
+        ]
+        .concat()
     }
 
     fn refused(bytes: &[u8]) -> &'static str {
@@ -185,9 +218,20 @@ mod tests {
             195, 182, 114, 108, 100, 0,
         ];
         assert_eq!(advances(text), [(1, 0, 14)]);
-        assert_eq!(advances(&item(&[8, 1, 118, 1, 1, b'a', 117, 2, 125, 1, 126])), [(1, 0, 1)]);
-        assert_eq!(advances(&item(&[6, 4, b'b', b'o', b'l', b'd', 4, b't', b'r', b'u', b'e'])).len(), 1);
-        let skip: &[u8] = &[1, 3, 9, 0, 4, 1, 1, b't', 1, b'a', 10, 5, 132, 9, 5, 1, b'z', 0];
+        assert_eq!(
+            advances(&item(&[8, 1, 118, 1, 1, b'a', 117, 2, 125, 1, 126])),
+            [(1, 0, 1)]
+        );
+        assert_eq!(
+            advances(&item(&[
+                6, 4, b'b', b'o', b'l', b'd', 4, b't', b'r', b'u', b'e'
+            ]))
+            .len(),
+            1
+        );
+        let skip: &[u8] = &[
+            1, 3, 9, 0, 4, 1, 1, b't', 1, b'a', 10, 5, 132, 9, 5, 1, b'z', 0,
+        ];
         assert_eq!(advances(skip), [(9, 0, 7)]);
         assert!(validate(skip).is_ok_and(|checked| checked.gaps));
         assert_eq!(advances(&[0, 0]), []);
@@ -197,14 +241,28 @@ mod tests {
     #[test]
     fn clocks_that_overflow_are_refused() {
         // Class A: a clock near 2^32, on a document that knows client 1.
-        let near = [1, 1, 1, 255, 255, 255, 255, 15, 39, 1, 3, 109, 97, 112, 3, 107, 4, 1, 15, 0];
+        let near = [
+            1, 1, 1, 255, 255, 255, 255, 15, 39, 1, 3, 109, 97, 112, 3, 107, 4, 1, 15, 0,
+        ];
         assert_eq!(refused(&near), "a number is too large");
         // A length that passes 2^31 from a clock of 1, by a collected block,
         // and one that takes an id's clock to 2^32 - 1 (class H).
-        assert_eq!(refused(&[1, 1, 1, 1, 0, 128, 128, 128, 128, 8, 0]), "a clock is too large");
-        assert_eq!(refused(&[1, 1, 1, 0, 0, 255, 255, 255, 255, 15, 0]), "a number is too large");
-        assert_eq!(refused(&[0, 1, 1, 1, 1, 128, 128, 128, 128, 8]), "a deleted range is empty or too long");
-        assert!(validate(&[1, 1, 1, 0, 0, 128, 128, 128, 128, 8, 0]).is_ok(), "2^31 itself");
+        assert_eq!(
+            refused(&[1, 1, 1, 1, 0, 128, 128, 128, 128, 8, 0]),
+            "a clock is too large"
+        );
+        assert_eq!(
+            refused(&[1, 1, 1, 0, 0, 255, 255, 255, 255, 15, 0]),
+            "a number is too large"
+        );
+        assert_eq!(
+            refused(&[0, 1, 1, 1, 1, 128, 128, 128, 128, 8]),
+            "a deleted range is empty or too long"
+        );
+        assert!(
+            validate(&[1, 1, 1, 0, 0, 128, 128, 128, 128, 8, 0]).is_ok(),
+            "2^31 itself"
+        );
     }
 
     #[test]
@@ -247,18 +305,36 @@ mod tests {
         assert_eq!(refused(&item(&[4, 0])), "an empty block");
         assert_eq!(refused(&item(&[4, 1, 0xff])), "a string is not UTF-8");
         assert_eq!(refused(&item(&[5, 1, b'{'])), "JSON does not parse");
-        assert_eq!(refused(&item(&[2, 1, 1, b'1'])), "an unknown kind of content");
+        assert_eq!(
+            refused(&item(&[2, 1, 1, b'1'])),
+            "an unknown kind of content"
+        );
         for kind in [0x0b, 0x11, 0x1f] {
-            assert_eq!(refused(&item(&[kind, 1, 1, 1])), "an unknown kind of content");
+            assert_eq!(
+                refused(&item(&[kind, 1, 1, 1])),
+                "an unknown kind of content"
+            );
         }
         for kind in [5, 7, 9, 15] {
-            assert_eq!(refused(&item(&[7, kind, 1, b'x'])), "an unknown shared type");
+            assert_eq!(
+                refused(&item(&[7, kind, 1, b'x'])),
+                "an unknown shared type"
+            );
         }
         let twice = [2, 1, 1, 0, 0, 1, 1, 1, 5, 0, 1, 0];
         assert_eq!(refused(&twice), "a client occurs twice");
-        assert_eq!(refused(&[0, 2, 3, 1, 0, 1, 3, 1, 5, 1]), "a client occurs twice");
-        assert_eq!(refused(&[1, 1, 1, 4, 0x84, 1, 4, 1, b'x', 0]), "a block depends on its own future");
-        assert_eq!(refused(&[0, 1, 1, 1, 5, 0]), "a deleted range is empty or too long");
+        assert_eq!(
+            refused(&[0, 2, 3, 1, 0, 1, 3, 1, 5, 1]),
+            "a client occurs twice"
+        );
+        assert_eq!(
+            refused(&[1, 1, 1, 4, 0x84, 1, 4, 1, b'x', 0]),
+            "a block depends on its own future"
+        );
+        assert_eq!(
+            refused(&[0, 1, 1, 1, 5, 0]),
+            "a deleted range is empty or too long"
+        );
         let large_id = [1, 1, 128, 128, 128, 128, 128, 128, 128, 16, 0, 0, 1, 0];
         assert_eq!(refused(&large_id), "a number is too large");
     }

@@ -127,7 +127,9 @@ async fn health(State(parts): State<Parts>) -> Response {
         uptime_seconds: parts.started.elapsed().as_secs(),
         connections: vitals.connections,
         rooms: parts.rooms.len(),
-        dependencies: Dependencies { storage: if storage { "ok" } else { "unavailable" } },
+        dependencies: Dependencies {
+            storage: if storage { "ok" } else { "unavailable" },
+        },
     };
     (code, Json(health)).into_response()
 }
@@ -147,18 +149,35 @@ async fn ready(State(parts): State<Parts>) -> Response {
 }
 
 async fn storage_answers(store: &Store) -> bool {
-    matches!(tokio::time::timeout(PING_TIMEOUT, store.ping()).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(PING_TIMEOUT, store.ping()).await,
+        Ok(Ok(()))
+    )
 }
 
 async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
-    if parts.metrics_token.as_deref().is_some_and(|token| bearer(&headers) != Some(token)) {
-        return refuse(&Error::Unauthorized { reason: "the metrics token is required" });
+    if parts
+        .metrics_token
+        .as_deref()
+        .is_some_and(|token| bearer(&headers) != Some(token))
+    {
+        return refuse(&Error::Unauthorized {
+            reason: "the metrics token is required",
+        });
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], parts.metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        parts.metrics.render(),
+    )
+        .into_response()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 

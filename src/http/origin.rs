@@ -40,7 +40,9 @@ pub async fn check_origin(
         .is_some_and(|origin| !origin.to_str().is_ok_and(|origin| origins.allows(origin)));
     let upgrade = request.headers().contains_key(header::UPGRADE);
     if foreign && (upgrade || request.uri().path().starts_with("/socket.io")) {
-        return refuse(&Error::Forbidden { needed: "an allowed origin" });
+        return refuse(&Error::Forbidden {
+            needed: "an allowed origin",
+        });
     }
     next.run(request).await
 }

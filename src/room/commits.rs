@@ -110,15 +110,23 @@ impl Commits {
 
     /// Everything that is not durable yet, in order: what a rebuilt document must hold besides its log.
     pub(super) fn unwritten(&self) -> Vec<Bytes> {
-        let under_way = self.under_way.iter().flat_map(|append| append.rows.iter().cloned());
-        under_way.chain(self.accepted.iter().map(|accepted| accepted.bytes.clone())).collect()
+        let under_way = self
+            .under_way
+            .iter()
+            .flat_map(|append| append.rows.iter().cloned());
+        under_way
+            .chain(self.accepted.iter().map(|accepted| accepted.bytes.clone()))
+            .collect()
     }
 
     /// Gives up on everything: the receipts that will not be honoured.
     pub(super) fn abandon(&mut self) -> Vec<Receipt> {
         self.accepted.clear();
-        let mut receipts: Vec<Receipt> =
-            self.under_way.drain(..).flat_map(|append| append.receipts).collect();
+        let mut receipts: Vec<Receipt> = self
+            .under_way
+            .drain(..)
+            .flat_map(|append| append.receipts)
+            .collect();
         receipts.append(&mut self.receipts);
         receipts
     }

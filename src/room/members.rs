@@ -52,7 +52,12 @@ pub(super) struct Told {
 
 impl Members {
     pub(super) fn new(metrics: Metrics) -> Self {
-        Self { seats: Vec::new(), places: HashMap::new(), behind: 0, metrics }
+        Self {
+            seats: Vec::new(),
+            places: HashMap::new(),
+            behind: 0,
+            metrics,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -72,7 +77,9 @@ impl Members {
     /// The person of a session that is present.
     pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
         let place = *self.places.get(&session)?;
-        self.seats.get(place).map(|occupant| &occupant.seat.participant().user.id)
+        self.seats
+            .get(place)
+            .map(|occupant| &occupant.seat.participant().user.id)
     }
 
     /// Gives `seat` a place; a seat that the session already has is replaced.
@@ -80,12 +87,19 @@ impl Members {
         let session = seat.participant().session;
         self.remove(session);
         self.places.insert(session, self.seats.len());
-        self.seats.push(Occupant { seat, last_seen_at: now, owes_reply, pace: Pace::Live });
+        self.seats.push(Occupant {
+            seat,
+            last_seen_at: now,
+            owes_reply,
+            pace: Pace::Live,
+        });
     }
 
     /// Takes the session's seat away; `false` if it had none.
     pub(super) fn remove(&mut self, session: SessionId) -> bool {
-        let Some(place) = self.places.remove(&session) else { return false };
+        let Some(place) = self.places.remove(&session) else {
+            return false;
+        };
         let gone = self.seats.swap_remove(place);
         if let Some(moved) = self.seats.get(place) {
             self.places.insert(moved.seat.participant().session, place);
@@ -95,7 +109,12 @@ impl Members {
     }
 
     /// Tells every live member but `except`. Who has no room for it falls behind.
-    pub(super) fn tell(&mut self, message: Message, except: Option<SessionId>, now: Instant) -> Told {
+    pub(super) fn tell(
+        &mut self,
+        message: Message,
+        except: Option<SessionId>,
+        now: Instant,
+    ) -> Told {
         let size = message.bytes() as u64;
         let outgoing = Outgoing::new(message);
         let mut told = Told::default();
@@ -143,7 +162,9 @@ impl Members {
 
     /// The session has synchronised: it gets everything from here on.
     pub(super) fn synced(&mut self, session: SessionId, owes_reply: bool) {
-        let Some(place) = self.places.get(&session).copied() else { return };
+        let Some(place) = self.places.get(&session).copied() else {
+            return;
+        };
         let occupant = &mut self.seats[place];
         occupant.owes_reply = owes_reply;
         let before = std::mem::replace(&mut occupant.pace, Pace::Live);
@@ -154,7 +175,9 @@ impl Members {
     pub(super) fn tend(&mut self, now: Instant, queue_bytes_max: usize, patience: Duration) {
         let mut drained = 0;
         for occupant in &mut self.seats {
-            let Pace::Behind { since } = occupant.pace else { continue };
+            let Pace::Behind { since } = occupant.pace else {
+                continue;
+            };
             let resync = Outgoing::new(Message::Resync(ResyncReason::Lagging));
             let room = occupant.seat.queued_bytes() <= queue_bytes_max / 4;
             if room && occupant.seat.deliver(&resync) == Delivery::Queued {

@@ -13,6 +13,8 @@
 //! lock is held across an await; nothing a room calls on a seat may block.
 
 mod commits;
+mod cursors;
+mod edits;
 mod members;
 mod ownership;
 mod replica;
@@ -181,7 +183,10 @@ pub struct Outgoing {
 impl Outgoing {
     /// A message that no door has encoded yet.
     pub fn new(message: Message) -> Self {
-        Self { message, wires: RefCell::default() }
+        Self {
+            message,
+            wires: RefCell::default(),
+        }
     }
 
     /// The message as a door writes it: `encode` runs for the first seat of

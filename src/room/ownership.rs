@@ -40,7 +40,10 @@ impl Ownership {
         shown: impl Fn(ClientId) -> Option<(SessionId, &'a UserId)>,
     ) -> Result<(), Foreign> {
         for advance in news {
-            let typed = self.owners.get(&advance.client).map(|(owner, person)| (*owner, person));
+            let typed = self
+                .owners
+                .get(&advance.client)
+                .map(|(owner, person)| (*owner, person));
             match typed.or_else(|| shown(advance.client)) {
                 Some((owner, person)) if owner != session && person != user => return Err(Foreign),
                 _ => {}
@@ -55,7 +58,13 @@ impl Ownership {
         if self.owners.contains_key(&advance.client) {
             return;
         }
-        if self.owners.values().filter(|(owner, _)| *owner == session).count() < CLAIMS_MAX {
+        if self
+            .owners
+            .values()
+            .filter(|(owner, _)| *owner == session)
+            .count()
+            < CLAIMS_MAX
+        {
             self.owners.insert(advance.client, (session, user.clone()));
         }
     }
@@ -78,7 +87,11 @@ mod tests {
     }
 
     fn news(client: ClientId) -> [Advance; 1] {
-        [Advance { client, from: 5, to: 6 }]
+        [Advance {
+            client,
+            from: 5,
+            to: 6,
+        }]
     }
 
     #[test]
@@ -90,7 +103,10 @@ mod tests {
         assert_eq!(check(BEN, "ana"), Ok(()), "another tab of the same person");
         assert_eq!(check(BEN, "ben"), Err(Foreign));
         ownership.release(ANA);
-        assert_eq!(ownership.check(BEN, &user("ben"), &news(7), |_| None), Ok(()));
+        assert_eq!(
+            ownership.check(BEN, &user("ben"), &news(7), |_| None),
+            Ok(())
+        );
     }
 
     #[test]
@@ -100,7 +116,11 @@ mod tests {
         let shown = |_| Some((BEN, &ben));
         assert_eq!(ownership.check(ANA, &ana, &news(7), shown), Err(Foreign));
         ownership.claim(ANA, &ana, &news(7));
-        assert_eq!(ownership.check(ANA, &ana, &news(7), shown), Ok(()), "typing counts more");
+        assert_eq!(
+            ownership.check(ANA, &ana, &news(7), shown),
+            Ok(()),
+            "typing counts more"
+        );
     }
 
     #[test]

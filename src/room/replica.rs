@@ -12,7 +12,9 @@ use tracing::{error, warn};
 use super::rooms::Shared;
 use crate::{
     config::Limits,
-    document::{self, Advance, Applied, ApplyError, Caps, Checked, Document, Panicked, StateVector},
+    document::{
+        self, Advance, Applied, ApplyError, Caps, Checked, Document, Panicked, StateVector,
+    },
     error::{Error, Result},
     id::{DocumentId, Seq},
     store::Loaded,
@@ -83,7 +85,9 @@ impl Replica {
 
     /// Whether a client with `theirs` has edits that are not here.
     pub(super) fn lacks_some_of(&self, theirs: &StateVector) -> bool {
-        theirs.iter().any(|(client, clock)| clock > self.document.clock(client))
+        theirs
+            .iter()
+            .any(|(client, clock)| clock > self.document.clock(client))
     }
 
     /// The advances of a checked update that go beyond what is here.
@@ -105,11 +109,17 @@ impl Replica {
         if self.encoded_bytes + self.added_bytes + bytes <= self.bytes_max {
             return Ok(());
         }
-        Err(Error::TooLarge { limit: self.bytes_max })
+        Err(Error::TooLarge {
+            limit: self.bytes_max,
+        })
     }
 
     /// Takes in what a client sent.
-    pub(super) fn apply(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
+    pub(super) fn apply(
+        &mut self,
+        bytes: &Bytes,
+        checked: &Checked,
+    ) -> Result<Applied, ApplyError> {
         let applied = aside(bytes.len(), || self.document.apply(bytes, checked));
         self.note(bytes, applied)
     }
@@ -138,7 +148,9 @@ impl Replica {
 
     /// What a client with `theirs` lacks; everything without it.
     pub(super) fn difference(&mut self, theirs: Option<&StateVector>) -> Result<Bytes, Panicked> {
-        let Some(theirs) = theirs.filter(|sv| !sv.is_empty()) else { return self.whole_state() };
+        let Some(theirs) = theirs.filter(|sv| !sv.is_empty()) else {
+            return self.whole_state();
+        };
         let size = self.encoded_bytes + self.added_bytes;
         let diff = aside(size, || self.document.diff(theirs));
         self.broken |= diff.is_err();
@@ -200,7 +212,11 @@ fn caps(limits: &Limits) -> Caps {
 
 /// Runs `work` on a document of `size` bytes without holding up other tasks.
 fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    if size < HEAVY_BYTES { work() } else { tokio::task::block_in_place(work) }
+    if size < HEAVY_BYTES {
+        work()
+    } else {
+        tokio::task::block_in_place(work)
+    }
 }
 
 /// Loads a document and adds `unwritten`, which its log does not hold yet.
@@ -210,7 +226,9 @@ pub(super) async fn load(
     unwritten: Vec<Bytes>,
 ) -> Result<Replica> {
     let loaded = shared.store.load(document).await?;
-    Ok(aside(usize::MAX, || replay(loaded, &unwritten, document, &shared.limits)))
+    Ok(aside(usize::MAX, || {
+        replay(loaded, &unwritten, document, &shared.limits)
+    }))
 }
 
 /// Applies snapshot and rows one by one. What breaks the document is left out
@@ -282,7 +300,9 @@ pub(super) async fn read_news(
         if seq <= durable {
             continue;
         }
-        let Ok(checked) = document::validate(&bytes) else { continue };
+        let Ok(checked) = document::validate(&bytes) else {
+            continue;
+        };
         if let Ok(Applied::News | Applied::Pending) = replica.restore(&bytes, &checked) {
             news.push(bytes);
         }
@@ -303,7 +323,9 @@ pub(super) fn put_snapshot(
     replica: &mut Replica,
     settled: impl FnOnce(Option<Seq>) + Send + 'static,
 ) {
-    let Ok(state) = replica.whole_state() else { return };
+    let Ok(state) = replica.whole_state() else {
+        return;
+    };
     let seq = replica.durable;
     replica.log.saving = true;
     replica.log.snapshot_bytes = state.len();

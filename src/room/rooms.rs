@@ -81,7 +81,10 @@ impl RoomHandle {
             self.inbox.backlog.0.fetch_sub(weight, Ordering::Relaxed);
             return Err(Error::Overloaded);
         }
-        self.inbox.commands.send(command).map_err(|_| Error::StorageUnavailable)
+        self.inbox
+            .commands
+            .send(command)
+            .map_err(|_| Error::StorageUnavailable)
     }
 
     fn ended(&self) -> bool {
@@ -129,7 +132,13 @@ impl Rooms {
         );
         self.shared.tasks.spawn(room.run());
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
-        let handle = RoomHandle { inbox: Arc::new(Inbox { commands, backlog, bytes_max }) };
+        let handle = RoomHandle {
+            inbox: Arc::new(Inbox {
+                commands,
+                backlog,
+                bytes_max,
+            }),
+        };
         open.insert(key.clone(), handle.clone());
         Ok(handle)
     }
@@ -165,9 +174,15 @@ impl Rooms {
 
 impl Shared {
     /// Forgets the room if nobody but the map holds a handle; the room then ends.
-    pub(super) fn release(&self, key: &DocumentKey, inbox: &mpsc::UnboundedReceiver<Command>) -> Released {
+    pub(super) fn release(
+        &self,
+        key: &DocumentKey,
+        inbox: &mpsc::UnboundedReceiver<Command>,
+    ) -> Released {
         let mut open = self.open.lock();
-        let Some(handle) = open.get(key) else { return Released::Yes };
+        let Some(handle) = open.get(key) else {
+            return Released::Yes;
+        };
         if Arc::strong_count(&handle.inbox) > 1 || !inbox.is_empty() {
             return Released::No;
         }

@@ -29,7 +29,11 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(tick_ms: u64) -> Self {
-        Self { tick: Duration::from_millis(tick_ms), began: None, gone: 0 }
+        Self {
+            tick: Duration::from_millis(tick_ms),
+            began: None,
+            gone: 0,
+        }
     }
 
     /// When something that is gathered now is due; `now` itself if at once.
@@ -46,7 +50,9 @@ impl Pace {
             self.began = Some(now);
             self.gone = 0;
         }
-        self.gone = self.gone.saturating_add(u32::try_from(things).unwrap_or(u32::MAX));
+        self.gone = self
+            .gone
+            .saturating_add(u32::try_from(things).unwrap_or(u32::MAX));
     }
 }
 
@@ -92,11 +98,22 @@ fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
         return;
     };
     let first = group[0].from;
-    let from = group.iter().all(|update| update.from == first).then_some(first);
+    let from = group
+        .iter()
+        .all(|update| update.from == first)
+        .then_some(first);
     let updates = group.len() as u64;
-    let reservation = group.drain(..).map(|update| update.reservation).reduce(Reservation::join);
+    let reservation = group
+        .drain(..)
+        .map(|update| update.reservation)
+        .reduce(Reservation::join);
     if let Some(reservation) = reservation {
-        rows.push(Row { bytes: bytes.into(), reservation, from, updates });
+        rows.push(Row {
+            bytes: bytes.into(),
+            reservation,
+            from,
+            updates,
+        });
     }
 }
 
@@ -122,7 +139,11 @@ mod tests {
             pace.went(1, start);
         }
         let tick = Duration::from_millis(8);
-        assert_eq!(pace.due(start), start + tick, "the fifth waits for the tick's end");
+        assert_eq!(
+            pace.due(start),
+            start + tick,
+            "the fifth waits for the tick's end"
+        );
         pace.went(100, start + tick);
         assert_eq!(pace.due(start + tick), start + tick * 2, "still busy");
         let quiet = start + tick * 3;

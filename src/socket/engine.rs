@@ -154,7 +154,11 @@ impl Engine {
             }
             if wanted > 0 {
                 let text = text.clone();
-                state.partial = Some(Partial { text, wanted, attachments: Attachments::new() });
+                state.partial = Some(Partial {
+                    text,
+                    wanted,
+                    attachments: Attachments::new(),
+                });
                 return Ok(());
             }
         }
@@ -172,7 +176,11 @@ impl Engine {
             }
             partial
         };
-        self.receive(&Packet::parse(&complete.text)?, complete.attachments, socket)
+        self.receive(
+            &Packet::parse(&complete.text)?,
+            complete.attachments,
+            socket,
+        )
     }
 
     fn receive(
@@ -187,7 +195,9 @@ impl Engine {
                 handshake::begin(shared, packet, socket);
                 Ok(())
             }
-            Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => Err(NotAPacket),
+            Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => {
+                Err(NotAPacket)
+            }
             Kind::Event => match socket.data.session() {
                 Some(session) => requests::receive(shared, &session, packet, attachments),
                 None => Err(NotAPacket),
@@ -224,10 +234,19 @@ impl EngineIoHandler for Engine {
 
     fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {
         debug!(connection = %socket.id, ?reason, "connection closed");
-        let known = self.sockets.shared.registry.lock().connections.remove(socket.id.to_string().as_str());
+        let known = self
+            .sockets
+            .shared
+            .registry
+            .lock()
+            .connections
+            .remove(socket.id.to_string().as_str());
         self.end_session(&socket, Phase::Closed);
         if known.is_some() {
-            self.sockets.shared.metrics.connection_closed(*socket.data.counted_as.lock());
+            self.sockets
+                .shared
+                .metrics
+                .connection_closed(*socket.data.counted_as.lock());
         }
     }
 

@@ -30,10 +30,16 @@ impl<'a> Fields<'a> {
     /// [`Error::Invalid`] with the field `payload`.
     pub(super) fn parse(argument: Option<&'a RawValue>, attachments: Attachments) -> Result<Self> {
         let reason = "must be one object";
-        let invalid = Error::Invalid { field: "payload", reason };
+        let invalid = Error::Invalid {
+            field: "payload",
+            reason,
+        };
         let json = argument.ok_or(invalid.clone())?.get();
         let entries = serde_json::from_str(json).map_err(|_| invalid)?;
-        Ok(Self { entries, attachments })
+        Ok(Self {
+            entries,
+            attachments,
+        })
     }
 
     /// As [`parse`](Self::parse), but a bare string is taken for the room's name.
@@ -44,7 +50,10 @@ impl<'a> Fields<'a> {
         match argument {
             Some(raw) if raw.get().starts_with('"') => {
                 let entries = Entries([(Cow::Borrowed("room"), raw)].into_iter().collect());
-                Ok(Self { entries, attachments })
+                Ok(Self {
+                    entries,
+                    attachments,
+                })
             }
             _ => Self::parse(argument, attachments),
         }
@@ -57,20 +66,30 @@ impl<'a> Fields<'a> {
 
     /// A text.
     pub(super) fn text(&self, field: &'static str) -> Result<Cow<'a, str>> {
-        let raw = self.find(field).ok_or(Error::Invalid { field, reason: "is missing" })?;
-        let Text(text) = serde_json::from_str(raw.get())
-            .map_err(|_| Error::Invalid { field, reason: "must be a string" })?;
+        let raw = self.find(field).ok_or(Error::Invalid {
+            field,
+            reason: "is missing",
+        })?;
+        let Text(text) = serde_json::from_str(raw.get()).map_err(|_| Error::Invalid {
+            field,
+            reason: "must be a string",
+        })?;
         Ok(text)
     }
 
     /// Bytes, which come as a binary attachment.
     pub(super) fn bytes(&self, field: &'static str) -> Result<Bytes> {
-        self.find_bytes(field)?.ok_or(Error::Invalid { field, reason: "is missing" })
+        self.find_bytes(field)?.ok_or(Error::Invalid {
+            field,
+            reason: "is missing",
+        })
     }
 
     /// A state vector, if there is one.
     pub(super) fn find_state_vector(&self) -> Result<Option<StateVector>> {
-        self.find_bytes(STATE_VECTOR)?.map(|bytes| decode_state_vector(&bytes)).transpose()
+        self.find_bytes(STATE_VECTOR)?
+            .map(|bytes| decode_state_vector(&bytes))
+            .transpose()
     }
 
     /// A state vector.
@@ -79,10 +98,19 @@ impl<'a> Fields<'a> {
     }
 
     fn find_bytes(&self, field: &'static str) -> Result<Option<Bytes>> {
-        let Some(raw) = self.find(field) else { return Ok(None) };
-        let invalid = Error::Invalid { field, reason: "must be binary" };
+        let Some(raw) = self.find(field) else {
+            return Ok(None);
+        };
+        let invalid = Error::Invalid {
+            field,
+            reason: "must be binary",
+        };
         let Placeholder(place) = serde_json::from_str(raw.get()).map_err(|_| invalid.clone())?;
-        self.attachments.get(place).cloned().map(Some).ok_or(invalid)
+        self.attachments
+            .get(place)
+            .cloned()
+            .map(Some)
+            .ok_or(invalid)
     }
 
     /// A field that is there and not null.
@@ -96,7 +124,10 @@ const STATE_VECTOR: &str = "state_vector";
 
 fn decode_state_vector(bytes: &[u8]) -> Result<StateVector> {
     let reason = "is not a Yjs state vector";
-    StateVector::decode(bytes).map_err(|_| Error::Invalid { field: STATE_VECTOR, reason })
+    StateVector::decode(bytes).map_err(|_| Error::Invalid {
+        field: STATE_VECTOR,
+        reason,
+    })
 }
 
 /// The entries of an object, undecoded.
@@ -135,22 +166,33 @@ mod tests {
     #[test]
     fn each_error_names_its_field() {
         let attachments: Attachments = [Bytes::from_static(b"\0")].into_iter().collect();
-        let json = raw(r#"{"room":7,"update":"AAA=","token":null,"state_vector":{"_placeholder":true,"num":3}}"#);
+        let json = raw(
+            r#"{"room":7,"update":"AAA=","token":null,"state_vector":{"_placeholder":true,"num":3}}"#,
+        );
         let fields = Fields::parse(Some(&json), attachments).expect("an object");
         let field = |error: Error| error.field();
         assert_eq!(fields.room().map_err(field), Err(Some("room")));
         assert_eq!(fields.bytes("update").map_err(field), Err(Some("update")));
         assert_eq!(fields.text("token").map_err(field), Err(Some("token")));
-        assert_eq!(fields.state_vector().err().and_then(field), Some("state_vector"));
+        assert_eq!(
+            fields.state_vector().err().and_then(field),
+            Some("state_vector")
+        );
     }
 
     #[test]
     fn only_objects_are_payloads_and_a_bare_string_names_a_room() {
         for json in ["[]", "1", "null", "true", "\"x\""] {
-            assert!(Fields::parse(Some(&raw(json)), Attachments::new()).is_err(), "{json}");
+            assert!(
+                Fields::parse(Some(&raw(json)), Attachments::new()).is_err(),
+                "{json}"
+            );
         }
         let json = raw(r#""article-42""#);
         let fields = Fields::parse_room(Some(&json), Attachments::new()).expect("a room");
-        assert_eq!(fields.room().map(|room| room.as_str().to_owned()), Ok("article-42".into()));
+        assert_eq!(
+            fields.room().map(|room| room.as_str().to_owned()),
+            Ok("article-42".into())
+        );
     }
 }

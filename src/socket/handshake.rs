@@ -88,22 +88,34 @@ fn token(json: &str, socket: &EngineSocket) -> Option<String> {
     auth.token.or_else(|| {
         let header = socket.req_parts.headers.get(http::header::AUTHORIZATION)?;
         let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim().to_owned())
     })
 }
 
 async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
     shared.check_open()?;
-    let token = token.ok_or(Error::Unauthorized { reason: "a token is required" })?;
+    let token = token.ok_or(Error::Unauthorized {
+        reason: "a token is required",
+    })?;
     shared.verifier.verify(&token).await
 }
 
 /// Puts the session in place and tells the client.
 fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Result<()> {
     let user = claims.user.clone();
-    let participant =
-        Participant { session: shared.next_session(), color: color(user.id.as_str()), user };
-    let session = Arc::new(Session::new(shared, participant, claims, Arc::clone(socket)));
+    let participant = Participant {
+        session: shared.next_session(),
+        color: color(user.id.as_str()),
+        user,
+    };
+    let session = Arc::new(Session::new(
+        shared,
+        participant,
+        claims,
+        Arc::clone(socket),
+    ));
     register(shared, &session)?;
     let open = socket.data.phase(|phase| {
         let open = matches!(phase, Phase::Verifying);
@@ -142,7 +154,9 @@ fn register(shared: &Shared, session: &Arc<Session>) -> Result<()> {
         return Err(Error::TooManyConnections);
     }
     registry.by_user.insert(key, count + 1);
-    registry.sessions.insert(session.participant.session, Arc::clone(session));
+    registry
+        .sessions
+        .insert(session.participant.session, Arc::clone(session));
     Ok(())
 }
 
@@ -156,8 +170,14 @@ fn greet(shared: &Shared, session: &Session, id: &str) {
             version: env!("CARGO_PKG_VERSION"),
             instance: &shared.instance,
         },
-        session: SessionPayload { id, expires_at: Timestamp::from_seconds(claims.expires_at) },
-        user: ColoredUser { user: &claims.user, color: session.participant.color },
+        session: SessionPayload {
+            id,
+            expires_at: Timestamp::from_seconds(claims.expires_at),
+        },
+        user: ColoredUser {
+            user: &claims.user,
+            color: session.participant.color,
+        },
         team: claims.team.as_str(),
         roles: &claims.roles,
         rights: claims.rights().names(),
@@ -187,7 +207,9 @@ pub(super) fn refresh(
         let claims = match shared.verifier.verify(&token).await {
             Ok(claims) if same_person(&session.claims(), &claims) => claims,
             Ok(_) => {
-                let error = Error::Forbidden { needed: "the same user and team" };
+                let error = Error::Forbidden {
+                    needed: "the same user and team",
+                };
                 return session.refuse(request::TOKEN_REFRESH, ack, &error);
             }
             Err(error) => {
@@ -199,7 +221,14 @@ pub(super) fn refresh(
         let expires_at = Timestamp::from_seconds(claims.expires_at);
         session.renew(claims);
         apply_rights(&session);
-        session.accept(ack, &RefreshedPayload { ok: true, expires_at, rights });
+        session.accept(
+            ack,
+            &RefreshedPayload {
+                ok: true,
+                expires_at,
+                rights,
+            },
+        );
     });
 }
 
@@ -220,12 +249,19 @@ fn apply_rights(session: &Session) {
         stays
     });
     for (name, room) in closed {
-        let leave = Command::Leave { session: session.participant.session, answer: None };
+        let leave = Command::Leave {
+            session: session.participant.session,
+            answer: None,
+        };
         // A room that has ended has no seats.
         let _ = room.send(leave);
         let code = "forbidden";
         let payload = RoomClosedPayload { room: &name, code };
-        session.send(Frame::event(event::ROOM_CLOSED, &payload, Attachments::new()));
+        session.send(Frame::event(
+            event::ROOM_CLOSED,
+            &payload,
+            Attachments::new(),
+        ));
     }
 }
 

@@ -37,7 +37,9 @@ async fn watch(shared: Weak<Shared>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         close_silent(&shared);
         let sessions: Vec<Arc<Session>> =
             shared.registry.lock().sessions.values().cloned().collect();
@@ -51,7 +53,13 @@ async fn watch(shared: Weak<Shared>) {
 /// Closes who opened a connection and did not begin a session in time.
 fn close_silent(shared: &Shared) {
     let patience = Duration::from_millis(shared.timing.connect_timeout_ms);
-    let connections: Vec<_> = shared.registry.lock().connections.values().cloned().collect();
+    let connections: Vec<_> = shared
+        .registry
+        .lock()
+        .connections
+        .values()
+        .cloned()
+        .collect();
     for socket in connections {
         engine::recount(&socket, &shared.metrics);
         let silent = socket.data.phase(|phase| matches!(phase, Phase::Opened));

@@ -167,7 +167,14 @@ impl Sockets {
 
     /// Closes every transport, so that clients reconnect by themselves.
     pub fn close(&self) {
-        let sockets: Vec<_> = self.shared.registry.lock().connections.values().cloned().collect();
+        let sockets: Vec<_> = self
+            .shared
+            .registry
+            .lock()
+            .connections
+            .values()
+            .cloned()
+            .collect();
         for socket in sockets {
             socket.close(engineioxide::DisconnectReason::ClosingServer);
         }
@@ -176,12 +183,21 @@ impl Sockets {
     /// The queued bytes of the fullest socket: 0 once every answer is written.
     pub fn queued_bytes_max(&self) -> usize {
         let registry = self.shared.registry.lock();
-        registry.sessions.values().map(|session| session.queued_bytes()).max().unwrap_or(0)
+        registry
+            .sessions
+            .values()
+            .map(|session| session.queued_bytes())
+            .max()
+            .unwrap_or(0)
     }
 }
 
 impl Shared {
     fn check_open(&self) -> Result<()> {
-        if self.draining.load(Ordering::Relaxed) { Err(Error::Draining) } else { Ok(()) }
+        if self.draining.load(Ordering::Relaxed) {
+            Err(Error::Draining)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -89,7 +89,13 @@ impl<'a> Packet<'a> {
         if let Some((id, tail)) = number(rest) {
             (ack, rest) = (Some(id), tail);
         }
-        Ok(Self { kind, namespace, ack, attachments, json: rest })
+        Ok(Self {
+            kind,
+            namespace,
+            ack,
+            attachments,
+            json: rest,
+        })
     }
 }
 
@@ -130,8 +136,9 @@ impl<'de> Deserialize<'de> for EventBody<'de> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let Text(name) =
-                    seq.next_element()?.ok_or_else(|| serde::de::Error::missing_field("name"))?;
+                let Text(name) = seq
+                    .next_element()?
+                    .ok_or_else(|| serde::de::Error::missing_field("name"))?;
                 let argument = seq.next_element()?;
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 Ok(EventBody { name, argument })
@@ -192,7 +199,10 @@ impl Frame {
         text.extend_from_slice(b"\",");
         write_json(&mut text, payload);
         text.push(b']');
-        Self { text: utf8(text), attachments }
+        Self {
+            text: utf8(text),
+            attachments,
+        }
     }
 
     /// The acknowledgement of the request that came with the number `ack`.
@@ -204,7 +214,10 @@ impl Frame {
         }
         write_json(&mut text, payload);
         text.push(b']');
-        Self { text: utf8(text), attachments }
+        Self {
+            text: utf8(text),
+            attachments,
+        }
     }
 
     /// The acknowledgement of an update that is durable at `seq`: one for
@@ -220,22 +233,34 @@ impl Frame {
 
     /// Refuses a connection to `namespace` with an error code as its message.
     pub fn refused(namespace: &str, code: &str) -> Self {
-        let named = if namespace == "/" { String::new() } else { format!("{namespace},") };
+        let named = if namespace == "/" {
+            String::new()
+        } else {
+            format!("{namespace},")
+        };
         Self::plain(format!("4{named}{{\"message\":\"{code}\"}}"))
     }
 
     /// Ends the default namespace: the client does not reconnect by itself.
     pub fn disconnected() -> Self {
-        Self { text: Str::from("1"), attachments: Attachments::new() }
+        Self {
+            text: Str::from("1"),
+            attachments: Attachments::new(),
+        }
     }
 
     fn plain(text: String) -> Self {
-        Self { text: text.into(), attachments: Attachments::new() }
+        Self {
+            text: text.into(),
+            attachments: Attachments::new(),
+        }
     }
 }
 
 fn utf8(text: Vec<u8>) -> Str {
-    String::from_utf8(text).expect("built from text and JSON").into()
+    String::from_utf8(text)
+        .expect("built from text and JSON")
+        .into()
 }
 
 fn write_json(text: &mut Vec<u8>, payload: &impl Serialize) {
@@ -254,16 +279,35 @@ mod tests {
     #[test]
     fn headers_are_read_as_the_specification_writes_them() {
         assert_eq!(parsed("0"), (Kind::Connect, "/", None, 0, ""));
-        assert_eq!(parsed(r#"0/a,{"b":1}"#), (Kind::Connect, "/a", None, 0, r#"{"b":1}"#));
+        assert_eq!(
+            parsed(r#"0/a,{"b":1}"#),
+            (Kind::Connect, "/a", None, 0, r#"{"b":1}"#)
+        );
         assert_eq!(parsed(r#"2["x"]"#), (Kind::Event, "/", None, 0, r#"["x"]"#));
-        assert_eq!(parsed(r#"212["x"]"#), (Kind::Event, "/", Some(12), 0, r#"["x"]"#));
-        assert_eq!(parsed(r#"51-/a,7["x",1]"#), (Kind::Event, "/a", Some(7), 1, r#"["x",1]"#));
+        assert_eq!(
+            parsed(r#"212["x"]"#),
+            (Kind::Event, "/", Some(12), 0, r#"["x"]"#)
+        );
+        assert_eq!(
+            parsed(r#"51-/a,7["x",1]"#),
+            (Kind::Event, "/a", Some(7), 1, r#"["x",1]"#)
+        );
         assert_eq!(parsed("1/a"), (Kind::Disconnect, "/a", None, 0, ""));
     }
 
     #[test]
     fn what_is_no_packet_is_refused() {
-        for bad in ["", "9", "x", "5", "5[", "51", "55-[]", "5999999999999999999-[]", "é"] {
+        for bad in [
+            "",
+            "9",
+            "x",
+            "5",
+            "5[",
+            "51",
+            "55-[]",
+            "5999999999999999999-[]",
+            "é",
+        ] {
             assert_eq!(Packet::parse(bad), Err(NotAPacket), "{bad:?}");
         }
     }
@@ -273,7 +317,12 @@ mod tests {
         let body = EventBody::parse(r#"["a\u0062",{"room":"r"},1]"#).expect("an event");
         assert_eq!(body.name, "ab");
         assert_eq!(body.argument.map(RawValue::get), Some(r#"{"room":"r"}"#));
-        assert!(EventBody::parse(r#"["a"]"#).expect("an event").argument.is_none());
+        assert!(
+            EventBody::parse(r#"["a"]"#)
+                .expect("an event")
+                .argument
+                .is_none()
+        );
         for bad in ["[]", "{}", "[1]", "", "[\"a\"", "null"] {
             assert!(EventBody::parse(bad).is_err(), "{bad}");
         }
@@ -282,12 +331,18 @@ mod tests {
     #[test]
     fn frames_are_written_as_clients_expect_them() {
         let text = |frame: Frame| frame.text.to_string();
-        assert_eq!(text(Frame::event("a", &1, Attachments::new())), r#"2["a",1]"#);
+        assert_eq!(
+            text(Frame::event("a", &1, Attachments::new())),
+            r#"2["a",1]"#
+        );
         let attachments: Attachments = [Bytes::from_static(b"x")].into_iter().collect();
         assert_eq!(
             text(Frame::ack(3, &Placeholder(0), attachments)),
             r#"61-3[{"_placeholder":true,"num":0}]"#
         );
-        assert_eq!(text(Frame::refused("/", "forbidden")), r#"4{"message":"forbidden"}"#);
+        assert_eq!(
+            text(Frame::refused("/", "forbidden")),
+            r#"4{"message":"forbidden"}"#
+        );
     }
 }

@@ -48,7 +48,13 @@ pub(super) fn receive(
         return Ok(());
     }
     let ack = packet.ack;
-    let request = Request { shared, session, ack, argument: body.argument, attachments };
+    let request = Request {
+        shared,
+        session,
+        ack,
+        argument: body.argument,
+        attachments,
+    };
     let done = match &*body.name {
         request::DOCUMENT_UPDATE => request.update(),
         request::AWARENESS_UPDATE => request.awareness(),
@@ -77,11 +83,21 @@ impl Request<'_> {
         if bytes.len() > limit {
             return Err(Error::TooLarge { limit });
         }
-        let checked = document::validate(&bytes)
-            .map_err(|_| Error::Invalid { field: "update", reason: "is not a Yjs update" })?;
+        let checked = document::validate(&bytes).map_err(|_| Error::Invalid {
+            field: "update",
+            reason: "is not a Yjs update",
+        })?;
         let seat = membership.seat as _;
-        let ticket = Ticket { request: request::DOCUMENT_UPDATE, id: self.ack };
-        membership.room.send(Command::Update { seat, ticket, bytes, checked })
+        let ticket = Ticket {
+            request: request::DOCUMENT_UPDATE,
+            id: self.ack,
+        };
+        membership.room.send(Command::Update {
+            seat,
+            ticket,
+            bytes,
+            checked,
+        })
     }
 
     fn awareness(self) -> Result<()> {
@@ -99,8 +115,16 @@ impl Request<'_> {
             reason: "is not an awareness update",
         })?;
         let seat = membership.seat as _;
-        let ticket = Ticket { request: request::AWARENESS_UPDATE, id: self.ack };
-        membership.room.send(Command::Awareness { seat, ticket, entries, bytes: bytes.len() })
+        let ticket = Ticket {
+            request: request::AWARENESS_UPDATE,
+            id: self.ack,
+        };
+        membership.room.send(Command::Awareness {
+            seat,
+            ticket,
+            entries,
+            bytes: bytes.len(),
+        })
     }
 
     fn join(self) -> Result<()> {
@@ -110,9 +134,14 @@ impl Request<'_> {
         let name = fields.room()?;
         let state_vector = fields.find_state_vector()?;
         let rights = self.session.claims().rights_in(&name);
-        rights.require(Right::View).inspect_err(|error| self.shared.metrics.joined(error.code()))?;
-        let creation =
-            if rights.allows(Right::Edit) { Creation::Allowed } else { Creation::Forbidden };
+        rights
+            .require(Right::View)
+            .inspect_err(|error| self.shared.metrics.joined(error.code()))?;
+        let creation = if rights.allows(Right::Edit) {
+            Creation::Allowed
+        } else {
+            Creation::Forbidden
+        };
         // Held until the seat is noted, so that a refusal finds it.
         let mut rooms = self.session.rooms.lock();
         let limit = self.shared.limits.rooms_per_socket;
@@ -122,9 +151,17 @@ impl Request<'_> {
         let room = self.shared.rooms.open(&self.session.key(name.clone()))?;
         let metrics = self.shared.metrics.clone();
         let seat = Arc::new(NativeSeat::new(self.session, name.clone(), metrics));
-        let ticket = Ticket { request: request::JOIN_ROOM, id: self.ack };
+        let ticket = Ticket {
+            request: request::JOIN_ROOM,
+            id: self.ack,
+        };
         let place = Arc::clone(&seat) as _;
-        room.send(Command::Join { seat: place, ticket, creation, state_vector })?;
+        room.send(Command::Join {
+            seat: place,
+            ticket,
+            creation,
+            state_vector,
+        })?;
         rooms.insert(name, Membership { room, seat, rights });
         Ok(())
     }
@@ -133,7 +170,10 @@ impl Request<'_> {
         self.session.budget.admit_request()?;
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
         let membership = self.session.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
-        let ticket = Ticket { request: request::LEAVE_ROOM, id: self.ack };
+        let ticket = Ticket {
+            request: request::LEAVE_ROOM,
+            id: self.ack,
+        };
         let session = self.session.participant.session;
         let answer = Some((membership.seat as _, ticket));
         membership.room.send(Command::Leave { session, answer })
@@ -146,8 +186,15 @@ impl Request<'_> {
         let state_vector = fields.state_vector()?;
         let membership = self.session.membership(&room)?;
         let seat = membership.seat as _;
-        let ticket = Ticket { request: request::DOCUMENT_SYNC, id: self.ack };
-        membership.room.send(Command::Sync { seat, ticket, state_vector })
+        let ticket = Ticket {
+            request: request::DOCUMENT_SYNC,
+            id: self.ack,
+        };
+        membership.room.send(Command::Sync {
+            seat,
+            ticket,
+            state_vector,
+        })
     }
 
     fn refresh(self) -> Result<()> {
@@ -160,6 +207,9 @@ impl Request<'_> {
 
     fn unknown(self) -> Result<()> {
         self.session.budget.admit_request()?;
-        Err(Error::Invalid { field: "event", reason: "is not known" })
+        Err(Error::Invalid {
+            field: "event",
+            reason: "is not known",
+        })
     }
 }

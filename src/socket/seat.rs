@@ -47,21 +47,36 @@ impl NativeSeat {
             Message::Awareness(bytes) => self.bytes(event::AWARENESS_UPDATE, bytes),
             Message::Resync(reason) => {
                 let reason = resync_reason(*reason);
-                Frame::event(event::DOCUMENT_RESYNC, &ResyncPayload { room, reason }, none())
+                Frame::event(
+                    event::DOCUMENT_RESYNC,
+                    &ResyncPayload { room, reason },
+                    none(),
+                )
             }
             Message::Storage(availability) => {
                 let status = storage_status(*availability);
-                Frame::event(event::DOCUMENT_STORAGE, &StoragePayload { room, status }, none())
+                Frame::event(
+                    event::DOCUMENT_STORAGE,
+                    &StoragePayload { room, status },
+                    none(),
+                )
             }
             Message::Closed(error) => {
                 let code = error.code();
-                Frame::event(event::ROOM_CLOSED, &RoomClosedPayload { room, code }, none())
+                Frame::event(
+                    event::ROOM_CLOSED,
+                    &RoomClosedPayload { room, code },
+                    none(),
+                )
             }
         }
     }
 
     fn bytes(&self, name: &str, bytes: &Bytes) -> Frame {
-        let payload = BytesPayload { room: &self.room, update: Placeholder(0) };
+        let payload = BytesPayload {
+            room: &self.room,
+            update: Placeholder(0),
+        };
         Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
     }
 
@@ -94,7 +109,10 @@ impl NativeSeat {
     /// The room does not have this seat: the session must not think so either.
     fn vacate(&self, session: &Session) {
         let mut rooms = session.rooms.lock();
-        if rooms.get(&self.room).is_some_and(|membership| std::ptr::eq(&*membership.seat, self)) {
+        if rooms
+            .get(&self.room)
+            .is_some_and(|membership| std::ptr::eq(&*membership.seat, self))
+        {
             rooms.remove(&self.room);
         }
     }
@@ -114,7 +132,9 @@ impl Seat for NativeSeat {
     }
 
     fn deliver(&self, outgoing: &Outgoing) -> Delivery {
-        let Some(session) = self.session.upgrade() else { return Delivery::Queued };
+        let Some(session) = self.session.upgrade() else {
+            return Delivery::Queued;
+        };
         if let Message::Closed(_) = outgoing.message {
             self.vacate(&session);
         }
@@ -122,7 +142,9 @@ impl Seat for NativeSeat {
     }
 
     fn answer(&self, ticket: Ticket, answer: Answer) {
-        let Some(session) = self.session.upgrade() else { return };
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
         match answer {
             Answer::Refused(error) => self.refused(&session, ticket, &error),
             Answer::Accepted(Seq(seq)) => {
@@ -154,7 +176,9 @@ impl Seat for NativeSeat {
     }
 
     fn queued_bytes(&self) -> usize {
-        self.session.upgrade().map_or(0, |session| session.queued_bytes())
+        self.session
+            .upgrade()
+            .map_or(0, |session| session.queued_bytes())
     }
 
     fn cut(&self, reason: &'static str) {

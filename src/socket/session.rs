@@ -31,7 +31,9 @@ use crate::{
 };
 
 /// The answer to a request about a room that the session has not joined.
-pub(super) const NOT_JOINED: Error = Error::Conflict { reason: "the room is not joined" };
+pub(super) const NOT_JOINED: Error = Error::Conflict {
+    reason: "the room is not joined",
+};
 
 /// One connected socket.
 pub struct Session {
@@ -77,7 +79,9 @@ impl AsRef<[u8]> for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.queue.bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.queue
+            .bytes
+            .fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -96,7 +100,10 @@ impl Session {
             claims: RwLock::new(Arc::new(claims)),
             socket,
             metrics: shared.metrics.clone(),
-            queue: Arc::new(Queue { bytes: AtomicUsize::new(0), bytes_max }),
+            queue: Arc::new(Queue {
+                bytes: AtomicUsize::new(0),
+                bytes_max,
+            }),
             noticed: AtomicBool::new(false),
             ended_at: Mutex::default(),
         }
@@ -120,7 +127,10 @@ impl Session {
 
     /// The key of the room `name` for this session.
     pub(super) fn key(&self, name: RoomName) -> DocumentKey {
-        DocumentKey { team: self.claims.read().team.clone(), room: name }
+        DocumentKey {
+            team: self.claims.read().team.clone(),
+            room: name,
+        }
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
@@ -158,9 +168,19 @@ impl Session {
         }
         let counted = |bytes: Bytes| {
             self.queue.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-            Bytes::from_owner(Counted { bytes, queue: Arc::clone(&self.queue) })
+            Bytes::from_owner(Counted {
+                bytes,
+                queue: Arc::clone(&self.queue),
+            })
         };
-        permit.emit_many(frame.text, frame.attachments.into_iter().map(counted).collect::<VecDeque<_>>());
+        permit.emit_many(
+            frame.text,
+            frame
+                .attachments
+                .into_iter()
+                .map(counted)
+                .collect::<VecDeque<_>>(),
+        );
         Delivery::Queued
     }
 
@@ -229,7 +249,10 @@ impl Session {
         let session = self.participant.session;
         for membership in rooms.into_values() {
             // A room that has ended has no seats.
-            let _ = membership.room.send(Command::Leave { session, answer: None });
+            let _ = membership.room.send(Command::Leave {
+                session,
+                answer: None,
+            });
         }
     }
 }
@@ -239,7 +262,11 @@ impl Shared {
     pub(super) fn forget(&self, session: &Session) {
         session.leave_all();
         let mut registry = self.registry.lock();
-        if registry.sessions.remove(&session.participant.session).is_none() {
+        if registry
+            .sessions
+            .remove(&session.participant.session)
+            .is_none()
+        {
             return;
         }
         let claims = session.claims();

@@ -63,7 +63,10 @@ impl Stream {
         // Without it small frames wait for the peer's delayed acknowledgement;
         // a connection that refuses the option still works.
         let _ = tcp.set_nodelay(true);
-        Self { tcp, transport: Transport::default() }
+        Self {
+            tcp,
+            transport: Transport::default(),
+        }
     }
 
     /// The switch.
@@ -94,7 +97,11 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.guarded(cx, |switch| &switch.reader, |tcp, cx| tcp.poll_read(cx, buf))
+        self.guarded(
+            cx,
+            |switch| &switch.reader,
+            |tcp, cx| tcp.poll_read(cx, buf),
+        )
     }
 }
 
@@ -104,7 +111,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.guarded(cx, |switch| &switch.writer, |tcp, cx| tcp.poll_write(cx, buf))
+        self.guarded(
+            cx,
+            |switch| &switch.writer,
+            |tcp, cx| tcp.poll_write(cx, buf),
+        )
     }
 
     fn poll_write_vectored(
@@ -112,7 +123,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.guarded(cx, |switch| &switch.writer, |tcp, cx| tcp.poll_write_vectored(cx, bufs))
+        self.guarded(
+            cx,
+            |switch| &switch.writer,
+            |tcp, cx| tcp.poll_write_vectored(cx, bufs),
+        )
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -151,7 +166,10 @@ mod tests {
         });
         tokio::task::yield_now().await;
         transport.cut();
-        let error = writer.await.expect("no panic").expect_err("the connection is cut");
+        let error = writer
+            .await
+            .expect("no panic")
+            .expect_err("the connection is cut");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 

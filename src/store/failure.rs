@@ -25,7 +25,10 @@ impl Failure {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         let lasting = match error {
             sqlx::Error::Database(error) => refuses_values(&**error),
-            sqlx::Error::Encode(_) => true,
+            // Values that our types cannot hold; the database itself is well.
+            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                true
+            }
             _ => false,
         };
         if lasting {

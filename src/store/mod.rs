@@ -242,8 +242,16 @@ impl Unwritten {
 
 impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { updates, bytes, documents } = self;
-        write!(f, "{updates} updates ({bytes} bytes) of {} documents: {documents:?}", documents.len())
+        let Self {
+            updates,
+            bytes,
+            documents,
+        } = self;
+        write!(
+            f,
+            "{updates} updates ({bytes} bytes) of {} documents: {documents:?}",
+            documents.len()
+        )
     }
 }
 

@@ -69,7 +69,7 @@ for (const database of databases) {
       const client = await connect({ roles: ["reviewer", "service", "astronaut"] });
       assert.deepEqual([...client.welcome.rights].sort(), ["comment", "edit", "publish", "review", "view"]);
       const ack = await client.ok("join_room", "known");
-      assert.equal(ack.permission, "review");
+      assert.equal(ack.permission, "edit");
       assert.equal(await mayEdit(client, "known"), true);
     });
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as Y from "yjs";
 import { Client, closeClients } from "./support/client.mjs";
+import { waiting } from "./support/crafted.mjs";
 import { databases } from "./support/databases.mjs";
 import { Load } from "./support/load.mjs";
 import { Random } from "./support/random.mjs";
@@ -40,6 +41,11 @@ for (const database of databases) {
       client.close();
       return room;
     };
+
+    const unloaded = () =>
+      until("no document is in memory", async () => {
+        return /^realtime_rooms 0$/m.test(await (await server.get("/metrics")).text());
+      });
 
     const holdsAll = (room, keys) => {
       const lost = [...keys].filter((key) => !room.map.has(key));
@@ -117,9 +123,7 @@ for (const database of databases) {
           closeClients();
         } else {
           closeClients();
-          await until("the document is unloaded", async () => {
-            return /^realtime_rooms 0$/m.test(await (await server.get("/metrics")).text());
-          });
+          await unloaded();
           await server.stop();
         }
         await server.launch();
@@ -145,6 +149,29 @@ for (const database of databases) {
       await ben.ok("join_room", "pending");
       await ben.ok("document_update", { room: "pending", update: updates[0] });
       assert.equal((await inspect("pending")).content, "first, second, third");
+    });
+
+    it("what waits for ever takes nothing away from the stored document", async () => {
+      server = await Server.start({ database, env: { ROOM_IDLE_MS: 100 } });
+      const ana = await Client.connect(server);
+      const room = await ana.join("waiting");
+      for (const wait of Object.values(waiting)) {
+        const author = new Y.Doc();
+        await ana.request("document_update", { room: "waiting", update: wait(author.clientID, 1_000) });
+        Y.applyUpdate(author, Y.encodeStateAsUpdate(room.doc));
+        const known = Y.encodeStateVector(author);
+        author.getText("text").insert(0, "acknowledged ");
+        const update = Y.encodeStateAsUpdate(author, known);
+        await ana.ok("document_update", { room: "waiting", update });
+        Y.applyUpdate(room.doc, update, room);
+        await room.edit(({ text }) => text.insert(5, "-"));
+      }
+      const expected = room.content;
+      closeClients();
+      await unloaded();
+      assert.equal((await inspect("waiting")).content, expected);
+      await unloaded();
+      assert.equal((await inspect("waiting")).content, expected);
     });
 
     const outage = { skip: !database.canBeStopped && "this database cannot go away" };

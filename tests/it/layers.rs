@@ -55,13 +55,18 @@ fn source(src: &Path, path: PathBuf) -> Source {
     let first = within.iter().next().expect("a name").to_string_lossy();
     let module = first.trim_end_matches(".rs").to_owned();
     let text = fs::read_to_string(&path).expect("a source file");
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let code = code.collect::<Vec<_>>().join("\n");
     Source { path, module, code }
 }
 
 fn layer(module: &str) -> Option<u8> {
-    LAYERS.iter().find(|(_, modules)| modules.contains(&module)).map(|(layer, _)| *layer)
+    LAYERS
+        .iter()
+        .find(|(_, modules)| modules.contains(&module))
+        .map(|(layer, _)| *layer)
 }
 
 /// The modules of this crate that `code` names, also within a nested `use crate::{…}`.
@@ -78,7 +83,9 @@ fn named_modules(code: &str) -> Vec<String> {
 }
 
 fn first_name(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 fn top_level_names(list: &str) -> Vec<String> {
@@ -120,7 +127,11 @@ fn arrows_between_modules_only_point_down() {
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows that do not point down:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -135,11 +146,16 @@ fn libraries_stay_in_their_rooms() {
             }
         }
     }
-    assert!(wrong.is_empty(), "libraries outside of their rooms:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "libraries outside of their rooms:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn nested_imports_are_read() {
-    let code = "use crate::{auth::{Claims, User}, error::Error,\n id};\nlet x = crate::room::Rooms;";
+    let code =
+        "use crate::{auth::{Claims, User}, error::Error,\n id};\nlet x = crate::room::Rooms;";
     assert_eq!(named_modules(code), ["auth", "error", "id", "room"]);
 }

@@ -5,6 +5,8 @@
 //! however it comes (even by a kill), then stops the server and removes the folder.
 //! Nothing depends on a server that happens to run, unless `TEST_POSTGRES_URL` names one.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+
 use std::{
     fs,
     net::TcpListener,

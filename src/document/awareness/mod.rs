@@ -43,14 +43,20 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     if count > ENTRIES_MAX {
         return malformed("too many awareness states");
     }
-    let entries = (0..count).map(|_| read_entry(&mut reader)).collect::<Result<_, _>>()?;
+    let entries = (0..count)
+        .map(|_| read_entry(&mut reader))
+        .collect::<Result<_, _>>()?;
     reader.finish()?;
     Ok(entries)
 }
 
 /// Writes an awareness update.
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
-    write(entries.iter().map(|entry| (entry.client, entry.clock, entry.state.as_deref())))
+    write(
+        entries
+            .iter()
+            .map(|entry| (entry.client, entry.clock, entry.state.as_deref())),
+    )
 }
 
 fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
@@ -65,12 +71,14 @@ fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
         Ok(object) if object.starts_with('{') => Some(Arc::from(object)),
         _ => return malformed("an awareness state is no object"),
     };
-    Ok(Entry { client, clock, state })
+    Ok(Entry {
+        client,
+        clock,
+        state,
+    })
 }
 
-fn write<'a>(
-    entries: impl ExactSizeIterator<Item = (ClientId, u32, Option<&'a str>)>,
-) -> Vec<u8> {
+fn write<'a>(entries: impl ExactSizeIterator<Item = (ClientId, u32, Option<&'a str>)>) -> Vec<u8> {
     let mut out = Vec::new();
     write_var(&mut out, entries.len() as u64);
     for (client, clock, state) in entries {
@@ -86,7 +94,11 @@ mod tests {
     use super::*;
 
     fn entry(client: ClientId, clock: u32, state: Option<&str>) -> Entry {
-        Entry { client, clock, state: state.map(Arc::from) }
+        Entry {
+            client,
+            clock,
+            state: state.map(Arc::from),
+        }
     }
 
     #[test]
@@ -98,14 +110,24 @@ mod tests {
         bytes.extend_from_slice(&[7, 9, 4]);
         bytes.extend_from_slice(b"null");
         let entries = decode(&bytes).expect("valid");
-        assert_eq!(entries, [entry(12345, 3, Some(r#"{"user":{"name":"é"}}"#)), entry(7, 9, None)]);
+        assert_eq!(
+            entries,
+            [
+                entry(12345, 3, Some(r#"{"user":{"name":"é"}}"#)),
+                entry(7, 9, None)
+            ]
+        );
         assert_eq!(encode(&entries), bytes);
     }
 
     #[test]
     fn hostile_awareness_is_refused() {
         let of = |state: &str| encode(&[entry(1, 1, Some(state))]);
-        let nested = format!("{}{}", "{\"a\":".repeat(65), "1".to_owned() + &"}".repeat(65));
+        let nested = format!(
+            "{}{}",
+            "{\"a\":".repeat(65),
+            "1".to_owned() + &"}".repeat(65)
+        );
         for state in ["1", "\"x\"", "[]", "", "{", "undefined", "{}{}", &nested] {
             assert!(decode(&of(state)).is_err(), "{state:.20}");
         }

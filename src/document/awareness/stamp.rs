@@ -32,7 +32,9 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 /// # Errors
 /// If `state` is no JSON object.
 pub(super) fn stamp(state: &str, user: Identity<'_>) -> Result<String, Malformed> {
-    let Some(members) = members(state) else { return malformed("an awareness state is no object") };
+    let Some(members) = members(state) else {
+        return malformed("an awareness state is no object");
+    };
     let given = members.0.iter().rfind(|(key, _)| key == "user");
     let person = person(given.map(|(_, value)| value.get()), user);
     let mut out = Object::default();
@@ -54,8 +56,12 @@ pub(super) fn stamp(state: &str, user: Identity<'_>) -> Result<String, Malformed
 }
 
 fn person(given: Option<&str>, user: Identity<'_>) -> String {
-    let given = given.and_then(members).map_or_else(Vec::new, |members| members.0);
-    let chosen = given.iter().rfind(|(key, value)| key == "color" && value.get().starts_with('"'));
+    let given = given
+        .and_then(members)
+        .map_or_else(Vec::new, |members| members.0);
+    let chosen = given
+        .iter()
+        .rfind(|(key, value)| key == "color" && value.get().starts_with('"'));
     let mut out = Object::default();
     out.member("id", &quoted(user.id));
     out.member("name", &quoted(user.name));
@@ -130,8 +136,12 @@ fn members(text: &str) -> Option<Members<'_>> {
 mod tests {
     use super::*;
 
-    const ANA: Identity<'_> =
-        Identity { id: "u-17", name: "Ana \"Li\"", avatar_url: None, color: "#123456" };
+    const ANA: Identity<'_> = Identity {
+        id: "u-17",
+        name: "Ana \"Li\"",
+        avatar_url: None,
+        color: "#123456",
+    };
 
     fn stamped(state: &str) -> String {
         stamp(state, ANA).expect("an object")
@@ -159,9 +169,15 @@ mod tests {
     fn a_user_that_is_missing_or_no_object_is_replaced() {
         let user = r##"{"id":"u-17","name":"Ana \"Li\"","color":"#123456"}"##;
         assert_eq!(stamped("{}"), format!(r#"{{"user":{user}}}"#));
-        assert_eq!(stamped(r#"{ "a" : 1 }"#), format!(r#"{{"a":1,"user":{user}}}"#));
+        assert_eq!(
+            stamped(r#"{ "a" : 1 }"#),
+            format!(r#"{{"a":1,"user":{user}}}"#)
+        );
         for other in ["null", "\"Ana\"", "[]", "7"] {
-            assert_eq!(stamped(&format!(r#"{{"user":{other}}}"#)), format!(r#"{{"user":{user}}}"#));
+            assert_eq!(
+                stamped(&format!(r#"{{"user":{other}}}"#)),
+                format!(r#"{{"user":{user}}}"#)
+            );
         }
     }
 
@@ -176,11 +192,19 @@ mod tests {
 
     #[test]
     fn the_picture_is_the_tokens() {
-        let user = Identity { avatar_url: Some("https://a/b.png"), ..ANA };
-        let out = stamp(r#"{"user":{"avatar_url":"javascript:x","color":"red"}}"#, user);
+        let user = Identity {
+            avatar_url: Some("https://a/b.png"),
+            ..ANA
+        };
+        let out = stamp(
+            r#"{"user":{"avatar_url":"javascript:x","color":"red"}}"#,
+            user,
+        );
         assert_eq!(
             out.as_deref(),
-            Ok(r#"{"user":{"id":"u-17","name":"Ana \"Li\"","avatar_url":"https://a/b.png","color":"red"}}"#)
+            Ok(
+                r#"{"user":{"id":"u-17","name":"Ana \"Li\"","avatar_url":"https://a/b.png","color":"red"}}"#
+            )
         );
     }
 }

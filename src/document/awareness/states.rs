@@ -56,34 +56,55 @@ impl Awareness {
         now_ms: i64,
         ids_max: usize,
     ) -> Vec<Entry> {
-        entries.into_iter().filter_map(|entry| self.take(by, entry, now_ms, ids_max)).collect()
+        entries
+            .into_iter()
+            .filter_map(|entry| self.take(by, entry, now_ms, ids_max))
+            .collect()
     }
 
     /// Removes the states of `session` and returns their removal, as of the
     /// last clock seen: a newer one would hide the owner's next renewal.
     pub fn remove_session(&mut self, session: SessionId) -> Vec<Entry> {
         let ids = self.sessions.get(&session).cloned().unwrap_or_default();
-        ids.into_iter().filter_map(|client| self.remove(client)).collect()
+        ids.into_iter()
+            .filter_map(|client| self.remove(client))
+            .collect()
     }
 
     /// Removes what was not renewed within `timeout_ms` and returns its removal.
     pub fn sweep(&mut self, now_ms: i64, timeout_ms: i64) -> Vec<Entry> {
         let old = |state: &State| now_ms.saturating_sub(state.seen_ms) >= timeout_ms;
-        let ids: Vec<_> =
-            self.states.iter().filter(|(_, state)| old(state)).map(|(client, _)| *client).collect();
-        ids.into_iter().filter_map(|client| self.remove(client)).collect()
+        let ids: Vec<_> = self
+            .states
+            .iter()
+            .filter(|(_, state)| old(state))
+            .map(|(client, _)| *client)
+            .collect();
+        ids.into_iter()
+            .filter_map(|client| self.remove(client))
+            .collect()
     }
 
     /// The present states of `ids`, as bytes for the wire; others are left out.
     pub fn encode(&self, ids: &[ClientId]) -> Vec<u8> {
-        let present: Vec<_> =
-            ids.iter().filter_map(|client| Some((client, self.states.get(client)?))).collect();
-        write(present.into_iter().map(|(client, state)| (*client, state.clock, Some(&*state.text))))
+        let present: Vec<_> = ids
+            .iter()
+            .filter_map(|client| Some((client, self.states.get(client)?)))
+            .collect();
+        write(
+            present
+                .into_iter()
+                .map(|(client, state)| (*client, state.clock, Some(&*state.text))),
+        )
     }
 
     /// All states, as bytes for the wire.
     pub fn encode_all(&self) -> Vec<u8> {
-        write(self.states.iter().map(|(client, state)| (*client, state.clock, Some(&*state.text))))
+        write(
+            self.states
+                .iter()
+                .map(|(client, state)| (*client, state.clock, Some(&*state.text))),
+        )
     }
 
     /// The session that a client id belongs to.
@@ -103,7 +124,11 @@ impl Awareness {
         now_ms: i64,
         ids_max: usize,
     ) -> Option<Entry> {
-        let Entry { client, clock, state } = entry;
+        let Entry {
+            client,
+            clock,
+            state,
+        } = entry;
         if let Some(present) = self.states.get(&client) {
             let own = present.session == by.session;
             let newer = clock > present.clock;
@@ -115,7 +140,11 @@ impl Awareness {
         }
         let Some(state) = state else {
             self.remove(client)?;
-            return Some(Entry { client, clock, state: None });
+            return Some(Entry {
+                client,
+                clock,
+                state: None,
+            });
         };
         if self.owner(client) != Some(by.session) {
             let ids = self.sessions.get(&by.session).map_or(0, Vec::len);
@@ -127,9 +156,22 @@ impl Awareness {
         }
         // `decode` let only objects in.
         let text: Arc<str> = stamp(&state, by.user).ok()?.into();
-        let entry = Entry { client, clock, state: Some(text.clone()) };
+        let entry = Entry {
+            client,
+            clock,
+            state: Some(text.clone()),
+        };
         let (session, user, seen_ms) = (by.session, by.user.id.into(), now_ms);
-        self.states.insert(client, State { session, user, clock, seen_ms, text });
+        self.states.insert(
+            client,
+            State {
+                session,
+                user,
+                clock,
+                seen_ms,
+                text,
+            },
+        );
         Some(entry)
     }
 
@@ -141,7 +183,11 @@ impl Awareness {
                 self.sessions.remove(&session);
             }
         }
-        Some(Entry { client, clock, state: None })
+        Some(Entry {
+            client,
+            clock,
+            state: None,
+        })
     }
 }
 
@@ -153,26 +199,47 @@ mod tests {
     const IDS_MAX: usize = 16;
 
     fn author(session: u64, id: &str) -> Author<'_> {
-        let user = Identity { id, name: id, avatar_url: None, color: "#abc" };
-        Author { session: SessionId(session), user }
+        let user = Identity {
+            id,
+            name: id,
+            avatar_url: None,
+            color: "#abc",
+        };
+        Author {
+            session: SessionId(session),
+            user,
+        }
     }
 
     fn entry(client: ClientId, clock: u32, state: Option<&str>) -> Entry {
-        Entry { client, clock, state: state.map(Arc::from) }
+        Entry {
+            client,
+            clock,
+            state: state.map(Arc::from),
+        }
     }
 
     fn say(room: &mut Awareness, by: &Author<'_>, client: ClientId, clock: u32) -> bool {
-        !room.apply(by, vec![entry(client, clock, Some("{}"))], 0, IDS_MAX).is_empty()
+        !room
+            .apply(by, vec![entry(client, clock, Some("{}"))], 0, IDS_MAX)
+            .is_empty()
     }
 
     fn gone(room: &mut Awareness, by: &Author<'_>, client: ClientId, clock: u32) -> bool {
-        !room.apply(by, vec![entry(client, clock, None)], 0, IDS_MAX).is_empty()
+        !room
+            .apply(by, vec![entry(client, clock, None)], 0, IDS_MAX)
+            .is_empty()
     }
 
     #[test]
     fn a_state_is_relayed_as_it_was_stamped() {
         let mut room = Awareness::new();
-        let told = room.apply(&author(1, "ana"), vec![entry(7, 1, Some(r#"{"c":1}"#))], 0, IDS_MAX);
+        let told = room.apply(
+            &author(1, "ana"),
+            vec![entry(7, 1, Some(r#"{"c":1}"#))],
+            0,
+            IDS_MAX,
+        );
         let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#abc"}}"##;
         assert_eq!(told, [entry(7, 1, Some(text))]);
         assert_eq!(decode(&room.encode(&[7, 8])).as_deref(), Ok(&told[..]));
@@ -186,8 +253,16 @@ mod tests {
         assert!(say(&mut room, &ana, 7, 1));
         assert!(!say(&mut room, &ben, 7, 99) && !gone(&mut room, &ben, 7, 99));
         // Another tab's state, relayed in good faith, next to an own one.
-        let told = room.apply(&ben, vec![entry(7, 2, Some("{}")), entry(8, 0, Some("{}"))], 0, 9);
-        assert_eq!(told.iter().map(|entry| entry.client).collect::<Vec<_>>(), [8]);
+        let told = room.apply(
+            &ben,
+            vec![entry(7, 2, Some("{}")), entry(8, 0, Some("{}"))],
+            0,
+            9,
+        );
+        assert_eq!(
+            told.iter().map(|entry| entry.client).collect::<Vec<_>>(),
+            [8]
+        );
         assert_eq!(room.owner(7), Some(SessionId(1)));
     }
 
@@ -210,7 +285,10 @@ mod tests {
         assert!(!say(&mut room, &new, 7, 5) && !gone(&mut room, &new, 7, 5));
         assert!(say(&mut room, &new, 7, 6));
         assert_eq!(room.owner(7), Some(SessionId(2)));
-        assert!(room.remove_session(SessionId(1)).is_empty(), "the old one has lost it");
+        assert!(
+            room.remove_session(SessionId(1)).is_empty(),
+            "the old one has lost it"
+        );
         assert_eq!(room.remove_session(SessionId(2)), [entry(7, 6, None)]);
     }
 
@@ -220,7 +298,10 @@ mod tests {
         assert!((0..16).all(|client| say(&mut room, &ana, client, 1)));
         assert!(!say(&mut room, &ana, 16, 1));
         assert!(gone(&mut room, &ana, 3, 1) && say(&mut room, &ana, 16, 1));
-        assert!(say(&mut room, &author(2, "ana"), 3, 1), "the limit is per session");
+        assert!(
+            say(&mut room, &author(2, "ana"), 3, 1),
+            "the limit is per session"
+        );
     }
 
     #[test]
@@ -228,7 +309,10 @@ mod tests {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
         assert!(say(&mut room, &ana, 7, 5) && say(&mut room, &ana, 8, 2));
         assert!(say(&mut room, &author(2, "ben"), 9, 1));
-        assert_eq!(room.remove_session(SessionId(1)), [entry(7, 5, None), entry(8, 2, None)]);
+        assert_eq!(
+            room.remove_session(SessionId(1)),
+            [entry(7, 5, None), entry(8, 2, None)]
+        );
         assert!(room.remove_session(SessionId(1)).is_empty());
         assert_eq!((room.states.len(), room.sessions.len()), (1, 1));
         assert!(say(&mut room, &author(3, "ana"), 7, 5));
@@ -237,7 +321,12 @@ mod tests {
     #[test]
     fn what_is_not_renewed_is_swept() {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
-        room.apply(&ana, vec![entry(7, 1, Some("{}")), entry(8, 1, Some("{}"))], 1_000, 16);
+        room.apply(
+            &ana,
+            vec![entry(7, 1, Some("{}")), entry(8, 1, Some("{}"))],
+            1_000,
+            16,
+        );
         room.apply(&ana, vec![entry(8, 2, Some("{}"))], 20_000, 16);
         assert!(room.sweep(30_999, 30_000).is_empty());
         assert_eq!(room.sweep(31_000, 30_000), [entry(7, 1, None)]);

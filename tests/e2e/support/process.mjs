@@ -1,19 +1,19 @@
 // What the tests start, they end: child processes, temporary folders and free ports.
 
 import { execFileSync } from "node:child_process";
-import { chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const children = new Set();
-const folders = new Set();
 const taken = new Set();
+let root;
 
 process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL");
-  if (process.exitCode) return console.error(`kept, for the logs therein:\n${[...folders].join("\n")}`);
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  if (process.exitCode) console.error(`kept, for the logs therein: ${root}`);
+  else if (root) rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
@@ -41,8 +41,12 @@ export function adopt(child) {
 
 /** A new folder, owned by `owner` where given. It is gone after the tests, unless one of them failed. */
 export function temporaryFolder(owner) {
-  const folder = mkdtempSync(join(tmpdir(), "realtime-e2e-"));
-  folders.add(folder);
+  if (!root) {
+    root = mkdtempSync(join(tmpdir(), "realtime-e2e-"));
+    // Postgres, as another user, has to pass through.
+    chmodSync(root, 0o755);
+  }
+  const folder = mkdtempSync(join(root, "folder-"));
   if (owner) chownSync(folder, owner.uid, owner.gid);
   return folder;
 }

@@ -208,13 +208,22 @@ export class Room {
   }
 }
 
-/** Waits until all replicas show the same text and map. */
+/** Waits until all replicas are alike: the same blocks, the same text, the same map. */
 export async function converged(rooms, timeout_ms) {
-  const state = (room) => JSON.stringify([room.content, Object.entries(room.map.toJSON()).sort()]);
   await until(
     `${rooms.length} replicas are alike`,
-    () => rooms.every((room) => room.unacknowledged === 0) && new Set(rooms.map(state)).size === 1,
+    () => rooms.every((room) => room.unacknowledged === 0) && new Set(rooms.map(shown)).size === 1,
     timeout_ms,
   );
   for (const room of rooms) assert.deepEqual(room.faults, [], "Yjs threw at what the server sent");
+}
+
+/** What a replica shows, as text. An object's keys have no order: the server may write them in another one. */
+function shown({ doc, content, map }) {
+  const clocks = [...Y.decodeStateVector(Y.encodeStateVector(doc))].sort(([a], [b]) => a - b);
+  return JSON.stringify([clocks, content, map.toJSON()], (_, value) => {
+    if (typeof value === "bigint") return `${value}n`;
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
 }

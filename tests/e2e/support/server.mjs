@@ -80,12 +80,14 @@ export class Server {
 }
 
 /** Runs the program with arguments until it ends: its exit code and what it said. */
-export async function run(parameters, env = {}, timeout_ms = 20_000) {
-  const child = spawn(PROGRAM, parameters, { env: environment(env), cwd: temporaryFolder() });
+export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeout_ms = 20_000 } = {}) {
+  const child = spawn(PROGRAM, parameters, { env: environment(env), cwd });
   const said = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"]) child[stream].on("data", (bytes) => (said[stream] += bytes));
   const timer = setTimeout(() => child.kill("SIGKILL"), timeout_ms);
+  const closed = new Promise((resolve) => child.once("close", resolve));
   const end = await adopt(child).ended();
+  await closed;
   clearTimeout(timer);
   return { ...end, ...said };
 }

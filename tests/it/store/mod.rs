@@ -1,23 +1,24 @@
 //! The contract of the store, kept by both databases.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use realtime_server::{
     error::Error,
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{AppendError, Availability, Damage, Damaged, Store, Unwritten, migrate},
+    store::{AppendError, Availability, Store, Unwritten, migrate},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinSet};
 
-use crate::postgres::{self, Postgres};
+use crate::postgres;
+
+mod outage;
+mod snapshots;
 
 const MIB: usize = 1 << 20;
 
@@ -98,13 +99,15 @@ impl Home {
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
-            $(#[tokio::test] async fn $name() { super::$name(super::Home::sqlite()).await; })*
+            $(#[tokio::test] async fn $name() { super::$name(crate::store::Home::sqlite()).await; })*
         }
         mod on_postgres {
-            $(#[tokio::test] async fn $name() { super::$name(super::Home::postgres().await).await; })*
+            $(#[tokio::test] async fn $name() { super::$name(crate::store::Home::postgres().await).await; })*
         }
     };
 }
+
+pub(crate) use on_both;
 
 on_both!(
     a_document_is_made_once_however_many_ask,
@@ -116,11 +119,6 @@ on_both!(
     a_refused_document_harms_no_other,
     a_full_journal_takes_nothing_more,
     a_receipt_that_panics_harms_no_other,
-    two_snapshots_are_kept_and_the_log_after_the_older,
-    a_long_log_is_trimmed,
-    a_damaged_update_is_set_aside,
-    a_damaged_snapshot_gives_way_to_the_older_one,
-    the_log_serves_when_both_snapshots_are_damaged,
     migrating_again_changes_nothing,
     what_was_acknowledged_is_there_after_a_restart,
     closing_writes_what_waits,
@@ -151,7 +149,9 @@ fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
     };
     let (answer, receipt) = oneshot::channel();
     let updates = payloads.iter().map(reserved).collect();
-    let tell = move |outcome| drop(answer.send(outcome));
+    let tell = move |outcome| {
+        let _ = answer.send(outcome);
+    };
     store.log().append(document, updates, Box::new(tell));
     receipt
 }
@@ -431,171 +431,6 @@ async fn a_receipt_that_panics_harms_no_other(home: Home) {
     assert_eq!(append(&store, document, &[b"x"]).await.unwrap(), Ok(Seq(1)));
 }
 
-/// A document with rows 1 to 6 and snapshots at 2 and 4, called `s2` and `s4`.
-async fn with_two_snapshots(home: &Home, store: &Store) -> DocumentId {
-    let document = create(store, "a").await;
-    for seq in 1..=6 {
-        append(store, document, &[format!("u{seq}").as_bytes()])
-            .await
-            .unwrap()
-            .unwrap();
-    }
-    store
-        .put_snapshot(document, Seq(2), Bytes::from_static(b"s2"))
-        .await
-        .unwrap();
-    assert_eq!(
-        home.number("select count(*) from update_log").await,
-        6,
-        "one snapshot trims nothing"
-    );
-    store
-        .put_snapshot(document, Seq(4), Bytes::from_static(b"s4"))
-        .await
-        .unwrap();
-    document
-}
-
-fn seqs(updates: &[(Seq, Bytes)]) -> Vec<i64> {
-    updates.iter().map(|(seq, _)| seq.0).collect()
-}
-
-async fn two_snapshots_are_kept_and_the_log_after_the_older(home: Home) {
-    let store = home.open().await;
-    let document = with_two_snapshots(&home, &store).await;
-    let loaded = store.load(document).await.unwrap();
-    assert_eq!(loaded.snapshot, Some((Seq(4), Bytes::from_static(b"s4"))));
-    assert_eq!(seqs(&loaded.updates), [5, 6]);
-    assert_eq!(home.number("select min(seq) from update_log").await, 3);
-
-    // The same position again: what is there stays.
-    store
-        .put_snapshot(document, Seq(4), Bytes::from_static(b"other"))
-        .await
-        .unwrap();
-    assert_eq!(store.load(document).await.unwrap(), loaded);
-
-    store
-        .put_snapshot(document, Seq(6), Bytes::from_static(b"s6"))
-        .await
-        .unwrap();
-    assert_eq!(home.number("select count(*) from snapshot").await, 2);
-    assert_eq!(home.number("select min(seq) from snapshot").await, 4);
-    assert_eq!(home.number("select min(seq) from update_log").await, 5);
-    let loaded = store.load(document).await.unwrap();
-    assert_eq!(loaded.snapshot, Some((Seq(6), Bytes::from_static(b"s6"))));
-    assert!(loaded.updates.is_empty() && loaded.damaged.is_empty());
-    assert_eq!(
-        append(&store, document, &[b"u7"]).await.unwrap(),
-        Ok(Seq(7))
-    );
-
-    // One that comes late changes nothing for the better or worse.
-    store
-        .put_snapshot(document, Seq(3), Bytes::from_static(b"s3"))
-        .await
-        .unwrap();
-    assert_eq!(home.number("select min(seq) from snapshot").await, 4);
-    assert_eq!(seqs(&store.load(document).await.unwrap().updates), [7]);
-}
-
-async fn a_long_log_is_trimmed(home: Home) {
-    let store = home.open().await;
-    let (long, other) = (create(&store, "long").await, create(&store, "other").await);
-    let rows = vec![&b"update"[..]; 25_000];
-    append(&store, long, &rows).await.unwrap().unwrap();
-    append(&store, other, &[b"x"]).await.unwrap().unwrap();
-    let state = Bytes::from(vec![5; 5 * MIB]);
-    store
-        .put_snapshot(long, Seq(24_990), state.clone())
-        .await
-        .unwrap();
-    store.put_snapshot(long, Seq(25_000), state).await.unwrap();
-    assert_eq!(home.number("select count(*) from update_log").await, 11);
-    let loaded = store.load(long).await.unwrap();
-    assert_eq!(loaded.snapshot.unwrap().1.len(), 5 * MIB);
-    assert_eq!(store.load(other).await.unwrap().updates.len(), 1);
-}
-
-async fn a_damaged_update_is_set_aside(home: Home) {
-    let store = home.open().await;
-    let document = with_two_snapshots(&home, &store).await;
-    home.run(&format!(
-        "update update_log set payload = {} where seq = 5",
-        home.rot()
-    ))
-    .await;
-    let loaded = store.load(document).await.unwrap();
-    assert_eq!(seqs(&loaded.updates), [6]);
-    assert_eq!(
-        loaded.damaged,
-        [Damage {
-            kind: Damaged::Update,
-            seq: Seq(5)
-        }]
-    );
-    assert_eq!(
-        home.number("select seq from damaged_row where kind = 'update'")
-            .await,
-        5
-    );
-    let kept = format!(
-        "select count(*) from damaged_row where payload = {}",
-        home.rot()
-    );
-    assert_eq!(home.number(&kept).await, 1);
-
-    let again = store.load(document).await.unwrap();
-    assert_eq!(seqs(&again.updates), [6]);
-    assert!(again.damaged.is_empty());
-}
-
-async fn a_damaged_snapshot_gives_way_to_the_older_one(home: Home) {
-    let store = home.open().await;
-    let document = with_two_snapshots(&home, &store).await;
-    home.run(&format!(
-        "update snapshot set state = {} where seq = 4",
-        home.rot()
-    ))
-    .await;
-    let loaded = store.load(document).await.unwrap();
-    assert_eq!(loaded.snapshot, Some((Seq(2), Bytes::from_static(b"s2"))));
-    assert_eq!(seqs(&loaded.updates), [3, 4, 5, 6]);
-    assert_eq!(
-        loaded.damaged,
-        [Damage {
-            kind: Damaged::Snapshot,
-            seq: Seq(4)
-        }]
-    );
-    assert_eq!(home.number("select count(*) from damaged_row").await, 1);
-
-    store
-        .put_snapshot(document, Seq(4), Bytes::from_static(b"anew"))
-        .await
-        .unwrap();
-    let mended = store.load(document).await.unwrap();
-    assert_eq!(mended.snapshot, Some((Seq(4), Bytes::from_static(b"anew"))));
-    assert!(mended.damaged.is_empty());
-}
-
-async fn the_log_serves_when_both_snapshots_are_damaged(home: Home) {
-    let store = home.open().await;
-    let document = with_two_snapshots(&home, &store).await;
-    home.run("update snapshot set checksum = checksum + 1")
-        .await;
-    let loaded = store.load(document).await.unwrap();
-    assert_eq!(loaded.snapshot, None);
-    assert_eq!(seqs(&loaded.updates), [3, 4, 5, 6]);
-    let damage = |seq| Damage {
-        kind: Damaged::Snapshot,
-        seq: Seq(seq),
-    };
-    assert_eq!(loaded.damaged, [damage(4), damage(2)]);
-    assert_eq!(home.number("select count(*) from damaged_row").await, 2);
-    assert_eq!(home.number("select count(*) from snapshot").await, 0);
-}
-
 async fn migrating_again_changes_nothing(home: Home) {
     migrate(&home.url).await.unwrap();
     if !home.is_sqlite() {
@@ -672,211 +507,4 @@ async fn addresses_that_cannot_work_are_refused() {
         .replace("/test_", "/no_such_");
     let error = Store::open(&nobody, MIB, Metrics::new()).await.unwrap_err();
     assert_eq!(error.field(), Some("DATABASE_URL"));
-}
-
-#[tokio::test]
-async fn a_locked_sqlite_file_delays_and_loses_nothing() {
-    let home = Home::sqlite();
-    let store = home.open().await;
-    let document = create(&store, "a").await;
-    let mut availability = store.log().availability();
-    let mut intruder = SqliteConnection::connect(&home.url).await.unwrap();
-    let transaction = intruder.begin_with("begin exclusive").await.unwrap();
-    let answers: Vec<_> = (0..100)
-        .map(|_| append(&store, document, &[b"x"]))
-        .collect();
-    availability
-        .wait_for(|&now| now == Availability::Unavailable)
-        .await
-        .unwrap();
-    let more: Vec<_> = (0..100)
-        .map(|_| append(&store, document, &[b"y"]))
-        .collect();
-    transaction.rollback().await.unwrap();
-    for answer in answers.into_iter().chain(more) {
-        answer.await.unwrap().unwrap();
-    }
-    availability
-        .wait_for(|&now| now == Availability::Ok)
-        .await
-        .unwrap();
-    let loaded = store.load(document).await.unwrap();
-    let written: Vec<_> = loaded
-        .updates
-        .iter()
-        .map(|(_, payload)| payload[0])
-        .collect();
-    assert!(written.is_sorted() && written.len() >= 200);
-    assert_eq!(store.log().journal_bytes(), 0);
-}
-
-#[tokio::test]
-async fn closing_without_the_database_tells_what_is_lost() {
-    let home = Home::sqlite();
-    let store = home.open().await;
-    let document = create(&store, "a").await;
-    let mut intruder = SqliteConnection::connect(&home.url).await.unwrap();
-    let _transaction = intruder.begin_with("begin exclusive").await.unwrap();
-    let _one = append(&store, document, &[b"xxx", b"yy"]);
-    let _two = append(&store, document, &[b"z"]);
-    let began = Instant::now();
-    let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
-    let unwritten = store.close(deadline).await;
-    assert_eq!(
-        unwritten,
-        Unwritten {
-            updates: 3,
-            bytes: 6,
-            documents: vec![document]
-        }
-    );
-    assert!(began.elapsed() < Duration::from_secs(3));
-}
-
-/// Appends numbered updates until told to stop; gives back the numbers that were acknowledged.
-async fn keep_appending(
-    store: Store,
-    document: DocumentId,
-    mut stop: oneshot::Receiver<()>,
-) -> (u32, HashSet<u32>) {
-    let acknowledged = Arc::new(parking_lot::Mutex::new(HashSet::new()));
-    let mut appended = 0_u32;
-    let mut last = None;
-    while stop.try_recv().is_err() {
-        let number = appended;
-        appended += 1;
-        let reservation = store.log().reserve(4).unwrap();
-        let (done, receipt) = oneshot::channel();
-        let acknowledged = Arc::clone(&acknowledged);
-        let tell = move |outcome: Result<Seq, _>| {
-            outcome.unwrap();
-            acknowledged.lock().insert(number);
-            let _ = done.send(());
-        };
-        let payload = Bytes::copy_from_slice(&number.to_be_bytes());
-        store
-            .log()
-            .append(document, vec![(payload, reservation)], Box::new(tell));
-        last = Some(receipt);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    last.unwrap().await.unwrap();
-    let acknowledged = acknowledged.lock().clone();
-    (appended, acknowledged)
-}
-
-fn numbers(updates: &[(Seq, Bytes)]) -> Vec<u32> {
-    updates
-        .iter()
-        .map(|(_, payload)| u32::from_be_bytes(payload[..].try_into().unwrap()))
-        .collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_postgres_delays_and_loses_nothing() {
-    let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-    let home = Home {
-        url: server.url(),
-        folder: None,
-    };
-    let store = home.open().await;
-    let document = create(&store, "a").await;
-    let mut availability = store.log().availability();
-    let (stop, stopped) = oneshot::channel();
-    let appending = tokio::spawn(keep_appending(store.clone(), document, stopped));
-
-    for _ in 0..3 {
-        tokio::task::block_in_place(|| server.crash());
-        availability
-            .wait_for(|&now| now == Availability::Unavailable)
-            .await
-            .unwrap();
-        let began = Instant::now();
-        let refused = [
-            store.find_document(&key("a")).await.map(drop),
-            store.load(document).await.map(drop),
-            store.put_snapshot(document, Seq(1), Bytes::new()).await,
-            store.ping().await,
-        ];
-        assert!(began.elapsed() < Duration::from_secs(6));
-        assert!(
-            refused
-                .iter()
-                .all(|outcome| *outcome == Err(Error::StorageUnavailable))
-        );
-        tokio::task::block_in_place(|| server.start_again());
-        availability
-            .wait_for(|&now| now == Availability::Ok)
-            .await
-            .unwrap();
-    }
-    stop.send(()).unwrap();
-    let (appended, acknowledged) = appending.await.unwrap();
-
-    let loaded = store.load(document).await.unwrap();
-    let written = numbers(&loaded.updates);
-    let distinct: HashSet<_> = written.iter().copied().collect();
-    assert_eq!(acknowledged.len(), appended as usize);
-    assert_eq!(
-        distinct,
-        (0..appended).collect(),
-        "everything is written, acknowledged or not"
-    );
-    assert_eq!(loaded.head_seq.0, written.len() as i64, "no gap");
-    assert_eq!(store.log().journal_bytes(), 0);
-    assert!(close(store).await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_hangs_is_noticed_and_loses_nothing() {
-    let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-    let home = Home {
-        url: server.url(),
-        folder: None,
-    };
-    let store = home.open().await;
-    let document = create(&store, "a").await;
-    store.ping().await.unwrap();
-    let mut availability = store.log().availability();
-    server.freeze();
-    let began = Instant::now();
-    let answers = [
-        append(&store, document, &[b"x"]),
-        append(&store, document, &[b"y"]),
-    ];
-    let (found, loaded) = tokio::join!(store.find_document(&key("a")), store.load(document));
-    assert_eq!(found, Err(Error::StorageUnavailable));
-    assert_eq!(loaded, Err(Error::StorageUnavailable));
-    availability
-        .wait_for(|&now| now == Availability::Unavailable)
-        .await
-        .unwrap();
-    assert!(
-        began.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        began.elapsed()
-    );
-    server.thaw();
-    for answer in answers {
-        answer.await.unwrap().unwrap();
-    }
-    let loaded = store.load(document).await.unwrap();
-    let distinct: HashSet<_> = loaded
-        .updates
-        .iter()
-        .map(|(_, payload)| payload.clone())
-        .collect();
-    assert_eq!(distinct.len(), 2);
-    assert_eq!(loaded.head_seq.0, loaded.updates.len() as i64);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_starts_late_is_awaited() {
-    let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-    tokio::task::block_in_place(|| server.crash());
-    let url = server.url();
-    let opening = tokio::spawn(async move { Store::open(&url, MIB, Metrics::new()).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    tokio::task::block_in_place(|| server.start_again());
-    opening.await.unwrap().unwrap().ping().await.unwrap();
 }

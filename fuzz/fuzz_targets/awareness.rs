@@ -1,0 +1,40 @@
+//! Messages as awareness updates of two users in three sessions.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use libfuzzer_sys::fuzz_target;
+use realtime_server_fuzz::document::awareness::{Author, Awareness, Identity, decode, encode};
+use realtime_server_fuzz::id::SessionId;
+use realtime_server_fuzz::{allow_caught_panics, messages};
+
+/// An object's values as they are written: a number may be one that only JavaScript reads.
+type Members<'a> = BTreeMap<String, &'a serde_json::value::RawValue>;
+
+fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
+    let mut room = Awareness::new();
+    for (at, update) in messages(input).into_iter().enumerate() {
+        let Ok(entries) = decode(update) else { continue };
+        assert_eq!(decode(&encode(&entries)).as_ref(), Ok(&entries), "what is read can be written");
+        let id = ["ana", "ben"][at % 2];
+        let user = Identity { id, name: id, avatar_url: None, color: "#000" };
+        let author = Author { session: SessionId(at as u64 % 3), user };
+        let told = room.apply(&author, entries, at as i64, 16);
+        assert_eq!(decode(&encode(&told)).as_ref(), Ok(&told), "what is told can be read");
+        for entry in &told {
+            let Some(state) = &entry.state else { continue };
+            let state: Members<'_> = serde_json::from_str(state).expect("an object");
+            let user: Members<'_> = serde_json::from_str(state["user"].get()).expect("an object");
+            let quoted = format!("\"{id}\"");
+            assert_eq!(user["id"].get(), quoted, "nobody poses as another");
+            assert_eq!(user["name"].get(), quoted);
+            assert!(!user.contains_key("avatar_url"));
+            assert!(user["color"].get().starts_with('"'));
+        }
+    }
+    decode(&room.encode_all()).expect("a room's states can be read");
+    for session in 0..3 {
+        room.remove_session(SessionId(session));
+    }
+    assert!(room.is_empty(), "nothing stays");
+});

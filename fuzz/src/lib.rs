@@ -1,0 +1,36 @@
+//! The part of the server that reads bytes from outside, for the fuzz targets.
+//!
+//! It is included by path and not by dependency: the rest of the server would
+//! only slow the building and the coverage down.
+
+#[path = "../../src/document/mod.rs"]
+pub mod document;
+#[path = "../../src/error.rs"]
+pub mod error;
+#[path = "../../src/id.rs"]
+pub mod id;
+
+/// Lets panics that are caught pass. libFuzzer's own hook aborts on every
+/// panic, but the guard around yrs is part of what is tested here. With
+/// `FUZZ_PANICS=show` they are printed, with `FUZZ_PANICS=abort` the hook stays
+/// and finds what the guard has to catch.
+pub fn allow_caught_panics() {
+    match std::env::var("FUZZ_PANICS").as_deref() {
+        Ok("abort") => {}
+        Ok("show") => std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))),
+        _ => std::panic::set_hook(Box::new(|_| {})),
+    }
+}
+
+/// The messages in an input: each with its length in two bytes in front, as
+/// far as they go. So messages can follow, repeat and depend on one another.
+pub fn messages(mut input: &[u8]) -> Vec<&[u8]> {
+    let mut messages = Vec::new();
+    while let [low, high, rest @ ..] = input {
+        let len = usize::from(u16::from_le_bytes([*low, *high]));
+        let (message, rest) = rest.split_at(len.min(rest.len()));
+        messages.push(message);
+        input = rest;
+    }
+    messages
+}

@@ -1,0 +1,123 @@
+//! yrs behind a guard.
+//!
+//! yrs panics on some updates, also on such as are well formed; and where it
+//! panicked, the drop of its transaction would commit, panic again and so abort
+//! the process. Here it runs under `catch_unwind` (releases must unwind), and a
+//! transaction that panicked is forgotten.
+//!
+//! The replica is passive: it has no client id in use, makes no edits and
+//! cleans up no formatting, so its content is exactly what it was given. Only
+//! encoding v1 is written: the other one panics more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use yrs::updates::decoder::Decode;
+use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
+
+use super::state_vector::StateVector;
+use super::update::Id;
+use super::{ApplyError, ranges::Ranges};
+
+/// yrs panicked, now or before: the document has to be built anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the document is broken")]
+pub struct Panicked;
+
+/// A yrs document that is given only what it can integrate at once.
+#[derive(Debug)]
+pub(super) struct Replica {
+    doc: Doc,
+    broken: bool,
+}
+
+impl Replica {
+    pub(super) fn new() -> Self {
+        let doc = Doc::with_options(Options {
+            offset_kind: OffsetKind::Utf16,
+            cleanup_formatting: false,
+            skip_gc: false,
+            ..Options::default()
+        });
+        Self { doc, broken: false }
+    }
+
+    /// Whether it panicked while it integrated something; then it can only be dropped.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Integrates `update`, whose dependencies are all known. Returns whether
+    /// that changed anything.
+    pub(super) fn integrate(&mut self, update: Update) -> Result<bool, Panicked> {
+        if self.broken {
+            return Err(Panicked);
+        }
+        let mut txn = self.doc.transact_mut();
+        let outcome = guard(|| {
+            let whole = txn.apply_update(update).is_ok() && !txn.has_missing_updates();
+            txn.commit();
+            (whole, txn.has_changes())
+        });
+        if let Ok((true, changed)) = outcome {
+            return Ok(changed);
+        }
+        // After this, the drop of the document is no safer than that of the
+        // transaction. Both are leaked, and the lock stays taken: nobody asks
+        // for it again.
+        std::mem::forget(txn);
+        std::mem::forget(self.doc.clone());
+        self.broken = true;
+        Err(Panicked)
+    }
+
+    /// An update of all that a replica at `from` lacks, with every deletion.
+    pub(super) fn diff(&self, from: &StateVector) -> Result<Vec<u8>, Panicked> {
+        if self.broken {
+            return Err(Panicked);
+        }
+        let from = from
+            .iter()
+            .map(|(client, clock)| (yrs::ClientID::new(client), clock))
+            .collect();
+        guard(|| self.doc.transact().encode_diff_v1(&from))
+    }
+
+    /// Whether the element is a type that still has its content.
+    pub(super) fn is_type(&self, id: Id) -> bool {
+        let id = yrs::ID::new(yrs::ClientID::new(id.client), id.clock);
+        let found = || BranchID::get_nested(&self.doc.transact(), &id).is_some();
+        !self.broken && guard(found).unwrap_or(false)
+    }
+
+    #[cfg(test)]
+    pub(super) fn doc(&self) -> &Doc {
+        &self.doc
+    }
+}
+
+impl Drop for Replica {
+    /// A subdocument in yrs owns its parent, which so is never freed: a
+    /// document that contains one is emptied first.
+    fn drop(&mut self) {
+        if self.broken || self.doc.transact().subdocs().next().is_none() {
+            return;
+        }
+        let mut all = Ranges::default();
+        for (client, clock) in self.doc.transact().state_vector().iter() {
+            all.add(client.get(), 0..*clock);
+        }
+        let mut deletion = vec![0];
+        all.write(&mut deletion);
+        // Where this fails, the document is leaked.
+        let _ = decode(&deletion).map(|update| self.integrate(update));
+    }
+}
+
+/// Decodes an update for [`Replica::integrate`].
+pub(super) fn decode(bytes: &[u8]) -> Result<Update, ApplyError> {
+    guard(|| Update::decode_v1(bytes).ok())?.ok_or(ApplyError::Undecodable)
+}
+
+fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|_| Panicked)
+}

@@ -1,0 +1,174 @@
+//! Updates that come before what they depend on.
+
+use yrs::{ReadTxn, Text, Transact, WriteTxn};
+
+use super::super::{Applied, ApplyError, Caps, DEPTH_MAX, Document, merge, validate};
+use super::{CAPS, Client, apply, document, nested, view};
+
+#[test]
+fn an_update_that_came_too_early_is_held_and_never_lost() {
+    let (mut document, ana) = (document(), Client::new(1));
+    let updates = [
+        ana.write(0, "one "),
+        ana.write(4, "two "),
+        ana.write(8, "three"),
+    ];
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Nothing));
+    assert!(document.has_pending());
+    assert_eq!(document.clock(1), 0);
+    // It survives an unload, and whoever joins gets it.
+    let mut reopened = Document::new(CAPS);
+    let saved = document.encode().expect("sound");
+    assert_eq!(
+        reopened.restore(&saved, &validate(&saved).expect("valid")),
+        Ok(Applied::Pending)
+    );
+    for mut document in [document, reopened] {
+        assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+        assert!(document.has_pending());
+        assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::News));
+        assert!(!document.has_pending());
+        assert_eq!((document.held.len(), document.held.bytes()), (0, 0));
+        assert_eq!(view(&document), ana.view());
+    }
+}
+
+#[test]
+fn a_deletion_of_what_is_missing_waits_for_it() {
+    let (mut document, ana, ben) = (document(), Client::new(1), Client::new(2));
+    let text = ana.write(0, "hello");
+    ben.receive(&text);
+    let deletion = ben.edit(|txn| txn.get_or_insert_text("text").remove_range(txn, 1, 3));
+    assert_eq!(apply(&mut document, &deletion), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &deletion), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &text), Ok(Applied::News));
+    assert!(!document.has_pending());
+    assert_eq!(view(&document), ben.view());
+}
+
+#[test]
+fn what_is_ready_of_an_update_does_not_wait_for_the_rest() {
+    let (mut document, ana, ben) = (document(), Client::new(1), Client::new(2));
+    let lost = ana.write(0, "lost");
+    let early = ana.write(4, "early");
+    let mixed = merge(&[early, ben.write(0, "ready")]).expect("updates");
+    assert_eq!(apply(&mut document, &mixed), Ok(Applied::Pending));
+    assert_eq!((document.clock(1), document.clock(2)), (0, 5));
+    assert_eq!(apply(&mut document, &lost), Ok(Applied::News));
+    assert!(!document.has_pending());
+    assert_eq!(document.clock(1), 9);
+}
+
+#[test]
+fn beyond_the_caps_only_what_is_pending_is_refused() {
+    // Class G.
+    let (ana, ben) = (Client::new(1), Client::new(2));
+    let updates: Vec<_> = (0..10).map(|_| ana.write(0, "x")).collect();
+    let mut document = Document::new(Caps {
+        pending_updates_max: 3,
+        ..CAPS
+    });
+    for update in &updates[1..4] {
+        assert_eq!(apply(&mut document, update), Ok(Applied::Pending));
+    }
+    let before = document.encode();
+    assert_eq!(
+        apply(&mut document, &updates[4]),
+        Err(ApplyError::PendingFull)
+    );
+    let mixed = merge(&[&updates[4], &ben.write(0, "b")]).expect("updates");
+    assert_eq!(apply(&mut document, &mixed), Err(ApplyError::PendingFull));
+    assert_eq!(document.encode(), before);
+    assert_eq!(
+        apply(&mut document, &Client::new(3).write(0, "fine")),
+        Ok(Applied::News)
+    );
+    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+    assert!(!document.has_pending());
+    assert_eq!(apply(&mut document, &updates[4]), Ok(Applied::News));
+
+    let mut document = Document::new(Caps {
+        pending_bytes_max: 40,
+        ..CAPS
+    });
+    let large = Client::new(4);
+    large.write(0, "x");
+    assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::Pending));
+    assert_eq!(
+        apply(&mut document, &large.write(0, &"y".repeat(50))),
+        Err(ApplyError::PendingFull)
+    );
+    assert_eq!(apply(&mut document, &updates[3]), Ok(Applied::Pending));
+}
+
+#[test]
+fn what_nests_too_deep_by_arriving_in_parts_is_held() {
+    let mut document = document();
+    let levels = u32::from(DEPTH_MAX);
+    assert_eq!(
+        apply(&mut document, &nested(levels, Some(levels - 1), levels)),
+        Ok(Applied::Pending)
+    );
+    assert_eq!(
+        apply(&mut document, &nested(0, None, levels)),
+        Ok(Applied::News)
+    );
+    assert_eq!(document.clock(1), levels + 1);
+    assert!(document.has_pending());
+    let saved = document.encode().expect("sound");
+    let mut reopened = Document::new(CAPS);
+    assert_eq!(
+        reopened.restore(&saved, &validate(&saved).expect("valid")),
+        Ok(Applied::Pending)
+    );
+    assert_eq!(reopened.clock(1), levels + 1);
+    assert_eq!(reopened.encode(), Ok(saved));
+}
+
+#[test]
+fn what_is_held_twice_in_other_blocks_is_held_once() {
+    let (mut document, ana) = (document(), Client::new(1));
+    let texts = [(0, "ab😀"), (4, "e"), (5, "f"), (6, "g😀")];
+    let updates = texts.map(|(at, text)| ana.write(at, text));
+    // The same elements as one block, as Yjs sends them after a reconnect.
+    let from = yrs::StateVector::from_iter([(yrs::ClientID::new(1), 4)]);
+    let joined = ana.0.transact().encode_diff_v1(&from);
+    assert_eq!(validate(&joined).map(|checked| checked.runs.len()), Ok(1));
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &joined), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &joined), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &updates[3]), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+    assert!(!document.has_pending());
+    assert_eq!(view(&document), ana.view());
+}
+
+#[test]
+fn what_is_known_in_part_is_completed() {
+    let (mut document, ana) = (document(), Client::new(1));
+    apply(&mut document, &ana.write(0, "a😀b")).expect("applies");
+    ana.write(4, "cd");
+    let whole = ana.0.transact().encode_diff_v1(&Default::default());
+    assert_eq!(apply(&mut document, &whole), Ok(Applied::News));
+    assert_eq!(view(&document), ana.view());
+}
+
+#[test]
+fn a_held_update_cannot_hide_what_is_in_the_document() {
+    let (mut document, ana) = (document(), Client::new(1));
+    apply(&mut document, &ana.write(0, "ab")).expect("applies");
+    // Somebody claims the next ten of her elements, beside what nobody knows.
+    let stolen = [
+        1, 1, 1, 2, 0x84, 9, 9, 10, b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', 0,
+    ];
+    assert_eq!(apply(&mut document, &stolen), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &ana.write(2, "cd")), Ok(Applied::News));
+    let saved = document.encode().expect("sound");
+    let mut reopened = Document::new(CAPS);
+    reopened
+        .restore(&saved, &validate(&saved).expect("valid"))
+        .expect("opens");
+    assert_eq!(reopened.state_vector(), document.state_vector());
+    assert!(view(&reopened).0.starts_with("abcd"));
+}

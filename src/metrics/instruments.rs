@@ -1,0 +1,188 @@
+//! The instruments: each metric's name, description and buckets.
+//!
+//! Names are written exactly as they are scraped.
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::Registry;
+
+/// The handles, prebuilt.
+pub(super) struct Instruments {
+    pub(super) registry: Registry,
+    // The instruments record nothing once their provider is gone.
+    _provider: SdkMeterProvider,
+
+    pub(super) connections: UpDownCounter<i64>,
+    pub(super) connections_opened: Counter<u64>,
+    pub(super) authentication_failures: Counter<u64>,
+    pub(super) refusals: Counter<u64>,
+    pub(super) sockets_lagging: UpDownCounter<i64>,
+    pub(super) sockets_cut: Counter<u64>,
+
+    pub(super) rooms: UpDownCounter<i64>,
+    pub(super) joins: Counter<u64>,
+    pub(super) updates_received: Counter<u64>,
+    pub(super) update_bytes: Histogram<u64>,
+    pub(super) updates_accepted: Counter<u64>,
+    pub(super) updates_merged: Histogram<u64>,
+    pub(super) relayed_messages: Counter<u64>,
+    pub(super) relayed_bytes: Counter<u64>,
+    pub(super) awareness_received: Counter<u64>,
+    pub(super) awareness_received_bytes: Counter<u64>,
+    pub(super) awareness_relayed: Counter<u64>,
+    pub(super) awareness_relayed_bytes: Counter<u64>,
+    pub(super) apply_panics: Counter<u64>,
+
+    pub(super) ack_seconds: Histogram<f64>,
+    pub(super) append_seconds: Histogram<f64>,
+    pub(super) appended_rows: Counter<u64>,
+    pub(super) appended_bytes: Counter<u64>,
+    pub(super) append_failures: Counter<u64>,
+    pub(super) journal_bytes: Gauge<u64>,
+    pub(super) storage_available: Gauge<u64>,
+    pub(super) document_bytes: Histogram<u64>,
+    pub(super) snapshot_seconds: Histogram<f64>,
+    pub(super) load_seconds: Histogram<f64>,
+    pub(super) rows_damaged: Counter<u64>,
+
+    pub(super) http_requests: Counter<u64>,
+}
+
+impl Instruments {
+    pub(super) fn new(meter: &Meter, registry: Registry, provider: SdkMeterProvider) -> Self {
+        let counter = |name| meter.u64_counter(name);
+        let level = |name| meter.i64_up_down_counter(name);
+        let gauge = |name| meter.u64_gauge(name);
+        let seconds = |name| meter.f64_histogram(name).with_boundaries(SECONDS.to_vec());
+        let sizes =
+            |name, bounds: &[f64]| meter.u64_histogram(name).with_boundaries(bounds.to_vec());
+        Self {
+            registry,
+            _provider: provider,
+            connections: level("realtime_connections")
+                .with_description("Open connections")
+                .build(),
+            connections_opened: counter("realtime_connections_opened_total")
+                .with_description("Connections opened")
+                .build(),
+            authentication_failures: counter("realtime_authentication_failures_total")
+                .with_description("Tokens refused")
+                .build(),
+            refusals: counter("realtime_refusals_total")
+                .with_description("Requests answered with an error")
+                .build(),
+            sockets_lagging: level("realtime_sockets_lagging")
+                .with_description("Sockets that cannot keep up")
+                .build(),
+            sockets_cut: counter("realtime_sockets_cut_total")
+                .with_description("Transports closed by the server")
+                .build(),
+            rooms: level("realtime_rooms")
+                .with_description("Documents in memory")
+                .build(),
+            joins: counter("realtime_joins_total")
+                .with_description("Answers to join_room")
+                .build(),
+            updates_received: counter("realtime_updates_received_total")
+                .with_description("Document updates received")
+                .build(),
+            update_bytes: sizes("realtime_update_bytes", UPDATE_BYTES)
+                .with_description("Sizes of document updates received")
+                .build(),
+            updates_accepted: counter("realtime_updates_accepted_total")
+                .with_description("Document updates applied")
+                .build(),
+            updates_merged: sizes("realtime_relay_merged_updates", MERGED_UPDATES)
+                .with_description("Updates merged into one relayed message")
+                .build(),
+            relayed_messages: counter("realtime_relayed_messages_total")
+                .with_description("Update messages queued for sockets")
+                .build(),
+            relayed_bytes: counter("realtime_relayed_bytes_total")
+                .with_description("Bytes of update messages queued for sockets")
+                .build(),
+            awareness_received: counter("realtime_awareness_received_total")
+                .with_description("Awareness updates received")
+                .build(),
+            awareness_received_bytes: counter("realtime_awareness_received_bytes_total")
+                .with_description("Bytes of awareness updates received")
+                .build(),
+            awareness_relayed: counter("realtime_awareness_relayed_messages_total")
+                .with_description("Awareness messages queued for sockets")
+                .build(),
+            awareness_relayed_bytes: counter("realtime_awareness_relayed_bytes_total")
+                .with_description("Bytes of awareness messages queued for sockets")
+                .build(),
+            apply_panics: counter("realtime_apply_panics_total")
+                .with_description("Updates whose application panicked")
+                .build(),
+            ack_seconds: seconds("realtime_ack_seconds")
+                .with_description("From an update's arrival to its durable acknowledgement")
+                .build(),
+            append_seconds: seconds("realtime_append_seconds")
+                .with_description("Duration of a group commit")
+                .build(),
+            appended_rows: counter("realtime_appended_rows_total")
+                .with_description("Rows written to the update log")
+                .build(),
+            appended_bytes: counter("realtime_appended_bytes_total")
+                .with_description("Bytes written to the update log")
+                .build(),
+            append_failures: counter("realtime_append_failures_total")
+                .with_description("Group commits that failed")
+                .build(),
+            journal_bytes: gauge("realtime_journal_bytes")
+                .with_description("Accepted and not yet written")
+                .build(),
+            storage_available: gauge("realtime_storage_available")
+                .with_description("1 while the database can be written, else 0")
+                .build(),
+            document_bytes: sizes("realtime_document_bytes", DOCUMENT_BYTES)
+                .with_description("Sizes of documents written or read whole")
+                .build(),
+            snapshot_seconds: seconds("realtime_snapshot_seconds")
+                .with_description("Duration of writing a snapshot")
+                .build(),
+            load_seconds: seconds("realtime_document_load_seconds")
+                .with_description("Duration of reading a document into memory")
+                .build(),
+            rows_damaged: counter("realtime_rows_damaged_total")
+                .with_description("Stored rows that could not be read back")
+                .build(),
+            http_requests: counter("realtime_http_requests_total")
+                .with_description("HTTP requests answered")
+                .build(),
+        }
+    }
+}
+
+// From a commit to an SSD up to a database that hardly answers.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+// From a keystroke up to the default limit.
+const UPDATE_BYTES: &[f64] = &[
+    32.0,
+    64.0,
+    128.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    2_097_152.0,
+];
+const DOCUMENT_BYTES: &[f64] = &[
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+const MERGED_UPDATES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];

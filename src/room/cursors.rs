@@ -1,0 +1,87 @@
+//! How a room shows who is where: stamped, gathered, told, swept.
+
+use tokio::time::Instant;
+
+use super::{
+    Message, Seat,
+    task::{NOT_JOINED, Room},
+};
+use crate::{
+    document::awareness::{self, Author, Entry, Identity},
+    error::Result,
+    id::{SessionId, Timestamp},
+};
+
+/// Whose cursors wait to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mover {
+    Nobody,
+    Only(SessionId),
+    Several,
+}
+
+impl Room {
+    pub(super) fn move_cursors(&mut self, seat: &dyn Seat, entries: Vec<Entry>) -> Result<()> {
+        let who = seat.participant();
+        let now = Timestamp::now();
+        self.members
+            .find(who.session)
+            .ok_or(NOT_JOINED)?
+            .last_seen_at = now;
+        let author = Author {
+            session: who.session,
+            user: Identity {
+                id: who.user.id.as_str(),
+                name: &who.user.name,
+                avatar_url: who.user.avatar_url.as_deref(),
+                color: who.color,
+            },
+        };
+        let ids_max = self.shared.limits.client_ids_per_session;
+        for entry in self.awareness.apply(&author, entries, now.0, ids_max) {
+            match self
+                .moved
+                .iter_mut()
+                .find(|moved| moved.client == entry.client)
+            {
+                Some(moved) => *moved = entry,
+                None => self.moved.push(entry),
+            }
+            self.mover = match self.mover {
+                Mover::Nobody => Mover::Only(who.session),
+                Mover::Only(session) if session == who.session => self.mover,
+                _ => Mover::Several,
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell_moved(&mut self, now: Instant) {
+        let moved = std::mem::take(&mut self.moved);
+        let except = match std::mem::replace(&mut self.mover, Mover::Nobody) {
+            Mover::Only(session) => Some(session),
+            Mover::Nobody | Mover::Several => None,
+        };
+        self.cursors.went(moved.len(), now);
+        let bytes = awareness::encode(&moved).into();
+        let told = self.members.tell(Message::Awareness(bytes), except, now);
+        self.shared
+            .metrics
+            .awareness_relayed(told.receivers, told.bytes);
+    }
+
+    pub(super) fn tell_gone(&mut self, gone: &[Entry]) {
+        if gone.is_empty() {
+            return;
+        }
+        self.moved
+            .retain(|moved| gone.iter().all(|entry| entry.client != moved.client));
+        let bytes = awareness::encode(gone).into();
+        let told = self
+            .members
+            .tell(Message::Awareness(bytes), None, Instant::now());
+        self.shared
+            .metrics
+            .awareness_relayed(told.receivers, told.bytes);
+    }
+}

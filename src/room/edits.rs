@@ -1,0 +1,221 @@
+//! How a room takes in updates: checked, applied, relayed, appended, acknowledged.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::{
+    Command, Event, Message, ResyncReason,
+    commits::{Accepted, Integrated, Receipt},
+    replica,
+    task::{End, NOT_JOINED, Room},
+    turn,
+};
+use crate::{
+    document::{Advance, Applied, ApplyError, Checked},
+    error::{Error, Result},
+    id::{Seq, Timestamp},
+    store::{AppendError, Availability, Reservation},
+};
+
+impl Room {
+    /// Takes an update in, or refuses it and leaves the document as it was.
+    pub(super) fn update(&mut self, receipt: Receipt, bytes: Bytes, checked: &Checked) {
+        self.shared.metrics.update_received(bytes.len() as u64);
+        match self.apply(&receipt, &bytes, checked) {
+            Ok(Some((integrated, reservation))) => {
+                self.shared.metrics.update_accepted();
+                let from = receipt.seat.participant().session;
+                let accepted = Accepted {
+                    bytes,
+                    from,
+                    integrated,
+                    reservation,
+                };
+                self.commits.accept(accepted, receipt);
+            }
+            Ok(None) => {
+                if let Some(due) = self.commits.await_all(receipt) {
+                    due.accept(self.replica.durable());
+                }
+            }
+            Err(error) => receipt.refuse(error),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        receipt: &Receipt,
+        bytes: &Bytes,
+        checked: &Checked,
+    ) -> Result<Option<(Integrated, Reservation)>> {
+        if self.end != End::Open {
+            return Err(Error::Draining);
+        }
+        let who = receipt.seat.participant();
+        let Some(member) = self.members.find(who.session) else {
+            return Err(NOT_JOINED);
+        };
+        let live = !std::mem::take(&mut member.owes_reply);
+        member.last_seen_at = Timestamp::now();
+        let news: Vec<Advance> = self.replica.news(checked);
+        let shown = |client| {
+            let session = self.awareness.owner(client)?;
+            Some((session, self.members.user(session)?))
+        };
+        self.ownership
+            .check(who.session, &who.user.id, &news, shown)
+            .map_err(|_| Error::Conflict {
+                reason: "the client id belongs to someone else",
+            })?;
+        self.replica.admits(bytes.len())?;
+        let reservation = self
+            .shared
+            .store
+            .log()
+            .reserve(bytes.len())
+            .ok_or(Error::StorageUnavailable)?;
+        let integrated = match self.replica.apply(bytes, checked) {
+            Ok(Applied::News) => Integrated::Wholly,
+            Ok(Applied::Pending) => Integrated::Pending,
+            Ok(Applied::Nothing) => return Ok(None),
+            Err(ApplyError::Undecodable) => return Err(invalid_update("cannot be decoded")),
+            Err(ApplyError::TooDeep) => return Err(invalid_update("nests too deeply")),
+            Err(ApplyError::PendingFull) => return Err(Error::Overloaded),
+            Err(ApplyError::Panicked) => {
+                self.shared.metrics.apply_panicked();
+                error!(
+                    session = who.session.0,
+                    user = who.user.id.as_str(),
+                    "an update broke the document; rebuilding it"
+                );
+                return Err(invalid_update("cannot be applied"));
+            }
+        };
+        if live {
+            self.ownership.claim(who.session, &who.user.id, &news);
+        }
+        Ok(Some((integrated, reservation)))
+    }
+
+    /// Relays what was accepted, then hands it to the log.
+    pub(super) fn flush(&mut self, now: Instant) {
+        let Some(record) = &self.record else { return };
+        let document = record.id;
+        let accepted = self.commits.take_accepted();
+        self.relays.went(accepted.len(), now);
+        let rows = turn::merged_rows(accepted);
+        for row in &rows {
+            let told = self
+                .members
+                .tell(Message::Update(row.bytes.clone()), row.from, now);
+            self.shared
+                .metrics
+                .relayed(row.updates, told.receivers, told.bytes);
+        }
+        self.commits
+            .begin(rows.iter().map(|row| row.bytes.clone()).collect());
+        let own = self.own.clone();
+        let rows = rows
+            .into_iter()
+            .map(|row| (row.bytes, row.reservation))
+            .collect();
+        let settled = move |result| {
+            // Only a room that has ended does not hear it.
+            let _ = own.send(Command::Own(Event::Appended(result)));
+        };
+        self.shared
+            .store
+            .log()
+            .append(document, rows, Box::new(settled));
+    }
+
+    pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
+        let Some(append) = self.commits.settle() else {
+            return;
+        };
+        match result {
+            Ok(seq) => {
+                let hole = self.replica.appended(seq, &append.rows);
+                let now = Instant::now();
+                for receipt in append.receipts {
+                    self.shared
+                        .metrics
+                        .acked(now.duration_since(receipt.received));
+                    receipt.accept(seq);
+                }
+                if hole {
+                    self.catch_up().await;
+                }
+            }
+            Err(AppendError::Gone) => {
+                let gone = Error::NotFound { what: "document" };
+                append
+                    .receipts
+                    .into_iter()
+                    .for_each(|receipt| receipt.refuse(gone.clone()));
+                self.close(gone);
+            }
+            Err(AppendError::Refused) => {
+                append
+                    .receipts
+                    .into_iter()
+                    .for_each(|receipt| receipt.refuse(Error::Internal));
+                self.rebuild().await;
+            }
+        }
+    }
+
+    /// Reads what others wrote into this document's log, and shows it to the members.
+    async fn catch_up(&mut self) {
+        let Some(record) = &self.record else { return };
+        match replica::read_news(&self.shared, record.id, &mut self.replica).await {
+            Ok(updates) => {
+                let now = Instant::now();
+                for update in updates {
+                    self.members.tell(Message::Update(update), None, now);
+                }
+            }
+            Err(error) => {
+                error!(code = error.code(), document = %record.id, "the log could not be read again")
+            }
+        }
+    }
+
+    /// Builds the document anew from its log and from what is not in it yet.
+    pub(super) async fn rebuild(&mut self) {
+        let Some(record) = &self.record else { return };
+        let document = record.id;
+        let mut wait = Duration::from_millis(50);
+        loop {
+            match replica::load(&self.shared, document, self.commits.unwritten()).await {
+                Ok(replica) => break self.replica = replica,
+                Err(error) if self.shared.draining() => return self.close(error),
+                Err(_) => tokio::time::sleep(wait).await,
+            }
+            wait = (wait * 2).min(Duration::from_secs(1));
+        }
+        info!(%document, "the document was rebuilt from its log");
+        self.members
+            .resync_all(ResyncReason::Rebuilt, Instant::now());
+    }
+
+    pub(super) fn put_snapshot_when_due(&mut self) {
+        let Some(record) = &self.record else { return };
+        if *self.availability.borrow() == Availability::Ok && self.replica.snapshot_is_due() {
+            let own = self.own.clone();
+            replica::put_snapshot(&self.shared, record.id, &mut self.replica, move |held| {
+                let _ = own.send(Command::Own(Event::SnapshotPut(held)));
+            });
+        }
+    }
+}
+
+fn invalid_update(reason: &'static str) -> Error {
+    Error::Invalid {
+        field: "update",
+        reason,
+    }
+}

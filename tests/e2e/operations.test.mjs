@@ -1,0 +1,378 @@
+// Running the server: its doors for people and machines, its command line, its settings, its start and end.
+// Section 7 of the protocol, and the configuration.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import WebSocket from "ws";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases, sqlite } from "./support/databases.mjs";
+import { adopt, freePort, temporaryFolder } from "./support/process.mjs";
+import { RawSocket } from "./support/raw.mjs";
+import { Server, run } from "./support/server.mjs";
+import { SECRET, token } from "./support/tokens.mjs";
+import { next, until } from "./support/until.mjs";
+
+const WSCAT = fileURLToPath(new URL("node_modules/wscat/bin/wscat", import.meta.url));
+const ORIGIN = "https://app.example.org";
+const FOREIGN = "https://evil.example.org";
+
+for (const database of databases) {
+  describe(`operations on ${database.name}`, () => {
+    let server;
+    before(async () => {
+      await database.start();
+      server = await Server.start({ database });
+    });
+    afterEach(closeClients);
+    after(async () => {
+      await server.stop();
+      await database.stop();
+    });
+
+    it("health, liveness and readiness are told, with the state of the database", async () => {
+      const health = await server.get("/health");
+      assert.equal(health.status, 200);
+      const { status, dependencies } = await health.json();
+      assert.equal(status, "ok");
+      assert.deepEqual(Object.values(dependencies), ["ok"]);
+      assert.equal((await server.get("/health/live")).status, 200);
+      assert.equal((await server.get("/health/ready")).status, 200);
+    });
+
+    it("while the database is away the server is alive, but not healthy", { skip: !database.canBeStopped }, async () => {
+      await database.cluster.stop("immediate");
+      const health = await server.get("/health");
+      assert.equal(health.status, 503);
+      assert.deepEqual(Object.values((await health.json()).dependencies), ["unavailable"]);
+      assert.equal((await server.get("/health/ready")).status, 503);
+      assert.equal((await server.get("/health/live")).status, 200);
+      await database.cluster.start();
+      await until("it is healthy again", async () => (await server.get("/health")).status === 200, 30_000);
+    });
+
+    it("a server that is started before its database waits for it", { skip: !database.canBeStopped }, async () => {
+      const early = await Server.start({ database });
+      await early.stop();
+      await database.cluster.stop("fast");
+      const ready = early.launch();
+      await until("it waits", () => early.log.includes("cannot be reached yet"));
+      await database.cluster.start();
+      await ready;
+      assert.equal((await early.stop()).code, 0);
+    });
+
+    it("metrics are Prometheus text, and name no document and no person", async () => {
+      const client = await Client.connect(server, { person: { user: "user-in-metrics" } });
+      const room = await client.join("room-in-metrics");
+      await room.edit(({ text }) => text.insert(0, "counted"));
+      const response = await server.get("/metrics");
+      assert.equal(response.status, 200);
+      assert.match(response.headers.get("content-type"), /^text\/plain/);
+      const text = await response.text();
+      const names = new Set(text.split("\n").filter((line) => line && !line.startsWith("#")).map((line) => line.split(/[{ ]/)[0]));
+      assert.ok(names.size > 20);
+      for (const name of names) assert.match(name, /^realtime_[a-z0-9_]+$/);
+      for (const told of ["user-in-metrics", "room-in-metrics", room.joined.document_id, "acme"]) {
+        assert.ok(!text.includes(told), `${told} is in a label`);
+      }
+      assert.match(text, /^realtime_connections\{transport="websocket"\} 1$/m);
+      assert.match(text, /^realtime_updates_accepted_total [1-9]/m);
+    });
+
+    it("connections and rooms that end are counted down", async () => {
+      const client = await Client.connect(server, { transports: ["polling"] });
+      await client.join("counted");
+      client.close();
+      await until("nobody is connected", async () => {
+        const text = await (await server.get("/metrics")).text();
+        return /^realtime_connections\{transport="polling"\} 0$/m.test(text) && /websocket"\} 0$/m.test(text);
+      });
+    });
+
+    it("the token command's token works", async () => {
+      const grants = ["--document", "granted=edit"];
+      const parameters = ["token", "--user", "u-9", "--name", "Nine", "--role", "viewer", "--team", "acme", ...grants];
+      const { code, stdout } = await run(parameters, server.env);
+      assert.equal(code, 0);
+      const client = await Client.connect(server, { token: stdout.trim() });
+      assert.deepEqual([client.welcome.user.id, client.welcome.user.name], ["u-9", "Nine"]);
+      assert.deepEqual([client.welcome.team, client.welcome.roles], ["acme", ["viewer"]]);
+      assert.equal((await client.ok("join_room", "granted")).permission, "edit");
+    });
+
+    it("migrate brings the tables, and again brings nothing", async () => {
+      const env = { DATABASE_URL: database.create(), JWT_SECRET: SECRET };
+      for (let time = 0; time < 2; time += 1) {
+        const { code, stderr } = await run(["migrate"], env);
+        assert.equal(code, 0, stderr);
+      }
+    });
+
+    it("SIGTERM and SIGINT end an idle server at once with 0", async () => {
+      for (const signal of ["SIGTERM", "SIGINT"]) {
+        const idle = await Server.start({ database });
+        const { code, took_ms } = await idle.stop(signal);
+        assert.equal(code, 0, idle.log);
+        assert.ok(took_ms < 5_000, `${took_ms} ms`);
+      }
+    });
+
+    it("on SIGTERM clients are disconnected in a way after which they come back", async () => {
+      const own = await Server.start({ database });
+      const clients = [];
+      for (const transports of [["websocket"], ["polling"]]) {
+        clients.push(await Client.connect(own, { transports, person: { user: transports[0] } }));
+        await clients.at(-1).join("stopping");
+      }
+      assert.equal((await own.stop()).code, 0);
+      await own.launch();
+      await until("both are back", () => clients.every(({ socket, disconnects }) => socket.connected && disconnects.length));
+      for (const { disconnects } of clients) assert.ok(!disconnects.includes("io server disconnect"), String(disconnects));
+      closeClients();
+      await own.stop();
+    });
+
+    it("a WebSocket is served at / as well, and socket.io-client is none the wiser", async () => {
+      const raw = await RawSocket.open(server, { path: "/" });
+      const handshake = JSON.parse(raw.frames[0].slice(1));
+      assert.equal(typeof handshake.sid, "string");
+      raw.send(`40${JSON.stringify({ token: token() })}`);
+      await raw.frame((text) => text.startsWith('40{"sid":'));
+      await raw.frame((text) => text.startsWith('42["connection",{'));
+      raw.close();
+    });
+
+    it("wscat shows the handshake, and its user gets in by typing a token", async () => {
+      const wscat = spawn(process.execPath, [WSCAT, "-c", `ws://localhost:${server.port}`]);
+      const end = adopt(wscat);
+      let shown = "";
+      for (const stream of [wscat.stdout, wscat.stderr]) stream.on("data", (bytes) => (shown += bytes));
+      await until(`the handshake shows`, () => /0\{"sid":"/.test(shown) || fail(shown));
+      wscat.stdin.write(`40${JSON.stringify({ token: token() })}\n`);
+      await until("the connection shows", () => /40\{"sid":"/.test(shown) || fail(shown));
+      wscat.kill("SIGKILL");
+      await end.ended();
+    });
+  });
+}
+
+describe("origins", () => {
+  let server;
+  before(async () => {
+    server = await Server.start({ database: sqlite, env: { CORS_ALLOWED_ORIGINS: `${ORIGIN},https://other.example.org` } });
+  });
+  afterEach(closeClients);
+  after(() => server.stop());
+
+  const POLLING = "/socket.io/?EIO=4&transport=polling";
+  const upgrade = (origin, path) =>
+    new Promise((resolve) => {
+      const url = server.url.replace("http", "ws") + path;
+      const webSocket = new WebSocket(url, { headers: origin ? { origin } : {} });
+      webSocket.once("open", () => {
+        webSocket.terminate();
+        resolve(101);
+      });
+      webSocket.once("unexpected-response", (_, response) => {
+        webSocket.on("error", () => {});
+        webSocket.terminate();
+        resolve(response.statusCode);
+      });
+    });
+
+  it("an allowed origin is echoed, with credentials", async () => {
+    for (const origin of [ORIGIN, "https://other.example.org"]) {
+      const response = await server.get(POLLING, { origin });
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("access-control-allow-origin"), origin);
+      assert.match(response.headers.get("vary") ?? "", /origin/i);
+    }
+  });
+
+  it("a preflight of an allowed origin is answered", async () => {
+    const headers = { origin: ORIGIN, "access-control-request-method": "POST", "access-control-request-headers": "authorization" };
+    const response = await fetch(server.url + POLLING, { method: "OPTIONS", headers });
+    assert.ok(response.ok, String(response.status));
+    assert.equal(response.headers.get("access-control-allow-origin"), ORIGIN);
+    assert.match(response.headers.get("access-control-allow-methods") ?? "", /POST/);
+  });
+
+  it("a foreign origin is refused at the polling handshake", async () => {
+    for (const origin of [FOREIGN, `${ORIGIN}.evil.org`, "null", "http://app.example.org"]) {
+      const response = await server.get(POLLING, { origin });
+      assert.equal(response.status, 403, origin);
+      assert.equal(response.headers.get("access-control-allow-origin"), null);
+    }
+  });
+
+  it("a foreign origin is refused at the WebSocket upgrade, on either path", async () => {
+    for (const path of ["/socket.io/?EIO=4&transport=websocket", "/"]) {
+      assert.equal(await upgrade(FOREIGN, path), 403);
+      assert.equal(await upgrade(ORIGIN, path), 101);
+      assert.equal(await upgrade(undefined, path), 101, "a program is no page");
+    }
+  });
+
+  it("in development the pages of this machine are allowed, and no others", async () => {
+    const local = await Server.start({ database: sqlite });
+    for (const origin of ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost"]) {
+      assert.equal((await local.get(POLLING, { origin })).status, 200, origin);
+    }
+    for (const origin of [FOREIGN, "http://localhost.evil.org"]) {
+      assert.equal((await local.get(POLLING, { origin })).status, 403, origin);
+    }
+    await local.stop();
+  });
+});
+
+describe("settings", () => {
+  const GOOD = { JWT_SECRET: SECRET, DATABASE_URL: "sqlite://realtime.db" };
+  const PRODUCTION = { ...GOOD, REALTIME_ENV: "production", CORS_ALLOWED_ORIGINS: ORIGIN };
+
+  it("check-config accepts what is right and shows it without secrets", async () => {
+    for (const env of [{}, GOOD, PRODUCTION, { ...GOOD, METRICS_TOKEN: "a-metrics-token", CORS_ALLOWED_ORIGINS: "*" }]) {
+      const { code, stdout, stderr } = await run(["check-config"], env);
+      assert.equal(code, 0, stderr);
+      assert.ok(!(stdout + stderr).includes(SECRET), "the secret is shown");
+      assert.ok(!(stdout + stderr).includes("a-metrics-token"), "the metrics token is shown");
+    }
+  });
+
+  it("check-config does not show a database's password", async () => {
+    const { code, stdout, stderr } = await run(["check-config"], { DATABASE_URL: "postgres://me:hunter2@db/realtime" });
+    assert.equal(code, 0, stderr);
+    assert.ok(!(stdout + stderr).includes("hunter2"));
+  });
+
+  for (const [variable, value, more] of [
+    ["UPDATE_BYTES_MAX", "ten"],
+    ["UPDATE_BYTES_MAX", "-1"],
+    ["UPDATE_BYTES_MAX", "1"],
+    ["ROOMS_PER_SOCKET", "0"],
+    ["DRAIN_TIMEOUT_MS", "20000"],
+    ["JOURNAL_BYTES_MAX", "65536"],
+    ["REALTIME_SERVER_PORT", "65536"],
+    ["REALTIME_SERVER_HOST", "not an address"],
+    ["REALTIME_ENV", "staging"],
+    ["DATABASE_URL", "mysql://localhost/realtime"],
+    ["DATABASE_URL", "sqlite::memory:"],
+    ["LOG_FORMAT", "yaml"],
+    ["JWT_ALGORITHM", "RS256"],
+    ["JWT_ALGORITHM", "none"],
+    ["JWT_LEEWAY_MS", "60000"],
+    ["JWT_PUBLIC_KEY_FILE", "/no/such/file.pem", { JWT_SECRET: undefined }],
+    ["JWT_JWKS_URL", "not an address", { JWT_SECRET: undefined }],
+    ["JWT_JWKS_URL", "https://login.example.org/jwks.json"],
+    ["CORS_ALLOWED_ORIGINS", "app.example.org"],
+    ["REDIS_URL", "redis://localhost"],
+    ["TLS_CERT_FILE", "cert.pem"],
+  ]) {
+    it(`${variable}=${value} ends the start with 78 and the variable's name`, async () => {
+      for (const parameters of [["check-config"], []]) {
+        const { code, stdout, stderr } = await run(parameters, { ...GOOD, ...more, [variable]: value });
+        assert.equal(code, 78, stdout + stderr);
+        assert.ok(stderr.includes(variable), stderr);
+        assert.ok(!stderr.includes(SECRET));
+      }
+    });
+  }
+
+  for (const [what, variable, env] of [
+    ["a signing key", "JWT_SECRET", { JWT_SECRET: undefined }],
+    ["a secret of some length", "JWT_SECRET", { JWT_SECRET: "too short" }],
+    ["allowed origins", "CORS_ALLOWED_ORIGINS", { CORS_ALLOWED_ORIGINS: undefined }],
+    ["its development doors closed", "REALTIME_DEV_DOORS", { REALTIME_DEV_DOORS: "true" }],
+  ]) {
+    it(`production does not start without ${what}`, async () => {
+      const { code, stderr } = await run([], { ...PRODUCTION, ...env });
+      assert.equal(code, 78);
+      assert.ok(stderr.includes(variable), stderr);
+      assert.ok(!stderr.includes("too short"), "the secret is shown");
+    });
+  }
+
+  it("a .env file counts, and the environment counts more", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, ".env"), "UPDATE_BYTES_MAX=ten\n");
+    const parameters = ["check-config"];
+    const fromFile = await run(parameters, GOOD, { cwd: folder });
+    assert.equal(fromFile.code, 78);
+    assert.ok(fromFile.stderr.includes("UPDATE_BYTES_MAX"));
+    assert.equal((await run(parameters, { ...GOOD, UPDATE_BYTES_MAX: "2097152" }, { cwd: folder })).code, 0);
+  });
+
+  it("--help and --version answer, and an unknown argument does not start anything", async () => {
+    assert.match((await run(["--version"])).stdout, /^realtime-server \d+\.\d+\.\d+/);
+    const help = await run(["--help"]);
+    assert.equal(help.code, 0);
+    for (const command of ["check-config", "migrate", "token"]) assert.ok(help.stdout.includes(command), command);
+    assert.equal((await run(["--frobnicate"])).code, 2);
+  });
+
+  it("a port that is taken ends the start with a failure that says so", async () => {
+    const port = await freePort();
+    const squatter = createServer().listen(port, "127.0.0.1");
+    await next(squatter, "listening");
+    const { code, stdout, stderr } = await run([], { ...GOOD, REALTIME_SERVER_PORT: port });
+    squatter.close();
+    assert.equal(code, 1);
+    assert.match(stdout + stderr, /in use/);
+  });
+});
+
+describe("doors", () => {
+  afterEach(closeClients);
+
+  it("/metrics asks for its token where one is set", async () => {
+    const server = await Server.start({ database: sqlite, env: { METRICS_TOKEN: "a-metrics-token" } });
+    const status = async (headers) => (await server.get("/metrics", headers)).status;
+    assert.equal(await status(), 401);
+    assert.equal(await status({ authorization: "Bearer another" }), 401);
+    assert.equal(await status({ authorization: "Bearer a-metrics-token" }), 200);
+    await server.stop();
+  });
+
+  it("in development without any key, /dev/token mints tokens that work, with a key that stays", async () => {
+    const server = await Server.start({ database: sqlite, env: { JWT_SECRET: undefined } });
+    const response = await server.get("/dev/token?user=ana&name=Ana&role=editor&team=demo");
+    assert.equal(response.status, 200);
+    const { token: minted } = await response.json();
+    const client = await Client.connect(server, { token: minted });
+    assert.deepEqual([client.welcome.user.id, client.welcome.user.name], ["ana", "Ana"]);
+    assert.deepEqual([client.welcome.team, client.welcome.roles], ["demo", ["editor"]]);
+    const key = join(server.env.DATABASE_URL.slice("sqlite://".length), "..", "development.key");
+    assert.ok(existsSync(key), "the key lies beside the database");
+    assert.equal(statSync(key).mode & 0o777, 0o600);
+    closeClients();
+    await server.stop();
+    await server.launch();
+    await Client.connect(server, { token: minted });
+    await server.stop();
+  });
+
+  it("in production there is no /dev/token", async () => {
+    const env = { REALTIME_ENV: "production", CORS_ALLOWED_ORIGINS: ORIGIN, REALTIME_SERVER_HOST: "127.0.0.1" };
+    const server = await Server.start({ database: sqlite, env });
+    assert.equal((await server.get("/dev/token?user=ana")).status, 404);
+    await Client.connect(server);
+    closeClients();
+    await server.stop();
+  });
+
+  it("an unknown path is not found", async () => {
+    const server = await Server.start({ database: sqlite });
+    const response = await server.get("/no/such/path");
+    assert.equal(response.status, 404);
+    assert.equal((await response.json()).error.code, "not_found");
+    await server.stop();
+  });
+});
+
+function fail(shown) {
+  throw new Error(`shown so far: ${shown}`);
+}
