@@ -64,7 +64,13 @@ for (const database of databases) {
       const ana = await present("ana", "forged", { avatar_url: "https://example.org/ana.png" });
       const eve = await present("eve", "forged");
       const ben = await present("ben", "forged");
-      const pose = { id: "ana", name: "Ana Li", avatar_url: "https://example.org/ana.png", color: "#ff0000", title: "boss" };
+      const pose = {
+        id: "ana",
+        name: "Ana Li",
+        avatar_url: "https://example.org/ana.png",
+        color: "#ff0000",
+        title: "boss",
+      };
       show(eve, { user: pose });
       const posed = await sees(ben, eve);
       assert.deepEqual(posed.user, { id: "eve", name: "eve's name", color: "#ff0000", title: "boss" });
@@ -205,7 +211,11 @@ for (const database of databases) {
     });
 
     it("two tabs of one person are two cursors of the same person", async () => {
-      const [tab, other, ben] = [await present("ana", "tabs"), await present("ana", "tabs"), await present("ben", "tabs")];
+      const [tab, other, ben] = [
+        await present("ana", "tabs"),
+        await present("ana", "tabs"),
+        await present("ben", "tabs"),
+      ];
       show(tab, { tab: 1 });
       show(other, { tab: 2 });
       assert.equal((await sees(ben, tab)).user.id, "ana");

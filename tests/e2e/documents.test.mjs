@@ -67,7 +67,14 @@ for (const database of databases) {
       assert.equal(welcome.team, "acme");
       assert.deepEqual(welcome.roles, ["editor"]);
       assert.deepEqual([...welcome.rights].sort(), ["comment", "edit", "view"]);
-      const limits = ["update_bytes", "awareness_bytes", "requests_per_second", "updates_per_second", "rooms", "journal_bytes"];
+      const limits = [
+        "update_bytes",
+        "awareness_bytes",
+        "requests_per_second",
+        "updates_per_second",
+        "rooms",
+        "journal_bytes",
+      ];
       for (const limit of limits) assert.ok(Number.isSafeInteger(welcome.limits[limit]), limit);
     });
 
@@ -101,6 +108,30 @@ for (const database of databases) {
       assert.equal(late.content, early.content);
       assert.equal(late.received, 0, "the acknowledgement alone brought the text");
       assert.equal(late.joined.document_id, early.joined.document_id);
+    });
+
+    it("values of every kind come out of the server's replica as they went in", async () => {
+      const ana = await (await connect("ana")).join("values");
+      const numbers = [0, -1, 1.5, 0.1, 1e300, 2 ** 31, 2 ** 40, 2 ** 53 - 1, 1 - 2 ** 53, NaN, Infinity];
+      const others = [true, false, null, undefined, "", "😀", new Uint8Array([0, 255]), {}, [], { a: [{ b: null }] }];
+      ana.map.set("values", [...numbers, ...others]);
+      ana.map.set("bytes", new Uint8Array([1, 2, 3]));
+      ana.map.set("list", Y.Array.from([1, "two", { three: 3 }]));
+      ana.text.insert(0, "bold and 😀", { bold: true, link: { href: "x" } });
+      ana.text.insertEmbed(4, { image: "x.png" });
+      ana.text.format(0, 2, { bold: null });
+      const paragraph = new Y.XmlElement("paragraph");
+      ana.doc.getXmlFragment("xml").insert(0, [paragraph, new Y.XmlText("text")]);
+      paragraph.setAttribute("align", "left");
+      ana.doc.getMap("map").set("document inside", new Y.Doc({ guid: "inner" }));
+      await ana.saved();
+      const late = await (await connect("ben")).join("values");
+      assert.deepEqual(late.map.get("values"), [...numbers, ...others]);
+      assert.deepEqual(new Uint8Array(late.map.get("bytes")), new Uint8Array([1, 2, 3]));
+      assert.deepEqual(late.map.get("list").toJSON(), [1, "two", { three: 3 }]);
+      assert.deepEqual(late.text.toDelta(), ana.text.toDelta());
+      assert.equal(late.doc.getXmlFragment("xml").toString(), '<paragraph align="left"></paragraph>text');
+      assert.equal(late.map.get("document inside").guid, "inner");
     });
 
     it("a joiner with a replica exchanges only what either side lacks", async () => {
@@ -312,7 +343,9 @@ for (const database of databases) {
       await room.saved();
       const { document_id } = room.joined;
       await room.leave();
-      await until("the room is unloaded", async () => /^realtime_rooms 0$/m.test(await (await brief.get("/metrics")).text()));
+      await until("the room is unloaded", async () =>
+        /^realtime_rooms 0$/m.test(await (await brief.get("/metrics")).text()),
+      );
       const again = await ana.join("unloaded", new Y.Doc());
       assert.equal(again.content, "kept");
       assert.equal(again.joined.document_id, document_id);

@@ -29,7 +29,9 @@ if (!file) {
 const { startContent, endContent, txns } = read(file);
 const patches = txns.flatMap((transaction) => transaction.patches);
 const outsideBmp = /[\u{10000}-\u{10ffff}]/u;
-const simple = ![startContent, endContent, ...patches.map(([, , inserted]) => inserted)].some((it) => outsideBmp.test(it));
+const simple = ![startContent, endContent, ...patches.map(([, , inserted]) => inserted)].some((it) =>
+  outsideBmp.test(it),
+);
 
 const database = { sqlite, postgres }[databaseName];
 await database.start();
@@ -72,7 +74,9 @@ await database.stop();
 
 console.log(`database                     ${database.name}`);
 console.log(`updates                      ${updates}`);
-console.log(`until acknowledged (durable) ${acknowledged_s.toFixed(1)} s, ${Math.round(updates / acknowledged_s)} a second`);
+console.log(
+  `until acknowledged (durable) ${acknowledged_s.toFixed(1)} s, ${Math.round(updates / acknowledged_s)} a second`,
+);
 console.log(`until seen by a reader       ${seen_s.toFixed(1)} s, in ${reader.received} messages`);
 console.log(`server's processor time      ${cpu_s.toFixed(1)} s, ${((cpu_s / updates) * 1e6).toFixed(1)} µs an update`);
 console.log(`server's peak memory         ${(peak / MIB).toFixed(1)} MiB`);

@@ -49,7 +49,28 @@ function entry(client, clock, kind, write) {
 }
 
 /** A: a first clock near 2^32. Made for client 1, after whose block at clock 0 it comes. */
-export const OVERFLOWING_CLOCK = Uint8Array.of(1, 1, 1, 255, 255, 255, 255, 15, 39, 1, 3, 109, 97, 112, 3, 107, 4, 1, 15, 0);
+export const OVERFLOWING_CLOCK = Uint8Array.of(
+  1,
+  1,
+  1,
+  255,
+  255,
+  255,
+  255,
+  15,
+  39,
+  1,
+  3,
+  109,
+  97,
+  112,
+  3,
+  107,
+  4,
+  1,
+  15,
+  0,
+);
 
 /** B: waits for ever for blocks of a client that nobody has, and poisons careless encoders meanwhile. */
 export const POISONED_PENDING = Uint8Array.of(1, 1, 1, 47, 3, 107, 3, 4, 1, 15, 0);
@@ -165,7 +186,9 @@ export function everything() {
   text.insert(0, "formatted text with an embed, ünicode and 😀");
   text.format(3, 8, { bold: true });
   text.insertEmbed(5, { image: "x.png" });
-  doc.getMap("map").set("values", [1, -1.5, 2 ** 40, null, undefined, true, { deep: ["x"] }, new Uint8Array([1, 2, 3])]);
+  doc
+    .getMap("map")
+    .set("values", [1, -1.5, 2 ** 40, null, undefined, true, { deep: ["x"] }, new Uint8Array([1, 2, 3])]);
   doc.getMap("map").set("nested", new Y.Map([["list", Y.Array.from([1, 2, "three"])]]));
   const element = new Y.XmlElement("p");
   doc.getXmlFragment("xml").insert(0, [element, new Y.XmlText("words")]);
@@ -174,4 +197,9 @@ export function everything() {
   doc.getArray("array").delete(1, 1);
   text.delete(0, 4);
   return Y.encodeStateAsUpdate(doc);
+}
+
+/** A number as Yjs writes it. */
+export function varUint(value) {
+  return bytes((number) => number(value));
 }

@@ -73,10 +73,12 @@ export class Load {
       const key = `${writer}:${number}`;
       number += 1;
       this.written.add(key);
-      room.edit(({ map }) => map.set(key, number)).then(
-        () => this.acknowledged.add(key),
-        () => {},
-      );
+      room
+        .edit(({ map }) => map.set(key, number))
+        .then(
+          () => this.acknowledged.add(key),
+          () => {},
+        );
       do await pause(1);
       while (!this.#stopped && room.unacknowledged >= WINDOW);
     }

@@ -103,7 +103,9 @@ function binaries() {
 /** Postgres refuses to run as root, so that root lends the cluster to someone without privileges. */
 function unprivilegedOwner() {
   if (process.getuid() !== 0) return undefined;
-  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"));
+  const users = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"));
   const user = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody");
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
