@@ -9,6 +9,7 @@ use tracing::{error, info};
 use super::{
     Command, Event, Message, ResyncReason,
     commits::{Accepted, Integrated, Receipt},
+    ownership::Origin,
     replica,
     task::{End, NOT_JOINED, Room},
     turn,
@@ -58,7 +59,10 @@ impl Room {
         let Some(member) = self.members.find(who.session) else {
             return Err(NOT_JOINED);
         };
-        let live = !std::mem::take(&mut member.owes_reply);
+        let origin = match std::mem::take(&mut member.owes_reply) {
+            true => Origin::Reply,
+            false => Origin::Typed,
+        };
         member.last_seen_at = Timestamp::now();
         let news: Vec<Advance> = self.replica.news(checked);
         let shown = |client| {
@@ -66,7 +70,7 @@ impl Room {
             Some((session, self.members.user(session)?))
         };
         self.ownership
-            .check(who.session, &who.user.id, &news, shown)
+            .check(who.session, &who.user.id, &news, origin, shown)
             .map_err(|_| Error::Conflict {
                 reason: "the client id belongs to someone else",
             })?;
@@ -94,7 +98,7 @@ impl Room {
                 return Err(invalid_update("cannot be applied"));
             }
         };
-        if live {
+        if origin == Origin::Typed && integrated == Integrated::Wholly {
             self.ownership.claim(who.session, &who.user.id, &news);
         }
         Ok(Some((integrated, reservation)))

@@ -3,10 +3,13 @@
 //! An update that advances a client id makes that client's own next edits
 //! look like repetitions, and they would be dropped in silence. So an id that
 //! a present session was seen to type with may be advanced by no other user.
-//! Which is told apart from good faith by three rules: replies to a
-//! synchronisation (they carry edits of others) claim nothing; an id is
-//! claimed only by an update that advances it alone; and a claim ends with
-//! the session's presence, so that others may bring what an absent client left.
+//! Good faith is told apart by four rules. An id is claimed only by an update
+//! that advances it alone and is integrated: then all that its owner wrote
+//! before is here, and nobody else can have more. A reply to a synchronisation
+//! carries edits of others: it claims nothing, and an id that somebody merely
+//! shows a cursor under is no reason to refuse it. A claim ends with the
+//! session's presence, so that others may bring what an absent client left.
+//! And tabs of one person may speak for one another.
 
 use std::collections::HashMap;
 
@@ -24,6 +27,15 @@ pub(super) struct Ownership {
     owners: HashMap<ClientId, (SessionId, UserId)>,
 }
 
+/// What an update is, as far as the room can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The sender's own edit.
+    Typed,
+    /// The answer to a synchronisation, with whatever the server lacked.
+    Reply,
+}
+
 /// The update advances an id that belongs to another person who is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Foreign;
@@ -31,12 +43,13 @@ pub(super) struct Foreign;
 impl Ownership {
     /// Checks an update by `session` of `user`, of which `news` are the
     /// advances that are new here. `shown` names who shows a cursor under an
-    /// id; that counts where nobody was seen to type with it.
+    /// id; that counts for an edit where nobody was seen to type with the id.
     pub(super) fn check<'a>(
         &self,
         session: SessionId,
         user: &UserId,
         news: &[Advance],
+        origin: Origin,
         shown: impl Fn(ClientId) -> Option<(SessionId, &'a UserId)>,
     ) -> Result<(), Foreign> {
         for advance in news {
@@ -44,7 +57,11 @@ impl Ownership {
                 .owners
                 .get(&advance.client)
                 .map(|(owner, person)| (*owner, person));
-            match typed.or_else(|| shown(advance.client)) {
+            let owner = match origin {
+                Origin::Typed => typed.or_else(|| shown(advance.client)),
+                Origin::Reply => typed,
+            };
+            match owner {
                 Some((owner, person)) if owner != session && person != user => return Err(Foreign),
                 _ => {}
             }
@@ -98,13 +115,14 @@ mod tests {
     fn an_id_that_somebody_types_with_is_closed_to_other_users() {
         let mut ownership = Ownership::default();
         ownership.claim(ANA, &user("ana"), &news(7));
-        let check = |session, id| ownership.check(session, &user(id), &news(7), |_| None);
+        let check =
+            |session, id| ownership.check(session, &user(id), &news(7), Origin::Typed, |_| None);
         assert_eq!(check(ANA, "ana"), Ok(()));
         assert_eq!(check(BEN, "ana"), Ok(()), "another tab of the same person");
         assert_eq!(check(BEN, "ben"), Err(Foreign));
         ownership.release(ANA);
         assert_eq!(
-            ownership.check(BEN, &user("ben"), &news(7), |_| None),
+            ownership.check(BEN, &user("ben"), &news(7), Origin::Typed, |_| None),
             Ok(())
         );
     }
@@ -114,10 +132,18 @@ mod tests {
         let mut ownership = Ownership::default();
         let (ana, ben) = (user("ana"), user("ben"));
         let shown = |_| Some((BEN, &ben));
-        assert_eq!(ownership.check(ANA, &ana, &news(7), shown), Err(Foreign));
+        assert_eq!(
+            ownership.check(ANA, &ana, &news(7), Origin::Typed, shown),
+            Err(Foreign)
+        );
+        assert_eq!(
+            ownership.check(ANA, &ana, &news(7), Origin::Reply, shown),
+            Ok(()),
+            "a reply carries what others wrote"
+        );
         ownership.claim(ANA, &ana, &news(7));
         assert_eq!(
-            ownership.check(ANA, &ana, &news(7), shown),
+            ownership.check(ANA, &ana, &news(7), Origin::Typed, shown),
             Ok(()),
             "typing counts more"
         );
@@ -128,6 +154,9 @@ mod tests {
         let mut ownership = Ownership::default();
         let both = [news(7)[0], news(8)[0]];
         ownership.claim(ANA, &user("ana"), &both);
-        assert_eq!(ownership.check(BEN, &user("ben"), &both, |_| None), Ok(()));
+        assert_eq!(
+            ownership.check(BEN, &user("ben"), &both, Origin::Typed, |_| None),
+            Ok(())
+        );
     }
 }

@@ -1,10 +1,13 @@
 //! From a token to a session, and from a fresh token to its new rights.
 //!
-//! Verifying may have to fetch keys, so it is spawned; the client sends
-//! nothing before its session is accepted, and everything that a session
-//! needs is in place before that is said.
+//! Verifying may have to fetch keys; only then is it spawned. Everything that
+//! a session needs is in place before the client is told that it has one.
 
-use std::sync::Arc;
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use engineioxide::DisconnectReason;
 use rand::Rng;
@@ -62,24 +65,38 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     }
     let token = token(packet.json, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
-    tokio::spawn(async move {
+    now_or_spawned(async move {
         let begun = match verify(&shared, token).await {
             Ok(claims) => start(&shared, claims, &socket),
             Err(error) => Err(error),
         };
         if let Err(error) = begun {
-            debug!(connection = %socket.id, code = error.code(), "session refused");
-            shared.metrics.authentication_failed(error.code());
-            socket.data.phase(|phase| {
-                if matches!(phase, Phase::Verifying) {
-                    *phase = Phase::Opened;
-                }
-            });
-            if socket.emit(Frame::refused("/", error.code()).text).is_err() {
-                socket.close(DisconnectReason::TransportError);
-            }
+            refuse(&shared, &socket, &error);
         }
     });
+}
+
+/// Runs `work` to its end at once if it does not have to wait, so that what
+/// the client sent behind it finds it done; spawns it otherwise.
+fn now_or_spawned(work: impl Future<Output = ()> + Send + 'static) {
+    let mut work = Box::pin(work);
+    let mut context = Context::from_waker(Waker::noop());
+    if work.as_mut().poll(&mut context).is_pending() {
+        tokio::spawn(work);
+    }
+}
+
+fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
+    debug!(connection = %socket.id, code = error.code(), "session refused");
+    shared.metrics.authentication_failed(error.code());
+    socket.data.phase(|phase| {
+        if matches!(phase, Phase::Verifying) {
+            *phase = Phase::Opened;
+        }
+    });
+    if socket.emit(Frame::refused("/", error.code()).text).is_err() {
+        socket.close(DisconnectReason::TransportError);
+    }
 }
 
 /// The token of the CONNECT packet, else of the request that opened the connection.
@@ -203,7 +220,7 @@ pub(super) fn refresh(
     ack: Option<u64>,
 ) {
     let (shared, session) = (Arc::clone(shared), Arc::clone(session));
-    tokio::spawn(async move {
+    now_or_spawned(async move {
         let claims = match shared.verifier.verify(&token).await {
             Ok(claims) if same_person(&session.claims(), &claims) => claims,
             Ok(_) => {

@@ -1,21 +1,20 @@
-// Running the server: its doors for people and machines, its command line, its settings, its start and end.
-// Section 7 of the protocol, and the configuration.
+// Running the server: its doors for people and machines, its commands, its start and end. Section 7 of the
+// protocol.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { Client, closeClients } from "./support/client.mjs";
 import { databases, sqlite } from "./support/databases.mjs";
-import { adopt, freePort, temporaryFolder } from "./support/process.mjs";
+import { adopt } from "./support/process.mjs";
 import { RawSocket } from "./support/raw.mjs";
 import { Server, run } from "./support/server.mjs";
 import { SECRET, token } from "./support/tokens.mjs";
-import { next, until } from "./support/until.mjs";
+import { until } from "./support/until.mjs";
 
 const WSCAT = fileURLToPath(new URL("node_modules/wscat/bin/wscat", import.meta.url));
 const ORIGIN = "https://app.example.org";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import { Room } from "./room.mjs";
 import { token } from "./tokens.mjs";
-import { next, until } from "./until.mjs";
+import { until } from "./until.mjs";
 
 const RETRYABLE = {
   unauthorized: false,
@@ -70,15 +70,15 @@ export class Client {
     throw client.connectError;
   }
 
-  /** Tries to connect and returns the code with which it is refused. */
+  /** Tries to connect and returns the code with which it is refused, or `accepted`. */
   static async refused(server, options) {
     const client = new Client(server, { reconnection: false, ...options });
-    const outcome = await Promise.race([
-      next(client.socket, "connect_error"),
-      next(client.socket, "connect").then(() => assert.fail("the server accepted the connection")),
-    ]);
+    let outcome;
+    client.socket.once("connect_error", ({ message }) => (outcome = message));
+    client.socket.once("connect", () => (outcome = "accepted"));
+    await until("the server has decided", () => outcome);
     client.close();
-    return outcome.message;
+    return outcome;
   }
 
   /** Sends a request and returns its acknowledgement as it came. */
