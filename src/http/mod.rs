@@ -22,6 +22,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tower_http::{
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    trace::TraceLayer,
+};
 
 pub use self::origin::{check_origin, cors};
 use crate::{
@@ -81,8 +85,23 @@ pub fn routes(parts: Parts) -> Router {
     }
     router
         .layer(middleware::from_fn_with_state(parts.metrics.clone(), count))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(TraceLayer::new_for_http().make_span_with(request_span))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .fallback(not_found)
         .with_state(parts)
+}
+
+/// The span of a request: its path without the query, which may hold a token.
+fn request_span(request: &Request) -> tracing::Span {
+    let id = request.headers().get("x-request-id");
+    let request_id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!(
+        "http request",
+        request_id,
+        method = request.method().as_str(),
+        path = request.uri().path()
+    )
 }
 
 async fn count(

@@ -9,8 +9,8 @@ use tracing::{error, info};
 use super::{
     Command, Event, Message, ResyncReason,
     commits::{Accepted, Integrated, Receipt},
+    live,
     ownership::Origin,
-    replica,
     task::{End, NOT_JOINED, Room},
     turn,
 };
@@ -39,7 +39,7 @@ impl Room {
             }
             Ok(None) => {
                 if let Some(due) = self.commits.await_all(receipt) {
-                    due.accept(self.replica.durable());
+                    due.accept(self.document.durable());
                 }
             }
             Err(error) => receipt.refuse(error),
@@ -64,7 +64,7 @@ impl Room {
             false => Origin::Typed,
         };
         member.last_seen_at = Timestamp::now();
-        let news: Vec<Advance> = self.replica.news(checked);
+        let news: Vec<Advance> = self.document.news(checked);
         let shown = |client| {
             let session = self.awareness.owner(client)?;
             Some((session, self.members.user(session)?))
@@ -74,14 +74,14 @@ impl Room {
             .map_err(|_| Error::Conflict {
                 reason: "the client id belongs to someone else",
             })?;
-        self.replica.admits(bytes.len())?;
+        self.document.admits(bytes.len())?;
         let reservation = self
             .shared
             .store
             .log()
             .reserve(bytes.len())
             .ok_or(Error::StorageUnavailable)?;
-        let integrated = match self.replica.apply(bytes, checked) {
+        let integrated = match self.document.apply(bytes, checked) {
             Ok(Applied::News) => Integrated::Wholly,
             Ok(Applied::Pending) => Integrated::Pending,
             Ok(Applied::Nothing) => return Ok(None),
@@ -142,7 +142,7 @@ impl Room {
         };
         match result {
             Ok(seq) => {
-                let hole = self.replica.appended(seq, &append.rows);
+                let hole = self.document.appended(seq, &append.rows);
                 let now = Instant::now();
                 for receipt in append.receipts {
                     self.shared
@@ -175,7 +175,7 @@ impl Room {
     /// Reads what others wrote into this document's log, and shows it to the members.
     async fn catch_up(&mut self) {
         let Some(record) = &self.record else { return };
-        match replica::read_news(&self.shared, record.id, &mut self.replica).await {
+        match live::read_news(&self.shared, record.id, &mut self.document).await {
             Ok(updates) => {
                 let now = Instant::now();
                 for update in updates {
@@ -194,8 +194,8 @@ impl Room {
         let document = record.id;
         let mut wait = Duration::from_millis(50);
         loop {
-            match replica::load(&self.shared, document, self.commits.unwritten()).await {
-                Ok(replica) => break self.replica = replica,
+            match live::load(&self.shared, document, self.commits.unwritten()).await {
+                Ok(replica) => break self.document = replica,
                 Err(error) if self.shared.draining() => return self.close(error),
                 Err(_) => tokio::time::sleep(wait).await,
             }
@@ -208,9 +208,9 @@ impl Room {
 
     pub(super) fn put_snapshot_when_due(&mut self) {
         let Some(record) = &self.record else { return };
-        if *self.availability.borrow() == Availability::Ok && self.replica.snapshot_is_due() {
+        if *self.availability.borrow() == Availability::Ok && self.document.snapshot_is_due() {
             let own = self.own.clone();
-            replica::put_snapshot(&self.shared, record.id, &mut self.replica, move |held| {
+            live::put_snapshot(&self.shared, record.id, &mut self.document, move |held| {
                 let _ = own.send(Command::Own(Event::SnapshotPut(held)));
             });
         }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Rooms        which documents are open; opens each once, forgets the idle
-//! Room         the task: takes its inbox in turns, applies, relays, appends
+//! Room         the task: takes its inbox in turns (entry, edits, cursors)
+//! LiveDocument the document in memory, and how far its log is durable
 //! Members      who sits in the room, who lags, who awaits a resync
 //! Commits      what is accepted but not yet durable, and whose ack waits for it
 //! Ownership    whose Yjs client ids may be advanced by whom
@@ -15,9 +16,10 @@
 mod commits;
 mod cursors;
 mod edits;
+mod entry;
+mod live;
 mod members;
 mod ownership;
-mod replica;
 mod rooms;
 mod task;
 mod turn;

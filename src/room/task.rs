@@ -7,29 +7,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
 
 use super::{
-    Answer, Command, Creation, Event, Joined, Message, Seat, Synced, Ticket,
+    Answer, Command, Event, Message,
     commits::{Commits, Receipt},
     cursors::Mover,
+    live::{self, LiveDocument},
     members::Members,
     ownership::Ownership,
-    replica::{self, Replica},
     rooms::{Backlog, Released, Shared},
     turn::Pace,
 };
 use crate::{
-    document::{
-        StateVector,
-        awareness::{Awareness, Entry},
-    },
+    document::awareness::{Awareness, Entry},
     error::{Error, Result},
-    id::{DocumentKey, Seq, SessionId, Timestamp},
+    id::{DocumentKey, Timestamp},
     store::{Availability, DocumentRecord},
 };
 
@@ -48,7 +44,7 @@ pub(super) struct Room {
     pub(super) backlog: Arc<Backlog>,
     pub(super) availability: watch::Receiver<Availability>,
     pub(super) record: Option<DocumentRecord>,
-    pub(super) replica: Replica,
+    pub(super) document: LiveDocument,
     pub(super) members: Members,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness,
@@ -82,7 +78,7 @@ impl Room {
         let now = Instant::now();
         Self {
             availability: shared.store.log().availability(),
-            replica: Replica::empty(&shared.limits),
+            document: LiveDocument::empty(&shared.limits),
             members: Members::new(shared.metrics.clone()),
             relays: Pace::new(shared.timing.relay_tick_ms),
             cursors: Pace::new(shared.timing.awareness_tick_ms),
@@ -136,7 +132,7 @@ impl Room {
         let Some(record) = self.shared.store.find_document(&self.key).await? else {
             return Ok(());
         };
-        self.replica = replica::load(&self.shared, record.id, Vec::new()).await?;
+        self.document = live::load(&self.shared, record.id, Vec::new()).await?;
         self.record = Some(record);
         Ok(())
     }
@@ -191,121 +187,12 @@ impl Room {
                 seat.answer(ticket, answer);
             }
             Command::Own(Event::Appended(result)) => self.appended(result).await,
-            Command::Own(Event::SnapshotPut(held)) => self.replica.snapshot_settled(held),
+            Command::Own(Event::SnapshotPut(held)) => self.document.snapshot_settled(held),
             Command::Own(Event::Drain) if self.end == End::Open => self.end = End::Draining,
             Command::Own(Event::Drain) => {}
         }
-        if self.replica.is_broken() {
+        if self.document.is_broken() {
             self.rebuild().await;
-        }
-    }
-
-    async fn join(
-        &mut self,
-        seat: Arc<dyn Seat>,
-        ticket: Ticket,
-        creation: Creation,
-        theirs: Option<StateVector>,
-    ) {
-        let joined = match self.record(&seat, creation).await {
-            Ok(record) => {
-                let now = Timestamp::now();
-                let owes_reply = theirs
-                    .as_ref()
-                    .is_some_and(|sv| self.replica.lacks_some_of(sv));
-                self.members.admit(Arc::clone(&seat), owes_reply, now);
-                self.describe(&*seat, &record, theirs.as_ref())
-            }
-            Err(error) => Err(error),
-        };
-        match joined {
-            Ok(joined) => seat.answer(ticket, Answer::Joined(Box::new(joined))),
-            Err(error) => {
-                self.leave(seat.participant().session);
-                seat.answer(ticket, Answer::Refused(error));
-            }
-        }
-    }
-
-    /// The document's record; brings the document into being where that is allowed.
-    async fn record(&mut self, seat: &Arc<dyn Seat>, creation: Creation) -> Result<DocumentRecord> {
-        match (&self.record, creation) {
-            _ if self.end != End::Open => Err(Error::Draining),
-            (Some(record), _) => Ok(*record),
-            (None, Creation::Forbidden) => Err(Error::NotFound { what: "document" }),
-            (None, Creation::Allowed) => {
-                let by = &seat.participant().user.id;
-                let store = &self.shared.store;
-                let record = store
-                    .create_document(&self.key, by, Timestamp::now())
-                    .await?;
-                if record.head_seq > Seq(0) {
-                    self.replica = replica::load(&self.shared, record.id, Vec::new()).await?;
-                }
-                self.record = Some(record);
-                Ok(record)
-            }
-        }
-    }
-
-    fn describe(
-        &mut self,
-        seat: &dyn Seat,
-        record: &DocumentRecord,
-        theirs: Option<&StateVector>,
-    ) -> Result<Joined> {
-        Ok(Joined {
-            document: record.id,
-            seq: self.replica.durable(),
-            state_vector: self.replica.state_vector(),
-            update: self.difference(seat, theirs)?,
-            awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
-            members: self.members.people(),
-            storage: *self.availability.borrow(),
-        })
-    }
-
-    /// What a client that has `theirs` lacks.
-    fn difference(&mut self, seat: &dyn Seat, theirs: Option<&StateVector>) -> Result<Bytes> {
-        if seat.queued_bytes() > self.shared.limits.socket_queue_bytes_max {
-            return Err(Error::Overloaded);
-        }
-        self.replica.difference(theirs).map_err(|_| Error::Internal)
-    }
-
-    fn leave(&mut self, session: SessionId) {
-        if !self.members.remove(session) {
-            return;
-        }
-        self.ownership.release(session);
-        let gone = self.awareness.remove_session(session);
-        self.tell_gone(&gone);
-        self.empty_since = Instant::now();
-    }
-
-    fn sync(&mut self, seat: &Arc<dyn Seat>, ticket: Ticket, theirs: &StateVector) {
-        let session = seat.participant().session;
-        let answer = match self.members.find(session) {
-            None => Err(NOT_JOINED),
-            Some(_) => self.difference(&**seat, Some(theirs)),
-        };
-        match answer {
-            Ok(update) => {
-                let state_vector = self.replica.state_vector();
-                let synced = Synced {
-                    update,
-                    state_vector,
-                    seq: self.replica.durable(),
-                };
-                seat.answer(ticket, Answer::Synced(synced));
-                self.members
-                    .synced(session, self.replica.lacks_some_of(theirs));
-                if !self.awareness.is_empty() {
-                    let everybody = Message::Awareness(self.awareness.encode_all().into());
-                    seat.deliver(&super::Outgoing::new(everybody));
-                }
-            }
-            Err(error) => seat.answer(ticket, Answer::Refused(error)),
         }
     }
 
@@ -345,7 +232,7 @@ impl Room {
     }
 
     fn idle_deadline(&self) -> Instant {
-        let busy = !self.members.is_empty() || !self.commits.is_idle() || self.replica.is_saving();
+        let busy = !self.members.is_empty() || !self.commits.is_idle() || self.document.is_saving();
         match (&self.record, busy) {
             (_, true) => far_future(),
             (None, false) => self.empty_since,

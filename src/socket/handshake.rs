@@ -12,7 +12,7 @@ use std::{
 use engineioxide::DisconnectReason;
 use rand::Rng;
 use serde::Deserialize;
-use tracing::{debug, info};
+use tracing::{Instrument, debug, info};
 
 use super::{
     Shared,
@@ -65,7 +65,8 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     }
     let token = token(packet.json, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
-    now_or_spawned(async move {
+    let span = tracing::info_span!("begin session", connection = %socket.id);
+    let work = async move {
         let begun = match verify(&shared, token).await {
             Ok(claims) => start(&shared, claims, &socket),
             Err(error) => Err(error),
@@ -73,7 +74,8 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
         if let Err(error) = begun {
             refuse(&shared, &socket, &error);
         }
-    });
+    };
+    now_or_spawned(work.instrument(span));
 }
 
 /// Runs `work` to its end at once if it does not have to wait, so that what
@@ -87,7 +89,7 @@ fn now_or_spawned(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
-    debug!(connection = %socket.id, code = error.code(), "session refused");
+    debug!(code = error.code(), "session refused");
     shared.metrics.authentication_failed(error.code());
     socket.data.phase(|phase| {
         if matches!(phase, Phase::Verifying) {
@@ -151,7 +153,6 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     let claims = session.claims();
     info!(
         session = session.participant.session.0,
-        connection = %socket.id,
         user = claims.user.id.as_str(),
         team = claims.team.as_str(),
         "session began"

@@ -71,6 +71,7 @@ impl Writer {
     }
 
     /// The answer to each append of `batch`; none to those that have to be tried again.
+    #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(appends = batch.appends()))]
     async fn write(&mut self, batch: &Batch) -> Vec<Option<Answer>> {
         match self.attempt(batch).await {
             Ok(heads) => batch.answers(&heads).into_iter().map(Some).collect(),

@@ -166,12 +166,13 @@ for (const database of databases) {
         Y.applyUpdate(room.doc, update, room);
         await room.edit(({ text }) => text.insert(5, "-"));
       }
-      const expected = room.content;
+      const { content } = await inspect("waiting");
+      assert.equal(content.match(/ackno-wledged /g)?.length, 2);
       closeClients();
-      await unloaded();
-      assert.equal((await inspect("waiting")).content, expected);
-      await unloaded();
-      assert.equal((await inspect("waiting")).content, expected);
+      for (let time = 0; time < 2; time += 1) {
+        await unloaded();
+        assert.equal((await inspect("waiting")).content, content);
+      }
     });
 
     const outage = { skip: !database.canBeStopped && "this database cannot go away" };

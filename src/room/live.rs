@@ -7,7 +7,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use tracing::{error, warn};
+use tracing::{Instrument, error, warn};
 
 use super::rooms::Shared;
 use crate::{
@@ -25,10 +25,10 @@ const HEAVY_BYTES: usize = 64 * 1024;
 /// A snapshot is due when the log behind the last one has this many rows …
 const SNAPSHOT_ROWS: usize = 2_000;
 /// … or as many bytes as that snapshot, but at least this many.
-const SNAPSHOT_BYTES_MIN: usize = 256 * 1024;
+const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
 /// One document in memory.
-pub(super) struct Replica {
+pub(super) struct LiveDocument {
     document: Document,
     bytes_max: usize,
     /// The encoded size at the last encoding, and what was added since.
@@ -50,7 +50,7 @@ struct Log {
     saving: bool,
 }
 
-impl Replica {
+impl LiveDocument {
     /// A document that nobody has written to.
     pub(super) fn empty(limits: &Limits) -> Self {
         Self::around(Document::new(caps(limits)), limits)
@@ -220,11 +220,12 @@ fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
 }
 
 /// Loads a document and adds `unwritten`, which its log does not hold yet.
+#[tracing::instrument(name = "load document", skip_all, fields(%document))]
 pub(super) async fn load(
     shared: &Shared,
     document: DocumentId,
     unwritten: Vec<Bytes>,
-) -> Result<Replica> {
+) -> Result<LiveDocument> {
     let loaded = shared.store.load(document).await?;
     Ok(aside(usize::MAX, || {
         replay(loaded, &unwritten, document, &shared.limits)
@@ -233,7 +234,7 @@ pub(super) async fn load(
 
 /// Applies snapshot and rows one by one. What breaks the document is left out
 /// and reported; everything else is kept.
-fn replay(loaded: Loaded, unwritten: &[Bytes], id: DocumentId, limits: &Limits) -> Replica {
+fn replay(loaded: Loaded, unwritten: &[Bytes], id: DocumentId, limits: &Limits) -> LiveDocument {
     let rows: Vec<(Seq, &Bytes)> = loaded
         .snapshot
         .iter()
@@ -252,14 +253,14 @@ fn replay(loaded: Loaded, unwritten: &[Bytes], id: DocumentId, limits: &Limits) 
             None => break document,
         };
     };
-    let mut replica = Replica::around(document, limits);
-    replica.durable = loaded.head_seq;
-    replica.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
-    replica.log.rows = loaded.updates.len();
-    replica.log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
-    replica.encoded_bytes = replica.log.snapshot_bytes;
-    replica.added_bytes = replica.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
-    replica
+    let mut live = LiveDocument::around(document, limits);
+    live.durable = loaded.head_seq;
+    live.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
+    live.log.rows = loaded.updates.len();
+    live.log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
+    live.encoded_bytes = live.log.snapshot_bytes;
+    live.added_bytes = live.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
+    live
 }
 
 #[derive(PartialEq, Eq)]
@@ -286,15 +287,16 @@ fn restore(document: &mut Document, bytes: &[u8], seq: Seq, id: DocumentId) -> R
     }
 }
 
-/// Takes in what the database holds and the replica does not: rows that
+/// Takes in what the database holds and the document in memory does not: rows that
 /// another instance wrote, or that were written twice. Returns what was new.
+#[tracing::instrument(name = "read the log again", skip_all, fields(%document))]
 pub(super) async fn read_news(
     shared: &Shared,
     document: DocumentId,
-    replica: &mut Replica,
+    live: &mut LiveDocument,
 ) -> Result<Vec<Bytes>> {
     let loaded = shared.store.load(document).await?;
-    let durable = replica.durable;
+    let durable = live.durable;
     let mut news = Vec::new();
     for (seq, bytes) in loaded.snapshot.into_iter().chain(loaded.updates) {
         if seq <= durable {
@@ -303,12 +305,12 @@ pub(super) async fn read_news(
         let Ok(checked) = document::validate(&bytes) else {
             continue;
         };
-        if let Ok(Applied::News | Applied::Pending) = replica.restore(&bytes, &checked) {
+        if let Ok(Applied::News | Applied::Pending) = live.restore(&bytes, &checked) {
             news.push(bytes);
         }
-        replica.log.rows += 1;
+        live.log.rows += 1;
     }
-    replica.durable = durable.max(loaded.head_seq);
+    live.durable = durable.max(loaded.head_seq);
     Ok(news)
 }
 
@@ -320,19 +322,20 @@ pub(super) async fn read_news(
 pub(super) fn put_snapshot(
     shared: &Arc<Shared>,
     document: DocumentId,
-    replica: &mut Replica,
+    live: &mut LiveDocument,
     settled: impl FnOnce(Option<Seq>) + Send + 'static,
 ) {
-    let Ok(state) = replica.whole_state() else {
+    let Ok(state) = live.whole_state() else {
         return;
     };
-    let seq = replica.durable;
-    replica.log.saving = true;
-    replica.log.snapshot_bytes = state.len();
-    replica.log.rows = 0;
-    replica.log.bytes = 0;
+    let seq = live.durable;
+    live.log.saving = true;
+    live.log.snapshot_bytes = state.len();
+    live.log.rows = 0;
+    live.log.bytes = 0;
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    let span = tracing::info_span!("put snapshot", %document, seq = seq.0, bytes = state.len());
+    let put = async move {
         let held = match shared.store.put_snapshot(document, seq, state).await {
             Ok(()) => Some(seq),
             Err(error) => {
@@ -341,5 +344,6 @@ pub(super) fn put_snapshot(
             }
         };
         settled(held);
-    });
+    };
+    tokio::spawn(put.instrument(span));
 }
