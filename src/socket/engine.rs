@@ -7,7 +7,10 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -25,6 +28,10 @@ use super::{
 };
 use crate::metrics::{self, Metrics};
 
+/// How often one connection may be refused a session before it is closed:
+/// each try costs a signature to check.
+const REFUSALS_MAX: u32 = 8;
+
 /// One Engine.IO connection.
 pub(super) type EngineSocket = Socket<Connection>;
 
@@ -33,6 +40,8 @@ pub struct Connection {
     pub(super) opened_at: Instant,
     state: Mutex<State>,
     transport: Mutex<Option<Transport>>,
+    /// How often this connection was refused a session.
+    refusals: AtomicU32,
     /// The kind of transport under which the connection is counted.
     counted_as: Mutex<metrics::Transport>,
 }
@@ -43,6 +52,7 @@ impl Default for Connection {
             opened_at: Instant::now(),
             state: Mutex::default(),
             transport: Mutex::default(),
+            refusals: AtomicU32::new(0),
             counted_as: Mutex::new(metrics::Transport::Polling),
         }
     }
@@ -79,6 +89,11 @@ impl Connection {
     /// Runs `change` on the phase.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase) -> T) -> T {
         change(&mut self.state.lock().phase)
+    }
+
+    /// Counts a refusal; `true` while further tries are welcome.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < REFUSALS_MAX
     }
 
     pub(super) fn session(&self) -> Option<Arc<Session>> {
@@ -228,8 +243,16 @@ impl EngineIoHandler for Engine {
         let counted_as = transport_name(&socket);
         *socket.data.counted_as.lock() = counted_as;
         self.sockets.shared.metrics.connection_opened(counted_as);
-        let mut registry = self.sockets.shared.registry.lock();
-        registry.connections.insert(socket.id.to_string(), socket);
+        let full = {
+            let mut registry = self.sockets.shared.registry.lock();
+            let id = socket.id.to_string();
+            registry.connections.insert(id, Arc::clone(&socket));
+            registry.connections.len() > self.sockets.shared.limits.sockets_max * 2
+        };
+        // Connections that never ask for a session must not crowd out those that do.
+        if full {
+            socket.close(DisconnectReason::TransportClose);
+        }
     }
 
     fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {

@@ -46,12 +46,7 @@ struct Auth {
 /// Begins a session for whoever sent the CONNECT `packet`, or refuses it.
 pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<EngineSocket>) {
     if packet.namespace != "/" {
-        let refused = Frame::refused(packet.namespace, "not_found");
-        // A queue that is full of refusals is a client that does not read them.
-        if socket.emit(refused.text).is_err() {
-            socket.close(DisconnectReason::TransportError);
-        }
-        return;
+        return tell_refusal(socket, packet.namespace, "not_found");
     }
     let verifying = socket.data.phase(|phase| match phase {
         Phase::Opened => {
@@ -96,7 +91,13 @@ fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
             *phase = Phase::Opened;
         }
     });
-    if socket.emit(Frame::refused("/", error.code()).text).is_err() {
+    tell_refusal(socket, "/", error.code());
+}
+
+/// Tells the client why, and closes on one that neither reads nor gives up.
+fn tell_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
+    let told = socket.emit(Frame::refused(namespace, code).text).is_ok();
+    if !told || !socket.data.may_try_again() {
         socket.close(DisconnectReason::TransportError);
     }
 }

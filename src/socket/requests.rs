@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
@@ -74,24 +75,14 @@ impl Request<'_> {
     fn update(self) -> Result<()> {
         self.session.budget.admit_update()?;
         self.shared.check_open()?;
-        let fields = Fields::parse(self.argument, self.attachments)?;
-        let room = fields.room()?;
-        let membership = self.session.membership(&room)?;
-        membership.rights.require(Right::Edit)?;
-        let bytes = fields.bytes("update")?;
         let limit = self.shared.limits.update_bytes_max;
-        if bytes.len() > limit {
-            return Err(Error::TooLarge { limit });
-        }
+        let ticket = self.ticket(request::DOCUMENT_UPDATE);
+        let (membership, bytes) = self.update_bytes(Right::Edit, limit)?;
         let checked = document::validate(&bytes).map_err(|_| Error::Invalid {
             field: "update",
             reason: "is not a Yjs update",
         })?;
         let seat = membership.seat as _;
-        let ticket = Ticket {
-            request: request::DOCUMENT_UPDATE,
-            id: self.ack,
-        };
         membership.room.send(Command::Update {
             seat,
             ticket,
@@ -102,34 +93,45 @@ impl Request<'_> {
 
     fn awareness(self) -> Result<()> {
         self.session.budget.admit_update()?;
-        let fields = Fields::parse(self.argument, self.attachments)?;
-        let room = fields.room()?;
-        let membership = self.session.membership(&room)?;
-        let bytes = fields.bytes("update")?;
         let limit = self.shared.limits.awareness_bytes_max;
-        if bytes.len() > limit {
-            return Err(Error::TooLarge { limit });
-        }
+        let ticket = self.ticket(request::AWARENESS_UPDATE);
+        let (membership, bytes) = self.update_bytes(Right::View, limit)?;
         let entries = awareness::decode(&bytes).map_err(|_| Error::Invalid {
             field: "update",
             reason: "is not an awareness update",
         })?;
-        let seat = membership.seat as _;
-        let ticket = Ticket {
-            request: request::AWARENESS_UPDATE,
-            id: self.ack,
-        };
+        let (seat, bytes) = (membership.seat as _, bytes.len());
         membership.room.send(Command::Awareness {
             seat,
             ticket,
             entries,
-            bytes: bytes.len(),
+            bytes,
         })
+    }
+
+    /// The field `update`, of at most `limit` bytes, for a joined room where `right` is held.
+    fn update_bytes(self, right: Right, limit: usize) -> Result<(Membership, Bytes)> {
+        let fields = Fields::parse(self.argument, self.attachments)?;
+        let membership = self.session.membership(&fields.room()?)?;
+        membership.rights.require(right)?;
+        let bytes = fields.bytes("update")?;
+        if bytes.len() > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        Ok((membership, bytes))
+    }
+
+    fn ticket(&self, request: &'static str) -> Ticket {
+        Ticket {
+            request,
+            id: self.ack,
+        }
     }
 
     fn join(self) -> Result<()> {
         self.session.budget.admit_request()?;
         self.shared.check_open()?;
+        let ticket = self.ticket(request::JOIN_ROOM);
         let fields = Fields::parse_room(self.argument, self.attachments)?;
         let name = fields.room()?;
         let state_vector = fields.find_state_vector()?;
@@ -151,10 +153,6 @@ impl Request<'_> {
         let room = self.shared.rooms.open(&self.session.key(name.clone()))?;
         let metrics = self.shared.metrics.clone();
         let seat = Arc::new(NativeSeat::new(self.session, name.clone(), metrics));
-        let ticket = Ticket {
-            request: request::JOIN_ROOM,
-            id: self.ack,
-        };
         let place = Arc::clone(&seat) as _;
         room.send(Command::Join {
             seat: place,
@@ -168,12 +166,9 @@ impl Request<'_> {
 
     fn leave(self) -> Result<()> {
         self.session.budget.admit_request()?;
+        let ticket = self.ticket(request::LEAVE_ROOM);
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
         let membership = self.session.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
-        let ticket = Ticket {
-            request: request::LEAVE_ROOM,
-            id: self.ack,
-        };
         let session = self.session.participant.session;
         let answer = Some((membership.seat as _, ticket));
         membership.room.send(Command::Leave { session, answer })
@@ -181,15 +176,12 @@ impl Request<'_> {
 
     fn sync(self) -> Result<()> {
         self.session.budget.admit_request()?;
+        let ticket = self.ticket(request::DOCUMENT_SYNC);
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.room()?;
         let state_vector = fields.state_vector()?;
         let membership = self.session.membership(&room)?;
         let seat = membership.seat as _;
-        let ticket = Ticket {
-            request: request::DOCUMENT_SYNC,
-            id: self.ack,
-        };
         membership.room.send(Command::Sync {
             seat,
             ticket,

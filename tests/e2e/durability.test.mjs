@@ -190,7 +190,7 @@ for (const database of databases) {
       assert.equal(guest.joined.storage, "unavailable");
       const marker = guest.edit(({ map }) => map.set("guest", "was here"));
       await until("updates are relayed all the same", () => load.rooms.every(({ map }) => map.has("guest")));
-      await pause(2_000);
+      await pause(Number(process.env.OUTAGE_MS ?? 2_000));
       assert.equal(load.acknowledged.size, acknowledged.size, "nothing is acknowledged that is not written");
       await database.cluster.start();
       assert.equal((await marker).ok, true);

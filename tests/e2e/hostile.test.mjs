@@ -7,11 +7,13 @@ import * as Y from "yjs";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import {
   FOREIGN_SNAPSHOT,
+  NOBODY,
   OVERFLOWING_CLOCK,
   POISONED_PENDING,
   abuses,
   chain,
   everything,
+  following,
   hugeCounts,
   nestedTypes,
   nestedValue,
@@ -206,6 +208,24 @@ for (const database of databases) {
           await unharmed();
         });
       }
+
+      it("cannot keep from those who are present what others type", async () => {
+        const first = replica(ATTACKER_ID);
+        first.getText("text").insert(0, "a");
+        // The second says something else than the last does under the same clock: replicas that were told both wait for ever.
+        for (const update of [
+          following(ATTACKER_ID, 1, [NOBODY, 0], "?"),
+          following(ATTACKER_ID, 2, [ATTACKER_ID, 1], "c"),
+          Y.encodeStateAsUpdate(first),
+          following(ATTACKER_ID, 1, [ATTACKER_ID, 0], "b"),
+        ]) {
+          await eve.request("document_update", { room, update });
+        }
+        await unharmed();
+        const late = await (await Client.connect(server, { person: { user: "joe" } })).join(room);
+        late.text.insert(late.content.indexOf("c") + 1, "typed by joe, who came later");
+        await converged([ana, ben, late]);
+      });
 
       it("cannot keep somebody who was away from handing in what was typed meanwhile", async () => {
         await eve.request("document_update", { room, update: waiting.text(ATTACKER_ID + 2, 10) });

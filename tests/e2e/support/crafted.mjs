@@ -18,7 +18,8 @@ const KEYED = 0x20;
 const FOLLOWING = 0x80;
 const ARRAY = 117;
 const OBJECT = 118;
-const NOBODY = 2 ** 40;
+/** A client that nobody is. */
+export const NOBODY = 2 ** 40;
 const HUGE = 2 ** 31 + 5;
 
 /** Bytes, written by `write`. */
@@ -141,15 +142,19 @@ export function abuses(client) {
 
 /** Blocks of `length` clocks that wait for ever: they follow a character of a client that nobody has. */
 export const waiting = {
-  text: (client, length) =>
-    follower(client, STRING, (_, encoder) => encoding.writeVarString(encoder, "x".repeat(length))),
-  deletion: (client, length) => follower(client, DELETED, (number) => number(length)),
+  text: (client, length) => following(client, 0, [NOBODY, 0], "x".repeat(length)),
+  deletion: (client, length) => follower(client, 0, [NOBODY, 0], DELETED, (number) => number(length)),
 };
 
-function follower(client, kind, write) {
-  return update(client, 0, 1, (number, encoder) => {
+/** `text`, to the right of the character `left`: `[client, clock]`. */
+export function following(client, clock, left, text) {
+  return follower(client, clock, left, STRING, (_, encoder) => encoding.writeVarString(encoder, text));
+}
+
+function follower(client, clock, left, kind, write) {
+  return update(client, clock, 1, (number, encoder) => {
     encoding.writeUint8(encoder, kind | FOLLOWING);
-    for (const value of [NOBODY, 0]) number(value);
+    left.forEach(number);
     write(number, encoder);
   });
 }
