@@ -49,8 +49,8 @@ pub struct Caps {
 pub enum Applied {
     /// All of it that was new is in the document, which changed.
     News,
-    /// All or part of it is held until its dependencies arrive. It is part of
-    /// what [`Document::encode`] and [`Document::diff`] give.
+    /// All or part of it is held until its dependencies arrive. What is held
+    /// is part of what [`Document::encode`] gives.
     Pending,
     /// The document knew all of it, or holds it already.
     Nothing,
@@ -86,6 +86,8 @@ pub struct Document {
     known: Known,
     held: Held,
     caps: Caps,
+    /// What the last update brought in, where that is not just the update.
+    taken_in: Vec<Vec<u8>>,
 }
 
 /// Who vouches for an update.
@@ -106,6 +108,7 @@ impl Document {
             known,
             held,
             caps,
+            taken_in: Vec::new(),
         }
     }
 
@@ -142,13 +145,35 @@ impl Document {
         !self.held.is_empty()
     }
 
-    /// An update, in encoding v1, of all that a replica at `from` lacks. It
-    /// has every deletion and all that is held, as Yjs's has.
+    /// What the last update brought into the document, as an update, where
+    /// that is not just that update: a part of it, or also what was held for
+    /// want of it. This is what other replicas are to be told; of what is held
+    /// they need to know nothing before it is in the document, and two
+    /// replicas that hold different things for one another would differ.
+    pub fn take_integrated(&mut self) -> Option<Vec<u8>> {
+        match std::mem::take(&mut self.taken_in).as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => merge(several),
+        }
+    }
+
+    /// An update, in encoding v1, of all in the document that a replica at
+    /// `from` lacks. It has every deletion, as Yjs's has, and nothing that is held.
     ///
     /// # Errors
     /// [`Panicked`].
     pub fn diff(&self, from: &StateVector) -> Result<Vec<u8>, Panicked> {
-        let state = self.replica.diff(from)?;
+        self.replica.diff(from)
+    }
+
+    /// The whole document as one update, in encoding v1, with what is held:
+    /// what a store has to keep.
+    ///
+    /// # Errors
+    /// [`Panicked`].
+    pub fn encode(&self) -> Result<Vec<u8>, Panicked> {
+        let state = self.diff(&StateVector::default())?;
         if self.held.is_empty() {
             return Ok(state);
         }
@@ -160,14 +185,6 @@ impl Document {
         merge(&updates).ok_or(Panicked)
     }
 
-    /// The whole document as one update, in encoding v1, with what is held.
-    ///
-    /// # Errors
-    /// [`Panicked`].
-    pub fn encode(&self) -> Result<Vec<u8>, Panicked> {
-        self.diff(&StateVector::default())
-    }
-
     fn take(
         &mut self,
         bytes: &[u8],
@@ -177,6 +194,7 @@ impl Document {
         if self.replica.is_broken() {
             return Err(ApplyError::Panicked);
         }
+        self.taken_in.clear();
         let old = |advance: &Advance| advance.to <= self.known.clock(advance.client);
         if !checked.deletes && checked.advances.iter().all(old) {
             return Ok(Applied::Nothing);
@@ -198,6 +216,9 @@ impl Document {
             .iter()
             .map(|advance| (advance.client, advance.to));
         self.settle(staged, advanced.collect())?;
+        if !self.taken_in.is_empty() {
+            self.taken_in.push(bytes.to_vec());
+        }
         Ok(if changed {
             Applied::News
         } else {
@@ -247,8 +268,11 @@ impl Document {
                 return Err(ApplyError::PendingFull);
             }
         }
-        let update = decode(cut.ready.as_deref().unwrap_or(bytes))?;
-        let changed = self.replica.integrate(update)?;
+        let ready = cut.ready.as_deref().unwrap_or(bytes);
+        let changed = self.replica.integrate(decode(ready)?)?;
+        if changed {
+            self.taken_in.push(ready.to_vec());
+        }
         let applied = match (&rest, changed) {
             (Some(_), _) => Applied::Pending,
             (None, true) => Applied::News,
@@ -271,8 +295,10 @@ impl Document {
         while let Some((client, clock)) = advanced.pop() {
             while let Some(bytes) = self.held.take(client, clock) {
                 let cut = self.cut(&bytes)?;
-                self.replica
-                    .integrate(decode(cut.ready.as_deref().unwrap_or(&bytes))?)?;
+                let ready = cut.ready.as_deref().unwrap_or(&bytes);
+                if self.replica.integrate(decode(ready)?)? {
+                    self.taken_in.push(ready.to_vec());
+                }
                 let reached: Vec<_> = cut.reached.into_iter().collect();
                 self.note(cut.staged, &reached);
                 advanced.extend(reached);

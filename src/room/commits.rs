@@ -20,18 +20,19 @@ use crate::{
 pub(super) struct Accepted {
     pub(super) bytes: Bytes,
     pub(super) from: SessionId,
-    /// Its dependencies were there: it may be merged with its neighbours.
     pub(super) integrated: Integrated,
     pub(super) reservation: Reservation,
 }
 
-/// Whether an update's dependencies were there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an update brought into the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Integrated {
-    /// All of them.
-    Wholly,
-    /// It waits, in part or whole.
-    Pending,
+    /// Just itself: it may be merged with its neighbours.
+    Itself,
+    /// This, because some of it waits, or something had waited for it.
+    Other(Bytes),
+    /// Nothing yet: all of it waits.
+    Nothing,
 }
 
 /// A promise to answer an update when it is durable.

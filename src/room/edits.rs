@@ -82,8 +82,14 @@ impl Room {
             .reserve(bytes.len())
             .ok_or(Error::StorageUnavailable)?;
         let integrated = match self.document.apply(bytes, checked) {
-            Ok(Applied::News) => Integrated::Wholly,
-            Ok(Applied::Pending) => Integrated::Pending,
+            Ok(Applied::News) => match self.document.take_integrated() {
+                Some(bytes) => Integrated::Other(bytes),
+                None => Integrated::Itself,
+            },
+            Ok(Applied::Pending) => match self.document.take_integrated() {
+                Some(bytes) => Integrated::Other(bytes),
+                None => Integrated::Nothing,
+            },
             Ok(Applied::Nothing) => return Ok(None),
             Err(ApplyError::Undecodable) => return Err(invalid_update("cannot be decoded")),
             Err(ApplyError::TooDeep) => return Err(invalid_update("nests too deeply")),
@@ -98,7 +104,7 @@ impl Room {
                 return Err(invalid_update("cannot be applied"));
             }
         };
-        if origin == Origin::Typed && integrated == Integrated::Wholly {
+        if origin == Origin::Typed && integrated == Integrated::Itself {
             self.ownership.claim(who.session, &who.user.id, &news);
         }
         Ok(Some((integrated, reservation)))
@@ -112,9 +118,11 @@ impl Room {
         self.relays.went(accepted.len(), now);
         let rows = turn::merged_rows(accepted);
         for row in &rows {
-            let told = self
-                .members
-                .tell(Message::Update(row.bytes.clone()), row.from, now);
+            let Some(message) = &row.message else {
+                continue;
+            };
+            let message = Message::Update(message.clone());
+            let told = self.members.tell(message, row.from, now);
             self.shared
                 .metrics
                 .relayed(row.updates, told.receivers, told.bytes);

@@ -34,7 +34,7 @@ pub(super) struct LiveDocument {
     /// The encoded size at the last encoding, and what was added since.
     encoded_bytes: usize,
     added_bytes: usize,
-    /// The whole state as one update, until the next change.
+    /// All that is in the document as one update, until the next change.
     state: Option<Bytes>,
     durable: Seq,
     log: Log,
@@ -130,6 +130,11 @@ impl LiveDocument {
         self.note(bytes, applied)
     }
 
+    /// What the last update brought into the document, where that is not just itself.
+    pub(super) fn take_integrated(&mut self) -> Option<Bytes> {
+        self.document.take_integrated().map(Bytes::from)
+    }
+
     fn note(
         &mut self,
         bytes: &Bytes,
@@ -162,12 +167,23 @@ impl LiveDocument {
             return Ok(state.clone());
         }
         let size = self.encoded_bytes + self.added_bytes;
-        let encoded = aside(size, || self.document.encode());
+        let encoded = aside(size, || self.document.diff(&StateVector::default()));
         self.broken |= encoded.is_err();
         let state = Bytes::from(encoded?);
         (self.encoded_bytes, self.added_bytes) = (state.len(), 0);
         self.state = Some(state.clone());
         Ok(state)
+    }
+
+    /// The state as the store keeps it: with what waits for its dependencies.
+    fn stored_state(&mut self) -> Result<Bytes, Panicked> {
+        if !self.document.has_pending() {
+            return self.whole_state();
+        }
+        let size = self.encoded_bytes + self.added_bytes;
+        let encoded = aside(size, || self.document.encode());
+        self.broken |= encoded.is_err();
+        encoded.map(Bytes::from)
     }
 
     /// Notes that `rows` are in the log up to `last`. `true` if rows of
@@ -305,8 +321,11 @@ pub(super) async fn read_news(
         let Ok(checked) = document::validate(&bytes) else {
             continue;
         };
-        if let Ok(Applied::News | Applied::Pending) = live.restore(&bytes, &checked) {
-            news.push(bytes);
+        let applied = live.restore(&bytes, &checked);
+        match (applied, live.take_integrated()) {
+            (Ok(_), Some(integrated)) => news.push(integrated),
+            (Ok(Applied::News), None) => news.push(bytes),
+            (Ok(Applied::Pending | Applied::Nothing) | Err(_), None) | (Err(_), Some(_)) => {}
         }
         live.log.rows += 1;
     }
@@ -325,7 +344,7 @@ pub(super) fn put_snapshot(
     live: &mut LiveDocument,
     settled: impl FnOnce(Option<Seq>) + Send + 'static,
 ) {
-    let Ok(state) = live.whole_state() else {
+    let Ok(state) = live.stored_state() else {
         return;
     };
     let seq = live.durable;

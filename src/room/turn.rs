@@ -59,6 +59,8 @@ impl Pace {
 /// One row for the log and one message for the members.
 pub(super) struct Row {
     pub(super) bytes: Bytes,
+    /// What the members are told: nothing of what waits for its dependencies.
+    pub(super) message: Option<Bytes>,
     pub(super) reservation: Reservation,
     /// The only sender, who need not get it back.
     pub(super) from: Option<SessionId>,
@@ -71,7 +73,7 @@ pub(super) fn merged_rows(accepted: Vec<Accepted>) -> Vec<Row> {
     let mut rows = Vec::with_capacity(accepted.len().div_ceil(MERGED_MAX));
     let mut group: Vec<Accepted> = Vec::new();
     for update in accepted {
-        let mergeable = update.integrated == Integrated::Wholly;
+        let mergeable = update.integrated == Integrated::Itself;
         if !mergeable || group.len() == MERGED_MAX {
             close(&mut group, &mut rows);
         }
@@ -108,8 +110,10 @@ fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
         .map(|update| update.reservation)
         .reduce(Reservation::join);
     if let Some(reservation) = reservation {
+        let bytes = Bytes::from(bytes);
         rows.push(Row {
-            bytes: bytes.into(),
+            message: Some(bytes.clone()),
+            bytes,
             reservation,
             from,
             updates,
@@ -118,10 +122,17 @@ fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
 }
 
 fn single(update: Accepted) -> Row {
+    // Who brings what others had waited for lacks what they had sent.
+    let (message, from) = match update.integrated {
+        Integrated::Itself => (Some(update.bytes.clone()), Some(update.from)),
+        Integrated::Other(bytes) => (Some(bytes), None),
+        Integrated::Nothing => (None, None),
+    };
     Row {
         bytes: update.bytes,
+        message,
         reservation: update.reservation,
-        from: Some(update.from),
+        from,
         updates: 1,
     }
 }

@@ -172,3 +172,23 @@ fn a_held_update_cannot_hide_what_is_in_the_document() {
     assert_eq!(reopened.state_vector(), document.state_vector());
     assert!(view(&reopened).0.starts_with("abcd"));
 }
+
+#[test]
+fn others_are_told_what_was_held_when_it_is_in_the_document() {
+    let (mut document, ana, ben) = (document(), Client::new(1), Client::new(2));
+    let updates = [
+        ana.write(0, "one "),
+        ana.write(4, "two "),
+        ana.write(8, "three"),
+    ];
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
+    assert_eq!(document.take_integrated(), None, "nothing to tell yet");
+    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+    assert_eq!(document.take_integrated(), None, "just the update");
+    ben.receive(&updates[0]);
+    assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::News));
+    let both = document.take_integrated().expect("more than the update");
+    ben.receive(&both);
+    assert_eq!(ben.view(), ana.view());
+    assert_eq!(document.take_integrated(), None, "told once");
+}
