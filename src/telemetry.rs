@@ -42,6 +42,11 @@ pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
+/// The filter with a quieter default for a library that narrates its own end.
+fn quieted(filter: &str) -> String {
+    format!("opentelemetry_sdk=warn,{filter}")
+}
+
 /// Telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -73,7 +78,7 @@ pub fn start(
         .as_ref()
         .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("realtime-server")));
     tracing_subscriber::registry()
-        .with(EnvFilter::builder().parse_lossy(&log.filter))
+        .with(EnvFilter::builder().parse_lossy(quieted(&log.filter)))
         .with(lines(log.format, instance))
         .with(spans)
         .try_init()?;
