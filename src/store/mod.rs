@@ -105,10 +105,10 @@ impl Store {
     /// yet is awaited for 30 s.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field `DATABASE_URL` for an address that cannot
-    /// work, [`Error::Conflict`] where another process holds the SQLite file,
-    /// [`Error::StorageUnavailable`] where Postgres was not reached, otherwise
-    /// [`Error::Internal`]. Causes are logged.
+    /// [`Error::Invalid`](crate::error::Error::Invalid) with the field `DATABASE_URL` for an address that cannot
+    /// work, [`Error::Conflict`](crate::error::Error::Conflict) where another process holds the SQLite file,
+    /// [`Error::StorageUnavailable`](crate::error::Error::StorageUnavailable) where Postgres was not reached, otherwise
+    /// [`Error::Internal`](crate::error::Error::Internal). Causes are logged.
     pub async fn open(url: &str, journal_bytes_max: usize, metrics: Metrics) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
         let (log, journal) = UpdateLog::new(journal_bytes_max);
@@ -133,7 +133,7 @@ impl Store {
     /// Looks a document up by its name. Takes at most 5 s.
     ///
     /// # Errors
-    /// [`Error::StorageUnavailable`], or [`Error::Internal`] where the database
+    /// [`Error::StorageUnavailable`](crate::error::Error::StorageUnavailable), or [`Error::Internal`](crate::error::Error::Internal) where the database
     /// answers with a failure of its own.
     pub async fn find_document(&self, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
         let found = bounded(REPLY_TIMEOUT, self.select_document(key)).await;
