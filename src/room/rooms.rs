@@ -87,7 +87,8 @@ impl RoomHandle {
             .map_err(|_| Error::StorageUnavailable)
     }
 
-    fn ended(&self) -> bool {
+    /// Whether the room's task is over: nothing that is sent arrives.
+    pub fn has_ended(&self) -> bool {
         self.inbox.commands.is_closed()
     }
 }
@@ -118,7 +119,7 @@ impl Rooms {
         if self.shared.draining.load(Ordering::Relaxed) {
             return Err(Error::Draining);
         }
-        if let Some(handle) = open.get(key).filter(|handle| !handle.ended()) {
+        if let Some(handle) = open.get(key).filter(|handle| !handle.has_ended()) {
             return Ok(handle.clone());
         }
         let (commands, inbox) = mpsc::unbounded_channel();
@@ -194,7 +195,7 @@ impl Shared {
     pub(super) fn abandon(&self, key: &DocumentKey, inbox: &mut mpsc::UnboundedReceiver<Command>) {
         let mut open = self.open.lock();
         inbox.close();
-        if open.get(key).is_some_and(RoomHandle::ended) {
+        if open.get(key).is_some_and(RoomHandle::has_ended) {
             open.remove(key);
         }
     }

@@ -109,9 +109,16 @@ impl Session {
         }
     }
 
-    /// The room that the session joined under `name`.
+    /// The room that the session joined under `name`. One that has ended is
+    /// not joined any more: the client has to join again.
     pub(super) fn membership(&self, name: &RoomName) -> Result<Membership> {
-        self.rooms.lock().get(name).cloned().ok_or(NOT_JOINED)
+        let mut rooms = self.rooms.lock();
+        let membership = rooms.get(name).ok_or(NOT_JOINED)?;
+        if membership.room.has_ended() {
+            rooms.remove(name);
+            return Err(NOT_JOINED);
+        }
+        Ok(membership.clone())
     }
 
     /// What the session's present token says.

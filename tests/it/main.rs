@@ -1,5 +1,6 @@
-//! Tests that need more than one module: the shape of the code, and the store on both databases.
+//! Tests that need more than one module: the shape of the code, the store and its rooms on both databases.
 
 mod layers;
 mod postgres;
+mod rooms;
 mod store;

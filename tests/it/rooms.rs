@@ -1,0 +1,285 @@
+//! Rooms on a real store: what they recover, and what they never do twice.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use realtime_server::{
+    auth::User,
+    config::{Limits, Timing},
+    document::{self, Caps, Document},
+    error::Error,
+    id::{DocumentKey, Seq, SessionId, UserId},
+    metrics::Metrics,
+    room::{
+        Answer, Command, Creation, Delivery, Joined, Message, Outgoing, Participant, RoomHandle,
+        Rooms, Seat, Ticket,
+    },
+    store::Store,
+};
+use tokio::sync::mpsc;
+use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode};
+
+use crate::store::{Home, key, on_both};
+
+on_both!(
+    a_damaged_update_costs_only_itself,
+    a_damaged_snapshot_costs_nothing,
+    a_document_that_cannot_be_read_harms_no_other,
+    acks_of_one_client_come_in_order_and_rise,
+    many_who_open_at_once_get_one_room,
+);
+
+const TICKET: Ticket = Ticket {
+    request: "test",
+    id: Some(1),
+};
+
+/// A seat that keeps what it is told.
+struct Listener {
+    participant: Participant,
+    answers: mpsc::UnboundedSender<Answer>,
+    updates: Mutex<Vec<Bytes>>,
+}
+
+impl Seat for Listener {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    fn deliver(&self, outgoing: &Outgoing) -> Delivery {
+        if let Message::Update(bytes) = &outgoing.message {
+            self.updates.lock().push(bytes.clone());
+        }
+        Delivery::Queued
+    }
+
+    fn answer(&self, _: Ticket, answer: Answer) {
+        // A test that no longer listens has seen enough.
+        let _ = self.answers.send(answer);
+    }
+
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+
+    fn cut(&self, _: &'static str) {}
+}
+
+/// A member of a room, and what the room answers.
+struct Member {
+    seat: Arc<Listener>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    room: RoomHandle,
+}
+
+impl Member {
+    fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let user = User {
+            id: UserId::parse(&format!("user-{session}")).expect("an id"),
+            name: "Somebody".into(),
+            avatar_url: None,
+        };
+        let participant = Participant {
+            session: SessionId(session),
+            user,
+            color: "#000000",
+        };
+        let seat = Arc::new(Listener {
+            participant,
+            answers: sender,
+            updates: Mutex::default(),
+        });
+        let room = rooms.open(key).expect("not draining");
+        Self {
+            seat,
+            answers,
+            room,
+        }
+    }
+
+    async fn join(&mut self) -> Result<Joined, Error> {
+        let seat = Arc::clone(&self.seat) as _;
+        let join = Command::Join {
+            seat,
+            ticket: TICKET,
+            creation: Creation::Allowed,
+            state_vector: None,
+        };
+        self.room.send(join).expect("the inbox has room");
+        match self.answers.recv().await {
+            Some(Answer::Joined(joined)) => Ok(*joined),
+            Some(Answer::Refused(error)) => Err(error),
+            other => panic!("not the answer to a join: {other:?}"),
+        }
+    }
+
+    fn send(&self, update: &Bytes) {
+        let update = Command::Update {
+            seat: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            bytes: update.clone(),
+            checked: document::validate(update).expect("an update"),
+        };
+        self.room.send(update).expect("the inbox has room");
+    }
+
+    async fn saved(&mut self) -> Seq {
+        match self.answers.recv().await {
+            Some(Answer::Accepted(seq)) => seq,
+            other => panic!("not an ack: {other:?}"),
+        }
+    }
+}
+
+/// What client `id` writes into the text `name`, as an update.
+fn written(id: u64, name: &str, text: &str) -> Bytes {
+    let doc = yrs::Doc::with_client_id(id);
+    let mut txn = doc.transact_mut();
+    txn.get_or_insert_text(name).insert(&mut txn, 0, text);
+    txn.encode_update_v1().into()
+}
+
+/// The text `name` of the state `update`.
+fn read(update: &[u8], name: &str) -> String {
+    let doc = yrs::Doc::new();
+    let mut txn = doc.transact_mut();
+    let update = yrs::Update::decode_v1(update).expect("an update");
+    txn.apply_update(update).expect("applies");
+    let text = txn.get_text(name);
+    text.map_or_else(String::new, |text| text.get_string(&txn))
+}
+
+fn rooms(store: &Store) -> Rooms {
+    let timing = Timing {
+        room_idle_ms: 0,
+        ..Timing::default()
+    };
+    Rooms::new(store.clone(), Limits::default(), timing, Metrics::new())
+}
+
+/// Writes three texts as three rows of the document `name`.
+async fn with_three_texts(home: &Home, name: &str) -> Store {
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key(name), 1);
+    ana.join().await.expect("joined");
+    for (id, text) in [(11, "one"), (12, "two"), (13, "three")] {
+        ana.send(&written(id, text, text));
+        ana.saved().await;
+    }
+    store
+}
+
+async fn join(store: &Store, name: &str) -> Result<Joined, Error> {
+    Member::new(&rooms(store), &key(name), 9).join().await
+}
+
+async fn a_damaged_update_costs_only_itself(home: Home) {
+    let store = with_three_texts(&home, "a").await;
+    let rot = home.rot();
+    home.run(&format!(
+        "update update_log set payload = {rot} where seq = 2"
+    ))
+    .await;
+    let joined = join(&store, "a").await.expect("it opens all the same");
+    let texts = ["one", "two", "three"].map(|name| read(&joined.update, name));
+    assert_eq!(texts, ["one", "", "three"]);
+    assert_eq!(joined.seq, Seq(3));
+
+    // Whoever still has it brings it back, because the server's state vector lacks it.
+    let rooms = rooms(&store);
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    ben.join().await.expect("joined");
+    ben.send(&written(12, "two", "two"));
+    assert_eq!(ben.saved().await, Seq(4));
+    let joined = join(&store, "a").await.expect("joined");
+    assert_eq!(read(&joined.update, "two"), "two");
+}
+
+async fn a_damaged_snapshot_costs_nothing(home: Home) {
+    let store = with_three_texts(&home, "a").await;
+    let joined = join(&store, "a").await.expect("joined");
+    for seq in [1, 3] {
+        store
+            .put_snapshot(joined.document, Seq(seq), joined.update.clone())
+            .await
+            .expect("kept");
+    }
+    let rot = home.rot();
+    home.run(&format!("update snapshot set state = {rot} where seq = 3"))
+        .await;
+    let again = join(&store, "a").await.expect("it opens all the same");
+    for name in ["one", "two", "three"] {
+        assert_eq!(read(&again.update, name), name);
+    }
+}
+
+async fn a_document_that_cannot_be_read_harms_no_other(home: Home) {
+    let store = with_three_texts(&home, "bad").await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key("good"), 1);
+    ana.join().await.expect("joined");
+    let rot = home.rot();
+    let bad = join(&store, "bad").await.expect("joined").document;
+    home.run(&format!(
+        "update update_log set payload = {rot} where document_id = '{bad}'"
+    ))
+    .await;
+    let joined = join(&store, "bad").await.expect("it opens, empty");
+    assert_eq!(read(&joined.update, "one"), "");
+    ana.send(&written(21, "text", "goes on"));
+    ana.saved().await;
+}
+
+async fn acks_of_one_client_come_in_order_and_rise(home: Home) {
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let (mut ana, mut ben) = (
+        Member::new(&rooms, &key("a"), 1),
+        Member::new(&rooms, &key("a"), 2),
+    );
+    ana.join().await.expect("joined");
+    ben.join().await.expect("joined");
+    let doc = yrs::Doc::with_client_id(11);
+    let text = doc.get_or_insert_text("text");
+    for n in 0..500_u32 {
+        let mut txn = doc.transact_mut();
+        text.insert(&mut txn, n, "x");
+        ana.send(&txn.encode_update_v1().into());
+    }
+    let mut last = Seq(0);
+    for _ in 0..500 {
+        let seq = ana.saved().await;
+        assert!(seq >= last, "{seq:?} after {last:?}");
+        last = seq;
+    }
+    let mut replica = Document::new(Caps {
+        pending_updates_max: 0,
+        pending_bytes_max: 0,
+    });
+    for update in ben.seat.updates.lock().iter() {
+        let checked = document::validate(update).expect("an update");
+        replica.apply(update, &checked).expect("in order");
+    }
+    assert_eq!(replica.clock(11), 500);
+    assert!(
+        ben.seat.updates.lock().len() < 500,
+        "a burst arrives merged"
+    );
+}
+
+async fn many_who_open_at_once_get_one_room(home: Home) {
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut members: Vec<_> = (1..=50)
+        .map(|session| Member::new(&rooms, &key("a"), session))
+        .collect();
+    let mut documents = Vec::new();
+    for member in &mut members {
+        documents.push(member.join().await.expect("joined").document);
+    }
+    documents.dedup();
+    assert_eq!((documents.len(), rooms.len()), (1, 1));
+}
