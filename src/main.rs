@@ -19,6 +19,7 @@ use realtime_server::{
     app::App,
     auth::{self, MintRequest},
     config::{self, Config, ConfigError, DevDoors, Log, LogFormat, Source},
+    error::Error,
     id::Timestamp,
     metrics::Metrics,
     store, telemetry,
@@ -195,7 +196,11 @@ fn in_runtime(work: impl Future<Output = Outcome>) -> ExitCode {
     });
     outcome.unwrap_or_else(|error| {
         tracing::error!("{error}");
-        ExitCode::FAILURE
+        // Some settings show only in use that they cannot work.
+        match error.downcast_ref() {
+            Some(Error::Invalid { .. }) => ExitCode::from(EX_CONFIG),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 

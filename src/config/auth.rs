@@ -1,5 +1,6 @@
 //! Whose tokens are believed, and what their claims are called.
 
+use std::net::IpAddr;
 use std::{fmt, path::PathBuf};
 
 use super::{
@@ -48,7 +49,7 @@ pub enum SigningKey {
     PublicKeyPem(String),
     /// The issuer's keys, at an address.
     Jwks {
-        /// Starts with `http://` or `https://`.
+        /// Starts with `https://`, or with `http://` on this machine.
         url: String,
     },
 }
@@ -126,6 +127,20 @@ impl Auth {
     }
 }
 
+/// Whether nobody on the way can put other keys in place of those at `url`.
+fn keeps_keys_true(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return true;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let loopback = |address: IpAddr| address.is_loopback();
+    host == "localhost" || host.parse().is_ok_and(loopback)
+}
+
 impl SigningKey {
     fn read(reader: &Reader<'_>) -> Result<Option<Self>, ConfigError> {
         // A secret is taken to the letter: the issuer signs with every byte of it.
@@ -136,7 +151,12 @@ impl SigningKey {
             (None, None, None) => Ok(None),
             (Some(secret), None, None) => Ok(Some(Self::Secret(secret))),
             (None, Some(path), None) => public_key(reader, &path).map(Some),
-            (None, None, Some(url)) => Ok(Some(Self::Jwks { url })),
+            (None, None, Some(url)) if keeps_keys_true(&url) => Ok(Some(Self::Jwks { url })),
+            (None, None, Some(url)) => Err(ConfigError::described(
+                "JWT_JWKS_URL",
+                "an https address, or http on this machine",
+                url,
+            )),
             _ => Err(ConfigError::described(KEYS, "only one of them", "several")),
         }
     }

@@ -112,6 +112,7 @@ fn a_wrong_value_names_its_variable() {
         ("JWT_ALGORITHM", "RS256"),
         ("JWT_LEEWAY_MS", "60000"),
         ("JWT_JWKS_URL", "ftp://issuer/keys"),
+        ("JWT_JWKS_URL", "http://issuer.example/keys"),
         ("JWT_PUBLIC_KEY_FILE", "/missing.pem"),
         ("CORS_ALLOWED_ORIGINS", "app.example.com"),
         ("METRICS_TOKEN", "two words"),

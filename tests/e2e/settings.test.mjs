@@ -54,6 +54,7 @@ describe("settings", () => {
     ["JWT_LEEWAY_MS", "60000"],
     ["JWT_PUBLIC_KEY_FILE", "/no/such/file.pem", { JWT_SECRET: undefined }],
     ["JWT_JWKS_URL", "not an address", { JWT_SECRET: undefined }],
+    ["JWT_JWKS_URL", "http://login.example.org/jwks.json", { JWT_SECRET: undefined }],
     ["JWT_JWKS_URL", "https://login.example.org/jwks.json"],
     ["CORS_ALLOWED_ORIGINS", "app.example.org"],
     ["REDIS_URL", "redis://localhost"],
