@@ -91,8 +91,8 @@ impl App {
         self.sockets.watch();
         let server = axum::serve(SwitchedListener(listener), service);
         tokio::select! {
-            // It returns never: the listener retries what can be retried.
-            _ = std::future::IntoFuture::into_future(server) => {}
+            // It never returns: the listener retries what can be retried.
+            _ = server.into_future() => {}
             unwritten = async { stop.await; self.drain().await } => return Ok(Stopped { unwritten }),
         }
         Ok(Stopped {

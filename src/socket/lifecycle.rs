@@ -53,14 +53,7 @@ async fn watch(shared: Weak<Shared>) {
 /// Closes who opened a connection and did not begin a session in time.
 fn close_silent(shared: &Shared) {
     let patience = Duration::from_millis(shared.timing.connect_timeout_ms);
-    let connections: Vec<_> = shared
-        .registry
-        .lock()
-        .connections
-        .values()
-        .cloned()
-        .collect();
-    for socket in connections {
+    for socket in shared.connections() {
         engine::recount(&socket, &shared.metrics);
         let silent = socket.data.phase(|phase| matches!(phase, Phase::Opened));
         if silent && socket.data.opened_at.elapsed() >= patience {

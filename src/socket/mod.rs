@@ -167,15 +167,7 @@ impl Sockets {
 
     /// Closes every transport, so that clients reconnect by themselves.
     pub fn close(&self) {
-        let sockets: Vec<_> = self
-            .shared
-            .registry
-            .lock()
-            .connections
-            .values()
-            .cloned()
-            .collect();
-        for socket in sockets {
+        for socket in self.shared.connections() {
             socket.close(engineioxide::DisconnectReason::ClosingServer);
         }
     }
@@ -193,6 +185,11 @@ impl Sockets {
 }
 
 impl Shared {
+    /// Everybody who is connected, as of now.
+    fn connections(&self) -> Vec<Arc<EngineSocket>> {
+        self.registry.lock().connections.values().cloned().collect()
+    }
+
     fn check_open(&self) -> Result<()> {
         if self.draining.load(Ordering::Relaxed) {
             Err(Error::Draining)

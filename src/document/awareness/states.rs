@@ -85,19 +85,6 @@ impl Awareness {
             .collect()
     }
 
-    /// The present states of `ids`, as bytes for the wire; others are left out.
-    pub fn encode(&self, ids: &[ClientId]) -> Vec<u8> {
-        let present: Vec<_> = ids
-            .iter()
-            .filter_map(|client| Some((client, self.states.get(client)?)))
-            .collect();
-        write(
-            present
-                .into_iter()
-                .map(|(client, state)| (*client, state.clock, Some(&*state.text))),
-        )
-    }
-
     /// All states, as bytes for the wire.
     pub fn encode_all(&self) -> Vec<u8> {
         write(
@@ -242,8 +229,7 @@ mod tests {
         );
         let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#abc"}}"##;
         assert_eq!(told, [entry(7, 1, Some(text))]);
-        assert_eq!(decode(&room.encode(&[7, 8])).as_deref(), Ok(&told[..]));
-        assert_eq!(room.encode_all(), room.encode(&[7]));
+        assert_eq!(decode(&room.encode_all()).as_deref(), Ok(&told[..]));
         assert_eq!(room.owner(7), Some(SessionId(1)));
     }
 
