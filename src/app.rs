@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::{
     auth::Verifier,
     config::Config,
+    documents::Documents,
     error::Result,
     http,
     metrics::Metrics,
@@ -32,6 +33,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct App {
     config: Config,
     metrics: Metrics,
+    verifier: Verifier,
     store: Store,
     rooms: Rooms,
     sockets: Sockets,
@@ -57,7 +59,7 @@ impl App {
         let store = Store::open(&config.database_url, journal_bytes_max, metrics.clone()).await?;
         let rooms = Rooms::new(store.clone(), config.limits, config.timing, metrics.clone());
         let sockets = Sockets::new(
-            verifier,
+            verifier.clone(),
             rooms.clone(),
             config.limits,
             config.timing,
@@ -67,6 +69,7 @@ impl App {
         Ok(Self {
             config,
             metrics,
+            verifier,
             store,
             rooms,
             sockets,
@@ -109,6 +112,8 @@ impl App {
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
+            documents: Documents::new(self.store.clone()),
+            verifier: self.verifier.clone(),
             vitals: Arc::new(vitals),
             metrics: self.metrics.clone(),
             metrics_token: self.config.metrics_token.clone(),

@@ -9,7 +9,7 @@
 //! ```text
 //! 5  main  app                      puts the parts together
 //! 4  http  socket                   doors: parse, ask permission, call, answer
-//! 3  room                           live documents: one task each
+//! 3  room  documents                live documents: one task each; the list of all
 //! 2  store  limits                  durable truth; how fast one may go
 //! 1  document  auth                 pure: the CRDT and what guards it; who may what
 //! 0  id  error  config  metrics  telemetry
@@ -33,13 +33,14 @@
 //!
 //! # Library walls
 //! yrs is used in `document` alone; sqlx in `store`; engineioxide in `socket`;
-//! axum in `http` and `app`; jsonwebtoken in `auth`. The environment is read
-//! in `main` alone.
+//! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
+//! environment is read in `main` alone.
 
 pub mod app;
 pub mod auth;
 pub mod config;
 pub mod document;
+pub mod documents;
 pub mod error;
 pub mod http;
 pub mod id;

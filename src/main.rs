@@ -8,7 +8,7 @@ use std::{
     fmt::Display,
     fs,
     io::{self, Write},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     process::{self, ExitCode},
     time::{Duration, Instant},
@@ -145,8 +145,10 @@ fn serve(config: Config) -> ExitCode {
         let app = App::build(config, Metrics::new()).await?;
         let listener = TcpListener::bind(address).await?;
         let stop = stop_signal()?;
-        tracing::info!(address = %listener.local_addr()?, "listening");
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "listening");
         if doors == DevDoors::Open {
+            tracing::info!("open {} in a browser", page_url(address));
             tracing::warn!("development doors are open: /dev/token gives anyone a token");
         }
         let stopped = app.serve(listener, stop).await?;
@@ -157,6 +159,15 @@ fn serve(config: Config) -> ExitCode {
         tracing::error!(unwritten = %stopped.unwritten, "stopped with edits unwritten");
         Ok(ExitCode::FAILURE)
     })
+}
+
+/// Where a browser of this machine finds the demo page.
+fn page_url(mut address: SocketAddr) -> String {
+    // What listens everywhere is reached at this machine's own address.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 fn migrate(config: Config) -> ExitCode {

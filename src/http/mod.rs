@@ -1,21 +1,25 @@
-//! The HTTP door: health, metrics, and the development token.
+//! The HTTP door: health, metrics, what applications ask for, and the doors of development.
 //!
 //! ```text
-//! GET /health        the state of the server and of what it depends on: 200, or 503 where it cannot serve
-//! GET /health/live   200 while the process turns
-//! GET /health/ready  200 where new connections are welcome
-//! GET /metrics       Prometheus text; behind METRICS_TOKEN where that is set
-//! GET /dev/token     in development: a token for whoever asks
+//! GET /health            the state of the server and of what it depends on: 200, or 503 where it cannot serve
+//! GET /health/live       200 while the process turns
+//! GET /health/ready      200 where new connections are welcome
+//! GET /metrics           Prometheus text; behind METRICS_TOKEN where that is set
+//! GET /api/v1/documents  the documents of the caller's team
+//! GET /dev/token         in development: a token for whoever asks
+//! GET /                  in development: the demo page, with its files beside it
 //! ```
 
+mod api;
 mod origin;
+mod page;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{MatchedPath, Query, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{MatchedPath, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -29,8 +33,9 @@ use tower_http::{
 
 pub use self::origin::{check_origin, cors};
 use crate::{
-    auth::{MintRequest, mint},
+    auth::{MintRequest, Verifier, mint},
     config::{Auth, DevDoors},
+    documents::Documents,
     error::Error,
     id::Timestamp,
     metrics::Metrics,
@@ -48,6 +53,10 @@ pub struct Parts {
     pub store: Store,
     /// The open documents.
     pub rooms: Rooms,
+    /// The list of all documents.
+    pub documents: Documents,
+    /// Whom `/api` lets in.
+    pub verifier: Verifier,
     /// How the socket doors are.
     pub vitals: Arc<dyn Fn() -> Vitals + Send + Sync>,
     /// What `/metrics` shows.
@@ -56,7 +65,7 @@ pub struct Parts {
     pub metrics_token: Option<String>,
     /// With what `/dev/token` signs.
     pub auth: Auth,
-    /// Whether `/dev/token` is there.
+    /// Whether `/dev/token` and the demo page are there.
     pub dev_doors: DevDoors,
     /// Names this instance.
     pub instance: String,
@@ -79,9 +88,12 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health", get(health))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-        .route("/metrics", get(metrics));
+        .route("/metrics", get(metrics))
+        .route("/api/v1/documents", get(api::list_documents));
     if parts.dev_doors == DevDoors::Open {
-        router = router.route("/dev/token", get(dev_token));
+        router = router
+            .route("/dev/token", get(dev_token))
+            .merge(page::routes());
     }
     router
         .layer(middleware::from_fn_with_state(parts.metrics.clone(), count))
@@ -215,7 +227,16 @@ struct Minted {
     token: String,
 }
 
-async fn dev_token(State(parts): State<Parts>, Query(persona): Query<Persona>) -> Response {
+async fn dev_token(
+    State(parts): State<Parts>,
+    persona: Result<Query<Persona>, QueryRejection>,
+) -> Response {
+    let Ok(Query(persona)) = persona else {
+        return refuse(&Error::Invalid {
+            field: "query",
+            reason: "must be user, and optionally name, role, team and ttl_seconds, once each",
+        });
+    };
     let roles = persona.role.as_deref().unwrap_or("editor");
     let request = MintRequest {
         user: persona.user,
@@ -241,7 +262,15 @@ pub fn refuse(error: &Error) -> Response {
     struct Body<'a> {
         error: &'a Error,
     }
-    (status(error), Json(Body { error })).into_response()
+    let status = status(error);
+    let mut response = (status, Json(Body { error })).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
 }
 
 fn status(error: &Error) -> StatusCode {

@@ -16,7 +16,7 @@ use super::{
     database::Database,
     log::{Append, AppendError},
 };
-use crate::id::{DocumentId, Seq};
+use crate::id::{DocumentId, Seq, Timestamp};
 
 /// The most rows of a batch, unless one append alone has more.
 const ROWS_MAX: usize = 4096;
@@ -177,20 +177,22 @@ impl Batch {
         self.bytes
     }
 
-    /// Writes the batch, all of it or nothing; durable when it returns.
+    /// Writes the batch, all of it or nothing, and notes the moment at its documents;
+    /// durable when it returns.
     ///
     /// A failure may leave it written all the same, where the answer was lost.
     pub(super) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
+        let now = Timestamp::now();
         let heads = match database {
             Database::Postgres(postgres) => {
                 let mut lease = postgres.log.lease().await?;
-                let heads = self.write_postgres(&mut lease.connection).await?;
+                let heads = self.write_postgres(&mut lease.connection, now).await?;
                 lease.give_back();
                 heads
             }
             Database::Sqlite(sqlite) => {
                 let mut lease = sqlite.writer.lease().await?;
-                let heads = self.write_sqlite(&mut lease.connection).await?;
+                let heads = self.write_sqlite(&mut lease.connection, now).await?;
                 lease.give_back();
                 heads
             }
@@ -205,6 +207,7 @@ impl Batch {
     async fn write_postgres(
         &self,
         connection: &mut PgConnection,
+        now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
         let documents = self
             .documents
@@ -225,7 +228,7 @@ impl Batch {
                  from document join share using (document_id)
                  order by document_id for no key update of document
              ), raised as (
-                 update document set head_seq = head_seq + row_count from locked
+                 update document set head_seq = head_seq + row_count, updated_at = $7 from locked
                  where document.document_id = locked.document_id
                  returning document.document_id, head_seq, place
              ), written as (
@@ -242,6 +245,7 @@ impl Batch {
         .bind(behind)
         .bind(payloads)
         .bind(checksums)
+        .bind(now)
         .fetch_all(connection)
         .await
     }
@@ -249,12 +253,15 @@ impl Batch {
     async fn write_sqlite(
         &self,
         connection: &mut SqliteConnection,
+        now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
         let mut transaction = connection.begin_with("begin immediate").await?;
         let mut raised = Vec::with_capacity(self.documents.len());
         for shares in self.documents.chunks(SQLITE_ROWS_MAX) {
-            let mut raise =
-                QueryBuilder::new("update document set head_seq = head_seq + column2 from (");
+            let mut raise = QueryBuilder::new(
+                "update document set head_seq = head_seq + column2, updated_at = ",
+            );
+            raise.push_bind(now).push(" from (");
             raise.push_values(shares, |mut values, share| {
                 values.push_bind(share.document).push_bind(share.rows);
             });

@@ -21,6 +21,7 @@ mod column;
 mod damage;
 mod database;
 mod failure;
+mod list;
 mod log;
 mod snapshot;
 mod sole;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use self::{
     damage::{Damage, Damaged},
+    list::ListedDocument,
     log::{AppendError, Receipt, Reservation, UpdateLog},
     snapshot::Loaded,
 };
@@ -209,8 +211,8 @@ impl Store {
         // The update changes nothing: it makes the statement return the row that is there.
         let made = writing!(&*self.inner.database, transaction => {
             sqlx::query_as::<_, (DocumentId, i64, Timestamp)>(
-                "insert into document (document_id, team, room, created_by, created_at)
-                 values ($1, $2, $3, $4, $5)
+                "insert into document (document_id, team, room, created_by, created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $5)
                  on conflict (team, room) do update set team = excluded.team
                  returning document_id, head_seq, created_at",
             )

@@ -278,6 +278,17 @@ describe("doors", () => {
     await server.stop();
   });
 
+  it("a malformed question for a token is refused with a code", async () => {
+    const server = await Server.start({ database: sqlite, env: { JWT_SECRET: undefined } });
+    for (const query of ["", "?name=Ana", "?user=a&user=b", "?user=a&ttl_seconds=soon"]) {
+      const response = await server.get(`/dev/token${query}`);
+      assert.equal(response.status, 400, query);
+      const { error } = await response.json();
+      assert.deepEqual([error.code, error.field], ["invalid", "query"]);
+    }
+    await server.stop();
+  });
+
   it("in production there is no /dev/token", async () => {
     const env = { REALTIME_ENV: "production", CORS_ALLOWED_ORIGINS: ORIGIN, REALTIME_SERVER_HOST: "127.0.0.1" };
     const server = await Server.start({ database: sqlite, env });

@@ -9,7 +9,7 @@ use std::{
 const LAYERS: &[(u8, &[&str])] = &[
     (5, &["main", "app"]),
     (4, &["http", "socket"]),
-    (3, &["room"]),
+    (3, &["room", "documents"]),
     (2, &["store", "limits"]),
     (1, &["document", "auth"]),
     (0, &["id", "error", "config", "metrics", "telemetry"]),
@@ -21,6 +21,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
     ("engineioxide", &["socket"]),
     ("axum", &["http", "app"]),
+    ("rust_embed", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("std::env", &["main"]),
     ("dotenvy", &["main"]),

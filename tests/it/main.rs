@@ -1,5 +1,6 @@
-//! Tests that need more than one module: the shape of the code, the store and its rooms on both databases.
+//! Tests that need more than one module: the shape of the code, the store, its rooms and its list on both databases.
 
+mod documents;
 mod fixtures;
 mod layers;
 mod postgres;

@@ -69,7 +69,7 @@ impl Home {
         }
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.is_sqlite() {
             let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
@@ -83,6 +83,15 @@ impl Home {
                 .fetch_one(&mut connection)
                 .await
                 .unwrap()
+        }
+    }
+
+    /// A literal of `moment`.
+    pub(crate) fn moment(&self, moment: Timestamp) -> String {
+        if self.is_sqlite() {
+            moment.0.to_string()
+        } else {
+            format!("'{moment}'::timestamptz")
         }
     }
 
@@ -127,9 +136,9 @@ pub(crate) async fn create(store: &Store, room: &str) -> DocumentId {
         .id
 }
 
-type Answer = oneshot::Receiver<Result<Seq, AppendError>>;
+pub(crate) type Answer = oneshot::Receiver<Result<Seq, AppendError>>;
 
-fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
+pub(crate) fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
     let reserved = |payload: &&[u8]| {
         let reservation = store.log().reserve(payload.len()).unwrap();
         (Bytes::copy_from_slice(payload), reservation)
@@ -143,7 +152,7 @@ fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
     receipt
 }
 
-async fn close(store: Store) -> Unwritten {
+pub(crate) async fn close(store: Store) -> Unwritten {
     store
         .close(tokio::time::Instant::now() + Duration::from_secs(20))
         .await

@@ -138,13 +138,20 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
             .unwrap();
         let began = Instant::now();
         let key = key("a");
-        let (found, loaded, put, ping) = tokio::join!(
+        let (found, listed, loaded, put, ping) = tokio::join!(
             store.find_document(&key),
+            store.list_documents(&key.team, None, 9),
             store.load(document),
             store.put_snapshot(document, Seq(1), Bytes::new()),
             store.ping(),
         );
-        for outcome in [found.map(drop), loaded.map(drop), put, ping] {
+        for outcome in [
+            found.map(drop),
+            listed.map(drop),
+            loaded.map(drop),
+            put,
+            ping,
+        ] {
             assert_eq!(outcome, Err(Error::StorageUnavailable));
         }
         assert!(began.elapsed() < Duration::from_secs(6));

@@ -1,0 +1,205 @@
+// The demo page, which the binary serves at / in development.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { Client, closeClients } from "./support/client.mjs";
+import { sqlite } from "./support/databases.mjs";
+import { RawSocket } from "./support/raw.mjs";
+import { Server } from "./support/server.mjs";
+import { token } from "./support/tokens.mjs";
+
+const DIST = fileURLToPath(new URL("../../web/demo/dist/", import.meta.url));
+const TYPES = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  png: "image/png",
+  svg: "image/svg+xml",
+  woff2: "font/woff2",
+};
+
+/** Every file of the page as it was built: where it is served, its type and its content. */
+const FILES = readdirSync(DIST, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => {
+    const file = join(entry.parentPath, entry.name);
+    const path = `/${file.slice(DIST.length)}`;
+    return {
+      path: path === "/index.html" ? "/" : path,
+      type: TYPES[entry.name.split(".").at(-1)],
+      content: readFileSync(file),
+    };
+  });
+const isAsset = ({ path }) => path.startsWith("/assets/");
+
+/** A request exactly as given: unlike `fetch` it neither tidies the path nor decompresses the body. */
+function plain(server, path, { method = "GET", headers = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: "127.0.0.1", port: server.port, path, method, headers }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.once("end", () => {
+        resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks) });
+      });
+    });
+    asked.once("error", reject);
+    asked.end();
+  });
+}
+
+function checkNotFound({ status, headers, body }, path) {
+  assert.equal(status, 404, path);
+  assert.match(headers["content-type"], /^application\/json/);
+  assert.equal(JSON.parse(body).error.code, "not_found", path);
+}
+
+describe("the demo page in development", () => {
+  let server;
+  before(async () => {
+    server = await Server.start({ database: sqlite });
+  });
+  afterEach(closeClients);
+  after(() => server.stop());
+
+  it("is HTML at /, whatever the query, and all that it links to is there", async () => {
+    for (const path of ["/", "/?room=article-42"]) {
+      const { status, headers, body } = await plain(server, path);
+      assert.equal(status, 200);
+      assert.equal(headers["content-type"], "text/html; charset=utf-8");
+      assert.match(body.toString(), /^<!doctype html>/i);
+      for (const [, link] of body.toString().matchAll(/(?:src|href)="([^"]+)"/g)) {
+        const { origin, pathname } = new URL(link, server.url);
+        if (origin === server.url) assert.equal((await plain(server, pathname)).status, 200, link);
+      }
+    }
+  });
+
+  it("serves every file as it was built, and what has a hash in its name for ever", async () => {
+    assert.ok(FILES.some(isAsset), "the page has assets");
+    for (const file of FILES) {
+      const { status, headers, body } = await plain(server, file.path);
+      assert.equal(status, 200, file.path);
+      assert.ok(body.equals(file.content), `${file.path} is not what was built: cargo build --release`);
+      assert.equal(headers["content-type"], file.type, file.path);
+      assert.equal(headers["cache-control"], isAsset(file) ? "public, max-age=31536000, immutable" : "no-cache");
+    }
+  });
+
+  it("keeps foreign code, foreign frames and guessed types out", async () => {
+    for (const { path } of FILES) {
+      const { headers } = await plain(server, path);
+      const policy = headers["content-security-policy"];
+      for (const rule of ["default-src 'self'", "script-src 'self'", "object-src 'none'", "frame-ancestors 'none'"]) {
+        assert.ok(policy.split("; ").includes(rule), rule);
+      }
+      assert.equal(headers["x-content-type-options"], "nosniff");
+      assert.equal(headers["referrer-policy"], "same-origin");
+    }
+    const html = await (await server.get("/")).text();
+    assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)[^>]*>/, "inline scripts would not run");
+  });
+
+  it("is not sent again to who has it", async () => {
+    for (const { path } of FILES) {
+      const { headers } = await plain(server, path);
+      for (const known of [headers.etag, headers.etag.replace("W/", ""), `"other", ${headers.etag}`, "*"]) {
+        const again = await plain(server, path, { headers: { "if-none-match": known } });
+        assert.equal(again.status, 304, known);
+        assert.equal(again.body.length, 0);
+        assert.equal(again.headers.etag, headers.etag);
+        assert.equal(again.headers["cache-control"], headers["cache-control"]);
+      }
+      assert.equal((await plain(server, path, { headers: { "if-none-match": '"other"' } })).status, 200);
+    }
+  });
+
+  it("answers HEAD as GET, without the content", async () => {
+    for (const { path } of FILES) {
+      const [head, get] = [await plain(server, path, { method: "HEAD" }), await plain(server, path)];
+      assert.equal(head.status, 200);
+      assert.equal(head.body.length, 0);
+      for (const name of ["content-type", "content-length", "etag", "cache-control"]) {
+        assert.equal(head.headers[name], get.headers[name], name);
+      }
+    }
+  });
+
+  it("is compressed for who can read that", async () => {
+    const text = FILES.filter(({ type }) => type?.startsWith("text/"));
+    for (const { path } of text) {
+      const whole = await plain(server, path);
+      const small = await plain(server, path, { headers: { "accept-encoding": "gzip" } });
+      assert.equal(whole.headers["content-encoding"], undefined);
+      assert.equal(small.headers["content-encoding"], "gzip", path);
+      assert.match(small.headers.vary, /accept-encoding/i);
+      assert.deepEqual(gunzipSync(small.body), whole.body);
+      assert.equal(small.headers.etag, whole.headers.etag);
+    }
+  });
+
+  it("leads to no other file", async () => {
+    assert.ok(existsSync(`${DIST}../package.json`), "there is something to find");
+    for (const path of [
+      "/assets",
+      "/assets/",
+      "/assets/none.js",
+      "/index.html/",
+      "/package.json",
+      "/../package.json",
+      "/assets/../../package.json",
+      "/assets/..%2f..%2fpackage.json",
+      "/%2e%2e/package.json",
+      "/assets/%2e%2e/%2e%2e/package.json",
+      "/..%5cpackage.json",
+      "//etc/passwd",
+      "/%2fetc/passwd",
+      `/${"../".repeat(20)}etc/passwd`,
+      "/assets/%00",
+    ]) {
+      checkNotFound(await plain(server, path), path);
+    }
+  });
+
+  it("leaves a WebSocket at / to Engine.IO, and all other doors as they were", async () => {
+    const raw = await RawSocket.open(server, { path: "/" });
+    raw.send(`40${JSON.stringify({ token: token() })}`);
+    await raw.frame((text) => text.startsWith('40{"sid":'));
+    raw.close();
+    await (await Client.connect(server, { transports: ["polling"] })).join("beside-the-page");
+    assert.equal((await server.get("/health/live")).status, 200);
+    assert.equal((await server.get("/dev/token?user=ana")).status, 200);
+  });
+
+  it("is announced in the log", () => {
+    assert.ok(server.log.includes(`open http://127.0.0.1:${server.port} in a browser`), server.log);
+  });
+});
+
+describe("without the doors of development", () => {
+  const PRODUCTION = {
+    REALTIME_ENV: "production",
+    CORS_ALLOWED_ORIGINS: "https://app.example.org",
+    REALTIME_SERVER_HOST: "127.0.0.1",
+  };
+  for (const [what, env] of [
+    ["in production", PRODUCTION],
+    ["where they are closed", { REALTIME_DEV_DOORS: false }],
+  ]) {
+    it(`there is no page ${what}, and a WebSocket at / all the same`, async () => {
+      const server = await Server.start({ database: sqlite, env });
+      for (const path of ["/", "/index.html", "/favicon.svg", "/assets/index.js"]) {
+        checkNotFound(await plain(server, path), path);
+      }
+      const raw = await RawSocket.open(server, { path: "/" });
+      assert.match(raw.frames[0], /^0\{"sid":/);
+      raw.close();
+      assert.ok(!server.log.includes("in a browser"));
+      await server.stop();
+    });
+  }
+});

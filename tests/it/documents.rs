@@ -1,0 +1,215 @@
+//! The list of a team's documents: its order, its pages, and what it leaves out.
+
+use std::time::Duration;
+
+use realtime_server::{
+    auth::{Claims, MintRequest, Verifier, mint},
+    config::Config,
+    documents::{Documents, Page, PageRequest},
+    id::{DocumentId, DocumentKey, Team, Timestamp, UserId},
+    store::Store,
+};
+
+use crate::store::{Home, append, close, key, on_both};
+
+on_both!(
+    the_last_written_is_first,
+    pages_meet_every_document_once,
+    a_page_looks_at_a_thousand_documents_at_most,
+    another_team_is_not_listed,
+    documents_of_the_first_schema_count_as_written_when_made,
+);
+
+/// When the documents of these tests were made: 2023-11-14.
+const THEN: Timestamp = Timestamp(1_700_000_000_000);
+
+/// A viewer of `acme` with `grants`.
+async fn viewer(grants: &[(&str, &str)]) -> Claims {
+    let auth =
+        Config::development("sqlite:unused", "a-secret-of-the-tests-that-is-long-enough").auth;
+    let own = |(room, word): &(&str, &str)| ((*room).to_owned(), (*word).to_owned());
+    let request = MintRequest {
+        user: "ana".into(),
+        name: None,
+        team: Some("acme".into()),
+        roles: vec!["viewer".into()],
+        documents: grants.iter().map(own).collect(),
+        ttl_seconds: 60,
+    };
+    let token = mint(&auth, &request, Timestamp::now().seconds()).expect("a token");
+    let verifier = Verifier::new(&auth).await.expect("a verifier");
+    verifier.verify(&token).await.expect("sound")
+}
+
+async fn create(store: &Store, key: &DocumentKey, after_ms: i64) -> DocumentId {
+    let (ana, made) = (
+        UserId::parse("ana").expect("an id"),
+        Timestamp(THEN.0 + after_ms),
+    );
+    let made = store.create_document(key, &ana, made).await;
+    made.expect("the database is there").id
+}
+
+/// Puts documents of `acme` past the store, all made and written at one moment.
+async fn insert(home: &Home, rooms: impl Iterator<Item = String>, at: Timestamp) {
+    let moment = home.moment(at);
+    let row = |room| {
+        let id = DocumentId::generate();
+        format!("('{id}', 'acme', '{room}', 'ana', {moment}, {moment})")
+    };
+    let rows: Vec<_> = rooms.map(row).collect();
+    home.run(&format!(
+        "insert into document (document_id, team, room, created_by, created_at, updated_at)
+         values {}",
+        rows.join(", ")
+    ))
+    .await;
+}
+
+async fn page(store: &Store, claims: &Claims, limit: usize, after: Option<&Page>) -> Page {
+    let cursor = after
+        .and_then(|page| page.next_cursor)
+        .map(|cursor| cursor.to_string());
+    let request = PageRequest::parse(Some(&limit.to_string()), cursor.as_deref());
+    let documents = Documents::new(store.clone());
+    let page = documents.list(claims, request.expect("sound")).await;
+    page.expect("the database is there")
+}
+
+fn rooms(page: &Page) -> Vec<&str> {
+    page.documents
+        .iter()
+        .map(|document| document.room.as_str())
+        .collect()
+}
+
+async fn the_last_written_is_first(home: Home) {
+    let (store, ana) = (home.open().await, viewer(&[("b", "edit")]).await);
+    let mut ids = Vec::new();
+    for (nth, room) in ["a", "b", "c"].into_iter().enumerate() {
+        ids.push(create(&store, &key(room), nth as i64).await);
+    }
+    assert_eq!(rooms(&page(&store, &ana, 9, None).await), ["c", "b", "a"]);
+
+    let before = Timestamp::now();
+    append(&store, ids[0], &[b"x", b"y"])
+        .await
+        .expect("answered")
+        .expect("written");
+    let listed = page(&store, &ana, 9, None).await;
+    assert_eq!(rooms(&listed), ["a", "c", "b"]);
+    assert_eq!(listed.next_cursor, None);
+    let [a, _, b] = &listed.documents[..] else {
+        panic!("three documents")
+    };
+    assert_eq!((a.document_id, b.document_id), (ids[0], ids[1]));
+    assert_eq!((a.permission.name(), b.permission.name()), ("view", "edit"));
+    assert_eq!(a.created_at, THEN);
+    assert!(
+        (before..=Timestamp::now()).contains(&a.updated_at),
+        "{}",
+        a.updated_at
+    );
+    assert_eq!(b.updated_at, b.created_at, "nobody wrote to it");
+}
+
+async fn pages_meet_every_document_once(home: Home) {
+    let (store, ana) = (home.open().await, viewer(&[("hidden-*", "none")]).await);
+    let name = |n| {
+        if n % 3 == 0 {
+            format!("hidden-{n}")
+        } else {
+            format!("room-{n}")
+        }
+    };
+    for moment in 0..4 {
+        let at = Timestamp(THEN.0 + moment);
+        insert(&home, (moment * 25..moment * 25 + 25).map(name), at).await;
+    }
+    let whole = page(&store, &ana, 100, None).await;
+    let whole = rooms(&whole);
+    let viewable = (0..100)
+        .map(name)
+        .filter(|room| !room.starts_with("hidden-"));
+    let expected: Vec<_> = viewable.collect();
+    assert_eq!(
+        whole,
+        expected.iter().rev().collect::<Vec<_>>(),
+        "also those of one moment"
+    );
+    for limit in [1, 7, 66, 67] {
+        let (mut met, mut last) = (Vec::new(), None);
+        loop {
+            let next = page(&store, &ana, limit, last.as_ref()).await;
+            assert!(next.documents.len() <= limit);
+            met.extend(rooms(&next).into_iter().map(str::to_owned));
+            let is_last = next.next_cursor.is_none();
+            last = Some(next);
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(met, whole, "{limit} a page");
+    }
+}
+
+async fn a_page_looks_at_a_thousand_documents_at_most(home: Home) {
+    let (store, ana) = (home.open().await, viewer(&[("hidden-*", "none")]).await);
+    insert(&home, (0..3).map(|n| format!("room-{n}")), THEN).await;
+    let later = Timestamp(THEN.0 + 1);
+    insert(&home, (0..1999).map(|n| format!("hidden-{n}")), later).await;
+    let first = page(&store, &ana, 2, None).await;
+    assert!(first.documents.is_empty() && first.next_cursor.is_some());
+    let second = page(&store, &ana, 2, Some(&first)).await;
+    assert_eq!(rooms(&second), ["room-2"]);
+    let third = page(&store, &ana, 2, Some(&second)).await;
+    assert_eq!(rooms(&third), ["room-1", "room-0"]);
+    assert_eq!(third.next_cursor, None);
+}
+
+async fn another_team_is_not_listed(home: Home) {
+    let (store, ana) = (home.open().await, viewer(&[]).await);
+    let theirs = DocumentKey {
+        team: Team::parse("rival").expect("a team"),
+        ..key("theirs")
+    };
+    create(&store, &theirs, 1).await;
+    assert_eq!(page(&store, &ana, 9, None).await.documents, []);
+    create(&store, &key("ours"), 0).await;
+    assert_eq!(rooms(&page(&store, &ana, 9, None).await), ["ours"]);
+}
+
+async fn documents_of_the_first_schema_count_as_written_when_made(home: Home) {
+    let store = home.open().await;
+    create(&store, &key("old"), 7).await;
+    close(store).await;
+    home.run("alter table document drop column updated_at")
+        .await;
+    home.run("delete from _sqlx_migrations where version = 2")
+        .await;
+    let listed = page(&home.open().await, &viewer(&[]).await, 9, None).await;
+    assert_eq!(listed.documents[0].updated_at, Timestamp(THEN.0 + 7));
+}
+
+/// An index that knows `updated_at` would have to be changed with every batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_writes_the_moment_in_place() {
+    let home = Home::postgres().await;
+    let store = home.open().await;
+    let document = create(&store, &key("a"), 0).await;
+    for _ in 0..200 {
+        let written = append(&store, document, &[b"x"]).await;
+        written.expect("answered").expect("written");
+    }
+    close(store).await;
+    let counted = async |what: &str| {
+        let sql = format!("select {what} from pg_stat_user_tables where relname = 'document'");
+        home.number(&sql).await
+    };
+    // A connection counts when it ends, which may be a moment later.
+    while counted("n_tup_upd").await < 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let in_place = counted("n_tup_hot_upd").await;
+    assert!(in_place >= 190, "{in_place} of 200");
+}
