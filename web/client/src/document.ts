@@ -1,0 +1,423 @@
+import { ObservableV2 } from "lib0/observable";
+import { Awareness } from "y-protocols/awareness";
+import * as Y from "yjs";
+import { Backoff } from "./backoff.js";
+import type { RealtimeClient, RoomEvent, RoomListener } from "./client.js";
+import { Cursors } from "./cursors.js";
+import { RealtimeError } from "./error.js";
+import { Outbox } from "./outbox.js";
+import { Persisted, type OpenPersistence } from "./persisted.js";
+import {
+  bytes,
+  type Joined,
+  type Permission,
+  type Right,
+  type ServerEvents,
+  type StorageStatus,
+  type Synced,
+} from "./protocol.js";
+import { splitUpdate } from "./split.js";
+
+/** What a provider works with. */
+export interface DocumentProviderOptions {
+  /** The document. Default: a new one. */
+  doc?: Y.Doc | undefined;
+  /** Cursors and selections. Default: new ones of `doc`; null for none. */
+  awareness?: Awareness | null | undefined;
+  /** Keeps a copy in the browser, so that a reload without the network loses nothing. */
+  persistence?: OpenPersistence | undefined;
+  /** Whether to join at once. Default: true. */
+  connect?: boolean | undefined;
+}
+
+/** `connected`: joined. `connecting`: not yet, or not any more, and trying. `disconnected`: not trying; see `error`. */
+export type DocumentStatus = "connecting" | "connected" | "disconnected";
+
+/** How a document is. A new object for every change, never altered. */
+export interface DocumentState {
+  readonly status: DocumentStatus;
+  /** Whether all that the server has is here. False while not connected. */
+  readonly synced: boolean;
+  /** Whether all that was written here is durable on the server. */
+  readonly saved: boolean;
+  /** How many edits of this replica are not known to be durable. */
+  readonly unsaved: number;
+  /** The highest right; undefined until it is known. */
+  readonly permission: Permission | undefined;
+  /** Whether edits would be refused. False until the rights are known: see `permission`. */
+  readonly readOnly: boolean;
+  /** Whether the server can write to its database. While it cannot, people go on writing, and `saved` waits. */
+  readonly storage: StorageStatus;
+  /** What stands in the way, if anything does. */
+  readonly error: RealtimeError | undefined;
+  /**
+   * Why this provider will never connect again: the document was deleted, or deleted and made anew. The edits in `doc` stay, and
+   * are sent to nobody; open a new provider with a new `doc` to go on.
+   */
+  readonly ended: "deleted" | "replaced" | undefined;
+}
+
+/** What a provider tells. The first three are those of other Yjs providers. */
+export type DocumentProviderEvents = {
+  status: (event: { status: DocumentStatus }) => void;
+  sync: (synced: boolean) => void;
+  synced: (synced: boolean) => void;
+  /** The state is another one. */
+  change: (state: DocumentState) => void;
+};
+
+/**
+ * A document on the server: keeps a `Y.Doc` and its awareness in step with everyone else's.
+ *
+ * Edits made without a connection stay in `doc` and are merged on return. `saved` is true only when the server has said that
+ * everything written here is in its database.
+ */
+export class DocumentProvider extends ObservableV2<DocumentProviderEvents> implements RoomListener {
+  readonly client: RealtimeClient;
+  /** The document's name. */
+  readonly room: string;
+  readonly doc: Y.Doc;
+  /** Cursors and selections; those of a document without awareness stay empty. */
+  readonly awareness: Awareness;
+  /** Resolves when all that the server has was here for the first time. */
+  readonly whenSynced: Promise<void>;
+
+  readonly #outbox: Outbox;
+  readonly #cursors: Cursors | undefined;
+  readonly #ownAwareness: boolean;
+  readonly #persisted: Persisted | undefined;
+  readonly #retries = new Backoff();
+  #state: DocumentState = {
+    status: "disconnected",
+    synced: false,
+    saved: true,
+    unsaved: 0,
+    permission: undefined,
+    readOnly: false,
+    storage: "ok",
+    error: undefined,
+    ended: undefined,
+  };
+  #documentId: string | undefined;
+  /** Counts conversations with the server, so that late answers to an older one change nothing. */
+  #conversation = 0;
+  #joined = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #detach: (() => void) | undefined;
+  #resolveSynced: () => void = () => {};
+  #isDestroyed = false;
+
+  /** @throws {RealtimeError} `conflict`, where the client has another provider of this room. */
+  constructor(client: RealtimeClient, room: string, options: DocumentProviderOptions = {}) {
+    super();
+    this.client = client;
+    this.room = room;
+    // First, because it may throw.
+    if (options.connect ?? true) this.#detach = client.attach(room, this);
+    this.doc = options.doc ?? new Y.Doc();
+    this.#ownAwareness = !options.awareness;
+    this.awareness = options.awareness ?? new Awareness(this.doc);
+    this.whenSynced = new Promise((resolve) => (this.#resolveSynced = resolve));
+    this.#outbox = new Outbox(
+      (update, answered) => this.#sendUpdate(update, answered),
+      () => this.#become({}),
+    );
+    if (options.awareness !== null) {
+      this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
+    }
+    if (this.doc.store.clients.size > 0) this.#outbox.doubt();
+    this.#persisted = options.persistence && new Persisted(options.persistence, room, this.doc);
+    this.doc.on("update", this.#edited);
+    this.doc.on("destroy", this.#docDestroyed);
+    if (this.#detach) this.#start();
+  }
+
+  /** How the document is. */
+  get state(): DocumentState {
+    return this.#state;
+  }
+
+  /** Whether there is a connection, and whether one is being tried. */
+  get status(): DocumentStatus {
+    return this.#state.status;
+  }
+
+  /** Whether all that the server has is here. */
+  get synced(): boolean {
+    return this.#state.synced;
+  }
+
+  /** Whether all that was written here is durable on the server. */
+  get saved(): boolean {
+    return this.#state.saved;
+  }
+
+  /** How many edits of this replica are not known to be durable. */
+  get unsaved(): number {
+    return this.#state.unsaved;
+  }
+
+  /** Whether edits would be refused. */
+  get readOnly(): boolean {
+    return this.#state.readOnly;
+  }
+
+  /** Resolves when everything written here until then is durable. It waits as long as that takes. */
+  whenSaved(): Promise<void> {
+    if (this.saved) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = ({ saved }: DocumentState) => {
+        if (!saved) return;
+        this.off("change", check);
+        resolve();
+      };
+      this.on("change", check);
+    });
+  }
+
+  /** Joins the room, and stays in it until told otherwise. */
+  connect(): void {
+    if (this.#detach || this.#state.ended || this.#isDestroyed) return;
+    this.#detach = this.client.attach(this.room, this);
+    this.#start();
+  }
+
+  /** Leaves the room. The document stays usable, and is synchronised after the next `connect`. */
+  disconnect(): void {
+    if (!this.#detach) return;
+    this.#outbox.flush();
+    if (this.#joined) this.client.send("leave_room", { room: this.room }, () => {});
+    this.#leave({ status: "disconnected" });
+  }
+
+  /** Leaves the room for good. Neither `doc` nor an `awareness` that was handed in is destroyed. */
+  override destroy(): void {
+    if (this.#isDestroyed) return;
+    this.disconnect();
+    this.#isDestroyed = true;
+    this.doc.off("update", this.#edited);
+    this.doc.off("destroy", this.#docDestroyed);
+    this.#cursors?.destroy();
+    if (this.#ownAwareness) this.awareness.destroy();
+    void this.#persisted?.destroy();
+    super.destroy();
+  }
+
+  /** @internal */
+  connected(): void {
+    if (this.#persisted?.loading) return;
+    this.#retries.reset();
+    this.#join();
+  }
+
+  /** @internal */
+  disconnected(): void {
+    if (this.#detach) this.#pause({ status: "connecting" });
+  }
+
+  /** @internal Joining again is harmless, and tells the rights. */
+  renewed(): void {
+    this.connected();
+  }
+
+  /** @internal */
+  received<E extends RoomEvent>(event: E, payload: ServerEvents[E]): void {
+    const handle = this.#on[event] as (payload: ServerEvents[E]) => void;
+    // Until the ack of the join nothing is known about whose document this is; what the ack carries makes up for it.
+    if (this.#joined || event === "room_closed") handle(payload);
+  }
+
+  readonly #on: { [E in RoomEvent]: (payload: ServerEvents[E]) => void } = {
+    document_update: ({ update }) => Y.applyUpdate(this.doc, bytes(update), this),
+    document_resync: () => this.#synchronize(),
+    document_storage: ({ status }) => this.#become({ storage: status }),
+    awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),
+    room_closed: ({ code }) => this.#closed(new RealtimeError(code)),
+  };
+
+  readonly #edited = (update: Uint8Array, origin: unknown) => {
+    if (origin === this) return;
+    if (this.#persisted?.isOrigin(origin)) this.#outbox.doubt();
+    else this.#outbox.add(update);
+  };
+
+  readonly #docDestroyed = () => this.destroy();
+
+  #start(): void {
+    this.#become({ status: "connecting", error: undefined });
+    if (this.#persisted?.loading) void this.#load(this.#persisted);
+    else if (this.client.connection) this.#join();
+  }
+
+  async #load(persisted: Persisted): Promise<void> {
+    const known = await persisted.load();
+    this.#documentId ??= known.documentId;
+    if (known.permission && !this.#state.permission) this.#become(access(known.permission));
+    if (this.#detach && this.client.connection) this.#join();
+  }
+
+  #join(): void {
+    const conversation = this.#begin();
+    this.client.send("join_room", { room: this.room, state_vector: Y.encodeStateVector(this.doc) }, (answer) => {
+      if (conversation !== this.#conversation) return;
+      if (answer instanceof RealtimeError) this.#refused(answer);
+      else this.#entered(answer);
+    });
+  }
+
+  #entered(answer: Joined): void {
+    if (this.#documentId && this.#documentId !== answer.document_id) {
+      this.#end("replaced", new RealtimeError("conflict", "the document was deleted, and another one has its name"));
+      return;
+    }
+    this.#documentId = answer.document_id;
+    this.#joined = true;
+    const permission = answer.permission ?? "view";
+    const rights = access(permission, answer.rights);
+    this.#persisted?.remember({ documentId: answer.document_id, permission });
+    this.#become({ ...rights, status: "connected", storage: answer.storage, error: undefined });
+    this.#merge(answer);
+    this.#cursors?.open(answer.awareness && bytes(answer.awareness));
+  }
+
+  /** Asks for what is missing, and sends what the server lacks. */
+  #synchronize(): void {
+    const conversation = this.#begin();
+    const payload = { room: this.room, state_vector: Y.encodeStateVector(this.doc) };
+    this.client.send("document_sync", payload, (answer) => {
+      if (conversation !== this.#conversation) return;
+      if (!(answer instanceof RealtimeError)) this.#merge(answer);
+      // Not in the room any more, or not yet: joining tells why.
+      else if (answer.code === "conflict") this.#join();
+      else this.#refused(answer);
+    });
+  }
+
+  #begin(): number {
+    clearTimeout(this.#retry);
+    this.#outbox.close();
+    this.#conversation += 1;
+    return this.#conversation;
+  }
+
+  #merge({ update, state_vector }: Pick<Synced, "state_vector"> & Partial<Synced>): void {
+    if (update) Y.applyUpdate(this.doc, bytes(update), this);
+    const theirs = bytes(state_vector);
+    if (!this.#state.readOnly) this.#outbox.open(() => Y.encodeStateAsUpdate(this.doc, theirs));
+    else if (!isAhead(this.doc, theirs)) this.#outbox.clear();
+    this.#become({ synced: true });
+    this.#resolveSynced();
+  }
+
+  #sendUpdate(update: Uint8Array, answered: (outcome: "saved" | "unsaved") => void): void {
+    const bytesMax = this.client.connection?.limits.update_bytes ?? Infinity;
+    const conversation = this.#conversation;
+    const parts = splitUpdate(update, bytesMax);
+    let waiting = parts.length;
+    let outcome: "saved" | "unsaved" = "saved";
+    for (const part of parts) {
+      const payload = { room: this.room, update: part };
+      // The ack may wait for the database for as long as that is away.
+      this.client.send(
+        "document_update",
+        payload,
+        (answer) => {
+          if (conversation !== this.#conversation) return;
+          if (answer instanceof RealtimeError) {
+            outcome = "unsaved";
+            this.#refusedUpdate(answer);
+          } else {
+            this.#retries.reset();
+          }
+          waiting -= 1;
+          if (waiting === 0) answered(outcome);
+        },
+        Infinity,
+      );
+    }
+  }
+
+  #sendAwareness(update: Uint8Array): void {
+    // A lost cursor is shown again by its next move or renewal.
+    this.client.send("awareness_update", { room: this.room, update }, () => {});
+  }
+
+  #refusedUpdate(error: RealtimeError): void {
+    if (error.code === "disconnected") return;
+    this.#become({ error });
+    if (error.retryable) this.#later(error, () => this.#synchronize());
+    else if (error.code === "forbidden" || error.code === "conflict") this.#later(error, () => this.#join());
+  }
+
+  #refused(error: RealtimeError): void {
+    if (error.code === "disconnected") return;
+    // A document comes into being when someone who may edit opens it: a viewer waits.
+    const wait = error.retryable || error.code === "not_found" || error.code === "internal";
+    this.#pause({ status: wait ? "connecting" : "disconnected", error });
+    if (wait) this.#later(error, () => this.#join());
+  }
+
+  #closed(error: RealtimeError): void {
+    if (error.code === "not_found") this.#end("deleted", new RealtimeError("not_found", "the document was deleted"));
+    else this.#refused(error);
+  }
+
+  #later(error: RealtimeError, run: () => void): void {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(run, Math.max(this.#retries.next(), error.retryAfterMs ?? 0));
+  }
+
+  #end(ended: "deleted" | "replaced", error: RealtimeError): void {
+    if (ended === "replaced") {
+      this.client.send("leave_room", { room: this.room }, () => {});
+      void this.#persisted?.setAside(this.#documentId ?? "");
+    }
+    this.#leave({ status: "disconnected", ended, error });
+  }
+
+  #leave(state: Partial<DocumentState>): void {
+    this.#detach?.();
+    this.#detach = undefined;
+    this.#pause(state);
+  }
+
+  /** Not in the room for now. */
+  #pause(state: Partial<DocumentState>): void {
+    this.#begin();
+    this.#joined = false;
+    this.#cursors?.close();
+    this.#become({ ...state, synced: false });
+  }
+
+  #become(changes: Partial<DocumentState>): void {
+    const before = this.#state;
+    const unsaved = this.#outbox.unsaved;
+    const state = { ...before, ...changes, unsaved, saved: unsaved === 0 };
+    if (isSame(before, state)) return;
+    this.#state = state;
+    if (state.status !== before.status) this.emit("status", [{ status: state.status }]);
+    if (state.synced !== before.synced) {
+      this.emit("sync", [state.synced]);
+      this.emit("synced", [state.synced]);
+    }
+    this.emit("change", [state]);
+  }
+}
+
+function access(permission: Permission, rights?: readonly Right[]): Pick<DocumentState, "permission" | "readOnly"> {
+  const mayEdit = rights ? rights.includes("edit") : permission === "edit" || permission === "manage";
+  return { permission, readOnly: !mayEdit };
+}
+
+/** Whether the document holds structs that a replica with that state vector lacks. */
+function isAhead(doc: Y.Doc, stateVector: Uint8Array): boolean {
+  const theirs = Y.decodeStateVector(stateVector);
+  for (const [client, clock] of Y.decodeStateVector(Y.encodeStateVector(doc))) {
+    if (clock > (theirs.get(client) ?? 0)) return true;
+  }
+  return false;
+}
+
+function isSame(a: DocumentState, b: DocumentState): boolean {
+  return (Object.keys(b) as (keyof DocumentState)[]).every((key) => a[key] === b[key]);
+}

@@ -1,0 +1,82 @@
+import { SERVER_ERROR_CODES, type ErrorPayload, type ServerErrorCode } from "./protocol.js";
+
+/**
+ * What went wrong: a code of the server, or one of this side. `disconnected`: there is no connection, or it went away
+ * before the answer came. `timeout`: no answer in time.
+ */
+export type ErrorCode = ServerErrorCode | "disconnected" | "timeout";
+
+const RETRYABLE: readonly ErrorCode[] = [
+  "token_expired",
+  "rate_limited",
+  "too_many_connections",
+  "storage_unavailable",
+  "overloaded",
+  "draining",
+  "disconnected",
+  "timeout",
+];
+
+const MEANING: Record<ErrorCode, string> = {
+  unauthorized: "the server does not accept the token",
+  token_expired: "the token has expired",
+  session_revoked: "the session was revoked",
+  forbidden: "the token does not allow this",
+  not_found: "there is no such document, or it may not be seen",
+  conflict: "the state of things does not allow this",
+  invalid: "the request is malformed",
+  too_large: "the request is too large",
+  rate_limited: "too many requests",
+  too_many_rooms: "too many documents are open on this connection",
+  too_many_connections: "too many connections are open",
+  storage_unavailable: "the server cannot reach its database",
+  overloaded: "the server has too much to do",
+  draining: "the server is stopping",
+  internal: "the server failed",
+  disconnected: "there is no connection to the server",
+  timeout: "the server did not answer in time",
+};
+
+/** An error with a code that a program can branch on. */
+export class RealtimeError extends Error {
+  override readonly name = "RealtimeError";
+  readonly code: ErrorCode;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
+  /** After how many milliseconds to try again, where the server said so. */
+  readonly retryAfterMs: number | undefined;
+  /** The field of the request that was refused, where the code is `invalid`. */
+  readonly field: string | undefined;
+
+  constructor(code: ErrorCode, message: string = MEANING[code], options: RealtimeErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.retryable = options.retryable ?? RETRYABLE.includes(code);
+    this.retryAfterMs = options.retryAfterMs;
+    this.field = options.field;
+  }
+
+  /** The error of an acknowledgement. */
+  static fromPayload(payload: ErrorPayload): RealtimeError {
+    const { code, message, retryable, retry_after_ms: retryAfterMs, field } = payload;
+    return new RealtimeError(code, message, { retryable, retryAfterMs, field });
+  }
+
+  /** The error of a refused connection, whose message is a code; anything else means that none was reached. */
+  static fromConnectError(error: Error): RealtimeError {
+    if (isServerCode(error.message)) return new RealtimeError(error.message);
+    return new RealtimeError("disconnected", "the server cannot be reached", { cause: error });
+  }
+}
+
+/** What an error may carry besides its code. */
+export interface RealtimeErrorOptions {
+  retryable?: boolean | undefined;
+  retryAfterMs?: number | undefined;
+  field?: string | undefined;
+  cause?: unknown;
+}
+
+function isServerCode(code: string): code is ServerErrorCode {
+  return (SERVER_ERROR_CODES as readonly string[]).includes(code);
+}

@@ -1,0 +1,49 @@
+import type { RealtimeClient } from "./client.js";
+import { DocumentProvider, type DocumentProviderOptions, type DocumentState } from "./document.js";
+
+interface Opened {
+  readonly provider: DocumentProvider;
+  users: number;
+}
+
+const opened = new WeakMap<RealtimeClient, Map<string, Opened>>();
+
+/**
+ * A provider of that room, shared by all who ask for it. `release` it once: when nobody uses it any more it is destroyed, as soon
+ * as everything written in it is saved or can be saved no more. `options` count for the first who asks.
+ */
+export function openDocument(
+  client: RealtimeClient,
+  room: string,
+  options?: DocumentProviderOptions,
+): { provider: DocumentProvider; release: () => void } {
+  const rooms = opened.get(client) ?? new Map<string, Opened>();
+  opened.set(client, rooms);
+  const known = rooms.get(room);
+  const entry =
+    known && !known.provider.state.ended ? known : { provider: new DocumentProvider(client, room, options), users: 0 };
+  rooms.set(room, entry);
+  entry.users += 1;
+  let released = false;
+  const release = () => {
+    if (released) return;
+    released = true;
+    entry.users -= 1;
+    destroyWhenDone(entry, () => rooms.get(room) === entry && rooms.delete(room));
+  };
+  return { provider: entry.provider, release };
+}
+
+function destroyWhenDone(entry: Opened, forget: () => void): void {
+  const { provider } = entry;
+  const check = (state: DocumentState) => {
+    if (entry.users === 0 && !state.saved && !state.ended && !state.readOnly) return;
+    provider.off("change", check);
+    if (entry.users > 0) return;
+    forget();
+    provider.destroy();
+  };
+  provider.on("change", check);
+  // Not at once: a component that is mounted anew, as in React's strict mode, goes on with the same document.
+  queueMicrotask(() => check(provider.state));
+}

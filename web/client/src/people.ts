@@ -1,0 +1,38 @@
+import type { Awareness } from "y-protocols/awareness";
+
+/** Someone who is in a document, however many tabs that person has open there. */
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+  readonly avatarUrl: string | undefined;
+  /** A CSS colour. */
+  readonly color: string;
+  /** Whether this is the one who asks. */
+  readonly isSelf: boolean;
+}
+
+/**
+ * Who is in a document, oneself first, then by name. The identity of others is the server's word: it overwrites what they claim.
+ */
+export function people(awareness: Awareness): Person[] {
+  const found = new Map<string, Person>();
+  for (const [client, state] of awareness.getStates()) {
+    const isSelf = client === awareness.clientID;
+    const person = read(state.user, client, isSelf);
+    const known = found.get(person.id);
+    if (!known || isSelf) found.set(person.id, person);
+  }
+  return [...found.values()].sort((a, b) => Number(b.isSelf) - Number(a.isSelf) || a.name.localeCompare(b.name));
+}
+
+function read(user: unknown, client: number, isSelf: boolean): Person {
+  const fields: Record<string, unknown> = typeof user === "object" && user !== null ? { ...user } : {};
+  const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+  return {
+    id: text(fields.id) ?? `client-${client}`,
+    name: text(fields.name) ?? "Someone",
+    avatarUrl: text(fields.avatar_url),
+    color: text(fields.color) ?? "#6b7280",
+    isSelf,
+  };
+}

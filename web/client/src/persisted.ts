@@ -1,0 +1,106 @@
+import type * as Y from "yjs";
+import type { Permission } from "./protocol.js";
+
+/** A copy of a document in the browser, as y-indexeddb keeps it. */
+export interface Persistence {
+  readonly whenSynced: Promise<unknown>;
+  get(key: string): Promise<unknown>;
+  set(key: string, value: string): Promise<unknown>;
+  clearData(): Promise<unknown>;
+  destroy(): Promise<unknown> | void;
+}
+
+/**
+ * Opens the copy of that name and connects it with `doc`: `(name, doc) => new IndexeddbPersistence(name, doc)`. Put the user's id
+ * into the name where several people use a browser.
+ */
+export type OpenPersistence = (name: string, doc: Y.Doc) => Persistence;
+
+/** What is remembered of a document besides its content. */
+export interface Known {
+  documentId?: string | undefined;
+  permission?: Permission | undefined;
+}
+
+/** How long a copy may take to be read, in milliseconds. Browsers sometimes never answer. */
+const LOAD_TIMEOUT_MS = 5_000;
+
+const PERMISSIONS: readonly unknown[] = ["manage", "edit", "review", "comment", "view"];
+
+/** The copy of one provider's document. A copy that cannot be read or written, as in a private window, is done without. */
+export class Persisted {
+  readonly #open: OpenPersistence;
+  readonly #name: string;
+  readonly #doc: Y.Doc;
+  readonly #copy: Persistence;
+  #loading = true;
+
+  constructor(open: OpenPersistence, name: string, doc: Y.Doc) {
+    this.#open = open;
+    this.#name = name;
+    this.#doc = doc;
+    this.#copy = open(name, doc);
+  }
+
+  /** Whether the copy is still being read. */
+  get loading(): boolean {
+    return this.#loading;
+  }
+
+  /** Whether an update of the document came out of the copy. */
+  isOrigin(origin: unknown): boolean {
+    return origin === this.#copy;
+  }
+
+  /** Reads the copy into the document. */
+  async load(): Promise<Known> {
+    const known: Known = {};
+    try {
+      await inTime(this.#copy.whenSynced);
+      const [documentId, permission] = await Promise.all([this.#copy.get("document_id"), this.#copy.get("permission")]);
+      if (typeof documentId === "string") known.documentId = documentId;
+      if (PERMISSIONS.includes(permission)) known.permission = permission as Permission;
+    } catch {
+      // Without a copy the document comes from the server.
+    }
+    this.#loading = false;
+    return known;
+  }
+
+  /** Keeps what has to be known before the next connection. */
+  remember({ documentId, permission }: Required<Known>): void {
+    const kept = [
+      documentId && this.#copy.set("document_id", documentId),
+      permission && this.#copy.set("permission", permission),
+    ];
+    Promise.all(kept).catch(() => {});
+  }
+
+  /** Moves the copy out of the way, under a name with the id of the document that it belongs to. */
+  async setAside(documentId: string): Promise<void> {
+    try {
+      const aside = this.#open(`${this.#name}#${documentId}`, this.#doc);
+      await aside.whenSynced;
+      await this.#copy.clearData();
+      await aside.destroy();
+    } catch {
+      // What cannot be written has no copy either.
+    }
+  }
+
+  /** Closes the copy, and keeps it. */
+  async destroy(): Promise<void> {
+    try {
+      await this.#copy.destroy();
+    } catch {
+      // It was never open.
+    }
+  }
+}
+
+function inTime(loaded: Promise<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the copy was not read in time")), LOAD_TIMEOUT_MS);
+    loaded.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
