@@ -3,6 +3,7 @@ import { io, type Socket } from "socket.io-client";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { RealtimeError } from "./error.js";
 import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
+import { Renewal } from "./renewal.js";
 import { onWake } from "./wake.js";
 
 /**
@@ -102,9 +103,11 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #connectedAt = 0;
   #attemptedAt = 0;
+  #isTrying = false;
+  /** What keeps the session's token fresh, while there is a session. */
+  #renewal: Renewal | undefined;
   #endedWith: RealtimeError | undefined;
   #freshTokenTried = false;
-  #renewing = false;
 
   constructor(options: RealtimeClientOptions) {
     super();
@@ -224,7 +227,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     socket.on("connection", (connection: Connection) => this.#connected(connection));
     socket.on("connect_error", (error: Error) => this.#failed(RealtimeError.fromConnectError(error)));
     socket.on("disconnect", () => this.#lost());
-    socket.on("token_expiring", () => void this.#renew());
+    socket.on("token_expiring", (event: ServerEvents["token_expiring"]) =>
+      this.#renewal?.expiring(Date.parse(event.expires_at)),
+    );
     socket.on(
       "session_ended",
       ({ code }: ServerEvents["session_ended"]) => (this.#endedWith = new RealtimeError(code)),
@@ -239,6 +244,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   async #try(): Promise<void> {
     const attempt = ++this.#attempt;
     this.#attemptedAt = Date.now();
+    this.#isTrying = true;
     this.#endedWith = undefined;
     clearTimeout(this.#timer);
     this.#become({ ...this.#state, status: "connecting", retryAt: undefined });
@@ -266,7 +272,12 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #connected(connection: Connection): void {
     clearTimeout(this.#timer);
+    this.#isTrying = false;
     this.#connectedAt = Date.now();
+    this.#renewal = new Renewal(
+      { renew: () => this.#renew(), becomeAnother: () => this.#reconnect() },
+      this.#options.backoff,
+    );
     this.#freshTokenTried = false;
     this.#become({ status: "connected", connection, error: undefined, retryAt: undefined });
     for (const room of [...this.#rooms.values()]) room.connected();
@@ -274,6 +285,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   /** An attempt was refused or got nowhere. */
   #failed(error: RealtimeError): void {
+    if (!this.#isTrying) return;
+    this.#isTrying = false;
     this.#socket.disconnect();
     if (isAboutTheToken(error) && !this.#freshTokenTried) {
       // It may have expired on the way, or the keys changed: worth one more, at once.
@@ -288,7 +301,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   /** The connection, or an attempt, came to its end without our doing. */
   #lost(): void {
-    if (!this.#state.connection) return;
+    // The transport may open, and break before the session begins.
+    if (!this.#state.connection) return this.#failed(new RealtimeError("disconnected"));
     if (Date.now() - this.#connectedAt > STABLE_MS) this.#backoff.reset();
     const error = this.#endedWith ?? new RealtimeError("disconnected");
     this.#dropConnection();
@@ -306,6 +320,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #stop(error: RealtimeError | undefined): void {
     this.#attempt += 1;
+    this.#isTrying = false;
     clearTimeout(this.#timer);
     this.#dropConnection();
     this.#become({ status: "disconnected", connection: undefined, error, retryAt: undefined });
@@ -314,6 +329,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #dropConnection(): void {
     if (!this.#state.connection) return;
+    this.#renewal?.end();
+    this.#renewal = undefined;
     this.#state = { ...this.#state, connection: undefined };
     for (const room of [...this.#rooms.values()]) room.disconnected();
   }
@@ -321,41 +338,22 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   #wake(): void {
     const { status, retryAt, connection } = this.#state;
     if (status === "connecting" && retryAt && Date.now() - this.#attemptedAt > 1_000) void this.#try();
-    else if (connection && Date.parse(connection.session.expires_at) - Date.now() < RENEW_BEFORE_MS) void this.#renew();
+    else if (connection && Date.parse(connection.session.expires_at) - Date.now() < RENEW_BEFORE_MS)
+      this.#renewal?.now();
   }
 
-  /** Brings a fresh token into the session, until one is accepted or the session is over. */
   async #renew(): Promise<void> {
-    if (this.#renewing) return;
-    this.#renewing = true;
-    const attempt = this.#attempt;
-    const waits = new Backoff(this.#options.backoff);
-    while (attempt === this.#attempt && this.#state.connection) {
-      const outcome = await this.#renewOnce();
-      if (outcome === "done") break;
-      if (outcome === "another person" && attempt === this.#attempt) {
-        // Rights and names hang on who one was; only a new session can be someone else.
-        this.#stop(undefined);
-        this.connect();
-        break;
-      }
-      await new Promise((resolve) => setTimeout(resolve, waits.next()));
-    }
-    this.#renewing = false;
+    const { expires_at, rights } = await this.request("token_refresh", { token: await this.#token("renew") });
+    const { connection } = this.#state;
+    if (!connection) return;
+    const session = { ...connection.session, expires_at };
+    this.#become({ ...this.#state, connection: { ...connection, session, rights } });
+    for (const room of [...this.#rooms.values()]) room.renewed();
   }
 
-  async #renewOnce(): Promise<"done" | "again" | "another person"> {
-    try {
-      const { expires_at, rights } = await this.request("token_refresh", { token: await this.#token("renew") });
-      const { connection } = this.#state;
-      if (!connection) return "done";
-      const session = { ...connection.session, expires_at };
-      this.#become({ ...this.#state, connection: { ...connection, session, rights } });
-      for (const room of [...this.#rooms.values()]) room.renewed();
-      return "done";
-    } catch (error) {
-      return error instanceof RealtimeError && error.code === "forbidden" ? "another person" : "again";
-    }
+  #reconnect(): void {
+    this.#stop(undefined);
+    this.connect();
   }
 
   #become(state: ConnectionState): void {

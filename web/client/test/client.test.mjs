@@ -115,7 +115,7 @@ describe("a connection", () => {
   it("renews a token before it expires, without a break", async () => {
     const reasons = [];
     const provider = await join(server, "renewed", {
-      token: (reason) => (reasons.push(reason), token({ ttl_s: reasons.length === 1 ? 8 : 3600 })),
+      token: (reason) => (reasons.push(reason), token({ ttl_s: reasons.length === 1 ? 4 : 3600 })),
     });
     const { client } = provider;
     const session = client.connection.session.id;
@@ -128,6 +128,20 @@ describe("a connection", () => {
     text(provider).insert(0, "still here");
     await provider.whenSaved();
     assert.deepEqual(statuses, []);
+  });
+
+  it("is not kept busy by tokens that never last for long", async () => {
+    let renewals = 0;
+    const busy = client(server, {
+      token(reason) {
+        if (reason === "renew") renewals += 1;
+        return token({ ttl_s: 5 });
+      },
+    });
+    const { session } = (await connected(busy)).connection;
+    await until("two tokens have expired", () => Date.now() > Date.parse(session.expires_at) + 4_000);
+    assert.equal(busy.connection.session.id, session.id);
+    assert.ok(renewals >= 2 && renewals <= 6, `${renewals} renewals in 9 s`);
   });
 
   it("goes on with a new session when the token could not be renewed in time", async () => {
@@ -150,7 +164,7 @@ describe("a connection", () => {
   it("gives up rights that the renewed token does not have, at once", async () => {
     let role = "editor";
     const provider = await join(server, "demoted", {
-      token: () => token({ role, ttl_s: role === "editor" ? 6 : 3600 }),
+      token: () => token({ role, ttl_s: role === "editor" ? 3 : 3600 }),
     });
     assert.equal(provider.readOnly, false);
     role = "viewer";
@@ -161,7 +175,7 @@ describe("a connection", () => {
 
   it("becomes another person when the renewed token is another's", async () => {
     let user = "ana";
-    const person = await connected(client(server, { token: () => token({ user, ttl_s: user === "ana" ? 6 : 3600 }) }));
+    const person = await connected(client(server, { token: () => token({ user, ttl_s: user === "ana" ? 3 : 3600 }) }));
     user = "ben";
     await until("it is Ben", () => person.connection?.user.id === "ben");
   });
