@@ -154,6 +154,7 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     let claims = session.claims();
     info!(
         session = session.participant.session.0,
+        id,
         user = claims.user.id.as_str(),
         team = claims.team.as_str(),
         "session began"

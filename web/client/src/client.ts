@@ -302,7 +302,10 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   /** The connection, or an attempt, came to its end without our doing. */
   #lost(): void {
     // The transport may open, and break before the session begins.
-    if (!this.#state.connection) return this.#failed(new RealtimeError("disconnected"));
+    if (!this.#state.connection) {
+      this.#failed(new RealtimeError("disconnected"));
+      return;
+    }
     if (Date.now() - this.#connectedAt > STABLE_MS) this.#backoff.reset();
     const error = this.#endedWith ?? new RealtimeError("disconnected");
     this.#dropConnection();

@@ -7,7 +7,7 @@ export interface Persistence {
   get(key: string): Promise<unknown>;
   set(key: string, value: string): Promise<unknown>;
   clearData(): Promise<unknown>;
-  destroy(): Promise<unknown> | void;
+  destroy(): unknown;
 }
 
 /**
@@ -68,12 +68,19 @@ export class Persisted {
   }
 
   /** Keeps what has to be known before the next connection. */
-  remember({ documentId, permission }: Required<Known>): void {
-    const kept = [
-      documentId && this.#copy.set("document_id", documentId),
-      permission && this.#copy.set("permission", permission),
-    ];
-    Promise.all(kept).catch(() => {});
+  remember({ documentId, permission }: { documentId: string; permission: Permission }): void {
+    void this.#keep([
+      ["document_id", documentId],
+      ["permission", permission],
+    ]);
+  }
+
+  async #keep(entries: [key: string, value: string][]): Promise<void> {
+    try {
+      for (const [key, value] of entries) await this.#copy.set(key, value);
+    } catch {
+      // Without a copy it is learned again at the next join.
+    }
   }
 
   /** Moves the copy out of the way, under a name with the id of the document that it belongs to. */

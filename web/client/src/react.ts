@@ -8,16 +8,8 @@
  *
  * @module
  */
-import {
-  createContext,
-  createElement,
-  useContext,
-  useEffect,
-  useMemo,
-  useState,
-  useSyncExternalStore,
-  type ReactNode,
-} from "react";
+import type { Awareness } from "y-protocols/awareness";
+import { createContext, createElement, useContext, useMemo, useSyncExternalStore, type ReactNode } from "react";
 import type { ConnectionState, RealtimeClient } from "./client.js";
 import type { DocumentProvider, DocumentProviderOptions, DocumentState } from "./document.js";
 import { openDocument } from "./open.js";
@@ -53,7 +45,7 @@ export function useConnection(): ConnectionState {
   return useSyncExternalStore(subscribe, read, read);
 }
 
-/** A document and its state. `provider` is undefined until the first effect has run, and on a server. */
+/** A document and its state. `provider` is undefined until the component is mounted, and on a server. */
 export type UsedDocument = DocumentState & { readonly provider: DocumentProvider | undefined };
 
 /**
@@ -64,19 +56,36 @@ export type UsedDocument = DocumentState & { readonly provider: DocumentProvider
  */
 export function useDocument(room: string, options?: DocumentProviderOptions): UsedDocument {
   const client = useRealtime();
-  const [provider, setProvider] = useState<DocumentProvider>();
-  useEffect(() => {
-    const { provider, release } = openDocument(client, room, options);
-    setProvider(provider);
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the options count at the opening only
+  const store = useMemo(() => new DocumentStore(client, room, options), [client, room]);
+  return useSyncExternalStore(store.subscribe, store.read, store.read);
+}
+
+/** A document that is open while someone subscribes to it. */
+class DocumentStore {
+  readonly #open: () => ReturnType<typeof openDocument>;
+  #used: UsedDocument = NOT_USED;
+
+  constructor(client: RealtimeClient, room: string, options: DocumentProviderOptions | undefined) {
+    this.#open = () => openDocument(client, room, options);
+  }
+
+  readonly read = () => this.#used;
+
+  readonly subscribe = (changed: () => void) => {
+    const { provider, release } = this.#open();
+    const note = () => {
+      this.#used = { ...provider.state, provider };
+      changed();
+    };
+    provider.on("change", note);
+    note();
     return () => {
-      setProvider(undefined);
+      provider.off("change", note);
+      this.#used = NOT_USED;
       release();
     };
-    // The options count at the opening only.
-  }, [client, room]);
-  const current = provider?.room === room ? provider : undefined;
-  const state = useDocumentState(current);
-  return useMemo(() => ({ ...state, provider: current }), [state, current]);
+  };
 }
 
 /** The state of a provider; renders again when it changes. */
@@ -96,23 +105,30 @@ export function useDocumentState(provider: DocumentProvider | undefined): Docume
 
 /** Who is in the document, oneself first; renders again when someone comes or goes, not when a cursor moves. */
 export function usePeople(provider: DocumentProvider | undefined): readonly Person[] {
-  const [subscribe, read] = useMemo(() => {
-    let list: readonly Person[] = NOBODY;
-    const refresh = () => {
-      const now = provider ? people(provider.awareness) : NOBODY;
-      if (JSON.stringify(now) !== JSON.stringify(list)) list = now;
-      return list;
-    };
-    const subscribe = (changed: () => void) => {
-      provider?.awareness.on("change", changed);
-      return () => provider?.awareness.off("change", changed);
-    };
-    return [subscribe, refresh] as const;
-  }, [provider]);
-  return useSyncExternalStore(subscribe, read, read);
+  const store = useMemo(() => new PeopleStore(provider?.awareness), [provider]);
+  return useSyncExternalStore(store.subscribe, store.read, store.read);
 }
 
-const NOBODY: readonly Person[] = [];
+/** Who is in a document: the same list as before, as long as it says the same. */
+class PeopleStore {
+  readonly #awareness: Awareness | undefined;
+  #list: readonly Person[] = [];
+
+  constructor(awareness: Awareness | undefined) {
+    this.#awareness = awareness;
+  }
+
+  readonly read = () => {
+    const now = this.#awareness ? people(this.#awareness) : [];
+    if (JSON.stringify(now) !== JSON.stringify(this.#list)) this.#list = now;
+    return this.#list;
+  };
+
+  readonly subscribe = (changed: () => void) => {
+    this.#awareness?.on("change", changed);
+    return () => this.#awareness?.off("change", changed);
+  };
+}
 
 const NOT_OPEN: DocumentState = {
   status: "connecting",
@@ -125,3 +141,5 @@ const NOT_OPEN: DocumentState = {
   error: undefined,
   ended: undefined,
 };
+
+const NOT_USED: UsedDocument = { ...NOT_OPEN, provider: undefined };

@@ -17,8 +17,7 @@ export function splitUpdate(update: Uint8Array, bytesMax: number): Uint8Array[] 
   for (const struct of structs) {
     const bytes = encodedBytes(struct);
     const previous = run.at(-1);
-    const follows =
-      previous && previous.id.client === struct.id.client && previous.id.clock + previous.length === struct.id.clock;
+    const follows = previous?.id.client === struct.id.client && previous.id.clock + previous.length === struct.id.clock;
     if (previous && (!follows || runBytes + bytes > bytesMax - OVERHEAD_BYTES)) {
       parts.push(encodeStructs(run));
       run = [];

@@ -1,0 +1,171 @@
+// The package as others get it: packed, installed into an empty Vite and React project, checked by its strict TypeScript, built,
+// and used in a browser.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { sqlite } from "../../../tests/e2e/support/databases.mjs";
+import { freePort, temporaryFolder } from "../../../tests/e2e/support/process.mjs";
+import { Server } from "../../../tests/e2e/support/server.mjs";
+import { until } from "../../../tests/e2e/support/until.mjs";
+import { launchBrowser, openWindow } from "../../test/browser.mjs";
+
+const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
+const WORKSPACE = fileURLToPath(new URL("../..", import.meta.url));
+
+const MAIN = `
+import { RealtimeClient } from "@realtime-server/client";
+import { RealtimeProvider, useConnection, useDocument, usePeople } from "@realtime-server/client/react";
+import { StrictMode, useEffect, useState } from "react";
+import { createRoot } from "react-dom/client";
+
+const url: string = import.meta.env.VITE_REALTIME_SERVER_URL;
+const name = new URLSearchParams(location.search).get("name") ?? "Someone";
+const client = new RealtimeClient({
+  url,
+  token: async () => {
+    const answer = await fetch(\`\${url}/dev/token?user=\${name}&name=\${name}\`);
+    const { token } = (await answer.json()) as { token: string };
+    return token;
+  },
+});
+
+function Notes() {
+  const { status } = useConnection();
+  const { provider, saved, synced, readOnly } = useDocument("notes");
+  const people = usePeople(provider);
+  const text = provider?.doc.getText("text");
+  const [shown, setShown] = useState("");
+  useEffect(() => {
+    if (!text || !provider) return;
+    provider.awareness.setLocalStateField("user", { id: name, name });
+    const show = () => setShown(text.toString());
+    text.observe(show);
+    show();
+    return () => text.unobserve(show);
+  }, [provider, text]);
+  return (
+    <main>
+      <p id="status">{status}, {synced && saved ? "saved" : "not saved"}</p>
+      <p id="people">{people.map(({ name }) => name).join(" and ")}</p>
+      <pre>{shown}</pre>
+      <button disabled={readOnly} onClick={() => text?.insert(text.length, \`\${name} was here. \`)}>Write</button>
+    </main>
+  );
+}
+
+const root = document.getElementById("root");
+if (root) createRoot(root).render(<StrictMode><RealtimeProvider client={client}><Notes /></RealtimeProvider></StrictMode>);
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    ...{ target: "ES2022", lib: ["ES2022", "DOM", "DOM.Iterable"], module: "ESNext", moduleResolution: "bundler" },
+    ...{ jsx: "react-jsx", strict: true, noEmit: true, skipLibCheck: false, types: ["vite/client"] },
+  },
+  include: ["src"],
+};
+
+describe("the packed package", () => {
+  let server;
+  let browser;
+  let project;
+  before(async () => {
+    server = await Server.start({ database: sqlite });
+    browser = await launchBrowser();
+    project = temporaryFolder();
+  });
+  after(async () => {
+    await browser.close();
+    await server.kill9();
+  });
+
+  const run = (program, ...parameters) =>
+    execFileSync(program, parameters, {
+      cwd: project,
+      encoding: "utf8",
+      env: { ...process.env, VITE_REALTIME_SERVER_URL: server.url },
+    });
+
+  it("works in an empty Vite and React project", async () => {
+    const packed = execFileSync("npm", ["pack", "--json", "--pack-destination", project], {
+      cwd: PACKAGE,
+      encoding: "utf8",
+    });
+    const [{ filename, files }] = JSON.parse(packed.slice(packed.indexOf("[")));
+    const unexpected = files
+      .map(({ path }) => path)
+      .filter((path) => !/^(dist\/|package.json$|README.md$|LICENSE$)/.test(path));
+    assert.deepEqual(unexpected, []);
+
+    mkdirSync(join(project, "src"));
+    write("package.json", {
+      ...{ name: "empty", private: true, type: "module" },
+      dependencies: { "@realtime-server/client": `file:${filename}`, ...versions("react", "react-dom", "yjs") },
+      devDependencies: versions("vite", "@vitejs/plugin-react", "typescript", "@types/react", "@types/react-dom"),
+    });
+    write("tsconfig.json", TSCONFIG);
+    write("index.html", '<!doctype html><link rel="icon" href="data:," /><div id="root"></div><script type="module" src="/src/main.tsx"></script>');
+    write("src/main.tsx", MAIN);
+    run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund");
+    run("npx", "tsc");
+    run("npx", "vite", "build", "--logLevel", "error");
+    const assets = join(project, "dist/assets");
+    const bundle = readFileSync(
+      join(
+        assets,
+        readdirSync(assets).find((name) => name.endsWith(".js")),
+      ),
+    );
+    console.log(`whole bundle with React and Yjs: ${kib(bundle)} KiB, ${kib(gzipSync(bundle))} KiB gzip`);
+
+    const { preview } = await import(pathToFileURL(join(WORKSPACE, "node_modules/vite/dist/node/index.js")));
+    const site = await preview({
+      root: project,
+      preview: { port: await freePort(), host: "127.0.0.1" },
+      logLevel: "error",
+    });
+    try {
+      const [ana, ben] = [await openWindow(browser), await openWindow(browser)];
+      const address = site.resolvedUrls.local[0];
+      await Promise.all([ana.goto(`${address}?name=Ana`), ben.goto(`${address}?name=Ben`)]);
+      for (const page of [ana, ben]) await says(page, "#status", "connected, saved");
+      for (const page of [ana, ben]) await page.getByRole("button").click();
+      for (const page of [ana, ben]) {
+        await says(page, "pre", "Ana was here.");
+        await says(page, "pre", "Ben was here.");
+        await says(page, "#status", "connected, saved");
+      }
+      await says(ana, "#people", "Ana and Ben");
+      await server.kill9();
+      await says(ana, "#status", "connecting, not saved");
+      await server.launch();
+      await says(ana, "#status", "connected, saved");
+      assert.deepEqual([...ana.problems, ...ben.problems], []);
+    } finally {
+      await site.close();
+    }
+  });
+
+  function write(name, content) {
+    writeFileSync(join(project, name), typeof content === "string" ? content : JSON.stringify(content));
+  }
+});
+
+/** The versions that this repository itself uses. */
+function versions(...names) {
+  const read = (name) => JSON.parse(readFileSync(join(WORKSPACE, "node_modules", name, "package.json"), "utf8"));
+  return Object.fromEntries(names.map((name) => [name, read(name).version]));
+}
+
+function kib(bytes) {
+  return (bytes.length / 1024).toFixed(1);
+}
+
+function says(page, selector, text) {
+  return until(`${selector} says ${text}`, async () => (await page.locator(selector).innerText()).includes(text));
+}
