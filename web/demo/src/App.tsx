@@ -1,0 +1,39 @@
+import { RealtimeProvider } from "@realtime-server/client/react";
+import { lazy, Suspense, useEffect } from "react";
+import { ListView } from "./list/ListView";
+import { useRoute } from "./navigation/route";
+import { useSession } from "./session/session";
+import { Announcer } from "./status/announcer";
+import { ErrorBoundary } from "./ui/ErrorBoundary";
+
+/** The editor is most of the page's code, and the list does without. */
+const loadDocumentView = () =>
+  import("./document/DocumentView").then(({ DocumentView }) => ({ default: DocumentView }));
+const DocumentView = lazy(loadDocumentView);
+
+/** The whole page: one of its two views, as the address says. */
+export function App() {
+  const { identity, client } = useSession();
+  const route = useRoute();
+  useEffect(() => {
+    // By the time someone has read the list, the editor is there; if not, opening a document asks again.
+    loadDocumentView().catch(() => undefined);
+  }, []);
+  return (
+    <RealtimeProvider client={client}>
+      <a className="skip-link" href="#content">
+        Skip to the content
+      </a>
+      <ErrorBoundary key={route.view}>
+        {route.view === "list" ? (
+          <ListView key={identity.team} />
+        ) : (
+          <Suspense fallback={<p className="loading">Opening…</p>}>
+            <DocumentView key={`${identity.team}/${route.room}`} room={route.room} />
+          </Suspense>
+        )}
+      </ErrorBoundary>
+      <Announcer />
+    </RealtimeProvider>
+  );
+}

@@ -1,0 +1,28 @@
+import type { DocumentProvider } from "@realtime-server/client";
+import { Link } from "../navigation/Link";
+import type { Status } from "../status/status";
+import { Header } from "../ui/Header";
+import { Icon } from "../ui/Icon";
+import { People } from "./People";
+import { ShareButton } from "./ShareButton";
+
+interface DocumentHeaderProps {
+  room: string;
+  status: Status;
+  provider: DocumentProvider | undefined;
+}
+
+/** The top of a document: the way back, its name, who is here. */
+export function DocumentHeader({ room, status, provider }: DocumentHeaderProps) {
+  const back = (
+    <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
+      <Icon name="back" />
+    </Link>
+  );
+  return (
+    <Header title={room} status={status} before={back}>
+      <People provider={provider} />
+      <ShareButton room={room} />
+    </Header>
+  );
+}

@@ -1,0 +1,56 @@
+import type { DocumentProvider } from "@realtime-server/client";
+import { EditorContent, useEditor, type Editor } from "@tiptap/react";
+import { useEffect, useMemo, useState } from "react";
+import { takeBegin } from "../navigation/route";
+import { extensionsOf } from "./extensions";
+import type { CaretUser } from "./useCaretUser";
+
+interface TextEditorProps {
+  provider: DocumentProvider;
+  user: CaretUser;
+  access: "opening" | "view" | "edit";
+  onEditor: (editor: Editor | undefined) => void;
+}
+
+/** Keeps the line that is written clear of the bars above it. */
+const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
+
+/** The text of a document. Mount it anew for another provider. */
+export function TextEditor({ provider, user, access, onEditor }: TextEditorProps) {
+  // Made once: Tiptap would make a new editor, and lose the selection and what can be undone, for new extensions.
+  const [extensions] = useState(() => extensionsOf(provider, user));
+  const isEditable = access === "edit";
+  const editorProps = useMemo(
+    () => ({
+      attributes: {
+        role: "textbox",
+        "aria-multiline": "true",
+        "aria-label": `Text of ${provider.room}`,
+        "aria-readonly": String(!isEditable),
+        // Also for those who only read: to scroll, select and copy by keyboard.
+        tabindex: "0",
+      },
+      scrollThreshold: SCROLL_MARGIN,
+      scrollMargin: SCROLL_MARGIN,
+    }),
+    [provider.room, isEditable],
+  );
+  const editor = useEditor({ extensions, editorProps, editable: isEditable, injectCSS: false });
+
+  useEffect(() => {
+    editor.setEditable(isEditable, false);
+    // The placeholder looks at whether one may write, and is drawn with the next transaction.
+    editor.view.dispatch(editor.state.tr);
+    if (isEditable && takeBegin()) editor.commands.focus("end");
+  }, [editor, isEditable]);
+  useEffect(() => {
+    onEditor(editor);
+    return () => onEditor(undefined);
+  }, [editor, onEditor]);
+
+  return (
+    <div className="page" data-opening={access === "opening"} aria-busy={access === "opening"}>
+      <EditorContent editor={editor} />
+    </div>
+  );
+}

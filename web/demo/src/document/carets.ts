@@ -1,0 +1,109 @@
+import { Extension } from "@tiptap/core";
+import { Plugin } from "@tiptap/pm/state";
+import type { EditorView } from "@tiptap/pm/view";
+import type { Awareness } from "y-protocols/awareness";
+import { readableOn, safeColor } from "../ui/contrast";
+
+/** How long a name stays at a caret after it moved. */
+const LABEL_MS = 2_500;
+
+/** What an awareness state says about a person; others' states may hold anything. */
+type CaretUserFields = Record<string, unknown>;
+
+/** When the carets of people moved last, by their ids. Carets are drawn anew for many reasons, and moves are but one. */
+const movedAt = new Map<string, number>();
+
+const timers = new WeakMap<Element, ReturnType<typeof setTimeout>>();
+
+/** Draws someone's caret: a line that takes no room, and a label above it. */
+export function renderCaret(user: CaretUserFields): HTMLElement {
+  const { id, name, color } = { id: textOf(user.id), name: textOf(user.name), color: safeColor(user.color) };
+  const caret = document.createElement("span");
+  caret.className = "caret";
+  // In the middle of a sentence it would be read as part of it. Who is here is said above the text.
+  caret.ariaHidden = "true";
+  caret.dataset.user = id;
+  caret.style.setProperty("--person", color);
+  caret.style.setProperty("--on-person", readableOn(color));
+  const label = document.createElement("span");
+  label.className = "caret-label";
+  label.textContent = name === "" ? "Someone" : name;
+  caret.append(label);
+  showLabel(caret, (movedAt.get(id) ?? 0) + LABEL_MS - Date.now());
+  return caret;
+}
+
+/** Draws someone's selection. */
+export function renderSelection(user: CaretUserFields) {
+  return { class: "others-selection", style: `--person: ${safeColor(user.color)}` };
+}
+
+/** Shows the label of a caret for a while after it has moved. */
+export const CaretLabels = Extension.create<{ awareness: Awareness | undefined }>({
+  name: "caretLabels",
+
+  addOptions() {
+    return { awareness: undefined };
+  },
+
+  addProseMirrorPlugins() {
+    const { awareness } = this.options;
+    return awareness ? [new Plugin({ view: (view) => watchMoves(awareness, view) })] : [];
+  },
+});
+
+interface Change {
+  added: number[];
+  updated: number[];
+}
+
+function watchMoves(awareness: Awareness, view: EditorView) {
+  const cursors = new Map<number, string>();
+  const note = ({ added, updated }: Change) => {
+    for (const client of [...added, ...updated]) {
+      if (client === awareness.clientID) continue;
+      const state = awareness.getStates().get(client);
+      const cursor = JSON.stringify(state?.cursor ?? null);
+      if (cursor === cursors.get(client)) continue;
+      cursors.set(client, cursor);
+      moved(view, idOf(state?.user));
+    }
+  };
+  awareness.on("change", note);
+  return { destroy: () => awareness.off("change", note) };
+}
+
+function moved(view: EditorView, user: string): void {
+  movedAt.set(user, Date.now());
+  // A caret that stays where it is in the tree, because text was written before it, is not drawn anew.
+  for (const caret of view.dom.querySelectorAll<HTMLElement>(".caret")) {
+    if (caret.dataset.user === user) showLabel(caret, LABEL_MS);
+  }
+}
+
+function showLabel(caret: HTMLElement, milliseconds: number): void {
+  clearTimeout(timers.get(caret));
+  if (milliseconds <= 0) return;
+  caret.dataset.moved = "";
+  timers.set(
+    caret,
+    setTimeout(() => delete caret.dataset.moved, milliseconds),
+  );
+  requestAnimationFrame(() => keepInside(caret));
+}
+
+/** Turns a label to the left where it would leave the text on the right. */
+function keepInside(caret: HTMLElement): void {
+  const [label, text] = [caret.firstElementChild, caret.closest(".ProseMirror")];
+  if (!label || !text) return;
+  const room = text.getBoundingClientRect().right - caret.getBoundingClientRect().left;
+  caret.toggleAttribute("data-flipped", label.getBoundingClientRect().width > room);
+}
+
+function idOf(user: unknown): string {
+  return typeof user === "object" && user !== null && "id" in user ? textOf(user.id) : "";
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

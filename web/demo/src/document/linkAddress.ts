@@ -1,0 +1,14 @@
+const ALLOWED = ["http:", "https:", "mailto:", "tel:"];
+
+/** What someone typed as an address that a link may have; undefined where it is none. */
+export function linkAddress(typed: string): string | undefined {
+  const text = typed.trim();
+  if (text === "" || /\s/.test(text)) return undefined;
+  const withScheme = /^[a-z][a-z\d+.-]*:(?!\d)/i.test(text)
+    ? text
+    : /^[^/@]+@[^/@]+$/.test(text)
+      ? `mailto:${text}`
+      : `https://${text}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  return url && ALLOWED.includes(url.protocol) ? withScheme : undefined;
+}

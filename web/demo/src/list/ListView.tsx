@@ -1,0 +1,50 @@
+import { useConnection } from "@realtime-server/client/react";
+import { useEffect } from "react";
+import { useArrival } from "../navigation/useArrival";
+import { mayWrite, type Identity } from "../session/identity";
+import { useSession } from "../session/session";
+import { Banner } from "../status/Banner";
+import { listStatus } from "../status/status";
+import { useUnsavedDocuments } from "../status/unsaved";
+import { useAway } from "../status/useAway";
+import { Header } from "../ui/Header";
+import { CreateForm } from "./CreateForm";
+import { DocumentList } from "./DocumentList";
+import { useDocuments } from "./useDocuments";
+
+/** The team's documents, and a way to make one. */
+export function ListView() {
+  const { identity } = useSession();
+  const isAway = useAway();
+  const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
+  const isWriter = useIsWriter(identity);
+  const documents = useDocuments(identity);
+  const main = useArrival();
+  useEffect(() => {
+    document.title = "Documents · Realtime Server";
+  }, []);
+  return (
+    <>
+      <header className="top">
+        <Header title="Documents" status={status} before={<img src="./favicon.svg" alt="" width={32} height={32} />} />
+        <Banner status={status} isAway={isAway} />
+      </header>
+      <main ref={main} className="column" id="content" aria-label="Documents" tabIndex={-1}>
+        {isWriter ? (
+          <CreateForm />
+        ) : (
+          <p className="note">
+            You are here as a {identity.role}: you can read documents, but not make new ones. Editors and admins can.
+          </p>
+        )}
+        <DocumentList listing={documents} team={identity.team} isWriter={isWriter} isAway={isAway} />
+      </main>
+    </>
+  );
+}
+
+/** Whether one may make documents: what the server says, and before it said anything, what the role means. */
+function useIsWriter({ role }: Identity): boolean {
+  const { connection } = useConnection();
+  return connection ? connection.rights.includes("edit") : mayWrite(role);
+}

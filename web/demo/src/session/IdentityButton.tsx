@@ -1,0 +1,28 @@
+import { useState } from "react";
+import { Avatar } from "../ui/Avatar";
+import { IdentityDialog } from "./IdentityDialog";
+import { useSession } from "./session";
+import { useOwnColor } from "./useOwnColor";
+
+/** Who one is; opens the dialog that changes it. */
+export function IdentityButton() {
+  const [isOpen, setOpen] = useState(false);
+  const { identity } = useSession();
+  const color = useOwnColor();
+  return (
+    <>
+      <button
+        type="button"
+        className="identity-button"
+        aria-haspopup="dialog"
+        aria-label={`You are ${identity.name}. Change who you are`}
+        data-tooltip="Change who you are"
+        onClick={() => setOpen(true)}
+      >
+        <Avatar name={identity.name} color={color} />
+        <span className="identity-name">{identity.name}</span>
+      </button>
+      {isOpen && <IdentityDialog identity={identity} onClose={() => setOpen(false)} />}
+    </>
+  );
+}

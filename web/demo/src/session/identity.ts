@@ -1,0 +1,94 @@
+import { randomName } from "./names";
+
+/** The roles that a person of this page may have, and what they are called. */
+export const ROLES = {
+  viewer: "Viewer: reads",
+  commenter: "Commenter: reads",
+  editor: "Editor: reads and writes",
+  reviewer: "Reviewer: reads",
+  admin: "Admin: reads, writes and manages",
+} as const;
+
+/** A role in the token. */
+export type Role = keyof typeof ROLES;
+
+/** Who this window is. */
+export interface Identity {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  /** Documents belong to a team: another team sees other documents. */
+  readonly team: string;
+  /** How long a token is valid, where the address asked for that. */
+  readonly ttlSeconds: number | undefined;
+}
+
+/** A window keeps its identity across reloads; another window is someone else. */
+const STORAGE_KEY = "identity";
+
+/** Whether people of that role may write, and make documents. */
+export function mayWrite(role: Role): boolean {
+  return role === "editor" || role === "admin";
+}
+
+/** The identity of this window, as the address presets it: `?name=Ben&role=viewer&team=x&ttl=20`. */
+export function loadIdentity(): Identity {
+  const address = new URL(location.href);
+  const identity = preset(address.searchParams, stored() ?? newIdentity());
+  saveIdentity(identity);
+  if (address.href !== location.href) history.replaceState(history.state, "", address);
+  return identity;
+}
+
+/** Remembers the identity for this window. */
+export function saveIdentity(identity: Identity): void {
+  try {
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(identity));
+  } catch {
+    // Without storage the identity lasts until the next reload.
+  }
+}
+
+function newIdentity(): Identity {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  const id = `u-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return { id, name: randomName(), role: "editor", team: "demo", ttlSeconds: undefined };
+}
+
+/** Takes what is preset out of the address, so that a copied address does not make others the same person. */
+function preset(parameters: URLSearchParams, identity: Identity): Identity {
+  const take = (name: string) => {
+    const value = parameters.get(name)?.trim();
+    parameters.delete(name);
+    return value === "" ? undefined : value;
+  };
+  const [name, role, team, ttl] = [take("name"), take("role"), take("team"), Number(take("ttl"))];
+  return {
+    id: identity.id,
+    name: name ?? identity.name,
+    role: isRole(role) ? role : identity.role,
+    team: team ?? identity.team,
+    ttlSeconds: Number.isInteger(ttl) && ttl > 0 ? ttl : identity.ttlSeconds,
+  };
+}
+
+function stored(): Identity | undefined {
+  try {
+    const value: unknown = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "null");
+    return isIdentity(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether that is the name of a role. */
+export function isRole(value: unknown): value is Role {
+  return typeof value === "string" && Object.hasOwn(ROLES, value);
+}
+
+function isIdentity(value: unknown): value is Identity {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, name, role, team, ttlSeconds } = value as Record<string, unknown>;
+  const areTexts = [id, name, team].every((text) => typeof text === "string" && text !== "");
+  return areTexts && isRole(role) && (ttlSeconds === undefined || typeof ttlSeconds === "number");
+}

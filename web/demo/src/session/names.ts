@@ -1,0 +1,24 @@
+const MANNERS = [
+  "Amber",
+  "Brave",
+  "Calm",
+  "Clever",
+  "Cosy",
+  "Gentle",
+  "Golden",
+  "Happy",
+  "Keen",
+  "Kind",
+  "Lively",
+  "Merry",
+];
+const ANIMALS = ["Badger", "Falcon", "Finch", "Fox", "Hare", "Heron", "Lynx", "Otter", "Owl", "Robin", "Seal", "Wren"];
+
+/** A friendly name for someone who has not said theirs. */
+export function randomName(): string {
+  return `${pick(MANNERS)} ${pick(ANIMALS)}`;
+}
+
+function pick(words: readonly string[]): string {
+  return words[Math.floor(Math.random() * words.length)] ?? "Someone";
+}

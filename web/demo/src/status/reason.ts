@@ -1,0 +1,27 @@
+import type { RealtimeError } from "@realtime-server/client";
+
+/** Why something does not work, as a sentence that follows a colon. */
+export function reasonOf({ code, message }: RealtimeError): string {
+  switch (code) {
+    case "forbidden":
+      return "you have no right to do that.";
+    case "too_large":
+      return "it is larger than the server takes.";
+    case "conflict":
+      return "another window is writing as this one. Reload the page to go on.";
+    case "storage_unavailable":
+      return "the server cannot reach its database. It is being tried again.";
+    case "overloaded":
+    case "rate_limited":
+    case "too_many_connections":
+      return "the server has too much to do just now. It is being tried again.";
+    case "draining":
+      return "the server is restarting";
+    case "too_many_rooms":
+      return "too many documents are open in this window.";
+    case "session_revoked":
+      return "you were signed out.";
+    default:
+      return message;
+  }
+}

@@ -1,0 +1,27 @@
+import type { CSSProperties } from "react";
+import { readableOn, safeColor } from "./contrast";
+
+const letters = new Intl.Segmenter();
+
+/** Someone's initials in that person's colour. The name has to be said beside it. */
+export function Avatar({ name, color }: { name: string; color: string }) {
+  const background = safeColor(color);
+  const style: CSSProperties = { background, color: readableOn(background) };
+  return (
+    <span className="avatar" style={style} aria-hidden="true">
+      {initials(name)}
+    </span>
+  );
+}
+
+function initials(name: string): string {
+  const words = name.trim().split(/\s+/);
+  const ends = words.length > 1 ? [words.at(0), words.at(-1)] : [words.at(0)];
+  return ends.map((word = "") => firstLetter(word).toLocaleUpperCase()).join("");
+}
+
+/** What people take for one letter may be several characters. */
+function firstLetter(word: string): string {
+  for (const { segment } of letters.segment(word)) return segment;
+  return "";
+}

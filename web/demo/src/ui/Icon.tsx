@@ -1,0 +1,53 @@
+import type { ReactNode } from "react";
+
+/** Strokes on a grid of 20 by 20. */
+const STROKES = {
+  back: <path d="M12 4.5 6.5 10l5.5 5.5" />,
+  bold: <path d="M6 4h4.8a2.9 2.9 0 0 1 0 6H6zM6 10h5.6a3 3 0 0 1 0 6H6z" />,
+  bulletList: <path d="M8 5h8M8 10h8M8 15h8M4 5h.01M4 10h.01M4 15h.01" />,
+  check: <path d="m4.5 10.5 3.7 3.7 7.3-8" />,
+  close: <path d="m5.5 5.5 9 9m0-9-9 9" />,
+  code: <path d="M7 6 3 10l4 4m6-8 4 4-4 4" />,
+  codeBlock: (
+    <path d="M4.5 3.5h11a1 1 0 0 1 1 1v11a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-11a1 1 0 0 1 1-1zM8.2 7.8 6 10l2.2 2.2m3.6-4.4L14 10l-2.2 2.2" />
+  ),
+  divider: <path d="M3 10h14M10 3.5v3M10 13.5v3" />,
+  document: <path d="M11.5 3H6a1 1 0 0 0-1 1v12a1 1 0 0 0 1 1h8a1 1 0 0 0 1-1V6.5zm0 0v3.5H15M8 10.5h4M8 13.5h4" />,
+  eye: (
+    <path d="M2.5 10s2.7-5 7.5-5 7.5 5 7.5 5-2.7 5-7.5 5-7.5-5-7.5-5zM10 7.8a2.2 2.2 0 1 1 0 4.4 2.2 2.2 0 0 1 0-4.4z" />
+  ),
+  italic: <path d="M8.5 4h6M5.5 16h6M11.5 4l-3 12" />,
+  link: (
+    <path d="m8.2 11.8 3.6-3.6M9.5 6.2l1.6-1.6a3.05 3.05 0 0 1 4.3 4.3l-1.6 1.6m-3.3 3.3-1.6 1.6a3.05 3.05 0 0 1-4.3-4.3l1.6-1.6" />
+  ),
+  moon: <path d="M16.3 12A6.8 6.8 0 0 1 8 3.7a6.8 6.8 0 1 0 8.3 8.3z" />,
+  orderedList: <path d="M9 5h7M9 10h7M9 15h7M3.5 4 5 3.3V7M3.5 12.6c.3-1.3 2.6-1.1 2.6.2 0 1.2-2.5 1.6-2.6 3.4h2.7" />,
+  paragraph: <path d="M12.5 16V4m-3 12V4M15 4H8.2a3.1 3.1 0 0 0 0 6.2h1.3" />,
+  plus: <path d="M10 4.5v11M4.5 10h11" />,
+  quote: <path d="M4 4.5v11M8 6h8M8 10h8M8 14h5" />,
+  redo: <path d="m12.5 4 3.5 3.5-3.5 3.5M16 7.5H8a4 4 0 0 0 0 8h3.5" />,
+  share: (
+    <path d="M10 12.5v-9m0 0L6.8 6.7M10 3.5l3.2 3.2M5.5 9.5H5a1 1 0 0 0-1 1V16a1 1 0 0 0 1 1h10a1 1 0 0 0 1-1v-5.5a1 1 0 0 0-1-1h-.5" />
+  ),
+  strike: (
+    <path d="M3.5 10h13M13.8 6.3C13.4 4.8 12 4 10.1 4 7.9 4 6.3 5 6.3 6.8c0 .8.4 1.5 1.1 2M6 13.5c.4 1.6 1.9 2.5 4.1 2.5 2.3 0 4-1 4-2.9 0-.4-.1-.8-.2-1.1" />
+  ),
+  sun: (
+    <path d="M10 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM10 2.5v1M10 16.5v1M2.5 10h1M16.5 10h1M4.7 4.7l.7.7M14.6 14.6l.7.7M15.3 4.7l-.7.7M5.4 14.6l-.7.7" />
+  ),
+  system: <path d="M4 4h12a1 1 0 0 1 1 1v7.5a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM7.5 16.5h5M10 13.5v3" />,
+  undo: <path d="M7.5 4 4 7.5 7.5 11M4 7.5h8a4 4 0 0 1 0 8H8.5" />,
+  warning: <path d="M10 3.5 17.2 16H2.8zM10 8.3v3.4M10 13.8h.01" />,
+} satisfies Record<string, ReactNode>;
+
+/** The name of an icon. */
+export type IconName = keyof typeof STROKES;
+
+/** An icon beside words, or inside something that has a label. */
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg className="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+      {STROKES[name]}
+    </svg>
+  );
+}

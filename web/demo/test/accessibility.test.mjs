@@ -1,0 +1,125 @@
+// The page is for everybody: no rule of axe is broken in any of its states, light and dark, wide and narrow, and the keyboard
+// alone suffices.
+
+import { AxeBuilder } from "@axe-core/playwright";
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { sqlite } from "../../../tests/e2e/support/databases.mjs";
+import { Server } from "../../../tests/e2e/support/server.mjs";
+import { until } from "../../../tests/e2e/support/until.mjs";
+import { launchBrowser, openWindow } from "../../test/browser.mjs";
+
+const LAPTOP = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 844 };
+
+describe("accessibility", () => {
+  let server;
+  let browser;
+  const windows = [];
+  before(async () => {
+    server = await Server.start({ database: sqlite });
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser.close();
+    if (server.alive) await server.kill9();
+  });
+  afterEach(() => Promise.all(windows.splice(0).map((page) => page.context().close())));
+
+  const open = async (query, options) => {
+    const page = await openWindow(browser, options);
+    windows.push(page);
+    await page.goto(`${server.url}/${query}`);
+    return page;
+  };
+
+  const clean = async (page, state) => {
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+    assert.deepEqual(found, [], state);
+  };
+
+  const status = (page, words) =>
+    until(`the page says ${words}`, async () => words.test(await page.getByTestId("status").innerText()));
+
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [device, viewport] of [
+      ["a laptop", LAPTOP],
+      ["a phone", PHONE],
+    ]) {
+      it(`breaks no rule on ${device} in ${colorScheme} colours`, async () => {
+        const options = { colorScheme, viewport };
+        const list = await open("?name=Ana", options);
+        await status(list, /Connected/);
+        await clean(list, "the list");
+        await list.getByRole("button", { name: /You are Ana/ }).click();
+        await list.getByRole("dialog").waitFor();
+        await clean(list, "who one is");
+
+        const ana = await open(`?document=for ${device} in ${colorScheme}&name=Ana`, options);
+        await status(ana, /Saved/);
+        await clean(ana, "an empty document");
+        await ana.locator(".ProseMirror").click();
+        await ana.keyboard.type("# A heading\n");
+        await ana.keyboard.type("- a list\n\n> a quotation\n\n``` code\n\n");
+        const ben = await open(`?document=for ${device} in ${colorScheme}&name=Ben`, options);
+        await status(ben, /Saved/);
+        await ben.locator(".ProseMirror").click();
+        await ben.keyboard.type("Ben is here");
+        await ana.locator(".caret").first().waitFor({ state: "attached" });
+        await clean(ana, "a document with two people");
+        const vic = await open(`?document=for ${device} in ${colorScheme}&name=Vic&role=viewer`, options);
+        await status(vic, /View only/);
+        await clean(vic, "a document that one may only view");
+        const early = await open("?document=nobody made this&name=Vic&role=viewer", options);
+        await status(early, /Not started yet/);
+        await clean(early, "a document that does not exist yet");
+        await server.kill9();
+        await ana.getByTestId("banner").waitFor();
+        await list.getByTestId("banner").waitFor();
+        await clean(ana, "a document without a server");
+        await server.launch();
+      });
+
+      it(`fits the width of ${device} in ${colorScheme} colours`, async () => {
+        for (const query of ["?name=Ana", `?document=${"a very long name without end ".repeat(6)}&name=Ana`]) {
+          const page = await open(query, { colorScheme, viewport });
+          await status(page, /Connected|Saved/);
+          const overhang = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(overhang <= 0, `${query} is ${overhang} px too wide`);
+        }
+      });
+    }
+  }
+
+  it("is used by keyboard alone: make a document, format text, leave it", async () => {
+    const page = await open("?name=Ana");
+    await status(page, /Connected/);
+    await page.getByLabel("New document").focus();
+    await page.keyboard.type("By keyboard");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/document=By/);
+    await status(page, /Saved/);
+    await page.locator(".ProseMirror").focus();
+    await page.keyboard.press("Control+b");
+    await page.keyboard.type("bold");
+    assert.equal(await page.locator(".ProseMirror strong").innerText(), "bold");
+    const toolbar = page.getByRole("toolbar");
+    await toolbar.locator("button[tabindex='0']").focus();
+    const first = await focused(page);
+    await page.keyboard.press("ArrowRight");
+    assert.notEqual(await focused(page), first, "arrows move within the toolbar");
+    await page.keyboard.press("End");
+    await page.keyboard.press("Tab");
+    await until("Tab leaves the toolbar for the text", () =>
+      page.evaluate(() => document.activeElement?.classList.contains("ProseMirror")),
+    );
+    await page.getByRole("link", { name: "All documents" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("link", { name: /By keyboard/ }).waitFor();
+  });
+});
+
+function focused(page) {
+  return page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
+}

@@ -1,0 +1,272 @@
+// The page that the server shows, used as people use it: in real windows, over servers that are killed and databases that stop.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { postgres, sqlite } from "../../../tests/e2e/support/databases.mjs";
+import { Server } from "../../../tests/e2e/support/server.mjs";
+import { until } from "../../../tests/e2e/support/until.mjs";
+import { launchBrowser, openWindow } from "../../test/browser.mjs";
+
+describe("the page", () => {
+  let server;
+  let browser;
+  const windows = [];
+  before(async () => {
+    server = await Server.start({ database: sqlite });
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser.close();
+    await server.kill9();
+  });
+  afterEach(async () => {
+    const problems = windows.flatMap(({ problems }) => problems);
+    await Promise.all(windows.splice(0).map((page) => page.context().close()));
+    assert.deepEqual(problems, [], "errors in the pages");
+  });
+
+  const open = async (query = "", options) => {
+    const page = await openWindow(browser, options);
+    windows.push(page);
+    await page.goto(`${server.url}/${query}`);
+    return page;
+  };
+  /** A window with `room` open, whose person may write. */
+  const write = async (room, name) => {
+    const page = await open(`?document=${room}&name=${name}`);
+    await saved(page);
+    await editor(page).click();
+    return page;
+  };
+
+  it("takes a new person from an empty list to a document that a second window shares", async () => {
+    const ana = await open();
+    await ana.getByLabel("New document").fill("Launch plan");
+    await ana.getByRole("button", { name: /create/i }).click();
+    await ana.waitForURL(/document=Launch/);
+    await saved(ana);
+    await editor(ana).click();
+    await ana.keyboard.type("Hello from the first window.");
+    await ana.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await ana.getByRole("button", { name: /share/i }).click();
+    await ana.getByText("Link copied").first().waitFor();
+    const link = await ana.evaluate(() => navigator.clipboard.readText());
+
+    const ben = await openWindow(browser);
+    windows.push(ben);
+    await ben.goto(link);
+    await holds(ben, "Hello from the first window.");
+    await ben.goto(server.url);
+    await ben.getByRole("link", { name: /Launch plan/ }).waitFor();
+    await ana.getByRole("link", { name: "All documents" }).click();
+    await ana.getByRole("link", { name: /Launch plan/ }).click();
+    await holds(ana, "Hello from the first window.");
+  });
+
+  it("shows what two people write at once, and each the other's caret and name", async () => {
+    const [ana, ben] = await Promise.all([write("both", "Ana"), write("both", "Ben")]);
+    await Promise.all([ana.keyboard.type("From Ana. ", { delay: 15 }), ben.keyboard.type("From Ben. ", { delay: 15 })]);
+    await same(ana, ben);
+    assert.equal(letters(await textOf(ana)), letters("From Ana. From Ben."));
+    await caret(ana, "Ben");
+    await caret(ben, "Ana");
+    await ana.getByLabel(/2 people here.*Ben/).waitFor();
+    await saved(ana, ben);
+    await ben.context().close();
+    await ana.getByLabel(/1 person here/).waitFor();
+    assert.equal(await ana.locator(".caret").count(), 0);
+  });
+
+  it("undoes one's own edits only", async () => {
+    const [ana, ben] = [await write("undo", "Ana"), await write("undo", "Ben")];
+    await ana.keyboard.type("kept ");
+    await holds(ben, "kept");
+    await ben.keyboard.press("Control+End");
+    await ben.keyboard.type("undone");
+    await holds(ana, "kept undone");
+    await ben.keyboard.press("Control+z");
+    await until("only Ben's is undone", async () => (await textOf(ana)).trim() === "kept");
+    await same(ana, ben);
+  });
+
+  it("says that the server is away and that it is back, and loses nothing of what both write meanwhile", async () => {
+    const [ana, ben] = await Promise.all([write("killed", "Ana"), write("killed", "Ben")]);
+    await ana.keyboard.type("before ");
+    await holds(ben, "before");
+    await server.kill9();
+    for (const page of [ana, ben]) await page.getByTestId("banner").getByText("Offline").waitFor();
+    await Promise.all([ana.keyboard.type("ANA"), ben.keyboard.type("BEN")]);
+    for (const page of [ana, ben]) assert.match(await status(page), /Offline, 3 changes not saved yet/);
+    await server.launch();
+    for (const page of [ana, ben])
+      await page.getByTestId("banner").getByText("Back online, everything is saved").waitFor();
+    await saved(ana, ben);
+    await same(ana, ben);
+    assert.equal(letters(await textOf(ana)), letters("before ANA BEN"));
+    await server.kill9();
+    await server.launch();
+    const cleo = await open("?document=killed&name=Cleo");
+    await holds(cleo, "ANA");
+    await holds(cleo, "BEN");
+  });
+
+  it("merges what was written in two windows without a network", async () => {
+    const [ana, ben] = await Promise.all([write("offline", "Ana"), write("offline", "Ben")]);
+    await Promise.all([ana, ben].map((page) => page.context().setOffline(true)));
+    for (const page of [ana, ben]) await page.getByTestId("banner").getByText("Offline").waitFor();
+    await Promise.all([ana.keyboard.type("one"), ben.keyboard.type("two")]);
+    assert.deepEqual(await Promise.all([textOf(ana), textOf(ben)]), ["one", "two"]);
+    await Promise.all([ana, ben].map((page) => page.context().setOffline(false)));
+    await saved(ana, ben);
+    await same(ana, ben);
+    assert.match(await textOf(ana), /^(onetwo|twoone)$/);
+  });
+
+  it("shows a document and keeps what was written over a reload without the server", async () => {
+    const ana = await write("reloaded", "Ana");
+    await ana.keyboard.type("saved, ");
+    await saved(ana);
+    // The page itself stays in the browser's cache only for a moment: what is tested is the copy of the document.
+    await ana.route("**/socket.io/**", (route) => route.abort());
+    await ana.routeWebSocket(/socket\.io/, (socket) => socket.close());
+    await ana.reload();
+    await holds(ana, "saved,");
+    await editor(ana).click();
+    await ana.keyboard.press("Control+End");
+    await ana.keyboard.type("offline.");
+    await until("it is not called saved", async () => /not saved yet/.test(await status(ana)));
+    await ana.unrouteAll();
+    const again = await ana.context().newPage();
+    await again.goto(`${server.url}/?document=reloaded&name=Ana`);
+    await holds(again, "saved,");
+  });
+
+  it("lets a viewer read, and not write", async () => {
+    const ana = await write("guarded", "Ana");
+    await ana.keyboard.type("Only read this.");
+    await saved(ana);
+    const vic = await open("?document=guarded&name=Vic&role=viewer");
+    await holds(vic, "Only read this.");
+    await until("it is said", async () => (await status(vic)) === "View only");
+    assert.equal(await editor(vic).getAttribute("contenteditable"), "false");
+    assert.equal(await vic.getByRole("toolbar").count(), 0);
+    await editor(vic).click();
+    await vic.keyboard.type("not this");
+    await vic.keyboard.press("Control+b");
+    await ana.keyboard.type(" More.");
+    await holds(vic, "Only read this. More.");
+    assert.equal(await textOf(ana), "Only read this. More.");
+  });
+
+  it("renews a token that expires while one writes, unseen", async () => {
+    const ana = await open("?document=renewed&name=Ana&ttl=4");
+    await saved(ana);
+    const tokens = [];
+    ana.on("request", (request) => request.url().includes("/dev/token") && tokens.push(request.url()));
+    const said = new Set();
+    await ana.exposeFunction("said", (text) => said.add(text));
+    await ana.evaluate(() => {
+      const status = document.querySelector('[data-testid="status"]');
+      new MutationObserver(() => window.said(status.textContent)).observe(status, {
+        subtree: true,
+        characterData: true,
+        childList: true,
+      });
+    });
+    await editor(ana).click();
+    let written = "";
+    const began = Date.now();
+    await until(
+      "three tokens are used up",
+      async () => {
+        await ana.keyboard.type("x");
+        written += "x";
+        return tokens.length >= 3 && Date.now() - began > 8_000;
+      },
+      30_000,
+      100,
+    );
+    await saved(ana);
+    assert.equal(await textOf(ana), written);
+    assert.equal(await ana.getByTestId("banner").count(), 0);
+    const unseen = [...said].filter((text) => !/^Sav(ed|ing…)/.test(text));
+    assert.deepEqual(unseen, []);
+  });
+});
+
+describe("the page, when the database stops", () => {
+  let server;
+  let browser;
+  before(async () => {
+    await postgres.start();
+    server = await Server.start({ database: postgres });
+    browser = await launchBrowser();
+  });
+  after(async () => {
+    await browser.close();
+    await server.kill9();
+    await postgres.stop();
+  });
+
+  it("does not say saved before it is, and says it when it is", async () => {
+    const [ana, ben] = [await openWindow(browser), await openWindow(browser)];
+    for (const [page, name] of [
+      [ana, "Ana"],
+      [ben, "Ben"],
+    ]) {
+      await page.goto(`${server.url}/?document=outage&name=${name}`);
+      await saved(page);
+    }
+    await postgres.cluster.stop("immediate");
+    await editor(ana).click();
+    await ana.keyboard.type("kept");
+    await holds(ben, "kept");
+    await ana.getByTestId("banner").getByText("The server cannot reach its database").waitFor();
+    assert.match(await status(ana), /4 changes not saved yet/);
+    await postgres.cluster.start();
+    await saved(ana, ben);
+    assert.equal(await textOf(ana), "kept");
+    assert.deepEqual([...ana.problems, ...ben.problems], []);
+  });
+});
+
+function editor(page) {
+  return page.locator(".ProseMirror");
+}
+
+/** The text of the document, without the carets of others. */
+function textOf(page) {
+  return editor(page).evaluate((root) => {
+    const copy = root.cloneNode(true);
+    copy
+      .querySelectorAll(".caret, .ProseMirror-separator, .ProseMirror-trailingBreak")
+      .forEach((element) => element.remove());
+    return copy.textContent.replaceAll("\u2060", "").replaceAll("\ufeff", "");
+  });
+}
+
+/** The characters of a text, whatever their order: where two type at once, neither knows where the other's go. */
+function letters(text) {
+  return [...text.replaceAll(/\s/g, "")].sort().join("");
+}
+
+function status(page) {
+  return page.getByTestId("status").innerText();
+}
+
+async function saved(...pages) {
+  for (const page of pages)
+    await until("the page says that all is saved", async () => (await status(page)) === "Saved");
+}
+
+function holds(page, text) {
+  return until(`the page shows "${text}"`, async () => (await textOf(page)).includes(text));
+}
+
+function same(one, other) {
+  return until("both windows read the same", async () => (await textOf(one)) === (await textOf(other)));
+}
+
+function caret(page, name) {
+  return page.locator(".caret", { hasText: name }).first().waitFor({ state: "attached" });
+}
