@@ -148,9 +148,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     return this.#socket;
   }
 
-  /** Connects, and stays connected until told otherwise. */
+  /** Connects, and stays connected until told otherwise. Where the client waits for its next attempt, it tries at once. */
   connect(): void {
-    if (this.status !== "disconnected") return;
+    if (this.#state.connection || this.#isTrying) return;
     this.#backoff.reset();
     this.#freshTokenTried = false;
     void this.#try();

@@ -274,7 +274,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#joined = true;
     const permission = answer.permission ?? "view";
     const rights = access(permission, answer.rights);
-    this.#persisted?.remember({ documentId: answer.document_id, permission });
+    void this.#persisted?.remember({ documentId: answer.document_id, permission });
     this.#become({ ...rights, status: "connected", storage: answer.storage, error: undefined });
     this.#merge(answer);
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
@@ -368,10 +368,8 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   }
 
   #end(ended: "deleted" | "replaced", error: RealtimeError): void {
-    if (ended === "replaced") {
-      this.client.send("leave_room", { room: this.room }, () => {});
-      void this.#persisted?.setAside(this.#documentId ?? "");
-    }
+    if (ended === "replaced") this.client.send("leave_room", { room: this.room }, () => {});
+    if (this.#documentId) this.#persisted?.setAside(this.#documentId);
     this.#leave({ status: "disconnected", ended, error });
   }
 

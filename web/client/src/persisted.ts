@@ -27,35 +27,41 @@ const LOAD_TIMEOUT_MS = 5_000;
 
 const PERMISSIONS: readonly unknown[] = ["manage", "edit", "review", "comment", "view"];
 
+/** Copies that are being moved out of the way: who opens one of that name waits, and finds it empty. */
+const moving = new Map<string, Promise<void>>();
+
 /** The copy of one provider's document. A copy that cannot be read or written, as in a private window, is done without. */
 export class Persisted {
   readonly #open: OpenPersistence;
   readonly #name: string;
   readonly #doc: Y.Doc;
-  readonly #copy: Persistence;
+  #copy: Persistence | undefined;
   #loading = true;
+  #isDestroyed = false;
 
   constructor(open: OpenPersistence, name: string, doc: Y.Doc) {
     this.#open = open;
     this.#name = name;
     this.#doc = doc;
-    this.#copy = open(name, doc);
   }
 
-  /** Whether the copy is still being read. */
+  /** Whether the copy is still to be read. */
   get loading(): boolean {
     return this.#loading;
   }
 
   /** Whether an update of the document came out of the copy. */
   isOrigin(origin: unknown): boolean {
-    return origin === this.#copy;
+    return this.#copy !== undefined && origin === this.#copy;
   }
 
   /** Reads the copy into the document. */
   async load(): Promise<Known> {
     const known: Known = {};
     try {
+      await moving.get(this.#name);
+      if (this.#isDestroyed) return known;
+      this.#copy ??= this.#open(this.#name, this.#doc);
       await inTime(this.#copy.whenSynced);
       const [documentId, permission] = await Promise.all([this.#copy.get("document_id"), this.#copy.get("permission")]);
       if (typeof documentId === "string") known.documentId = documentId;
@@ -68,27 +74,28 @@ export class Persisted {
   }
 
   /** Keeps what has to be known before the next connection. */
-  remember({ documentId, permission }: { documentId: string; permission: Permission }): void {
-    void this.#keep([
-      ["document_id", documentId],
-      ["permission", permission],
-    ]);
-  }
-
-  async #keep(entries: [key: string, value: string][]): Promise<void> {
+  async remember({ documentId, permission }: { documentId: string; permission: Permission }): Promise<void> {
     try {
-      for (const [key, value] of entries) await this.#copy.set(key, value);
+      await this.#copy?.set("document_id", documentId);
+      await this.#copy?.set("permission", permission);
     } catch {
       // Without a copy it is learned again at the next join.
     }
   }
 
   /** Moves the copy out of the way, under a name with the id of the document that it belongs to. */
-  async setAside(documentId: string): Promise<void> {
+  setAside(documentId: string): void {
+    const moved = this.#move(`${this.#name}#${documentId}`).finally(() => {
+      if (moving.get(this.#name) === moved) moving.delete(this.#name);
+    });
+    moving.set(this.#name, moved);
+  }
+
+  async #move(name: string): Promise<void> {
     try {
-      const aside = this.#open(`${this.#name}#${documentId}`, this.#doc);
-      await aside.whenSynced;
-      await this.#copy.clearData();
+      const aside = this.#open(name, this.#doc);
+      await inTime(aside.whenSynced);
+      await this.#copy?.clearData();
       await aside.destroy();
     } catch {
       // What cannot be written has no copy either.
@@ -97,8 +104,9 @@ export class Persisted {
 
   /** Closes the copy, and keeps it. */
   async destroy(): Promise<void> {
+    this.#isDestroyed = true;
     try {
-      await this.#copy.destroy();
+      await this.#copy?.destroy();
     } catch {
       // It was never open.
     }

@@ -51,6 +51,18 @@ describe("a connection", () => {
     network.close();
   });
 
+  it("tries at once when it is told to, instead of waiting", async () => {
+    const network = await Network.to(server);
+    network.cut();
+    const waiting = client(network, { backoff: { firstMs: 60_000, maxMs: 60_000 } });
+    await until("it waits", () => waiting.state.retryAt > Date.now() + 10_000);
+    network.mend();
+    waiting.connect();
+    assert.deepEqual([waiting.status, waiting.state.retryAt], ["connecting", undefined]);
+    await connected(waiting);
+    network.close();
+  });
+
   it("comes back by itself, and asks for a token each time", async () => {
     const network = await Network.to(server);
     const reasons = [];

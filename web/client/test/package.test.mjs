@@ -109,7 +109,10 @@ describe("the packed package", () => {
       devDependencies: versions("vite", "@vitejs/plugin-react", "typescript", "@types/react", "@types/react-dom"),
     });
     write("tsconfig.json", TSCONFIG);
-    write("index.html", '<!doctype html><link rel="icon" href="data:," /><div id="root"></div><script type="module" src="/src/main.tsx"></script>');
+    write(
+      "index.html",
+      '<!doctype html><link rel="icon" href="data:," /><div id="root"></div><script type="module" src="/src/main.tsx"></script>',
+    );
     write("src/main.tsx", MAIN);
     run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund");
     run("npx", "tsc");
