@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, Request, connect_info::Connected},
-    http::{Uri, header},
+    http::{HeaderName, HeaderValue, Uri, header},
     middleware::{self, Next},
     response::Response,
     serve::{IncomingStream, Listener},
@@ -193,7 +193,22 @@ async fn name_transport(sockets: Sockets, mut request: Request, next: Next) -> R
         }
         request.extensions_mut().insert(transport);
     }
+    release_buffer(&mut request);
     next.run(request).await
+}
+
+/// Copies a request's address and headers out of the buffer they were read into.
+///
+/// They are slices of it, and a session keeps them for as long as it lasts: with them, 16 KiB.
+fn release_buffer(request: &mut Request) {
+    if let Ok(uri) = request.uri().to_string().parse() {
+        *request.uri_mut() = uri;
+    }
+    let copied = request.headers().iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    });
+    *request.headers_mut() = copied.collect();
 }
 
 /// The polling session that an upgrade continues.

@@ -159,7 +159,7 @@ impl Room {
                     receipt.accept(seq);
                 }
                 if hole {
-                    self.catch_up().await;
+                    Box::pin(self.catch_up()).await;
                 }
             }
             Err(AppendError::Gone) => {
@@ -175,7 +175,7 @@ impl Room {
                     .receipts
                     .into_iter()
                     .for_each(|receipt| receipt.refuse(Error::Internal));
-                self.rebuild().await;
+                Box::pin(self.rebuild()).await;
             }
         }
     }

@@ -50,19 +50,21 @@ impl Room {
             _ if self.end != End::Open => Err(Error::Draining),
             (Some(record), _) => Ok(*record),
             (None, Creation::Forbidden) => Err(Error::NotFound { what: "document" }),
-            (None, Creation::Allowed) => {
-                let by = &seat.participant().user.id;
-                let store = &self.shared.store;
-                let record = store
-                    .create_document(&self.key, by, Timestamp::now())
-                    .await?;
-                if record.head_seq > Seq(0) {
-                    self.document = live::load(&self.shared, record.id, Vec::new()).await?;
-                }
-                self.record = Some(record);
-                Ok(record)
-            }
+            (None, Creation::Allowed) => Box::pin(self.create(seat)).await,
         }
+    }
+
+    async fn create(&mut self, seat: &Arc<dyn Seat>) -> Result<DocumentRecord> {
+        let by = &seat.participant().user.id;
+        let store = &self.shared.store;
+        let record = store
+            .create_document(&self.key, by, Timestamp::now())
+            .await?;
+        if record.head_seq > Seq(0) {
+            self.document = live::load(&self.shared, record.id, Vec::new()).await?;
+        }
+        self.record = Some(record);
+        Ok(record)
     }
 
     fn describe(

@@ -3,7 +3,9 @@
 //! It takes what waits in its inbox as one turn: each update is applied by
 //! itself, what they bring is relayed as one message and appended as one group
 //! of rows, and each sender's ack goes out when the log has them. Whatever the
-//! task awaits (loading, creating, rebuilding) it awaits between commands.
+//! task awaits (loading, creating, rebuilding) it awaits between commands, and
+//! boxed: the task is as large as the largest thing that it may wait for, and
+//! there is one for each open document.
 
 use std::{sync::Arc, time::Duration};
 
@@ -102,10 +104,10 @@ impl Room {
     /// Loads the document and serves the room until nobody needs it.
     pub(super) async fn run(mut self) {
         self.shared.metrics.room_opened();
-        if let Err(error) = self.load().await {
+        if let Err(error) = Box::pin(self.load()).await {
             self.close(error);
         }
-        let mut turn = Vec::with_capacity(16);
+        let mut turn = Vec::new();
         let timer = tokio::time::sleep_until(Instant::now());
         tokio::pin!(timer);
         while self.end != End::Closed {
@@ -123,7 +125,7 @@ impl Room {
                 self.backlog.take(&command);
                 self.take(command).await;
             }
-            self.end_turn().await;
+            self.end_turn();
         }
         self.shared.metrics.room_closed();
     }
@@ -192,12 +194,12 @@ impl Room {
             Command::Own(Event::Drain) => {}
         }
         if self.document.is_broken() {
-            self.rebuild().await;
+            Box::pin(self.rebuild()).await;
         }
     }
 
     /// Relays and appends what is due, looks after laggards, ends the room where nobody needs it.
-    async fn end_turn(&mut self) {
+    fn end_turn(&mut self) {
         let now = Instant::now();
         let draining = self.end == End::Draining;
         if self.commits.accepted() > 0 && (draining || self.relays.due(now) <= now) {
