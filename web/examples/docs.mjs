@@ -1,0 +1,14 @@
+// Puts the examples into docs/client.md: each block of code behind `<!-- web/… -->` becomes what that file holds.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const FILE = `${REPOSITORY}docs/client.md`;
+
+const documentation = readFileSync(FILE, "utf8");
+const filled = documentation.replaceAll(
+  /^(<!-- (web\/\S+) -->\n+```\w*\n)[^]*?^```$/gm,
+  (_, head, file) => `${head}${readFileSync(`${REPOSITORY}${file}`, "utf8")}\`\`\``,
+);
+if (filled !== documentation) writeFileSync(FILE, filled);

@@ -1,0 +1,75 @@
+import { io } from "socket.io-client";
+import * as Y from "yjs";
+
+const query = new URLSearchParams(location.search);
+const room = query.get("room") ?? "article-42";
+const who = new URLSearchParams({
+  user: query.get("user") ?? "ana",
+  role: query.get("role") ?? "editor",
+  team: "demo",
+});
+
+type Token = { token: string };
+type Answer<T> = ({ ok: true } & T) | { ok: false; error: { code: string; message: string } };
+type Synced = { update?: ArrayBuffer; state_vector: ArrayBuffer };
+
+const fetchToken = async () => (await fetch(`/dev/token?${who.toString()}`)).json() as Promise<Token>;
+
+const socket = io(import.meta.env.VITE_REALTIME_SERVER_URL as string, {
+  auth: (send) => void fetchToken().then(send), // before every connection: { token }
+});
+const doc = new Y.Doc();
+const text = doc.getText("plain");
+let unsaved = 0;
+
+// On every connection: take what is missing here, and send what the server lacks.
+function synchronize(request: "join_room" | "document_sync") {
+  const payload = { room, state_vector: Y.encodeStateVector(doc) };
+  socket.emit(request, payload, (answer: Answer<Synced>) => {
+    if (!answer.ok) {
+      show(answer.error.message);
+      return;
+    }
+    if (answer.update) Y.applyUpdate(doc, new Uint8Array(answer.update), socket);
+    const lacking = Y.encodeStateAsUpdate(doc, new Uint8Array(answer.state_vector));
+    const isUnsure = unsaved > 0; // what was sent before may be in the server's memory only: its ack will tell
+    unsaved = 0;
+    if (isUnsure || lacking.length > 2)
+      send(lacking); // an empty update has two bytes
+    else show("Saved");
+  });
+}
+socket.on("connect", () => synchronize("join_room"));
+socket.on("document_resync", () => synchronize("document_sync"));
+
+// What others write comes in, and what is written here goes out.
+socket.on("document_update", ({ update }: { update: ArrayBuffer }) =>
+  Y.applyUpdate(doc, new Uint8Array(update), socket),
+);
+doc.on("update", (update: Uint8Array, origin: unknown) => {
+  if (origin !== socket && socket.connected) send(update); // the next join carries what is written offline
+});
+function send(update: Uint8Array) {
+  unsaved += 1;
+  show("Saving…");
+  socket.emit("document_update", { room, update }, (answer: Answer<{ seq: number }>) => {
+    unsaved -= 1;
+    if (!answer.ok) show(`Not saved: ${answer.error.message}`);
+    else if (unsaved === 0) show("Saved"); // the ack says: it is in the database
+  });
+}
+
+// A session lives as long as its token. socket.io does not come back by itself from a disconnect by the server.
+socket.on("token_expiring", () => void fetchToken().then((token) => socket.emit("token_refresh", token)));
+socket.on("disconnect", (reason) => reason === "io server disconnect" && socket.connect());
+socket.on("connect_error", ({ message }) => show(`Not connected: ${message}`));
+
+function show(status: string) {
+  document.querySelector("#status")?.replaceChildren(status);
+}
+text.observe(() => document.querySelector("#text")?.replaceChildren(text.toString()));
+document.querySelector("#line")?.addEventListener("change", ({ currentTarget }) => {
+  const input = currentTarget as HTMLInputElement;
+  text.insert(text.length, `${input.value}\n`);
+  input.value = "";
+});

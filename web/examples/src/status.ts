@@ -1,0 +1,22 @@
+import type { ConnectionState, DocumentState } from "@realtime-server/client";
+
+/** Whether what is typed now would be taken. False until that is known. */
+export function mayWrite({ permission, readOnly, ended }: DocumentState): boolean {
+  return permission !== undefined && !readOnly && !ended;
+}
+
+/** How an open document is, in words. */
+export function words(connection: ConnectionState, document: DocumentState): string {
+  const { error } = document;
+  if (document.ended) return "This document was deleted. What you see is only in this window.";
+  if (connection.status === "disconnected") return `Not connected: ${connection.error?.message ?? "signed out"}`;
+  if (connection.status === "connecting" && connection.error)
+    return document.saved ? "Offline" : "Offline. Your changes are kept here and sent later.";
+  if (error?.code === "not_found") return "Nobody has begun this document yet";
+  if (document.status === "disconnected") return `Cannot be opened: ${error?.message ?? "closed"}`;
+  if (!document.synced) return "Opening…";
+  if (document.readOnly) return document.saved ? "View only" : "View only. Your changes here reach nobody.";
+  if (document.storage === "unavailable") return "Others see your changes, but they cannot be saved just now";
+  if (!document.saved && error && !error.retryable) return `Cannot be saved: ${error.message}`;
+  return document.saved ? "Saved" : "Saving…";
+}

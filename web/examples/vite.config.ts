@@ -1,0 +1,23 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, loadEnv } from "vite";
+
+const pages = ["index", "quickstart", "tiptap", "codemirror", "quill", "lexical", "hooks", "plain"];
+
+export default defineConfig(({ mode }) => {
+  const { VITE_REALTIME_SERVER_URL: target = "http://localhost:3001" } = loadEnv(mode, ".", "VITE_");
+  const proxy = {
+    "/socket.io": { target, changeOrigin: true, ws: true },
+    "/api": { target, changeOrigin: true },
+    "/dev": { target, changeOrigin: true },
+  };
+  return {
+    plugins: [react()],
+    server: { proxy },
+    preview: { proxy },
+    build: {
+      // The editors are what makes these pages large.
+      chunkSizeWarningLimit: 1_000,
+      rolldownOptions: { input: pages.map((page) => `${page}.html`) },
+    },
+  };
+});
