@@ -16,11 +16,13 @@ type Synced = { update?: ArrayBuffer; state_vector: ArrayBuffer };
 const fetchToken = async () => (await fetch(`/dev/token?${who.toString()}`)).json() as Promise<Token>;
 
 const socket = io(import.meta.env.VITE_REALTIME_SERVER_URL as string, {
-  auth: (send) => void fetchToken().then(send), // before every connection: { token }
+  // Asked before every connection, for { token }. Without one, the attempt ends, and the next one begins a little later.
+  auth: (send) => void fetchToken().then(send, () => socket.io.engine.close()),
 });
 const doc = new Y.Doc();
 const text = doc.getText("plain");
-let unsaved = 0;
+let unsaved = 0; // updates that were sent on this connection and are not acknowledged
+let isUnsure = false; // whether acks were lost with an earlier one: what they would have said is not known to be saved
 
 // On every connection: take what is missing here, and send what the server lacks.
 function synchronize(request: "join_room" | "document_sync") {
@@ -32,11 +34,10 @@ function synchronize(request: "join_room" | "document_sync") {
     }
     if (answer.update) Y.applyUpdate(doc, new Uint8Array(answer.update), socket);
     const lacking = Y.encodeStateAsUpdate(doc, new Uint8Array(answer.state_vector));
-    const isUnsure = unsaved > 0; // what was sent before may be in the server's memory only: its ack will tell
-    unsaved = 0;
-    if (isUnsure || lacking.length > 2)
-      send(lacking); // an empty update has two bytes
-    else show("Saved");
+    // An empty update has two bytes. Its ack, too, comes when all that the document holds is saved.
+    if (isUnsure || lacking.length > 2) send(lacking);
+    else if (unsaved === 0) show("Saved");
+    isUnsure = false;
   });
 }
 socket.on("connect", () => synchronize("join_room"));
@@ -59,10 +60,17 @@ function send(update: Uint8Array) {
   });
 }
 
-// A session lives as long as its token. socket.io does not come back by itself from a disconnect by the server.
+// A session lives as long as its token. socket.io does not come back by itself where the server refused or disconnected it.
 socket.on("token_expiring", () => void fetchToken().then((token) => socket.emit("token_refresh", token)));
-socket.on("disconnect", (reason) => reason === "io server disconnect" && socket.connect());
-socket.on("connect_error", ({ message }) => show(`Not connected: ${message}`));
+socket.on("disconnect", (reason) => {
+  isUnsure ||= unsaved > 0;
+  unsaved = 0;
+  if (reason === "io server disconnect") socket.connect();
+});
+socket.on("connect_error", ({ message }) => {
+  show(`Not connected: ${message}`);
+  if (!socket.active && message !== "unauthorized") setTimeout(() => socket.connect(), 5_000);
+});
 
 function show(status: string) {
   document.querySelector("#status")?.replaceChildren(status);

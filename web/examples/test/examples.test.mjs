@@ -161,6 +161,10 @@ describe("the examples", () => {
           status: "Nobody has begun this document yet",
         });
         await tryToWrite(early);
+        // Someone makes it, and leaves it empty: an editor that fills it by itself would do so here.
+        await open("hooks", { room, user: "ana" });
+        await shows(early, "View only");
+        await tryToWrite(early);
         const ana = await open(page, { room, user: "ana" });
         await ana.locator(text).click();
         await ana.keyboard.type("Only Ana.");
