@@ -109,8 +109,12 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   #endedWith: RealtimeError | undefined;
   #freshTokenTried = false;
 
+  /** @throws {RealtimeError} `invalid`, where the address has a path: Socket.IO would take it for a namespace. */
   constructor(options: RealtimeClientOptions) {
     super();
+    if (options.url && new URL(options.url).pathname !== "/") {
+      throw new RealtimeError("invalid", "the address is to be an origin, without a path", { field: "url" });
+    }
     this.#options = options;
     this.#backoff = new Backoff(options.backoff);
     const settings = {

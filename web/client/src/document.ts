@@ -2,21 +2,14 @@ import { ObservableV2 } from "lib0/observable";
 import { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import { Backoff } from "./backoff.js";
-import type { RealtimeClient, RoomEvent, RoomListener } from "./client.js";
+import type { ConnectionStatus, RealtimeClient, RoomEvent, RoomListener } from "./client.js";
 import { Cursors } from "./cursors.js";
 import { RealtimeError } from "./error.js";
 import { Outbox } from "./outbox.js";
 import { Persisted, type OpenPersistence } from "./persisted.js";
-import {
-  bytes,
-  type Joined,
-  type Permission,
-  type Right,
-  type ServerEvents,
-  type StorageStatus,
-  type Synced,
-} from "./protocol.js";
+import { bytes, type Joined, type ServerEvents, type Synced } from "./protocol.js";
 import { splitUpdate } from "./split.js";
+import { UNKNOWN, access, isAhead, isSame, type DocumentState, type DocumentStatus } from "./state.js";
 
 /** What a provider works with. */
 export interface DocumentProviderOptions {
@@ -28,33 +21,6 @@ export interface DocumentProviderOptions {
   persistence?: OpenPersistence | undefined;
   /** Whether to join at once. Default: true. */
   connect?: boolean | undefined;
-}
-
-/** `connected`: joined. `connecting`: not yet, or not any more, and trying. `disconnected`: not trying; see `error`. */
-export type DocumentStatus = "connecting" | "connected" | "disconnected";
-
-/** How a document is. A new object for every change, never altered. */
-export interface DocumentState {
-  readonly status: DocumentStatus;
-  /** Whether all that the server has is here. False while not connected. */
-  readonly synced: boolean;
-  /** Whether all that was written here is durable on the server. */
-  readonly saved: boolean;
-  /** How many edits of this replica are not known to be durable. */
-  readonly unsaved: number;
-  /** The highest right; undefined until it is known. */
-  readonly permission: Permission | undefined;
-  /** Whether edits would be refused. False until the rights are known: see `permission`. */
-  readonly readOnly: boolean;
-  /** Whether the server can write to its database. While it cannot, people go on writing, and `saved` waits. */
-  readonly storage: StorageStatus;
-  /** What stands in the way, if anything does. */
-  readonly error: RealtimeError | undefined;
-  /**
-   * Why this provider will never connect again: the document was deleted, or deleted and made anew. The edits in `doc` stay, and
-   * are sent to nobody; open a new provider with a new `doc` to go on.
-   */
-  readonly ended: "deleted" | "replaced" | undefined;
 }
 
 /** What a provider tells. The first three are those of other Yjs providers. */
@@ -77,7 +43,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   /** The document's name. */
   readonly room: string;
   readonly doc: Y.Doc;
-  /** Cursors and selections; those of a document without awareness stay empty. */
+  /** Cursors and selections. Its field `user` is set to who one is to the server, unless the application sets it. */
   readonly awareness: Awareness;
   /** Resolves when all that the server has was here for the first time. */
   readonly whenSynced: Promise<void>;
@@ -87,18 +53,9 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   readonly #ownAwareness: boolean;
   readonly #persisted: Persisted | undefined;
   readonly #retries = new Backoff();
-  #state: DocumentState = {
-    status: "disconnected",
-    synced: false,
-    saved: true,
-    unsaved: 0,
-    permission: undefined,
-    readOnly: false,
-    storage: "ok",
-    error: undefined,
-    ended: undefined,
-  };
+  #state: DocumentState = UNKNOWN;
   #documentId: string | undefined;
+  #introduced: object | undefined;
   /** Counts conversations with the server, so that late answers to an older one change nothing. */
   #conversation = 0;
   #joined = false;
@@ -129,6 +86,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#persisted = options.persistence && new Persisted(options.persistence, room, this.doc);
     this.doc.on("update", this.#edited);
     this.doc.on("destroy", this.#docDestroyed);
+    client.on("status", this.#clientChanged);
     if (this.#detach) this.#start();
   }
 
@@ -197,6 +155,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#isDestroyed = true;
     this.doc.off("update", this.#edited);
     this.doc.off("destroy", this.#docDestroyed);
+    this.client.off("status", this.#clientChanged);
     this.#cursors?.destroy();
     if (this.#ownAwareness) this.awareness.destroy();
     void this.#persisted?.destroy();
@@ -239,6 +198,15 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (origin === this) return;
     if (this.#persisted?.isOrigin(origin)) this.#outbox.doubt();
     else this.#outbox.add(update);
+    // Perhaps what was too large has just been taken out again.
+    const { error } = this.#state;
+    if (error?.code === "too_large" && this.#joined && !this.#retry) this.#later(error, () => this.#synchronize());
+  };
+
+  readonly #clientChanged = (status: ConnectionStatus) => {
+    if (!this.#detach) return;
+    if (status === "disconnected") this.#become({ status, error: this.client.state.error });
+    else if (this.status === "disconnected") this.#become({ status: "connecting", error: undefined });
   };
 
   readonly #docDestroyed = () => this.destroy();
@@ -277,7 +245,17 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
     this.#become({ ...rights, status: "connected", storage: answer.storage, error: undefined });
     this.#merge(answer);
+    this.#introduce();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
+  }
+
+  /** Says who sits here, where the application does not. */
+  #introduce(): void {
+    const own = this.awareness.getLocalState();
+    const user = this.client.connection?.user;
+    if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#introduced)) return;
+    this.#introduced = { ...user };
+    this.awareness.setLocalStateField("user", this.#introduced);
   }
 
   /** Asks for what is missing, and sends what the server lacks. */
@@ -295,6 +273,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #begin(): number {
     clearTimeout(this.#retry);
+    this.#retry = undefined;
     this.#outbox.close();
     this.#conversation += 1;
     return this.#conversation;
@@ -313,6 +292,11 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const bytesMax = this.client.connection?.limits.update_bytes ?? Infinity;
     const conversation = this.#conversation;
     const parts = splitUpdate(update, bytesMax);
+    if (parts.some((part) => part.byteLength > bytesMax)) {
+      this.#refusedUpdate(new RealtimeError("too_large"));
+      answered("unsaved");
+      return;
+    }
     let waiting = parts.length;
     let outcome: "saved" | "unsaved" = "saved";
     for (const part of parts) {
@@ -391,6 +375,8 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const before = this.#state;
     const unsaved = this.#outbox.unsaved;
     const state = { ...before, ...changes, unsaved, saved: unsaved === 0 };
+    // Whatever was refused has been overcome.
+    if (state.status === "connected" && state.saved) state.error = undefined;
     if (isSame(before, state)) return;
     this.#state = state;
     if (state.status !== before.status) this.emit("status", [{ status: state.status }]);
@@ -400,22 +386,4 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     }
     this.emit("change", [state]);
   }
-}
-
-function access(permission: Permission, rights?: readonly Right[]): Pick<DocumentState, "permission" | "readOnly"> {
-  const mayEdit = rights ? rights.includes("edit") : permission === "edit" || permission === "manage";
-  return { permission, readOnly: !mayEdit };
-}
-
-/** Whether the document holds structs that a replica with that state vector lacks. */
-function isAhead(doc: Y.Doc, stateVector: Uint8Array): boolean {
-  const theirs = Y.decodeStateVector(stateVector);
-  for (const [client, clock] of Y.decodeStateVector(Y.encodeStateVector(doc))) {
-    if (clock > (theirs.get(client) ?? 0)) return true;
-  }
-  return false;
-}
-
-function isSame(a: DocumentState, b: DocumentState): boolean {
-  return (Object.keys(b) as (keyof DocumentState)[]).every((key) => a[key] === b[key]);
 }

@@ -17,13 +17,7 @@ export {
   type RealtimeClientOptions,
   type TokenSource,
 } from "./client.js";
-export {
-  DocumentProvider,
-  type DocumentProviderEvents,
-  type DocumentProviderOptions,
-  type DocumentState,
-  type DocumentStatus,
-} from "./document.js";
+export { DocumentProvider, type DocumentProviderEvents, type DocumentProviderOptions } from "./document.js";
 export { RealtimeError, type ErrorCode, type RealtimeErrorOptions } from "./error.js";
 export { people, type Person } from "./people.js";
 export type { OpenPersistence, Persistence } from "./persisted.js";
@@ -39,3 +33,4 @@ export {
   type StorageStatus,
   type User,
 } from "./protocol.js";
+export type { DocumentState, DocumentStatus } from "./state.js";

@@ -11,9 +11,10 @@
 import type { Awareness } from "y-protocols/awareness";
 import { createContext, createElement, useContext, useMemo, useSyncExternalStore, type ReactNode } from "react";
 import type { ConnectionState, RealtimeClient } from "./client.js";
-import type { DocumentProvider, DocumentProviderOptions, DocumentState } from "./document.js";
+import type { DocumentProvider, DocumentProviderOptions } from "./document.js";
 import { openDocument } from "./open.js";
 import { people, type Person } from "./people.js";
+import { UNKNOWN, type DocumentState } from "./state.js";
 
 const Context = createContext<RealtimeClient | undefined>(undefined);
 
@@ -130,16 +131,6 @@ class PeopleStore {
   };
 }
 
-const NOT_OPEN: DocumentState = {
-  status: "connecting",
-  synced: false,
-  saved: true,
-  unsaved: 0,
-  permission: undefined,
-  readOnly: false,
-  storage: "ok",
-  error: undefined,
-  ended: undefined,
-};
+const NOT_OPEN: DocumentState = { ...UNKNOWN, status: "connecting" };
 
 const NOT_USED: UsedDocument = { ...NOT_OPEN, provider: undefined };

@@ -203,6 +203,10 @@ describe("a connection", () => {
     await connected(own);
   });
 
+  it("is not made to an address with a path, which would be a namespace", () => {
+    assert.throws(() => client({ url: `${server.url}/realtime` }), { code: "invalid", field: "url" });
+  });
+
   it("is not begun by a client that was told to wait", async () => {
     const waiting = client(server, { autoConnect: false });
     assert.equal(waiting.status, "disconnected");

@@ -150,6 +150,44 @@ describe("a document", () => {
     await until("it is refused", () => ana.state.error);
     assert.equal(ana.state.error.code, "too_large");
     assert.equal(ana.saved, false);
+    text(ana).insert(0, "not saved either");
+    assert.equal(ana.saved, false);
+    text(ana).delete(0, text(ana).length);
+    text(ana).insert(0, "a little");
+    await ana.whenSaved();
+    assert.equal(ana.state.error, undefined);
+    assert.equal(text(await join(server, "oversized")).toString(), "a little");
+  });
+
+  it("is not tried any more when its client has given up, and says why", async () => {
+    let answer = "no token at all";
+    const refused = open(client(server, { token: () => answer }), "given-up");
+    await until("it is told", () => refused.status === "disconnected");
+    assert.equal(refused.state.error.code, "unauthorized");
+    const { token } = await import("../../../tests/e2e/support/tokens.mjs");
+    answer = token();
+    refused.client.connect();
+    assert.deepEqual([refused.status, refused.state.error], ["connecting", undefined]);
+    await refused.whenSynced;
+  });
+
+  it("shows one by the name in the token, where the application says nothing else", async () => {
+    const ana = await join(server, "introduced", { person: { user: "ana", name: "Ana" } });
+    const ben = await join(server, "introduced", { person: { user: "ben", name: "Ben" } });
+    await until(
+      "each sees both names",
+      () =>
+        [ana, ben].every((one) =>
+          people(one.awareness)
+            .map(({ name }) => name)
+            .sort()
+            .every((name, index) => name === ["Ana", "Ben"][index]),
+        ) && people(ana.awareness).length === 2,
+    );
+    ana.awareness.setLocalStateField("user", { id: "ana", name: "Ana", color: "#123456" });
+    ana.client.socket.io.engine.close();
+    await until("she is back", () => ana.status === "connected" && ana.synced);
+    assert.equal(ana.awareness.getLocalState().user.color, "#123456");
   });
 
   it("is read-only for a viewer, whose edits reach nobody and are never called saved", async () => {
