@@ -1,0 +1,343 @@
+//! One client: a connection, what waits to be sent, and who answers.
+//!
+//! A task reads and another writes, so that neither waits for the other. The
+//! writer puts all that waits into one write, as a client that is told of
+//! several things at once does.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
+};
+
+use crate::{
+    meter::Meter,
+    token,
+    wire::{Answer, Decoder, Encoder, Incoming, Kind, Wire},
+};
+
+/// A buffer for each connection; what is larger is read in several turns.
+const READ_BUFFER_BYTES: usize = 16 << 10;
+
+/// The largest message that is taken: a whole document.
+const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// After this long without an answer something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whom a client tells of what arrives.
+pub trait Listener {
+    /// Yjs bytes of another client.
+    fn data(&self, kind: Kind, bytes: &[u8]);
+
+    /// What was missed, in answer to [`Self::known`].
+    fn caught_up(&self, update: &[u8]);
+
+    /// The state vector of what is known.
+    fn known(&self) -> Vec<u8>;
+}
+
+/// Where clients connect to.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The port on this machine.
+    pub port: u16,
+    /// What is spoken there.
+    pub wire: Wire,
+}
+
+/// One client in one room.
+pub struct Client {
+    wire: Wire,
+    encoder: Encoder,
+    outbox: Rc<Outbox>,
+    meter: Rc<Meter>,
+    next_id: Cell<u64>,
+    requests: RefCell<HashMap<u64, oneshot::Sender<Answer>>>,
+    resync: Cell<Option<u64>>,
+    /// Updates without their ack: its number, when it was sent.
+    unacked: RefCell<VecDeque<(u64, u64)>>,
+    tasks: RefCell<Vec<JoinHandle<()>>>,
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+impl Client {
+    /// Connects `user`, who will edit `room`; does not join yet.
+    pub async fn connect(
+        address: &Address,
+        user: &str,
+        room: &str,
+        listener: Rc<dyn Listener>,
+        meter: &Rc<Meter>,
+    ) -> Result<Rc<Self>> {
+        let connecting = Self::open(address, user);
+        let (writer, reader, decoder) = tokio::time::timeout(PATIENCE, connecting)
+            .await
+            .context("no answer while connecting")??;
+        let client = Rc::new(Self {
+            wire: address.wire,
+            encoder: Encoder::new(address.wire, room),
+            outbox: Rc::default(),
+            meter: Rc::clone(meter),
+            next_id: Cell::new(1),
+            requests: RefCell::default(),
+            resync: Cell::default(),
+            unacked: RefCell::default(),
+            tasks: RefCell::default(),
+        });
+        let writing = tokio::task::spawn_local(write(Rc::clone(&client.outbox), writer));
+        let reading = tokio::task::spawn_local({
+            let client = Rc::clone(&client);
+            async move {
+                if let Err(error) = client.read(reader, decoder, &*listener).await {
+                    client.meter.fault(format!("a connection broke: {error:#}"));
+                }
+            }
+        });
+        client.tasks.borrow_mut().extend([writing, reading]);
+        Ok(client)
+    }
+
+    async fn open(
+        address: &Address,
+        user: &str,
+    ) -> Result<(SplitSink<Socket, Message>, SplitStream<Socket>, Decoder)> {
+        let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
+        tcp.set_nodelay(true)?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .max_frame_size(Some(MESSAGE_BYTES_MAX))
+            .max_message_size(Some(MESSAGE_BYTES_MAX));
+        let url = format!(
+            "ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket",
+            address.port
+        );
+        let (mut socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
+        let mut decoder = Decoder::new(address.wire);
+        if address.wire == Wire::SocketIo {
+            expect(&mut socket, &mut decoder, |incoming| {
+                *incoming == Incoming::Opened
+            })
+            .await?;
+            let auth = format!(r#"40{{"token":"{}"}}"#, token::sign(user)?);
+            socket.send(Message::Text(Utf8Bytes::from(auth))).await?;
+            expect(&mut socket, &mut decoder, |incoming| {
+                *incoming == Incoming::Connected
+            })
+            .await?;
+            let greeted = |incoming: &Incoming| matches!(incoming, Incoming::Event(json) if json.starts_with(r#"["connection""#));
+            expect(&mut socket, &mut decoder, greeted).await?;
+        }
+        let (writer, reader) = socket.split();
+        Ok((writer, reader, decoder))
+    }
+
+    /// Joins the room, knowing nothing of it; the answer brings what it holds.
+    pub async fn join(&self) -> Result<Answer> {
+        self.request("join_room", Bytes::from_static(crate::yjs::NOTHING_KNOWN))
+            .await
+    }
+
+    async fn request(&self, name: &str, state_vector: Bytes) -> Result<Answer> {
+        let (answered, answer) = oneshot::channel();
+        let id = match self.wire {
+            Wire::SocketIo => self.take_id(),
+            Wire::Bare => 0,
+        };
+        self.requests.borrow_mut().insert(id, answered);
+        self.encoder
+            .request(name, id, state_vector, |message| self.outbox.push(message));
+        let answer = tokio::time::timeout(PATIENCE, answer)
+            .await
+            .with_context(|| format!("no answer to {name}"))??;
+        if !answer.ok() {
+            bail!("{name} was refused: {}", answer.json);
+        }
+        Ok(answer)
+    }
+
+    fn take_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
+
+    /// Sends an update, and waits for its ack on the side.
+    pub fn send_update(&self, bytes: impl Into<Bytes>, now: u64) {
+        let id = self.take_id();
+        if self.wire == Wire::SocketIo {
+            self.unacked.borrow_mut().push_back((id, now));
+        }
+        self.encoder
+            .data(Kind::Update, id, bytes.into(), |message| {
+                self.outbox.push(message)
+            });
+    }
+
+    /// Sends the place of a cursor.
+    pub fn send_cursor(&self, bytes: impl Into<Bytes>) {
+        self.encoder.data(Kind::Cursor, 0, bytes.into(), |message| {
+            self.outbox.push(message)
+        });
+    }
+
+    /// Waits until all that was to be sent is in the kernel's hands.
+    pub async fn flushed(&self) {
+        while !self.outbox.idle.get() || !self.outbox.messages.borrow().is_empty() {
+            self.outbox.flushed.notified().await;
+        }
+    }
+
+    /// How many updates have no ack yet.
+    pub fn unacked(&self) -> usize {
+        self.unacked.borrow().len()
+    }
+
+    /// Ends the connection.
+    pub fn close(&self) {
+        for task in self.tasks.borrow_mut().drain(..) {
+            task.abort();
+        }
+    }
+
+    async fn read(
+        &self,
+        mut reader: SplitStream<Socket>,
+        mut decoder: Decoder,
+        listener: &dyn Listener,
+    ) -> Result<()> {
+        while let Some(message) = reader.next().await {
+            match decoder.take(message?)? {
+                None | Some(Incoming::Opened | Incoming::Connected) => {}
+                Some(Incoming::Data(kind, bytes)) => listener.data(kind, &bytes),
+                Some(Incoming::Answer(answer)) => self.answered(answer, listener)?,
+                Some(Incoming::Ping) => self.outbox.push(pong()),
+                Some(Incoming::Refused(packet)) => bail!("refused: {packet}"),
+                Some(Incoming::Event(json)) => self.event(&json, listener),
+            }
+        }
+        bail!("the server hung up")
+    }
+
+    fn event(&self, json: &str, listener: &dyn Listener) {
+        if json.starts_with(r#"["document_resync""#) {
+            self.meter.resync();
+            let id = self.take_id();
+            self.resync.set(Some(id));
+            let known = Bytes::from(listener.known());
+            self.encoder.request("document_sync", id, known, |message| {
+                self.outbox.push(message)
+            });
+        } else if !json.starts_with(r#"["connection""#) {
+            self.meter.fault(format!("the server says {json}"));
+        }
+    }
+
+    fn answered(&self, answer: Answer, listener: &dyn Listener) -> Result<()> {
+        if let Some(request) = self.requests.borrow_mut().remove(&answer.id) {
+            // Who asked may have lost patience.
+            let _ = request.send(answer);
+            return Ok(());
+        }
+        if !answer.ok() {
+            self.meter.fault(format!("refused: {}", answer.json));
+        }
+        if self.resync.get() == Some(answer.id) {
+            self.resync.set(None);
+            let update = answer
+                .field("update")?
+                .context("a sync without an update")?;
+            listener.caught_up(&update);
+            return Ok(());
+        }
+        let now = self.meter.now();
+        let mut unacked = self.unacked.borrow_mut();
+        match unacked.iter().position(|(id, _)| *id == answer.id) {
+            Some(place) => {
+                if let Some((_, sent)) = unacked.remove(place) {
+                    self.meter.saved(sent, now);
+                }
+            }
+            None => self.meter.fault("an ack that nobody waits for"),
+        }
+        Ok(())
+    }
+}
+
+fn pong() -> Message {
+    Message::Text(Utf8Bytes::from_static("3"))
+}
+
+async fn expect(
+    socket: &mut Socket,
+    decoder: &mut Decoder,
+    wanted: impl Fn(&Incoming) -> bool,
+) -> Result<()> {
+    loop {
+        let message = socket.next().await.context("the server hung up")??;
+        match decoder.take(message)? {
+            Some(incoming) if wanted(&incoming) => return Ok(()),
+            None => {}
+            Some(Incoming::Ping) => socket.send(pong()).await?,
+            Some(other) => bail!("unexpected while connecting: {other:?}"),
+        }
+    }
+}
+
+/// What waits to be sent.
+#[derive(Default)]
+struct Outbox {
+    messages: RefCell<VecDeque<Message>>,
+    filled: Notify,
+    idle: Cell<bool>,
+    flushed: Notify,
+}
+
+impl Outbox {
+    fn push(&self, message: Message) {
+        self.messages.borrow_mut().push_back(message);
+        self.filled.notify_one();
+    }
+
+    fn pop(&self) -> Option<Message> {
+        self.messages.borrow_mut().pop_front()
+    }
+}
+
+/// Writes until the connection breaks; the reader says that it did.
+async fn write(outbox: Rc<Outbox>, mut writer: SplitSink<Socket, Message>) {
+    loop {
+        outbox.idle.set(false);
+        while let Some(message) = outbox.pop() {
+            if writer.feed(message).await.is_err() {
+                return;
+            }
+        }
+        if writer.flush().await.is_err() {
+            return;
+        }
+        if outbox.messages.borrow().is_empty() {
+            outbox.idle.set(true);
+            outbox.flushed.notify_waiters();
+            outbox.filled.notified().await;
+        }
+    }
+}

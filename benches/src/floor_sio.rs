@@ -1,0 +1,81 @@
+//! The floor with Socket.IO: a room relay on socketioxide, and nothing else.
+//!
+//! Handlers are plain closures that do their work in their body: socketioxide
+//! spawns what they return, and with `async` handlers frames of one sender
+//! overtake each other.
+
+use std::{future::ready, time::Duration};
+
+use anyhow::Result;
+use axum::{Router, serve::ListenerExt};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use socketioxide::{
+    SocketIo,
+    extract::{AckSender, Data, SocketRef},
+};
+use tokio::net::TcpListener;
+
+/// Packets that may wait for one client. The default, 128, loses packets without a word.
+const QUEUE_PACKETS_MAX: usize = 1 << 20;
+
+/// As large as the server's, and not 128 KiB for every connection.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+#[derive(Deserialize)]
+struct Join {
+    room: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Payload {
+    room: String,
+    update: Bytes,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Done {
+    ok: bool,
+}
+
+/// Relays until it is ended.
+pub async fn run(port: u16) -> Result<()> {
+    let (layer, io) = SocketIo::builder()
+        .max_buffer_size(QUEUE_PACKETS_MAX)
+        .max_payload(64 << 20)
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
+        .ping_interval(Duration::from_secs(25))
+        .build_layer();
+    io.ns("/", |socket: SocketRef| {
+        socket.on(
+            "join_room",
+            |socket: SocketRef, Data(Join { room }), ack: AckSender| {
+                socket.join(room);
+                // The client may be gone already.
+                let _ = ack.send(&Done { ok: true });
+                ready(())
+            },
+        );
+        for event in ["document_update", "awareness_update"] {
+            socket.on(
+                event,
+                move |socket: SocketRef, Data(payload): Data<Payload>, ack: AckSender| {
+                    let room = payload.room.clone();
+                    // With the adapter in memory one poll sends it.
+                    let _ = socket.to(room).emit(event, &payload).now_or_never();
+                    let _ = ack.send(&Done { ok: true });
+                    ready(())
+                },
+            );
+        }
+        let _ = socket.emit("connection", &Done { ok: true });
+        ready(())
+    });
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|tcp| {
+        // A connection that refuses the option still works.
+        let _ = tcp.set_nodelay(true);
+    });
+    axum::serve(listener, Router::new().layer(layer)).await?;
+    Ok(())
+}

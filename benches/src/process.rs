@@ -1,0 +1,204 @@
+//! The process under test: started for a scenario, watched, ended.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    time::{ClockId, clock_getcpuclockid},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+use crate::token;
+
+/// How long a start, and an end, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server or floor.
+pub struct Process {
+    child: Child,
+    pid: Pid,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts the server `binary` on a database of its own, or on `database`, without limits
+    /// of frequency and number in the way.
+    pub fn server(binary: &Path, database: Option<&str>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let file = format!("sqlite://{}", folder.path().join("bench.db").display());
+        let mut command = Command::new(binary);
+        command.env_clear().envs([
+            ("REALTIME_SERVER_PORT", port.to_string().as_str()),
+            ("DATABASE_URL", database.unwrap_or(&file)),
+            ("JWT_SECRET", token::SECRET),
+            ("REALTIME_DEV_DOORS", "false"),
+            ("RUST_LOG", "warn"),
+            ("TOKIO_WORKER_THREADS", "2"),
+            ("REQUESTS_PER_SECOND", "100000"),
+            ("UPDATES_PER_SECOND", "100000"),
+            ("UPDATES_BURST", "1000000"),
+            ("SOCKETS_PER_USER", "10000"),
+        ]);
+        Self::start(command, folder, port, serves)
+    }
+
+    /// Starts this very binary as the floor `name`.
+    pub fn floor(name: &str) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([name, "--port", &port.to_string()]);
+        Self::start(command, tempfile::tempdir()?, port, listens)
+    }
+
+    fn start(
+        mut command: Command,
+        folder: TempDir,
+        port: u16,
+        ready: impl Fn(u16) -> bool,
+    ) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let output = File::create(log(&folder))?;
+        let child = command
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("{name} does not start"))?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        let mut process = Self {
+            child,
+            pid,
+            port,
+            folder,
+        };
+        let began = Instant::now();
+        while !ready(port) {
+            if let Some(status) = process.child.try_wait()? {
+                bail!("{name} ended with {status}: {}", process.words());
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{name} is not ready: {}",
+                process.words()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(process)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// User and system time of all its threads, so far.
+    pub fn cpu(&self) -> Result<Duration> {
+        let clock = clock_getcpuclockid(self.pid).context("the process is gone")?;
+        Ok(clock.now()?.into())
+    }
+
+    /// Memory in MiB: resident now, and the most there was.
+    pub fn memory(&self) -> Result<Memory> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let field = |name: &str| -> Result<f64> {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let value = line.and_then(|line| line.split_whitespace().nth(1));
+            let kib: f64 = value.with_context(|| format!("no {name}"))?.parse()?;
+            Ok(kib / 1024.0)
+        };
+        Ok(Memory {
+            resident: field("VmRSS:")?,
+            peak: field("VmHWM:")?,
+        })
+    }
+
+    /// What it has printed, warnings and worse; the end of it.
+    pub fn words(&self) -> String {
+        let all = std::fs::read_to_string(log(&self.folder)).unwrap_or_default();
+        let lines: Vec<&str> = all.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        kill(self.pid, Signal::SIGTERM)?;
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "it does not end: {}",
+                self.words()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, unless something failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Memory of a process, in MiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Resident now.
+    pub resident: f64,
+    /// The most that was resident.
+    pub peak: f64,
+}
+
+/// The CPU time of this thread, which is all of the generator.
+pub fn own_cpu() -> Result<Duration> {
+    Ok(ClockId::CLOCK_THREAD_CPUTIME_ID.now()?.into())
+}
+
+fn log(folder: &TempDir) -> PathBuf {
+    folder.path().join("output.log")
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    TcpStream::connect_timeout(&address, Duration::from_secs(1))
+}
+
+fn listens(port: u16) -> bool {
+    connect(port).is_ok()
+}
+
+/// Whether it says that it can serve.
+fn serves(port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut tcp = connect(port)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(1)))?;
+        tcp.write_all(
+            b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )?;
+        let mut answer = [0; 12];
+        tcp.read_exact(&mut answer)?;
+        Ok(answer.ends_with(b" 200"))
+    };
+    ask().unwrap_or(false)
+}

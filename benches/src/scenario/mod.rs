@@ -1,0 +1,317 @@
+//! The scenarios, and what they have in common.
+
+use std::{
+    cell::OnceCell,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+
+use crate::{
+    client::{Address, Client, Listener, PATIENCE},
+    meter::Meter,
+    process::Process,
+    report::{Figure, Row},
+    room::Room,
+    trace::{Replayed, Trace},
+    wire::{Kind, Wire},
+};
+
+mod burst;
+mod fanout;
+mod idle;
+mod joins;
+mod open;
+mod presence;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// 25 documents of 4, everyone types 10 letters a second and moves the cursor with each
+    Typing,
+    /// 5 documents of 20, 5 letters a second each, with cursors
+    Room,
+    /// one document of 50, 4 updates of each client under way
+    Crowd,
+    /// 50 documents of 4, 4 updates of each client under way
+    Many,
+    /// 2000 connections in documents of 4
+    Idle,
+    /// a document with a long history is opened by 50, one after the other and at once
+    Open,
+    /// one client sends a long history, one update an edit, until a second has it
+    Burst,
+    /// 100, 500 and 1500 clients in one document, each moves its cursor 5 times a second
+    Presence,
+    /// 150 clients open a document of 20 MB at once
+    Joins,
+}
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// the server, with durable acks
+    Server,
+    /// a bare relay on socketioxide
+    FloorSio,
+    /// a bare relay on tokio-tungstenite
+    FloorWs,
+}
+
+impl Target {
+    /// What it is called on the command line and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::FloorSio => "floor-sio",
+            Self::FloorWs => "floor-ws",
+        }
+    }
+}
+
+/// How it is measured.
+pub struct Plan {
+    /// The server's binary.
+    pub server: PathBuf,
+    /// Its database, where it is not to be one of its own.
+    pub database: Option<String>,
+    /// The recorded history.
+    pub trace: PathBuf,
+    /// How long a load lasts that is counted.
+    pub measured: Duration,
+    /// How long the same load lasts before.
+    pub warm_up: Duration,
+    /// Everything in miniature.
+    pub smoke: bool,
+    /// One update that arrives is dropped, to see that it is noticed.
+    pub sabotage: bool,
+    replayed: OnceCell<Replayed>,
+}
+
+impl Plan {
+    /// A plan; the trace is read when it is first needed.
+    pub fn new(server: PathBuf, database: Option<String>, trace: PathBuf) -> Self {
+        Self {
+            server,
+            database,
+            trace,
+            measured: Duration::from_secs(8),
+            warm_up: Duration::from_secs(2),
+            smoke: false,
+            sabotage: false,
+            replayed: OnceCell::new(),
+        }
+    }
+
+    /// `full`, or `small` in miniature.
+    fn scaled(&self, full: usize, small: usize) -> usize {
+        if self.smoke { small } else { full }
+    }
+
+    fn replayed(&self) -> Result<&Replayed> {
+        if self.replayed.get().is_none() {
+            let replayed = Trace::read(&self.trace)?.replay(self.scaled(usize::MAX, 5_000))?;
+            return Ok(self.replayed.get_or_init(|| replayed));
+        }
+        self.replayed.get().context("the trace was just replayed")
+    }
+
+    fn start(&self, target: Target) -> Result<Process> {
+        match target {
+            Target::Server => Process::server(&self.server, self.database.as_deref()),
+            floor => Process::floor(floor.name()),
+        }
+    }
+}
+
+/// Runs `scenario` once on a freshly started `target`; no rows where it has nothing to do.
+pub async fn run(plan: &Plan, scenario: Scenario, target: Target) -> Result<Vec<Row>> {
+    match scenario {
+        Scenario::Typing => fanout::run(plan, target, &fanout::typing(plan)).await,
+        Scenario::Room => fanout::run(plan, target, &fanout::room(plan)).await,
+        Scenario::Crowd => fanout::run(plan, target, &fanout::crowd(plan)).await,
+        Scenario::Many => fanout::run(plan, target, &fanout::many(plan)).await,
+        Scenario::Idle => idle::run(plan, target).await,
+        Scenario::Open => open::run(plan, target).await,
+        Scenario::Burst => burst::run(plan, target).await,
+        Scenario::Presence => presence::run(plan, target).await,
+        Scenario::Joins => joins::run(plan, target).await,
+    }
+}
+
+/// A target that runs, and what is counted at its clients.
+struct Stage {
+    process: Process,
+    address: Address,
+    meter: Rc<Meter>,
+    /// Tells the documents of this run from those of others in the same database.
+    nonce: u128,
+}
+
+impl Stage {
+    fn new(plan: &Plan, target: Target) -> Result<Self> {
+        let process = plan.start(target)?;
+        let wire = match target {
+            Target::Server | Target::FloorSio => Wire::SocketIo,
+            Target::FloorWs => Wire::Bare,
+        };
+        let port = process.port();
+        Ok(Self {
+            process,
+            address: Address { port, wire },
+            meter: Rc::default(),
+            nonce: SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros(),
+        })
+    }
+
+    fn room_name(&self, number: usize) -> String {
+        format!("bench-{}-{number}", self.nonce)
+    }
+
+    /// `count` rooms with all their members connected and joined.
+    async fn rooms(&self, count: usize, members: usize) -> Result<Vec<Rc<Room>>> {
+        let mut rooms = Vec::new();
+        for number in 0..count {
+            let room = Room::new(self.room_name(number), number, members, &self.meter);
+            for index in 0..members {
+                let user = format!("u{number}-{index}");
+                let ear = room.ear(index);
+                let client =
+                    Client::connect(&self.address, &user, room.name(), ear, &self.meter).await?;
+                client.join().await?;
+                room.seat(index, client);
+            }
+            rooms.push(room);
+        }
+        Ok(rooms)
+    }
+
+    /// Waits until everything has arrived in `rooms`, while anything still does.
+    async fn settle(&self, rooms: &[Rc<Room>]) {
+        let mut quiet = 0;
+        let mut before = self.meter.arrivals();
+        while quiet < 30 {
+            if rooms.iter().all(|room| room.settled()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let arrivals = self.meter.arrivals();
+            quiet = if arrivals == before { quiet + 1 } else { 0 };
+            before = arrivals;
+        }
+        for room in rooms {
+            match room.missing() {
+                Some(missing) => self.meter.fault(missing),
+                None if !room.settled() => self.meter.fault("acks are missing"),
+                None => {}
+            }
+        }
+    }
+
+    /// Waits until all that `client` sent is acknowledged.
+    async fn acknowledged(&self, client: &Client) -> Result<()> {
+        let began = tokio::time::Instant::now();
+        while client.unacked() > 0 {
+            let faults = self.meter.faults();
+            let waiting = faults.is_none() && began.elapsed() < PATIENCE;
+            ensure!(waiting, "{} acks are missing", client.unacked());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until something is wrong.
+    async fn fault(&self) {
+        while self.meter.faults().is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Ends the target, and says how the scenario went.
+    fn end(self, target: Target, checked: Result<()>) -> Result<Result<(), String>> {
+        let name = target.name();
+        let words = self.process.words();
+        let status = self.process.stop()?;
+        if let Err(error) = checked {
+            self.meter.fault(format!("not converged: {error:#}"));
+        }
+        // A floor knows no other end than this.
+        if target == Target::Server && !status.success() {
+            self.meter.fault(format!("the {name} ended with {status}"));
+        }
+        Ok(match self.meter.faults() {
+            None => Ok(()),
+            Some(faults) if words.is_empty() => Err(faults),
+            Some(faults) => Err(format!("{faults}; the {name} said: {words}")),
+        })
+    }
+}
+
+/// What the target and the generator used between two moments.
+struct Interval {
+    began: tokio::time::Instant,
+    cpu: Duration,
+    own: Duration,
+}
+
+/// The use of a processor in an interval.
+struct Used {
+    wall: Duration,
+    cpu: Duration,
+    /// Of the generator's one thread, in percent.
+    own_percent: f64,
+}
+
+impl Interval {
+    fn begin(process: &Process) -> Result<Self> {
+        Ok(Self {
+            cpu: process.cpu()?,
+            own: crate::process::own_cpu()?,
+            began: tokio::time::Instant::now(),
+        })
+    }
+
+    fn end(self, process: &Process) -> Result<Used> {
+        let wall = self.began.elapsed();
+        let cpu = process.cpu()?.saturating_sub(self.cpu);
+        let own = crate::process::own_cpu()?.saturating_sub(self.own);
+        ensure!(wall > Duration::ZERO, "no time has passed");
+        let own_percent = 100.0 * own.as_secs_f64() / wall.as_secs_f64();
+        Ok(Used {
+            wall,
+            cpu,
+            own_percent,
+        })
+    }
+}
+
+impl Used {
+    fn cpu_percent(&self) -> f64 {
+        100.0 * self.cpu.as_secs_f64() / self.wall.as_secs_f64()
+    }
+}
+
+/// A figure, where there is a value.
+fn figure(name: &'static str, digits: usize, value: Option<f64>) -> Option<Figure> {
+    value.map(|value| Figure {
+        name,
+        digits,
+        value,
+    })
+}
+
+/// A listener for whom only answers matter.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn data(&self, _: Kind, _: &[u8]) {}
+
+    fn caught_up(&self, _: &[u8]) {}
+
+    fn known(&self) -> Vec<u8> {
+        crate::yjs::NOTHING_KNOWN.to_vec()
+    }
+}

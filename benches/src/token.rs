@@ -1,0 +1,33 @@
+//! Tokens for the server's clients, signed with a secret that it is started with.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// The secret that the server is told. It guards nothing: the server lives in a temporary folder.
+pub const SECRET: &str = "benchmark-secret-of-no-importance-0123456789";
+
+/// How long a token holds: longer than any scenario.
+const VALID: Duration = Duration::from_secs(24 * 3600);
+
+/// A token of an editor called `user`.
+pub fn sign(user: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let claims = serde_json::json!({
+        "sub": user,
+        "name": user,
+        "team": "bench",
+        "roles": ["editor"],
+        "iat": now.as_secs(),
+        "exp": (now + VALID).as_secs(),
+    });
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+    let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("the signing key")?;
+    mac.update(signed.as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+    Ok(format!("{signed}.{signature}"))
+}
