@@ -23,7 +23,7 @@ use crate::{
     metrics::Metrics,
     room::Rooms,
     socket::{Sockets, Stream, Transport},
-    store::{Store, Unwritten},
+    store::{JournalOptions, Store, Unwritten},
 };
 
 /// How long closing transports may take to be told to the clients.
@@ -55,8 +55,11 @@ impl App {
     pub async fn build(config: Config, metrics: Metrics) -> Result<Self> {
         let started = Instant::now();
         let verifier = Verifier::new(&config.auth).await?;
-        let journal_bytes_max = config.limits.journal_bytes_max;
-        let store = Store::open(&config.database_url, journal_bytes_max, metrics.clone()).await?;
+        let journal = JournalOptions {
+            bytes_max: config.limits.journal_bytes_max,
+            commit_interval: Duration::from_millis(config.timing.commit_interval_ms),
+        };
+        let store = Store::open(&config.database_url, journal, metrics.clone()).await?;
         let rooms = Rooms::new(store.clone(), config.limits, config.timing, metrics.clone());
         let sockets = Sockets::new(
             verifier.clone(),

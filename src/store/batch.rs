@@ -4,12 +4,15 @@
 //! positions below the new head, so positions have no gaps, whoever else
 //! writes. The statements differ between the databases because speed asks for
 //! it: Postgres gets one statement with arrays, a single round trip; SQLite,
-//! where each statement is a hop to a thread, gets four.
+//! where each statement is a hop to a thread, gets four as one text.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Write as _,
+};
 
 use bytes::Bytes;
-use sqlx::{Connection, PgConnection, QueryBuilder, SqliteConnection};
+use sqlx::{PgConnection, SqliteConnection};
 
 use super::{
     damage::update_checksum,
@@ -20,8 +23,6 @@ use crate::id::{DocumentId, Seq, Timestamp};
 
 /// The most rows of a batch, unless one append alone has more.
 const ROWS_MAX: usize = 4096;
-/// SQLite takes at most 32,766 parameters a statement; a row needs four.
-const SQLITE_ROWS_MAX: usize = 4096;
 
 /// A copy of the first appends in the journal, laid out for writing.
 pub(super) struct Batch {
@@ -61,11 +62,7 @@ impl Batch {
         let mut batch = Self::empty();
         let mut places = HashMap::new();
         for append in waiting {
-            let bytes: usize = append
-                .updates
-                .iter()
-                .map(|(payload, _)| payload.len())
-                .sum();
+            let bytes = append.bytes();
             let fits = batch.rows.len() + append.updates.len() <= ROWS_MAX
                 && batch.bytes + bytes <= bytes_max;
             if !fits && !batch.appends.is_empty() {
@@ -250,60 +247,62 @@ impl Batch {
         .await
     }
 
+    /// One text, prepared once: each statement of its own would be a hop to SQLite's
+    /// thread and back, and one with a value list another text for every size.
     async fn write_sqlite(
         &self,
         connection: &mut SqliteConnection,
         now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        let mut transaction = connection.begin_with("begin immediate").await?;
-        let mut raised = Vec::with_capacity(self.documents.len());
-        for shares in self.documents.chunks(SQLITE_ROWS_MAX) {
-            let mut raise = QueryBuilder::new(
-                "update document set head_seq = head_seq + column2, updated_at = ",
-            );
-            raise.push_bind(now).push(" from (");
-            raise.push_values(shares, |mut values, share| {
-                values.push_bind(share.document).push_bind(share.rows);
-            });
-            raise.push(") where document_id = column1 returning document_id, head_seq");
-            let raise = raise
-                .build_query_as::<(DocumentId, i64)>()
-                .persistent(false);
-            raised.extend(raise.fetch_all(&mut *transaction).await?);
-        }
-        let heads: HashMap<_, _> = raised.iter().copied().collect();
-        let present: Vec<_> = self
-            .rows
-            .iter()
-            .filter_map(|row| {
-                let document = self.documents[row.place.document].document;
-                Some((
-                    document,
-                    heads.get(&document)? - self.behind(row.place),
-                    row,
-                ))
-            })
-            .collect();
-        for rows in present.chunks(SQLITE_ROWS_MAX) {
-            let mut insert =
-                QueryBuilder::new("insert into update_log (document_id, seq, payload, checksum) ");
-            insert.push_values(rows, |mut values, (document, seq, row)| {
-                values.push_bind(*document).push_bind(*seq);
-                values
-                    .push_bind(row.payload.to_vec())
-                    .push_bind(self.checksum(row));
-            });
-            insert
-                .build()
-                .persistent(false)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(raised)
+        let shares = json_rows(&self.documents, |text, share| {
+            write!(text, "\"{}\",{}", share.document, share.rows)
+        });
+        let mut payloads = Vec::with_capacity(self.bytes);
+        let rows = json_rows(&self.rows, |text, row| {
+            let (document, behind) = (self.document(row), self.behind(row.place));
+            // Counted from one, as SQLite counts.
+            let (start, length) = (payloads.len() + 1, row.payload.len());
+            payloads.extend_from_slice(&row.payload);
+            let checksum = self.checksum(row);
+            write!(text, "\"{document}\",{behind},{start},{length},{checksum}")
+        });
+        sqlx::query_as(
+            "begin immediate;
+             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?1
+             from json_each(?2) as share where document_id = share.value ->> 0
+             returning document_id, head_seq;
+             insert into update_log (document_id, seq, payload, checksum)
+             select document_id, head_seq - (given.value ->> 1),
+                    substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4
+             from json_each(?3) as given cross join document on document_id = given.value ->> 0;
+             commit",
+        )
+        .bind(now)
+        .bind(shares)
+        .bind(rows)
+        .bind(payloads)
+        .fetch_all(connection)
+        .await
+    }
+
+    fn document(&self, row: &Row) -> DocumentId {
+        self.documents[row.place.document].document
     }
 
     fn checksum(&self, row: &Row) -> i64 {
-        update_checksum(self.documents[row.place.document].document, &row.payload)
+        update_checksum(self.document(row), &row.payload)
     }
+}
+
+/// An array of arrays, as SQLite reads it; `write` writes what is in each.
+fn json_rows<T>(items: &[T], mut write: impl FnMut(&mut String, &T) -> std::fmt::Result) -> String {
+    let mut text = String::with_capacity(items.len() * 64 + 2);
+    text.push('[');
+    for (place, item) in items.iter().enumerate() {
+        text.push_str(if place == 0 { "[" } else { ",[" });
+        write(&mut text, item).expect("a String takes everything");
+        text.push(']');
+    }
+    text.push(']');
+    text
 }

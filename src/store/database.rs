@@ -49,6 +49,8 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// At the default of 1,000, a batch that touches 1,000 documents would pay for it every time:
 /// it writes a page for each.
 const SQLITE_WAL_PAGES_MAX: &str = "8192";
+/// What the group commit returns is buffered, so that it need not wait for its reader.
+const SQLITE_ROWS_BUFFERED: usize = 1024;
 /// A write-ahead log that a burst has grown further is cut back to this.
 const SQLITE_WAL_BYTES_KEPT: &str = "67108864";
 
@@ -207,12 +209,15 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(SQLITE_BUSY_TIMEOUT)
             .foreign_keys(true)
+            // A commit that touches many pages would make and delete a file for its statement's undo.
+            .pragma("temp_store", "memory")
             .pragma("journal_size_limit", SQLITE_WAL_BYTES_KEPT)
             .pragma("wal_autocheckpoint", SQLITE_WAL_PAGES_MAX)
             .disable_statement_logging();
         let lock = claim(options.get_filename())?;
 
-        let writer = Sole::<SqliteConnection>::new(options.clone());
+        let writer =
+            Sole::<SqliteConnection>::new(options.clone().row_buffer_size(SQLITE_ROWS_BUFFERED));
         let mut lease = writer.lease().await.map_err(unopened)?;
         SQLITE
             .run_direct(None, &mut lease.connection, false)

@@ -15,11 +15,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, timeout_at},
+};
 
 use super::{Availability, Unwritten, batch::Batch};
 use crate::id::{DocumentId, Seq};
@@ -27,6 +31,20 @@ use crate::id::{DocumentId, Seq};
 /// What an update costs in the journal besides its bytes, so that a flood of tiny
 /// ones cannot outgrow the budget either.
 const UPDATE_OVERHEAD_BYTES: usize = 128;
+
+/// From so many rows or bytes on, the writer gathers no longer.
+const ROWS_URGENT: usize = 1024;
+const BYTES_URGENT: usize = 256 << 10;
+
+/// How much waits to be written, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalOptions {
+    /// The most bytes that may wait.
+    pub bytes_max: usize,
+    /// How long after a commit began the next one begins, unless much waits. A commit
+    /// costs the same for one row as for a hundred, most of all where it is on a disk.
+    pub commit_interval: Duration,
+}
 
 /// Why an append was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,10 +73,10 @@ pub struct Reservation {
 }
 
 impl UpdateLog {
-    pub(super) fn new(reserved_max: usize) -> (Self, Arc<Journal>) {
+    pub(super) fn new(options: JournalOptions) -> (Self, Arc<Journal>) {
         let journal = Arc::new(Journal {
             reserved: AtomicUsize::new(0),
-            reserved_max,
+            reserved_max: options.bytes_max,
             waiting: Mutex::default(),
             changed: Notify::new(),
             closing: AtomicBool::new(false),
@@ -109,12 +127,19 @@ impl UpdateLog {
         updates: Vec<(Bytes, Reservation)>,
         receipt: Receipt,
     ) {
-        self.journal.waiting.lock().push_back(Append {
+        let append = Append {
             document,
             updates,
             receipt,
-        });
-        self.journal.changed.notify_one();
+        };
+        let mut waiting = self.journal.waiting.lock();
+        let before = waiting.rows;
+        waiting.push_back(append);
+        let worth_waking = before == 0 || (before < ROWS_URGENT && waiting.is_urgent());
+        drop(waiting);
+        if worth_waking {
+            self.journal.changed.notify_one();
+        }
     }
 
     /// Whether what is appended can be written at present, and when that changes.
@@ -139,7 +164,7 @@ impl UpdateLog {
         let waiting = self.journal.waiting.lock();
         let mut documents = HashSet::new();
         let mut unwritten = Unwritten::default();
-        for append in waiting.iter() {
+        for append in &waiting.appends {
             unwritten.updates += append.updates.len();
             unwritten.bytes += append
                 .updates
@@ -174,8 +199,9 @@ impl Drop for Reservation {
 pub(super) struct Journal {
     reserved: AtomicUsize,
     reserved_max: usize,
-    waiting: Mutex<VecDeque<Append>>,
-    /// Something was appended, or the log is closing. For the writer alone.
+    waiting: Mutex<Waiting>,
+    /// There is work after there was none, or enough not to gather any longer, or the
+    /// log is closing. For the writer alone.
     changed: Notify,
     closing: AtomicBool,
     availability: watch::Sender<Availability>,
@@ -187,19 +213,72 @@ pub(super) struct Append {
     receipt: Receipt,
 }
 
+/// The appends that are not settled, in order.
+#[derive(Default)]
+struct Waiting {
+    appends: VecDeque<Append>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push_back(&mut self, append: Append) {
+        self.rows += append.updates.len();
+        self.bytes += append.bytes();
+        self.appends.push_back(append);
+    }
+
+    /// Takes the first `count` appends.
+    fn take(&mut self, count: usize) -> Vec<Append> {
+        let taken: Vec<_> = self.appends.drain(..count).collect();
+        for append in &taken {
+            self.rows -= append.updates.len();
+            self.bytes -= append.bytes();
+        }
+        taken
+    }
+
+    /// Puts back what was taken last.
+    fn push_front(&mut self, append: Append) {
+        self.rows += append.updates.len();
+        self.bytes += append.bytes();
+        self.appends.push_front(append);
+    }
+
+    /// Whether so much waits that gathering more gains nothing.
+    fn is_urgent(&self) -> bool {
+        self.rows >= ROWS_URGENT || self.bytes >= BYTES_URGENT
+    }
+}
+
+impl Append {
+    pub(super) fn bytes(&self) -> usize {
+        self.updates.iter().map(|(payload, _)| payload.len()).sum()
+    }
+}
+
 impl Journal {
     /// Waits for appends and shows the first of them, at most `bytes_max` bytes but
-    /// at least one append; they stay in the journal until they are settled.
+    /// at least one append; they stay in the journal until they are settled. Before
+    /// `not_before` it gathers, unless much waits or the log is closing.
     /// `None` once the log is closing and nothing waits.
-    pub(super) async fn next(&self, bytes_max: usize) -> Option<Batch> {
+    pub(super) async fn next(&self, bytes_max: usize, not_before: Instant) -> Option<Batch> {
         loop {
             // Read before looking, so that nothing appended before the closing is missed.
             let closing = self.closing.load(Ordering::Acquire);
-            let batch = Batch::first_of(&self.waiting.lock(), bytes_max);
-            if batch.is_some() || closing {
-                return batch;
+            let gather = {
+                let waiting = self.waiting.lock();
+                let due = closing || waiting.is_urgent() || Instant::now() >= not_before;
+                if due && !waiting.appends.is_empty() || closing {
+                    return Batch::first_of(&waiting.appends, bytes_max);
+                }
+                !waiting.appends.is_empty()
+            };
+            if gather {
+                let _ = timeout_at(not_before, self.changed.notified()).await;
+            } else {
+                self.changed.notified().await;
             }
-            self.changed.notified().await;
         }
     }
 
@@ -209,7 +288,7 @@ impl Journal {
         let mut settled = Vec::with_capacity(answers.len());
         {
             let mut waiting = self.waiting.lock();
-            let taken: Vec<_> = waiting.drain(..answers.len()).collect();
+            let taken = waiting.take(answers.len());
             for (append, answer) in taken.into_iter().zip(answers).rev() {
                 match answer {
                     Some(answer) => settled.push((append, answer)),
@@ -249,7 +328,10 @@ mod tests {
 
     #[test]
     fn reservations_bound_the_journal_and_are_given_back() {
-        let (log, _journal) = UpdateLog::new(1000);
+        let (log, _journal) = UpdateLog::new(JournalOptions {
+            bytes_max: 1000,
+            commit_interval: Duration::ZERO,
+        });
         let first = log.reserve(500).expect("there is room");
         assert_eq!(log.journal_bytes(), 628);
         assert!(log.reserve(245).is_none());

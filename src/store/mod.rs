@@ -30,7 +30,7 @@ mod writer;
 pub use self::{
     damage::{Damage, Damaged},
     list::ListedDocument,
-    log::{AppendError, Receipt, Reservation, UpdateLog},
+    log::{AppendError, JournalOptions, Receipt, Reservation, UpdateLog},
     snapshot::Loaded,
 };
 pub use crate::metrics::Availability;
@@ -99,8 +99,7 @@ pub async fn migrate(url: &str) -> Result<()> {
 
 impl Store {
     /// Connects to `url` (`sqlite://path` or `postgres://…`), brings the schema to
-    /// this version and starts writing what is appended to the log, of which at
-    /// most `journal_bytes_max` bytes wait in memory.
+    /// this version and starts writing what is appended to the log, as `journal` says.
     ///
     /// A SQLite file is made where it is missing, with its folder, and belongs to
     /// this process until the store is closed. A Postgres that cannot be reached
@@ -111,10 +110,16 @@ impl Store {
     /// work, [`Error::Conflict`](crate::error::Error::Conflict) where another process holds the SQLite file,
     /// [`Error::StorageUnavailable`](crate::error::Error::StorageUnavailable) where Postgres was not reached, otherwise
     /// [`Error::Internal`](crate::error::Error::Internal). Causes are logged.
-    pub async fn open(url: &str, journal_bytes_max: usize, metrics: Metrics) -> Result<Self> {
+    pub async fn open(url: &str, journal: JournalOptions, metrics: Metrics) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
-        let (log, journal) = UpdateLog::new(journal_bytes_max);
-        let writer = Writer::new(journal, Arc::clone(&database), metrics.clone());
+        let commit_interval = journal.commit_interval;
+        let (log, journal) = UpdateLog::new(journal);
+        let writer = Writer::new(
+            journal,
+            commit_interval,
+            Arc::clone(&database),
+            metrics.clone(),
+        );
         let writer = AbortOnDropHandle::new(tokio::spawn(writer.run()));
         let inner = Inner {
             database,

@@ -1,7 +1,7 @@
 //! The one task that writes the log: takes all that waits, commits it, runs the receipts.
 //!
-//! One commit at a time; what is appended meanwhile makes up the next batch, so
-//! batches grow with the load by themselves. A failure changes nothing but
+//! One commit at a time, and not more than one in an interval; what is appended
+//! meanwhile makes up the next batch, so batches grow with the load by themselves. A failure changes nothing but
 //! [`Availability`]: the same appends are tried again, in order, until they are
 //! written. Only what the database refuses for good is given up, and only with
 //! its own document.
@@ -35,6 +35,7 @@ pub(super) struct Writer {
     journal: Arc<Journal>,
     database: Arc<Database>,
     metrics: Metrics,
+    commit_interval: Duration,
     batch_bytes_max: usize,
     backoff: Duration,
     /// When the first of the failures in a row was met.
@@ -42,12 +43,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(journal: Arc<Journal>, database: Arc<Database>, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        commit_interval: Duration,
+        database: Arc<Database>,
+        metrics: Metrics,
+    ) -> Self {
         metrics.storage_available(Availability::Ok);
         Self {
             journal,
             database,
             metrics,
+            commit_interval,
             batch_bytes_max: BATCH_BYTES_MAX,
             backoff: BACKOFF_MIN,
             down_since: None,
@@ -56,7 +63,9 @@ impl Writer {
 
     /// Writes until the log is closed and empty.
     pub(super) async fn run(mut self) {
-        while let Some(batch) = self.journal.next(self.batch_bytes_max).await {
+        let mut not_before = Instant::now();
+        while let Some(batch) = self.journal.next(self.batch_bytes_max, not_before).await {
+            not_before = Instant::now() + self.commit_interval;
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             let answers = self.write(&batch).await;
             let finished = answers.iter().all(Option::is_some);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use realtime_server::{
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{AppendError, Store, Unwritten},
+    store::{AppendError, JournalOptions, Store, Unwritten},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -21,6 +21,14 @@ mod outage;
 mod snapshots;
 
 const MIB: usize = 1 << 20;
+
+/// A journal of `bytes_max` that gathers as it does by default.
+fn journal(bytes_max: usize) -> JournalOptions {
+    JournalOptions {
+        bytes_max,
+        commit_interval: Duration::from_millis(20),
+    }
+}
 
 /// A database of one test.
 pub(crate) struct Home {
@@ -50,7 +58,7 @@ impl Home {
     }
 
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url, 64 * MIB, Metrics::new())
+        Store::open(&self.url, journal(64 * MIB), Metrics::new())
             .await
             .unwrap()
     }
