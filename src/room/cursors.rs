@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     Message, Seat,
+    members::Moved,
     task::{NOT_JOINED, Room},
 };
 use crate::{
@@ -56,15 +57,32 @@ impl Room {
         Ok(())
     }
 
+    /// When somebody is to be told where somebody is.
+    pub(super) fn cursors_due(&self, now: Instant) -> Option<Instant> {
+        if !self.moved.is_empty() {
+            Some(self.cursors.due(now))
+        } else if self.members.any_unseen() {
+            Some(self.cursors.next_tick(now))
+        } else {
+            None
+        }
+    }
+
     pub(super) fn tell_moved(&mut self, now: Instant) {
         let moved = std::mem::take(&mut self.moved);
         let except = match std::mem::replace(&mut self.mover, Mover::Nobody) {
             Mover::Only(session) => Some(session),
             Mover::Nobody | Mover::Several => None,
         };
-        self.cursors.went(moved.len(), now);
-        let bytes = awareness::encode(&moved).into();
-        let told = self.members.tell(Message::Awareness(bytes), except, now);
+        let moved = Moved {
+            news: (!moved.is_empty()).then(|| awareness::encode(&moved).into()),
+            generation: self.awareness.end_generation(),
+            urgent: moved.iter().any(|entry| entry.state.is_none()),
+            except,
+        };
+        let since = |from| self.awareness.encode_since(from).into();
+        let told = self.members.show(moved, since, now);
+        self.cursors.went(told.receivers.max(1), now);
         self.shared
             .metrics
             .awareness_relayed(told.receivers, told.bytes);

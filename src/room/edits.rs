@@ -114,15 +114,14 @@ impl Room {
     pub(super) fn flush(&mut self, now: Instant) {
         let Some(record) = &self.record else { return };
         let document = record.id;
-        let accepted = self.commits.take_accepted();
-        self.relays.went(accepted.len(), now);
-        let rows = turn::merged_rows(accepted);
+        let rows = turn::merged_rows(self.commits.take_accepted());
         for row in &rows {
             let Some(message) = &row.message else {
                 continue;
             };
             let message = Message::Update(message.clone());
             let told = self.members.tell(message, row.from, now);
+            self.relays.went(told.receivers.max(1), now);
             self.shared
                 .metrics
                 .relayed(row.updates, told.receivers, told.bytes);

@@ -4,23 +4,45 @@
 //! queued for it: when its queue has drained it is told to synchronise anew,
 //! and when it does, it is live again and has missed nothing. One that does
 //! not drain in time is cut. So a queue is bounded, and a hole is impossible.
+//! Cursors are only worth something while they are new: they never fill a
+//! queue, a member that reads too slowly for them is told less often.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{Delivery, Member, Message, Outgoing, ResyncReason, Seat};
 use crate::{
+    document::awareness::Generation,
     id::{SessionId, Timestamp, UserId},
     metrics::Metrics,
 };
+
+/// From so many waiting bytes on a member is told of cursors later.
+const CURSORS_QUEUED_MAX: usize = 16 * 1024;
 
 /// The seats of one room.
 pub(super) struct Members {
     seats: Vec<Occupant>,
     places: HashMap<SessionId, usize>,
     behind: usize,
+    /// Somebody was not told of the newest cursors yet.
+    unseen: bool,
     metrics: Metrics,
+}
+
+/// Cursors that moved.
+pub(super) struct Moved {
+    /// What most are told; nothing if nobody moved since the last time.
+    pub(super) news: Option<Bytes>,
+    /// When they moved.
+    pub(super) generation: Generation,
+    /// Nobody is told later, for what would be told then says nothing of who left.
+    pub(super) urgent: bool,
+    /// The only one who moved.
+    pub(super) except: Option<SessionId>,
 }
 
 /// One member.
@@ -31,6 +53,8 @@ pub(super) struct Occupant {
     /// the reply to a synchronisation and may carry edits of others.
     pub(super) owes_reply: bool,
     pace: Pace,
+    /// The first generation of cursors that it was not told of.
+    unseen: Option<Generation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +80,7 @@ impl Members {
             seats: Vec::new(),
             places: HashMap::new(),
             behind: 0,
+            unseen: false,
             metrics,
         }
     }
@@ -92,6 +117,7 @@ impl Members {
             last_seen_at: now,
             owes_reply,
             pace: Pace::Live,
+            unseen: None,
         });
     }
 
@@ -134,8 +160,77 @@ impl Members {
                 }
             }
         }
-        self.behind += fell_behind;
-        (0..fell_behind).for_each(|_| self.metrics.lagging_started());
+        self.fell_behind(fell_behind);
+        told
+    }
+
+    fn fell_behind(&mut self, count: usize) {
+        self.behind += count;
+        (0..count).for_each(|_| self.metrics.lagging_started());
+    }
+
+    /// Whether somebody is yet to be told of the newest cursors.
+    pub(super) fn any_unseen(&self) -> bool {
+        self.unseen
+    }
+
+    /// Tells every live member but one of moved cursors. Who has much to read is
+    /// passed over, and told when it has read, in one message that `since` makes,
+    /// what moved from then on.
+    pub(super) fn show(
+        &mut self,
+        moved: Moved,
+        mut since: impl FnMut(Generation) -> Bytes,
+        now: Instant,
+    ) -> Told {
+        let news = moved
+            .news
+            .map(|news| Outgoing::new(Message::Awareness(news)));
+        let mut late: SmallVec<[(Generation, Outgoing); 4]> = SmallVec::new();
+        let mut told = Told::default();
+        let mut fell_behind = 0;
+        self.unseen = false;
+        for occupant in &mut self.seats {
+            if occupant.pace != Pace::Live {
+                occupant.unseen = None;
+                continue;
+            }
+            if occupant.seat.queued_bytes() > CURSORS_QUEUED_MAX && !moved.urgent {
+                occupant.unseen.get_or_insert(moved.generation);
+                self.unseen = true;
+                continue;
+            }
+            let unseen = match moved.urgent {
+                true => None,
+                false => occupant.unseen.take(),
+            };
+            self.unseen |= occupant.unseen.is_some();
+            let outgoing = match (unseen, &news) {
+                (Some(from), _) => {
+                    let made = late.iter().position(|(made, _)| *made == from);
+                    let at = made.unwrap_or_else(|| {
+                        late.push((from, Outgoing::new(Message::Awareness(since(from)))));
+                        late.len() - 1
+                    });
+                    &late[at].1
+                }
+                (None, Some(news)) if Some(occupant.seat.participant().session) != moved.except => {
+                    news
+                }
+                (None, _) => continue,
+            };
+            match occupant.seat.deliver(outgoing) {
+                Delivery::Queued => {
+                    told.receivers += 1;
+                    told.bytes += outgoing.message.bytes() as u64;
+                }
+                Delivery::Full => {
+                    occupant.pace = Pace::Behind { since: now };
+                    fell_behind += 1;
+                }
+            }
+        }
+        self.fell_behind(fell_behind);
         told
     }
 
@@ -167,6 +262,7 @@ impl Members {
         };
         let occupant = &mut self.seats[place];
         occupant.owes_reply = owes_reply;
+        occupant.unseen = None;
         let before = std::mem::replace(&mut occupant.pace, Pace::Live);
         self.set_behind(before, Pace::Live);
     }

@@ -242,17 +242,9 @@ pub enum Command {
         /// What the client has.
         state_vector: StateVector,
     },
-    /// Changes the document.
-    Update {
-        /// Who changes it; the right was checked by the door.
-        seat: Arc<dyn Seat>,
-        /// The request.
-        ticket: Ticket,
-        /// The update, Yjs v1.
-        bytes: Bytes,
-        /// What validation found in it.
-        checked: Checked,
-    },
+    /// Changes the document. Boxed, as it is larger than the others and an inbox
+    /// is made of slots of one size.
+    Update(Box<Update>),
     /// Changes awareness states.
     Awareness {
         /// Who changes them.
@@ -268,6 +260,18 @@ pub enum Command {
     Own(Event),
 }
 
+/// A change of the document.
+pub struct Update {
+    /// Who changes it; the right was checked by the door.
+    pub seat: Arc<dyn Seat>,
+    /// The request.
+    pub ticket: Ticket,
+    /// The update, Yjs v1.
+    pub bytes: Bytes,
+    /// What validation found in it.
+    pub checked: Checked,
+}
+
 /// What a room hears from the work that it started.
 pub enum Event {
     /// The oldest append under way is settled.
@@ -278,13 +282,17 @@ pub enum Event {
     Drain,
 }
 
+/// About what a command takes in an inbox, in bytes, besides what it carries.
+const WEIGHT: usize = 128;
+const UPDATE_WEIGHT: usize = WEIGHT + size_of::<Update>();
+
 impl Command {
     /// The bytes that count against the inbox's budget.
     fn weight(&self) -> usize {
         match self {
-            Command::Update { bytes, .. } => bytes.len() + 64,
-            Command::Awareness { bytes, .. } => *bytes + 64,
-            Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => 64,
+            Command::Update(update) => update.bytes.len() + UPDATE_WEIGHT,
+            Command::Awareness { bytes, .. } => *bytes + WEIGHT,
+            Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => WEIGHT,
             Command::Own(_) => 0,
         }
     }

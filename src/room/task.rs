@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Command, Event, Message,
+    Answer, Command, Event, Message, Update,
     commits::{Commits, Receipt},
     cursors::Mover,
     live::{self, LiveDocument},
@@ -111,8 +111,9 @@ impl Room {
         let timer = tokio::time::sleep_until(Instant::now());
         tokio::pin!(timer);
         while self.end != End::Closed {
+            // One that goes off early only makes for a look around; a reset costs more.
             let deadline = self.next_deadline();
-            if timer.deadline() != deadline {
+            if deadline < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(deadline);
             }
             tokio::select! {
@@ -162,12 +163,13 @@ impl Room {
             } => {
                 self.sync(&seat, ticket, &state_vector);
             }
-            Command::Update {
-                seat,
-                ticket,
-                bytes,
-                checked,
-            } => {
+            Command::Update(update) => {
+                let Update {
+                    seat,
+                    ticket,
+                    bytes,
+                    checked,
+                } = *update;
                 let receipt = Receipt {
                     seat,
                     ticket,
@@ -202,10 +204,15 @@ impl Room {
     fn end_turn(&mut self) {
         let now = Instant::now();
         let draining = self.end == End::Draining;
-        if self.commits.accepted() > 0 && (draining || self.relays.due(now) <= now) {
+        let updates = self.commits.accepted() > 0;
+        let flush = updates && (draining || self.relays.due(now) <= now);
+        if flush {
             self.flush(now);
         }
-        if !self.moved.is_empty() && self.cursors.due(now) <= now {
+        // Cursors wait for the updates beside which they came: one write takes both.
+        if let Some(due) = self.cursors_due(now)
+            && (flush || (!updates && due <= now))
+        {
             self.tell_moved(now);
         }
         if self.members.any_behind() {
@@ -270,9 +277,8 @@ impl Room {
         let mut next = self.idle_deadline();
         if self.commits.accepted() > 0 {
             next = next.min(self.relays.due(now));
-        }
-        if !self.moved.is_empty() {
-            next = next.min(self.cursors.due(now));
+        } else if let Some(due) = self.cursors_due(now) {
+            next = next.min(due);
         }
         if self.members.any_behind() {
             next = next.min(now + TEND_EVERY);
@@ -294,8 +300,8 @@ fn refuse(command: Command, error: &Error) {
     match command {
         Command::Join { seat, ticket, .. }
         | Command::Sync { seat, ticket, .. }
-        | Command::Update { seat, ticket, .. }
         | Command::Awareness { seat, ticket, .. } => seat.answer(ticket, answer),
+        Command::Update(update) => update.seat.answer(update.ticket, answer),
         Command::Leave {
             answer: Some((seat, ticket)),
             ..

@@ -22,7 +22,7 @@ use crate::{
     auth::Right,
     document::{self, awareness},
     error::{Error, Result},
-    room::{Command, Creation, Ticket},
+    room::{Command, Creation, Ticket, Update},
 };
 
 /// One request on its way in.
@@ -83,12 +83,12 @@ impl Request<'_> {
             reason: "is not a Yjs update",
         })?;
         let seat = membership.seat as _;
-        membership.room.send(Command::Update {
+        membership.room.send(Command::Update(Box::new(Update {
             seat,
             ticket,
             bytes,
             checked,
-        })
+        })))
     }
 
     fn awareness(self) -> Result<()> {

@@ -1,19 +1,22 @@
 //! Rooms on a real store: what they recover, and what they never do twice.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use realtime_server::{
     auth::User,
     config::{Limits, Timing},
-    document::{self, Caps, Document},
+    document::{self, Caps, Document, awareness},
     error::Error,
     id::{DocumentKey, Seq, SessionId, UserId},
     metrics::Metrics,
     room::{
         Answer, Command, Creation, Delivery, Joined, Message, Outgoing, Participant, RoomHandle,
-        Rooms, Seat, Ticket,
+        Rooms, Seat, Ticket, Update,
     },
     store::Store,
 };
@@ -28,6 +31,7 @@ on_both!(
     a_document_that_cannot_be_read_harms_no_other,
     acks_of_one_client_come_in_order_and_rise,
     many_who_open_at_once_get_one_room,
+    who_reads_slowly_is_shown_where_everyone_is_by_then,
 );
 
 const TICKET: Ticket = Ticket {
@@ -40,6 +44,8 @@ struct Listener {
     participant: Participant,
     answers: mpsc::UnboundedSender<Answer>,
     updates: Mutex<Vec<Bytes>>,
+    cursors: mpsc::UnboundedSender<Bytes>,
+    queued_bytes: AtomicUsize,
 }
 
 impl Seat for Listener {
@@ -48,8 +54,11 @@ impl Seat for Listener {
     }
 
     fn deliver(&self, outgoing: &Outgoing) -> Delivery {
-        if let Message::Update(bytes) = &outgoing.message {
-            self.updates.lock().push(bytes.clone());
+        match &outgoing.message {
+            Message::Update(bytes) => self.updates.lock().push(bytes.clone()),
+            // A test that no longer looks has seen enough.
+            Message::Awareness(bytes) => drop(self.cursors.send(bytes.clone())),
+            _ => {}
         }
         Delivery::Queued
     }
@@ -60,7 +69,7 @@ impl Seat for Listener {
     }
 
     fn queued_bytes(&self) -> usize {
-        0
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 
     fn cut(&self, _: &'static str) {}
@@ -70,12 +79,14 @@ impl Seat for Listener {
 struct Member {
     seat: Arc<Listener>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    cursors: mpsc::UnboundedReceiver<Bytes>,
     room: RoomHandle,
 }
 
 impl Member {
     fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
+        let (shown, cursors) = mpsc::unbounded_channel();
         let user = User {
             id: UserId::parse(&format!("user-{session}")).expect("an id"),
             name: "Somebody".into(),
@@ -90,13 +101,47 @@ impl Member {
             participant,
             answers: sender,
             updates: Mutex::default(),
+            cursors: shown,
+            queued_bytes: AtomicUsize::new(0),
         });
         let room = rooms.open(key).expect("not draining");
         Self {
             seat,
             answers,
+            cursors,
             room,
         }
+    }
+
+    async fn points(&mut self, clock: u32, at: u32) {
+        let state = Some(format!("{{\"at\":{at}}}").into());
+        let client = self.seat.participant.session.0;
+        let entries = vec![awareness::Entry {
+            client,
+            clock,
+            state,
+        }];
+        let command = Command::Awareness {
+            seat: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            entries,
+            bytes: 0,
+        };
+        self.room.send(command).expect("the inbox has room");
+        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
+    }
+
+    /// The next message about cursors: whose, and where they are.
+    async fn sees(&mut self) -> Vec<(u64, String)> {
+        let bytes = self.cursors.recv().await.expect("a message");
+        let entries = awareness::decode(&bytes).expect("cursors");
+        let place = |state: Option<Arc<str>>| {
+            let state = state.unwrap_or_default();
+            state.split(',').next().unwrap_or_default().to_owned()
+        };
+        let seen = entries.into_iter();
+        seen.map(|entry| (entry.client, place(entry.state)))
+            .collect()
     }
 
     async fn join(&mut self) -> Result<Joined, Error> {
@@ -116,12 +161,12 @@ impl Member {
     }
 
     fn send(&self, update: &Bytes) {
-        let update = Command::Update {
+        let update = Command::Update(Box::new(Update {
             seat: Arc::clone(&self.seat) as _,
             ticket: TICKET,
             bytes: update.clone(),
             checked: document::validate(update).expect("an update"),
-        };
+        }));
         self.room.send(update).expect("the inbox has room");
     }
 
@@ -282,4 +327,33 @@ async fn many_who_open_at_once_get_one_room(home: Home) {
     }
     documents.dedup();
     assert_eq!((documents.len(), rooms.len()), (1, 1));
+}
+
+async fn who_reads_slowly_is_shown_where_everyone_is_by_then(home: Home) {
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut members: Vec<Member> = (1..=4)
+        .map(|session| Member::new(&rooms, &key("a"), session))
+        .collect();
+    for member in &mut members {
+        member.join().await.expect("joined");
+    }
+    let [ana, ben, quick, slow] = &mut members[..] else {
+        panic!("four")
+    };
+    slow.seat.queued_bytes.store(1 << 20, Ordering::Relaxed);
+    for clock in 1..=3 {
+        ana.points(clock, clock * 10).await;
+        let at = format!("{{\"at\":{}", clock * 10);
+        assert_eq!(quick.sees().await, [(1, at.clone())]);
+    }
+    ben.points(1, 7).await;
+    assert_eq!(quick.sees().await, [(2, "{\"at\":7".to_owned())]);
+    assert!(slow.cursors.try_recv().is_err(), "nothing is queued for it");
+
+    slow.seat.queued_bytes.store(0, Ordering::Relaxed);
+    let both = [(1, "{\"at\":30".to_owned()), (2, "{\"at\":7".to_owned())];
+    assert_eq!(slow.sees().await, both, "in one message, the newest alone");
+    ana.points(4, 40).await;
+    assert_eq!(slow.sees().await, [(1, "{\"at\":40".to_owned())]);
 }

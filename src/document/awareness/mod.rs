@@ -16,7 +16,7 @@ mod stamp;
 mod states;
 
 pub use self::stamp::Identity;
-pub use self::states::{Author, Awareness};
+pub use self::states::{Author, Awareness, Generation};
 
 /// The most clients that one message may speak of.
 pub const ENTRIES_MAX: usize = 256;

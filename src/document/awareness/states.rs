@@ -25,7 +25,12 @@ pub struct Author<'a> {
 pub struct Awareness {
     states: BTreeMap<ClientId, State>,
     sessions: HashMap<SessionId, Vec<ClientId>>,
+    generation: Generation,
 }
+
+/// A stretch of time, for those who are told later what came since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(u64);
 
 #[derive(Debug)]
 struct State {
@@ -33,6 +38,8 @@ struct State {
     user: Arc<str>,
     clock: u32,
     seen_ms: i64,
+    /// When it came.
+    generation: Generation,
     text: Arc<str>,
 }
 
@@ -90,6 +97,24 @@ impl Awareness {
         write(
             self.states
                 .iter()
+                .map(|(client, state)| (*client, state.clock, Some(&*state.text))),
+        )
+    }
+
+    /// Ends a generation: what is applied from here on belongs to the next.
+    pub fn end_generation(&mut self) -> Generation {
+        let ended = self.generation;
+        self.generation.0 += 1;
+        ended
+    }
+
+    /// The states that came in `since` or later, as bytes for the wire. Of removals it says nothing.
+    pub fn encode_since(&self, since: Generation) -> Vec<u8> {
+        let news = |(_, state): &(&ClientId, &State)| state.generation >= since;
+        let states: Vec<_> = self.states.iter().filter(news).collect();
+        write(
+            states
+                .into_iter()
                 .map(|(client, state)| (*client, state.clock, Some(&*state.text))),
         )
     }
@@ -156,6 +181,7 @@ impl Awareness {
                 user,
                 clock,
                 seen_ms,
+                generation: self.generation,
                 text,
             },
         );
