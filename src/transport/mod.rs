@@ -4,7 +4,8 @@
 //! frame        RFC 6455: headers and masks
 //! decoder      from bytes to whole messages
 //! message      a message on its way out, encoded once for all its receivers
-//! outbox       the way out of one connection: a bounded queue, written by reference
+//! outbox       the way out of one connection: a bounded queue
+//! batch        what goes to the kernel in one write
 //! websocket    one task for each connection: reads, writes, keeps time
 //! upgrade      from an HTTP request to a stream of bytes
 //! engineio     Engine.IO: sessions, handshake, what a request may ask for
@@ -23,6 +24,7 @@
 //!
 //! Nothing here knows of rooms, sessions or Socket.IO.
 
+mod batch;
 mod connection;
 mod decoder;
 mod engineio;

@@ -6,31 +6,18 @@
 //! reads slowly, and an idle connection owns no buffer.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    io::IoSlice,
-    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
     task::Waker,
 };
 
-use bytes::{Buf as _, Bytes};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::message::{Message, Piece};
+use super::{batch::Batch, message::Message};
 
-/// How many small bytes go into one write.
-const COPIED_BYTES_MAX: usize = 64 * 1024;
-/// How many pieces go into one write.
-const PIECES_MAX: usize = 16;
 /// A queue with more slots gives them back when it is empty.
 const SLOTS_KEPT: usize = 32;
-
-thread_local! {
-    /// What is copied for a write, lent to one connection at a time.
-    static COPIES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,8 +177,8 @@ impl Outbox {
     pub(super) fn gather(&self, written: usize, batch: &mut Batch, waker: &Waker) -> End {
         let mut state = self.state.lock();
         state.advance(written);
-        batch.fill(&state);
-        if batch.pieces.is_empty() {
+        batch.fill(&state.queue, state.written);
+        if batch.is_empty() {
             state.awake = false;
             state.park(waker);
             if state.queue.capacity() > SLOTS_KEPT {
@@ -281,96 +268,6 @@ impl State {
     }
 }
 
-/// What goes into one write.
-pub(super) struct Batch {
-    copies: Vec<u8>,
-    pieces: SmallVec<[Part; 4]>,
-}
-
-enum Part {
-    /// Of `copies`.
-    Copied(Range<usize>),
-    Shared(Bytes),
-}
-
-impl Batch {
-    /// An empty one, in memory that the thread's connections share.
-    pub(super) fn lent() -> Self {
-        Self {
-            copies: COPIES.take(),
-            pieces: SmallVec::new(),
-        }
-    }
-
-    /// Gives the memory back.
-    pub(super) fn give_back(mut self) {
-        self.copies.clear();
-        COPIES.set(self.copies);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    /// The parts as the kernel wants them, handed to `write`.
-    pub(super) fn write<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
-        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
-        for (slice, part) in slices.iter_mut().zip(&self.pieces) {
-            *slice = IoSlice::new(match part {
-                Part::Copied(range) => &self.copies[range.clone()],
-                Part::Shared(bytes) => bytes,
-            });
-        }
-        write(&slices[..self.pieces.len()])
-    }
-
-    fn fill(&mut self, state: &State) {
-        self.pieces.clear();
-        self.copies.clear();
-        let mut skip = state.written;
-        for message in &state.queue {
-            for piece in message.pieces() {
-                if self.is_full() {
-                    return;
-                }
-                let bytes = piece.as_bytes();
-                let skipped = skip.min(bytes.len());
-                skip -= skipped;
-                match piece {
-                    Piece::Small(bytes) => self.copy(&bytes[skipped..]),
-                    Piece::Large(bytes) => self.share(bytes, skipped),
-                }
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.pieces.len() >= PIECES_MAX || self.copies.len() >= COPIED_BYTES_MAX
-    }
-
-    fn copy(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        // A cut here is made good by the position on the next turn.
-        let bytes = &bytes[..bytes.len().min(COPIED_BYTES_MAX - self.copies.len())];
-        let begin = self.copies.len();
-        self.copies.extend_from_slice(bytes);
-        match self.pieces.last_mut() {
-            Some(Part::Copied(range)) => range.end = self.copies.len(),
-            _ => self.pieces.push(Part::Copied(begin..self.copies.len())),
-        }
-    }
-
-    fn share(&mut self, bytes: &Bytes, skip: usize) {
-        let mut rest = bytes.clone();
-        rest.advance(skip);
-        if !rest.is_empty() {
-            self.pieces.push(Part::Shared(rest));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -430,18 +327,6 @@ mod tests {
             assert!(outbox.is_empty());
             assert_eq!(outbox.waiting_bytes(), 0);
         }
-    }
-
-    #[test]
-    fn large_payloads_go_to_the_kernel_from_where_they_are() {
-        let outbox = Outbox::new(10);
-        let bytes = Bytes::from(vec![1; 1 << 20]);
-        outbox.send(Message::binary(bytes.clone()));
-        let mut batch = Batch::lent();
-        outbox.gather(0, &mut batch, Waker::noop());
-        let shared = batch.write(|slices| slices[1].as_ptr());
-        assert_eq!(shared, bytes.as_ptr());
-        assert!(batch.copies.len() < 16);
     }
 
     #[test]

@@ -21,10 +21,11 @@ use tokio::{
 };
 
 use super::{
+    batch::Batch,
     decoder::{Decoder, Flow, Incoming},
     frame::Violation,
     message::Message,
-    outbox::{Batch, End, Outbox, Sent},
+    outbox::{End, Outbox, Sent},
 };
 
 /// How much is read at once.
