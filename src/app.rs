@@ -1,14 +1,14 @@
 //! The whole server: builds each part once, serves, and drains in reverse.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, connect_info::Connected},
-    http::{HeaderName, HeaderValue, Uri, header},
+    extract::Request,
+    http::{Uri, header},
     middleware::{self, Next},
     response::Response,
-    serve::{IncomingStream, Listener},
+    serve::ListenerExt,
 };
 use tokio::{net::TcpListener, time::Instant};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,7 +22,7 @@ use crate::{
     http,
     metrics::Metrics,
     room::Rooms,
-    socket::{Sockets, Stream, Transport},
+    socket::Sockets,
     store::{JournalOptions, Store, Unwritten},
 };
 
@@ -91,11 +91,13 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<Stopped> {
-        let service = self
-            .router()
-            .into_make_service_with_connect_info::<ConnectedTransport>();
         self.sockets.watch();
-        let server = axum::serve(SwitchedListener(listener), service);
+        let listener = listener.tap_io(|tcp| {
+            // Without it small frames wait for the peer's delayed acknowledgement;
+            // a connection that refuses the option still works.
+            let _ = tcp.set_nodelay(true);
+        });
+        let server = axum::serve(listener, self.router().into_make_service());
         tokio::select! {
             // It never returns: the listener retries what can be retried.
             _ = server.into_future() => {}
@@ -129,14 +131,10 @@ impl App {
         let routes = routes
             .route_service("/socket.io", service.clone())
             .route_service("/socket.io/", service);
-        let sockets = self.sockets.clone();
         let origins = self.config.origins.clone();
         // What rewrites a request's path has to stand outside of the routes.
         Router::new()
             .fallback_service(routes)
-            .layer(middleware::from_fn(move |request, next| {
-                name_transport(sockets.clone(), request, next)
-            }))
             .layer(middleware::from_fn(serve_engine_at_root))
             .layer(middleware::from_fn_with_state(
                 origins.clone(),
@@ -161,7 +159,7 @@ impl App {
         }
         let unwritten = self.store.close(deadline).await;
         let told = Instant::now() + FAREWELL;
-        while self.sockets.queued_bytes_max() > 0 && Instant::now() < told {
+        while !self.sockets.is_drained() && Instant::now() < told {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.sockets.close();
@@ -181,70 +179,4 @@ async fn serve_engine_at_root(mut request: Request, next: Next) -> Response {
         *request.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
     }
     next.run(request).await
-}
-
-/// Hands the TCP connection's switch to the door that may have to cut it.
-async fn name_transport(sockets: Sockets, mut request: Request, next: Next) -> Response {
-    let connected = request
-        .extensions()
-        .get::<ConnectInfo<ConnectedTransport>>();
-    if let Some(ConnectInfo(ConnectedTransport(transport))) = connected.cloned() {
-        if request.headers().contains_key(header::UPGRADE)
-            && let Some(sid) = session_of(request.uri())
-        {
-            sockets.note_upgrade(sid, transport.clone());
-        }
-        request.extensions_mut().insert(transport);
-    }
-    release_buffer(&mut request);
-    next.run(request).await
-}
-
-/// Copies a request's address and headers out of the buffer they were read into.
-///
-/// They are slices of it, and a session keeps them for as long as it lasts: with them, 16 KiB.
-fn release_buffer(request: &mut Request) {
-    if let Ok(uri) = request.uri().to_string().parse() {
-        *request.uri_mut() = uri;
-    }
-    let copied = request.headers().iter().filter_map(|(name, value)| {
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
-        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
-    });
-    *request.headers_mut() = copied.collect();
-}
-
-/// The polling session that an upgrade continues.
-fn session_of(uri: &Uri) -> Option<&str> {
-    uri.query()?
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("sid="))
-}
-
-/// Accepts TCP connections and puts a switch on each.
-struct SwitchedListener(TcpListener);
-
-impl Listener for SwitchedListener {
-    type Io = Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // axum's own listener waits and retries where accepting fails.
-        let (tcp, address) = Listener::accept(&mut self.0).await;
-        (Stream::new(tcp), address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
-}
-
-/// The switch of a request's TCP connection.
-#[derive(Clone)]
-struct ConnectedTransport(Transport);
-
-impl Connected<IncomingStream<'_, SwitchedListener>> for ConnectedTransport {
-    fn connect_info(stream: IncomingStream<'_, SwitchedListener>) -> Self {
-        Self(stream.io().transport())
-    }
 }

@@ -10,7 +10,7 @@
 //! 5  main  app                      puts the parts together
 //! 4  http  socket                   doors: parse, ask permission, call, answer
 //! 3  room  documents                live documents: one task each; the list of all
-//! 2  store  limits                  durable truth; how fast one may go
+//! 2  store  limits  transport       durable truth; how fast one may go; WebSocket and Engine.IO
 //! 1  document  auth                 pure: the CRDT and what guards it; who may what
 //! 0  id  error  config  metrics  telemetry
 //! ```
@@ -32,7 +32,7 @@
 //! - Every queue is bounded, in bytes; who cannot keep up is resynced or cut.
 //!
 //! # Library walls
-//! yrs is used in `document` alone; sqlx in `store`; engineioxide in `socket`;
+//! yrs is used in `document` alone; sqlx in `store`; hyper in `transport`;
 //! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
 //! environment is read in `main` alone.
 
@@ -50,3 +50,4 @@ pub mod room;
 pub mod socket;
 pub mod store;
 pub mod telemetry;
+pub mod transport;

@@ -5,7 +5,6 @@
 //! caught and ends the connection.
 
 use std::{
-    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -14,7 +13,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use engineioxide::{DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -24,22 +22,23 @@ use super::{
     packet::{Attachments, Kind, NotAPacket, Packet},
     requests,
     session::Session,
-    transport::Transport,
 };
-use crate::metrics::{self, Metrics};
+use crate::{
+    metrics,
+    transport::{self, Carrier, Door, Reason},
+};
 
 /// How often one connection may be refused a session before it is closed:
 /// each try costs a signature to check.
 const REFUSALS_MAX: u32 = 8;
 
 /// One Engine.IO connection.
-pub(super) type EngineSocket = Socket<Connection>;
+pub(super) type EngineSocket = transport::Connection<Connection>;
 
 /// What is known of one connection.
 pub struct Connection {
     pub(super) opened_at: Instant,
     state: Mutex<State>,
-    transport: Mutex<Option<Transport>>,
     /// How often this connection was refused a session.
     refusals: AtomicU32,
     /// The kind of transport under which the connection is counted.
@@ -51,7 +50,6 @@ impl Default for Connection {
         Self {
             opened_at: Instant::now(),
             state: Mutex::default(),
-            transport: Mutex::default(),
             refusals: AtomicU32::new(0),
             counted_as: Mutex::new(metrics::Transport::Polling),
         }
@@ -80,7 +78,7 @@ pub(super) enum Phase {
 
 /// A packet whose attachments are still coming.
 struct Partial {
-    text: Str,
+    text: Box<str>,
     wanted: usize,
     attachments: Attachments,
 }
@@ -102,32 +100,6 @@ impl Connection {
             Phase::Opened | Phase::Verifying | Phase::Closed => None,
         }
     }
-
-    /// Names the TCP connection that carries this one.
-    pub(super) fn set_transport(&self, transport: Transport) {
-        *self.transport.lock() = Some(transport);
-    }
-}
-
-/// Counts the connection under its present transport: an upgrade moves it.
-pub(super) fn recount(socket: &EngineSocket, metrics: &Metrics) {
-    let mut counted_as = socket.data.counted_as.lock();
-    let now = transport_name(socket);
-    if *counted_as != now {
-        metrics.connection_closed(std::mem::replace(&mut *counted_as, now));
-        metrics.connection_opened(now);
-    }
-}
-
-/// Closes a connection whose writer may be stuck, so that the client reconnects by itself.
-pub(super) fn cut(socket: &EngineSocket) {
-    // Polling has no writer that waits, and its TCP connection may carry others.
-    if socket.transport_type() == TransportType::Websocket
-        && let Some(transport) = &*socket.data.transport.lock()
-    {
-        transport.cut();
-    }
-    socket.close(DisconnectReason::TransportError);
 }
 
 /// The receiver of Engine.IO's callbacks.
@@ -149,18 +121,18 @@ impl Engine {
         match catch_unwind(AssertUnwindSafe(receive)) {
             Ok(Ok(())) => {}
             Ok(Err(NotAPacket)) => {
-                debug!(connection = %socket.id, "not a Socket.IO packet; closing");
-                socket.close(DisconnectReason::PacketParsingError);
+                debug!(connection = ?socket.id(), "not a Socket.IO packet; closing");
+                socket.close(Reason::Malformed);
             }
             Err(_) => {
-                error!(connection = %socket.id, "a request panicked; closing its connection");
-                socket.close(DisconnectReason::TransportError);
+                error!(connection = ?socket.id(), "a request panicked; closing its connection");
+                socket.close(Reason::Unwanted);
             }
         }
     }
 
-    fn receive_text(&self, text: Str, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
-        let packet = Packet::parse(&text)?;
+    fn receive_text(&self, text: &str, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
+        let packet = Packet::parse(text)?;
         let wanted = packet.attachments;
         {
             let mut state = socket.data.state.lock();
@@ -168,9 +140,8 @@ impl Engine {
                 return Err(NotAPacket);
             }
             if wanted > 0 {
-                let text = text.clone();
                 state.partial = Some(Partial {
-                    text,
+                    text: text.into(),
                     wanted,
                     attachments: Attachments::new(),
                 });
@@ -233,64 +204,53 @@ impl Engine {
     }
 }
 
-impl EngineIoHandler for Engine {
+impl Door for Engine {
     type Data = Connection;
 
-    fn on_connect(self: Arc<Self>, socket: Arc<EngineSocket>) {
-        if let Some(transport) = socket.req_parts.extensions.get::<Transport>() {
-            socket.data.set_transport(transport.clone());
-        }
-        let counted_as = transport_name(&socket);
+    fn opened(&self, socket: &Arc<EngineSocket>) {
+        let counted_as = transport_name(socket);
         *socket.data.counted_as.lock() = counted_as;
         self.sockets.shared.metrics.connection_opened(counted_as);
         let full = {
             let mut registry = self.sockets.shared.registry.lock();
-            let id = socket.id.to_string();
-            registry.connections.insert(id, Arc::clone(&socket));
+            registry.connections.insert(socket.id(), Arc::clone(socket));
             registry.connections.len() > self.sockets.shared.limits.sockets_max * 2
         };
         // Connections that never ask for a session must not crowd out those that do.
         if full {
-            socket.close(DisconnectReason::TransportClose);
+            socket.close(Reason::Unwanted);
         }
     }
 
-    fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {
-        debug!(connection = %socket.id, ?reason, "connection closed");
-        let known = self
-            .sockets
-            .shared
-            .registry
-            .lock()
-            .connections
-            .remove(socket.id.to_string().as_str());
-        self.end_session(&socket, Phase::Closed);
-        if known.is_some() {
-            self.sockets
-                .shared
-                .metrics
-                .connection_closed(*socket.data.counted_as.lock());
-        }
+    fn upgraded(&self, socket: &Arc<EngineSocket>) {
+        let now = transport_name(socket);
+        let before = std::mem::replace(&mut *socket.data.counted_as.lock(), now);
+        self.sockets.shared.metrics.connection_closed(before);
+        self.sockets.shared.metrics.connection_opened(now);
     }
 
-    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<EngineSocket>) {
-        self.guarded(&socket, || self.receive_text(text, &socket));
+    fn text(&self, text: &str, socket: &Arc<EngineSocket>) {
+        self.guarded(socket, || self.receive_text(text, socket));
     }
 
-    fn on_binary(self: &Arc<Self>, bytes: Bytes, socket: Arc<EngineSocket>) {
-        self.guarded(&socket, || self.receive_binary(bytes, &socket));
+    fn binary(&self, bytes: Bytes, socket: &Arc<EngineSocket>) {
+        self.guarded(socket, || self.receive_binary(bytes, socket));
+    }
+
+    fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
+        debug!(connection = ?socket.id(), ?reason, "connection closed");
+        let shared = &self.sockets.shared;
+        shared.registry.lock().connections.remove(&socket.id());
+        self.end_session(socket, Phase::Closed);
+        shared
+            .metrics
+            .connection_closed(*socket.data.counted_as.lock());
     }
 }
 
 fn transport_name(socket: &EngineSocket) -> metrics::Transport {
-    match socket.transport_type() {
-        TransportType::Polling => metrics::Transport::Polling,
-        TransportType::Websocket => metrics::Transport::Websocket,
-    }
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Engine")
+    match socket.carrier() {
+        Carrier::Polling => metrics::Transport::Polling,
+        Carrier::Websocket => metrics::Transport::Websocket,
     }
 }

@@ -9,7 +9,6 @@ use std::{
     task::{Context, Waker},
 };
 
-use engineioxide::DisconnectReason;
 use rand::Rng;
 use serde::Deserialize;
 use tracing::{Instrument, debug, info};
@@ -29,6 +28,7 @@ use crate::{
     error::{Error, Result},
     id::Timestamp,
     room::{Command, Participant},
+    transport::{Reason, Sent},
 };
 
 /// The colours of people who chose none: dark enough for white text on them.
@@ -60,7 +60,7 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     }
     let token = token(packet.json, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
-    let span = tracing::info_span!("begin session", connection = %socket.id);
+    let span = tracing::info_span!("begin session", connection = ?socket.id());
     let work = async move {
         let begun = match verify(&shared, token).await {
             Ok(claims) => start(&shared, claims, &socket),
@@ -96,9 +96,9 @@ fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
 
 /// Tells the client why, and closes on one that neither reads nor gives up.
 fn tell_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
-    let told = socket.emit(Frame::refused(namespace, code).text).is_ok();
+    let told = socket.send(Frame::refused(namespace, code)) == Sent::Queued;
     if !told || !socket.data.may_try_again() {
-        socket.close(DisconnectReason::TransportError);
+        socket.close(Reason::Unwanted);
     }
 }
 
@@ -106,8 +106,7 @@ fn tell_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
 fn token(json: &str, socket: &EngineSocket) -> Option<String> {
     let auth: Auth = serde_json::from_str(json).unwrap_or_default();
     auth.token.or_else(|| {
-        let header = socket.req_parts.headers.get(http::header::AUTHORIZATION)?;
-        let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+        let (scheme, token) = socket.authorization()?.split_once(' ')?;
         scheme
             .eq_ignore_ascii_case("bearer")
             .then(|| token.trim().to_owned())

@@ -8,16 +8,15 @@ use std::{
     time::Duration,
 };
 
-use engineioxide::DisconnectReason;
 use tokio::time::Instant;
 
 use super::{
     Shared, Sockets,
-    engine::{self, Phase},
+    engine::Phase,
     protocol::{ExpiringPayload, event},
     session::Session,
 };
-use crate::id::Timestamp;
+use crate::{id::Timestamp, transport::Reason};
 
 /// How often everybody is looked at.
 const EVERY: Duration = Duration::from_millis(500);
@@ -54,11 +53,10 @@ async fn watch(shared: Weak<Shared>) {
 fn close_silent(shared: &Shared) {
     let patience = Duration::from_millis(shared.timing.connect_timeout_ms);
     for socket in shared.connections() {
-        engine::recount(&socket, &shared.metrics);
         let silent = socket.data.phase(|phase| matches!(phase, Phase::Opened));
         if silent && socket.data.opened_at.elapsed() >= patience {
             shared.metrics.socket_cut("silent");
-            socket.close(DisconnectReason::TransportClose);
+            socket.close(Reason::Unwanted);
         }
     }
 }
@@ -66,7 +64,7 @@ fn close_silent(shared: &Shared) {
 fn look_after(shared: &Shared, session: &Session, now: Timestamp) {
     if let Some(ended_at) = session.ended_at() {
         if Instant::now() >= ended_at + FAREWELL {
-            engine::cut(session.socket());
+            session.socket().cut(Reason::Unwanted);
         }
         return;
     }

@@ -10,10 +10,9 @@
 //! requests     one request: parse, ask permission, call, answer
 //! seat         a session's place in a room
 //! lifecycle    what comes with time: expiry, notices, silent connections
-//! transport    the TCP connection, with a switch to cut it
 //! ```
-//! This door stands on Engine.IO (the `engineioxide` crate) and frames
-//! Socket.IO itself, because socketioxide 0.18 spawns a task for every event
+//! This door stands on the Engine.IO of [`transport`](crate::transport) and
+//! frames Socket.IO itself, because socketioxide 0.18 spawns a task for every event
 //! (8 % of 20,000 consecutive events overtook one another), tells of a full
 //! queue without saying whose, encodes a message anew for every socket, and
 //! keeps every namespace that a stranger names. Engine.IO's callbacks are
@@ -30,7 +29,6 @@ pub mod protocol;
 mod requests;
 mod seat;
 mod session;
-mod transport;
 
 use std::{
     collections::HashMap,
@@ -38,12 +36,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use engineioxide::{config::EngineIoConfig, service::EngineIoService};
 use parking_lot::Mutex;
 
-pub use self::transport::{Stream, Transport};
 use self::{
     engine::{Engine, EngineSocket},
     session::Session,
@@ -55,10 +52,11 @@ use crate::{
     id::{SessionId, Team, UserId},
     metrics::Metrics,
     room::Rooms,
+    transport::{self, Options, Reason, Sid},
 };
 
 /// The service that answers under `/socket.io`.
-pub type SocketService = EngineIoService<Engine>;
+pub type SocketService = transport::Engine<Engine>;
 
 /// Packets that may wait for one socket. They are bounded in bytes as well;
 /// this bounds the small ones, such as the acks of a burst of 5,000 updates.
@@ -89,7 +87,7 @@ struct Shared {
 /// Who is connected.
 #[derive(Default)]
 struct Registry {
-    connections: HashMap<String, Arc<EngineSocket>>,
+    connections: HashMap<Sid, Arc<EngineSocket>>,
     sessions: HashMap<SessionId, Arc<Session>>,
     by_user: HashMap<(Team, UserId), usize>,
 }
@@ -123,18 +121,16 @@ impl Sockets {
     pub fn service(&self) -> SocketService {
         let answered = self.shared.limits.update_bytes_max * 2 + FRAMING_BYTES;
         let timing = &self.shared.timing;
-        let config = EngineIoConfig::builder()
-            .req_path("/socket.io")
-            .ping_interval(std::time::Duration::from_millis(timing.ping_interval_ms))
-            .ping_timeout(std::time::Duration::from_millis(timing.ping_timeout_ms))
-            .max_buffer_size(QUEUE_PACKETS_MAX)
+        let options = Options {
+            ping_interval: Duration::from_millis(timing.ping_interval_ms),
+            ping_timeout: Duration::from_millis(timing.ping_timeout_ms),
+            messages_max: QUEUE_PACKETS_MAX,
+            message_bytes_max: answered,
             // Polling writes binary as base64, so the same update needs a third more.
-            .max_payload((answered / 3 * 4) as u64)
-            .ws_read_buffer_size(4096)
-            .ws_max_message_size(answered)
-            .ws_max_frame_size(answered)
-            .build();
-        EngineIoService::with_config(Arc::new(Engine::new(self.clone())), config)
+            payload_bytes_max: answered / 3 * 4,
+            ..Options::default()
+        };
+        transport::Engine::new(Engine::new(self.clone()), options)
     }
 
     /// How many sockets are connected, with a session or on the way to one.
@@ -145,14 +141,6 @@ impl Sockets {
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Notes the TCP connection to which the polling session `sid` upgrades,
-    /// so that it can be cut. A session that does not exist is ignored.
-    pub fn note_upgrade(&self, sid: &str, transport: Transport) {
-        if let Some(socket) = self.shared.registry.lock().connections.get(sid) {
-            socket.data.set_transport(transport);
-        }
     }
 
     /// Lets nobody in any more and refuses further updates.
@@ -168,19 +156,17 @@ impl Sockets {
     /// Closes every transport, so that clients reconnect by themselves.
     pub fn close(&self) {
         for socket in self.shared.connections() {
-            socket.close(engineioxide::DisconnectReason::ClosingServer);
+            socket.close(Reason::Stopping);
         }
     }
 
-    /// The queued bytes of the fullest socket: 0 once every answer is written.
-    pub fn queued_bytes_max(&self) -> usize {
+    /// Whether every answer and event is on its way.
+    pub fn is_drained(&self) -> bool {
         let registry = self.shared.registry.lock();
         registry
-            .sessions
+            .connections
             .values()
-            .map(|session| session.queued_bytes())
-            .max()
-            .unwrap_or(0)
+            .all(|connection| connection.is_drained())
     }
 }
 

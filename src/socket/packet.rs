@@ -5,10 +5,9 @@
 //! the Socket.IO protocol specification, revision 5, and what
 //! socket.io-client 4.8 sends.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Arguments, io::Write};
 
 use bytes::Bytes;
-use engineioxide::Str;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, SeqAccess, Visitor},
@@ -17,8 +16,14 @@ use serde::{
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use crate::transport::{self, Message};
+
 /// The most binary attachments that one packet may announce.
 pub const ATTACHMENTS_MAX: usize = 4;
+
+/// Room for most texts with a payload, and for most without.
+const TEXT_BYTES: usize = 160;
+const SHORT_TEXT_BYTES: usize = 48;
 
 /// The binary attachments of one packet.
 pub type Attachments = SmallVec<[Bytes; 2]>;
@@ -177,93 +182,71 @@ impl<'de> Deserialize<'de> for Placeholder {
     }
 }
 
-/// A packet on its way out: encoded once, sent to any number of sockets.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// Header and JSON, without the Engine.IO prefix.
-    pub text: Str,
-    /// The binary frames that follow.
-    pub attachments: Attachments,
-}
+/// Packets on their way out, each encoded once for any number of sockets.
+pub struct Frame;
 
 impl Frame {
     /// An event with one argument, `payload`, whose [`Placeholder`]s number `attachments`.
-    pub fn event(name: &str, payload: &impl Serialize, attachments: Attachments) -> Self {
-        let mut text = Vec::with_capacity(128);
+    pub fn event(name: &str, payload: &impl Serialize, attachments: Attachments) -> Message {
+        let mut text = transport::message_text(TEXT_BYTES);
         match attachments.len() {
-            0 => text.push(b'2'),
-            count => text.extend_from_slice(format!("5{count}-").as_bytes()),
+            0 => text.push_str("2"),
+            count => write(&mut text, format_args!("5{count}-")),
         }
-        text.extend_from_slice(b"[\"");
-        text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"\",");
+        write(&mut text, format_args!("[\"{name}\","));
         write_json(&mut text, payload);
-        text.push(b']');
-        Self {
-            text: utf8(text),
-            attachments,
-        }
+        text.push_str("]");
+        Message::new(text, attachments)
     }
 
     /// The acknowledgement of the request that came with the number `ack`.
-    pub fn ack(ack: u64, payload: &impl Serialize, attachments: Attachments) -> Self {
-        let mut text = Vec::with_capacity(128);
+    pub fn ack(ack: u64, payload: &impl Serialize, attachments: Attachments) -> Message {
+        let mut text = transport::message_text(TEXT_BYTES);
         match attachments.len() {
-            0 => text.extend_from_slice(format!("3{ack}[").as_bytes()),
-            count => text.extend_from_slice(format!("6{count}-{ack}[").as_bytes()),
+            0 => write(&mut text, format_args!("3{ack}[")),
+            count => write(&mut text, format_args!("6{count}-{ack}[")),
         }
         write_json(&mut text, payload);
-        text.push(b']');
-        Self {
-            text: utf8(text),
-            attachments,
-        }
+        text.push_str("]");
+        Message::new(text, attachments)
     }
 
     /// The acknowledgement of an update that is durable at `seq`: one for
     /// every update of everyone, so it is written by hand.
-    pub fn accepted(ack: u64, seq: i64) -> Self {
-        Self::plain(format!("3{ack}[{{\"ok\":true,\"seq\":{seq}}}]"))
+    pub fn accepted(ack: u64, seq: i64) -> Message {
+        Self::plain(format_args!("3{ack}[{{\"ok\":true,\"seq\":{seq}}}]"))
     }
 
     /// Accepts a connection to the default namespace.
-    pub fn connected(session: &str) -> Self {
-        Self::plain(format!("0{{\"sid\":\"{session}\"}}"))
+    pub fn connected(session: &str) -> Message {
+        Self::plain(format_args!("0{{\"sid\":\"{session}\"}}"))
     }
 
     /// Refuses a connection to `namespace` with an error code as its message.
-    pub fn refused(namespace: &str, code: &str) -> Self {
-        let named = if namespace == "/" {
-            String::new()
-        } else {
-            format!("{namespace},")
-        };
-        Self::plain(format!("4{named}{{\"message\":\"{code}\"}}"))
+    pub fn refused(namespace: &str, code: &str) -> Message {
+        match namespace {
+            "/" => Self::plain(format_args!("4{{\"message\":\"{code}\"}}")),
+            _ => Self::plain(format_args!("4{namespace},{{\"message\":\"{code}\"}}")),
+        }
     }
 
     /// Ends the default namespace: the client does not reconnect by itself.
-    pub fn disconnected() -> Self {
-        Self {
-            text: Str::from("1"),
-            attachments: Attachments::new(),
-        }
+    pub fn disconnected() -> Message {
+        Self::plain(format_args!("1"))
     }
 
-    fn plain(text: String) -> Self {
-        Self {
-            text: text.into(),
-            attachments: Attachments::new(),
-        }
+    fn plain(text: Arguments<'_>) -> Message {
+        let mut buffer = transport::message_text(SHORT_TEXT_BYTES);
+        write(&mut buffer, text);
+        Message::new(buffer, [])
     }
 }
 
-fn utf8(text: Vec<u8>) -> Str {
-    String::from_utf8(text)
-        .expect("built from text and JSON")
-        .into()
+fn write(text: &mut transport::Text, more: Arguments<'_>) {
+    text.write_fmt(more).expect("memory takes everything");
 }
 
-fn write_json(text: &mut Vec<u8>, payload: &impl Serialize) {
+fn write_json(text: &mut transport::Text, payload: &impl Serialize) {
     serde_json::to_writer(text, payload).expect("our payloads have text keys and no failing parts");
 }
 
@@ -330,19 +313,22 @@ mod tests {
 
     #[test]
     fn frames_are_written_as_clients_expect_them() {
-        let text = |frame: Frame| frame.text.to_string();
+        let text = |message: Message| match message.packets().next() {
+            Some(transport::Packet::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            other => panic!("{other:?} is no text"),
+        };
         assert_eq!(
             text(Frame::event("a", &1, Attachments::new())),
-            r#"2["a",1]"#
+            r#"42["a",1]"#
         );
         let attachments: Attachments = [Bytes::from_static(b"x")].into_iter().collect();
         assert_eq!(
             text(Frame::ack(3, &Placeholder(0), attachments)),
-            r#"61-3[{"_placeholder":true,"num":0}]"#
+            r#"461-3[{"_placeholder":true,"num":0}]"#
         );
         assert_eq!(
             text(Frame::refused("/", "forbidden")),
-            r#"4{"message":"forbidden"}"#
+            r#"44{"message":"forbidden"}"#
         );
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     id::{RoomName, Seq},
     metrics::Metrics,
     room::{Answer, Delivery, Joined, Message, Outgoing, Participant, Seat, Ticket},
+    transport,
 };
 
 /// A session's place in a room.
@@ -39,7 +40,7 @@ impl NativeSeat {
         }
     }
 
-    fn encode(&self, message: &Message) -> Frame {
+    fn encode(&self, message: &Message) -> transport::Message {
         let room = &self.room;
         let none = Attachments::new;
         match message {
@@ -72,7 +73,7 @@ impl NativeSeat {
         }
     }
 
-    fn bytes(&self, name: &str, bytes: &Bytes) -> Frame {
+    fn bytes(&self, name: &str, bytes: &Bytes) -> transport::Message {
         let payload = BytesPayload {
             room: &self.room,
             update: Placeholder(0),
@@ -80,7 +81,7 @@ impl NativeSeat {
         Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
     }
 
-    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> Frame {
+    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> transport::Message {
         let mut attachments = Attachments::new();
         let mut attach = |bytes: Bytes| {
             attachments.push(bytes);

@@ -1,14 +1,13 @@
 //! A connected socket: its claims, its rooms, its budget, and its way out.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -16,7 +15,7 @@ use tracing::info;
 
 use super::{
     Shared,
-    engine::{self, EngineSocket},
+    engine::EngineSocket,
     packet::{Attachments, Frame},
     protocol::{EndedPayload, Refusal, RequestError, event},
     seat::NativeSeat,
@@ -28,6 +27,7 @@ use crate::{
     limits::{Budget, Persistence},
     metrics::Metrics,
     room::{Command, Delivery, Participant, RoomHandle},
+    transport::{Message, Reason, Sent},
 };
 
 /// The answer to a request about a room that the session has not joined.
@@ -44,7 +44,8 @@ pub struct Session {
     claims: RwLock<Arc<Claims>>,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
-    queue: Arc<Queue>,
+    /// How many bytes may wait for the socket.
+    queue_bytes_max: usize,
     /// The holder was told that the token expires.
     pub(super) noticed: AtomicBool,
     /// When the session was told that it is over.
@@ -59,32 +60,6 @@ pub(super) struct Membership {
     pub(super) rights: Rights,
 }
 
-/// The bytes that wait for one socket.
-struct Queue {
-    bytes: AtomicUsize,
-    bytes_max: usize,
-}
-
-/// A session's attachment in the queue: counts until it is written or dropped.
-struct Counted {
-    bytes: Bytes,
-    queue: Arc<Queue>,
-}
-
-impl AsRef<[u8]> for Counted {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.queue
-            .bytes
-            .fetch_sub(self.bytes.len(), Ordering::Relaxed);
-    }
-}
-
 impl Session {
     pub(super) fn new(
         shared: &Shared,
@@ -92,7 +67,6 @@ impl Session {
         claims: Claims,
         socket: Arc<EngineSocket>,
     ) -> Self {
-        let bytes_max = shared.limits.socket_queue_bytes_max;
         Self {
             participant,
             budget: Budget::new(&shared.limits),
@@ -100,10 +74,7 @@ impl Session {
             claims: RwLock::new(Arc::new(claims)),
             socket,
             metrics: shared.metrics.clone(),
-            queue: Arc::new(Queue {
-                bytes: AtomicUsize::new(0),
-                bytes_max,
-            }),
+            queue_bytes_max: shared.limits.socket_queue_bytes_max,
             noticed: AtomicBool::new(false),
             ended_at: Mutex::default(),
         }
@@ -140,55 +111,26 @@ impl Session {
         }
     }
 
+    /// What waits behind the message that is being written.
     pub(super) fn queued_bytes(&self) -> usize {
-        self.queue.bytes.load(Ordering::Relaxed)
+        self.socket.waiting_bytes()
     }
 
-    /// Queues `frame` unless too much waits already. A frame larger than the
-    /// bound passes while nothing else waits.
-    pub(super) fn offer(&self, frame: Frame) -> Delivery {
-        let size: usize = frame.attachments.iter().map(Bytes::len).sum();
-        let waiting = self.queued_bytes();
-        if waiting > 0 && waiting + size > self.queue.bytes_max {
-            return Delivery::Full;
+    /// Queues `message` unless too much waits already. A message larger than
+    /// the bound passes while nothing else waits.
+    pub(super) fn offer(&self, message: Message) -> Delivery {
+        match self.socket.offer(message, self.queue_bytes_max) {
+            Sent::Full => Delivery::Full,
+            // Where the connection is over, its end is on the way.
+            Sent::Queued | Sent::Over => Delivery::Queued,
         }
-        self.queue(frame)
     }
 
     /// Queues what must not be missing: a session that has no room for it is cut.
-    pub(super) fn send(&self, frame: Frame) {
-        if self.queue(frame) == Delivery::Full {
+    pub(super) fn send(&self, message: Message) {
+        if self.socket.send(message) == Sent::Full {
             self.cut("lagging");
         }
-    }
-
-    fn queue(&self, frame: Frame) -> Delivery {
-        let permit = match self.socket.reserve() {
-            Ok(permit) => permit,
-            Err(tokio::sync::mpsc::error::TrySendError::Full(())) => return Delivery::Full,
-            // The connection is over; its end is on the way.
-            Err(tokio::sync::mpsc::error::TrySendError::Closed(())) => return Delivery::Queued,
-        };
-        if frame.attachments.is_empty() {
-            permit.emit(frame.text);
-            return Delivery::Queued;
-        }
-        let counted = |bytes: Bytes| {
-            self.queue.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-            Bytes::from_owner(Counted {
-                bytes,
-                queue: Arc::clone(&self.queue),
-            })
-        };
-        permit.emit_many(
-            frame.text,
-            frame
-                .attachments
-                .into_iter()
-                .map(counted)
-                .collect::<VecDeque<_>>(),
-        );
-        Delivery::Queued
     }
 
     /// Emits an event without attachments.
@@ -223,7 +165,7 @@ impl Session {
     pub(super) fn cut(&self, reason: &'static str) {
         info!(session = self.participant.session.0, reason, "socket cut");
         self.metrics.socket_cut(reason);
-        engine::cut(&self.socket);
+        self.socket.cut(Reason::Unwanted);
     }
 
     /// Tells the client that its session is over and takes it out of its

@@ -10,7 +10,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (5, &["main", "app"]),
     (4, &["http", "socket"]),
     (3, &["room", "documents"]),
-    (2, &["store", "limits"]),
+    (2, &["store", "limits", "transport"]),
     (1, &["document", "auth"]),
     (0, &["id", "error", "config", "metrics", "telemetry"]),
 ];
@@ -19,7 +19,8 @@ const LAYERS: &[(u8, &[&str])] = &[
 const WALLS: &[(&str, &[&str])] = &[
     ("yrs", &["document"]),
     ("sqlx", &["store"]),
-    ("engineioxide", &["socket"]),
+    ("hyper", &["transport"]),
+    ("hyper_util", &["transport"]),
     ("axum", &["http", "app"]),
     ("rust_embed", &["http"]),
     ("jsonwebtoken", &["auth"]),

@@ -6,3 +6,4 @@ mod layers;
 mod postgres;
 mod rooms;
 mod store;
+mod websocket;

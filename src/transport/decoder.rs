@@ -1,0 +1,372 @@
+//! From the bytes of a connection to whole messages.
+//!
+//! What came whole is lent from the bytes as they were read. Only the rest of
+//! a message that did not is kept, and given up when the message is whole: an
+//! idle decoder owns nothing. A frame that would make a message too large is
+//! refused by its header, before anything is kept of it.
+
+use bytes::Bytes;
+
+use super::frame::{CLIENT_HEADER_MAX, Header, Opcode, Violation, unmask};
+
+/// What came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Incoming<'a> {
+    Text(&'a str),
+    Binary(Bytes),
+    Ping(&'a [u8]),
+    Pong,
+    /// The peer closes, with a code or without.
+    Close(Option<u16>),
+}
+
+/// Whether more is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    /// What follows is left undecoded.
+    Stop,
+}
+
+/// Reads one connection's messages.
+pub(super) struct Decoder {
+    bytes_max: usize,
+    /// A header that has not come whole.
+    header: [u8; CLIENT_HEADER_MAX],
+    header_bytes: usize,
+    /// A frame whose payload has not come whole.
+    frame: Option<Partial>,
+    /// The data message in pieces: what is there of it.
+    message: Vec<u8>,
+    /// Text or binary, where a message's first frame was not its last.
+    fragmented: Option<Opcode>,
+    /// What is there of a control frame in pieces.
+    control: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Partial {
+    header: Header,
+    received: usize,
+}
+
+impl Decoder {
+    /// Reads messages of at most `bytes_max`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            header: [0; CLIENT_HEADER_MAX],
+            header_bytes: 0,
+            frame: None,
+            message: Vec::new(),
+            fragmented: None,
+            control: Vec::new(),
+        }
+    }
+
+    /// Hands what `input` makes whole to `take`, in order, and tells how much
+    /// of it was used: all, unless `take` wanted no more. Unmasks in place.
+    ///
+    /// # Errors
+    /// The first violation; what was whole before it was taken.
+    pub(super) fn decode(
+        &mut self,
+        input: &mut [u8],
+        mut take: impl FnMut(Incoming<'_>) -> Flow,
+    ) -> Result<usize, Violation> {
+        let mut at = 0;
+        while at < input.len() {
+            let partial = match self.frame.take() {
+                Some(partial) => partial,
+                None => {
+                    let (header, used) = self.read_header(&input[at..])?;
+                    at += used;
+                    let Some(header) = header else { break };
+                    let received = 0;
+                    Partial { header, received }
+                }
+            };
+            let Partial { header, received } = partial;
+            let piece_bytes = (header.length - received).min(input.len() - at);
+            let piece = &mut input[at..at + piece_bytes];
+            at += piece_bytes;
+            unmask(piece, header.mask, received);
+            let received = received + piece_bytes;
+            if received < header.length {
+                self.keep(header, received, piece);
+                self.frame = Some(Partial { header, received });
+                break;
+            }
+            if self.complete(header, piece, &mut take)? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The header at the start of `input`, if it is whole, and how much was used.
+    fn read_header(&mut self, input: &[u8]) -> Result<(Option<Header>, usize), Violation> {
+        let before = self.header_bytes;
+        let parsed = if before == 0 {
+            Header::parse(input)?
+        } else {
+            let more = input.len().min(CLIENT_HEADER_MAX - before);
+            self.header[before..before + more].copy_from_slice(&input[..more]);
+            Header::parse(&self.header[..before + more])?
+        };
+        let Some((header, length)) = parsed else {
+            // Then it is shorter than a header can be.
+            self.header[before..before + input.len()].copy_from_slice(input);
+            self.header_bytes = before + input.len();
+            return Ok((None, input.len()));
+        };
+        self.header_bytes = 0;
+        self.check(header)?;
+        Ok((Some(header), length - before))
+    }
+
+    /// Whether a frame may come now, and of this size.
+    fn check(&self, header: Header) -> Result<(), Violation> {
+        match (header.opcode, self.fragmented) {
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
+            (Opcode::Continuation, None) => {
+                return Err(Violation::Protocol("there is nothing to continue"));
+            }
+            (Opcode::Text | Opcode::Binary, Some(_)) => {
+                return Err(Violation::Protocol("the message before is not whole"));
+            }
+            (Opcode::Continuation, Some(_)) | (Opcode::Text | Opcode::Binary, None) => {}
+        }
+        if header.length > self.bytes_max.saturating_sub(self.message.len()) {
+            return Err(Violation::TooLarge);
+        }
+        Ok(())
+    }
+
+    /// Keeps a piece of a frame, of which `received` bytes are there with it.
+    fn keep(&mut self, header: Header, received: usize, piece: &[u8]) {
+        if header.opcode.is_control() {
+            return self.control.extend_from_slice(piece);
+        }
+        let needed = self.message.len() + piece.len();
+        if needed > self.message.capacity() {
+            // Memory is given for what came, not for what a header promises.
+            let whole = match header.fin {
+                true => needed + (header.length - received),
+                false => self.bytes_max,
+            };
+            let target = whole.min(needed * 2).max(needed);
+            self.message.reserve_exact(target - self.message.len());
+        }
+        self.message.extend_from_slice(piece);
+    }
+
+    /// Hands out what `piece`, the last of a frame, makes whole.
+    fn complete(
+        &mut self,
+        header: Header,
+        piece: &[u8],
+        take: &mut impl FnMut(Incoming<'_>) -> Flow,
+    ) -> Result<Flow, Violation> {
+        if header.opcode.is_control() {
+            let kept = std::mem::take(&mut self.control);
+            if kept.is_empty() {
+                return control(header.opcode, piece).map(take);
+            }
+            let whole = [kept.as_slice(), piece].concat();
+            return control(header.opcode, &whole).map(take);
+        }
+        let kind = self.fragmented.unwrap_or(header.opcode);
+        if !header.fin {
+            self.keep(header, header.length, piece);
+            self.fragmented = Some(kind);
+            return Ok(Flow::Continue);
+        }
+        let lent = self.message.is_empty();
+        if !lent {
+            self.keep(header, header.length, piece);
+        }
+        let kept = std::mem::take(&mut self.message);
+        self.fragmented = None;
+        let bytes = if lent { piece } else { kept.as_slice() };
+        Ok(match kind {
+            Opcode::Text => {
+                let text = str::from_utf8(bytes).map_err(|_| Violation::NotUtf8)?;
+                take(Incoming::Text(text))
+            }
+            _ if lent => take(Incoming::Binary(Bytes::copy_from_slice(piece))),
+            _ => take(Incoming::Binary(kept.into())),
+        })
+    }
+}
+
+fn control(opcode: Opcode, payload: &[u8]) -> Result<Incoming<'_>, Violation> {
+    match opcode {
+        Opcode::Ping => Ok(Incoming::Ping(payload)),
+        Opcode::Pong => Ok(Incoming::Pong),
+        _ => closing(payload).map(Incoming::Close),
+    }
+}
+
+/// The code of a close frame.
+fn closing(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return match payload {
+            [] => Ok(None),
+            _ => Err(Violation::Protocol("half a close code")),
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(Violation::Protocol("no close code of a client"));
+    }
+    str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
+    Ok(Some(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client's frame.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [9, 8, 7, 6];
+        let mut bytes = vec![first];
+        match payload.len() {
+            short @ 0..126 => bytes.push(0x80 | short as u8),
+            long => {
+                bytes.push(0xFE);
+                bytes.extend((long as u16).to_be_bytes());
+            }
+        }
+        bytes.extend(mask);
+        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b));
+        bytes
+    }
+
+    /// What `chunks` decode to, written down, up to the violation if there is one.
+    fn decoded(bytes_max: usize, chunks: &[&[u8]]) -> (Vec<String>, Option<Violation>) {
+        let mut decoder = Decoder::new(bytes_max);
+        let mut seen = Vec::new();
+        for chunk in chunks {
+            let mut chunk = chunk.to_vec();
+            let result = decoder.decode(&mut chunk, |incoming| {
+                seen.push(match incoming {
+                    Incoming::Text(text) => format!("text {text}"),
+                    Incoming::Binary(bytes) => format!("binary {}", bytes.escape_ascii()),
+                    Incoming::Ping(payload) => format!("ping {}", payload.escape_ascii()),
+                    Incoming::Pong => "pong".to_owned(),
+                    Incoming::Close(code) => format!("close {code:?}"),
+                });
+                Flow::Continue
+            });
+            if let Err(violation) = result {
+                return (seen, Some(violation));
+            }
+        }
+        (seen, None)
+    }
+
+    fn refused(bytes: &[u8]) -> Violation {
+        let (seen, violation) = decoded(1000, &[bytes]);
+        assert_eq!(seen, Vec::<String>::new());
+        violation.expect("a violation")
+    }
+
+    /// Fragments, control frames between them, all lengths of header, empty ones.
+    fn conversation() -> (Vec<u8>, Vec<String>) {
+        let long = "l".repeat(300);
+        let bytes = [
+            frame(0x81, "4grüße".as_bytes()),
+            frame(0x01, "ein ".as_bytes()),
+            frame(0x89, b"still there?"),
+            frame(0x00, "ü".as_bytes().split_at(1).0),
+            frame(0x8A, b""),
+            frame(0x00, "ü".as_bytes().split_at(1).1),
+            frame(0x80, b""),
+            frame(0x82, b"bytes"),
+            frame(0x02, b""),
+            frame(0x80, b"end"),
+            frame(0x81, long.as_bytes()),
+            frame(0x81, b""),
+            frame(0x88, &[0x03, 0xE8, b'x']),
+        ];
+        let expected = [
+            "text 4grüße",
+            "ping still there?",
+            "pong",
+            "text ein ü",
+            "binary bytes",
+            "binary end",
+            &format!("text {long}"),
+            "text ",
+            "close Some(1000)",
+        ];
+        (bytes.concat(), expected.map(str::to_owned).to_vec())
+    }
+
+    #[test]
+    fn messages_are_the_same_however_their_bytes_are_cut() {
+        let (bytes, expected) = conversation();
+        assert_eq!(decoded(1000, &[&bytes]), (expected.clone(), None));
+        for at in 0..bytes.len() {
+            let (head, tail) = bytes.split_at(at);
+            assert_eq!(decoded(1000, &[head, tail]).0, expected, "cut at {at}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(decoded(1000, &single), (expected, None));
+    }
+
+    #[test]
+    fn an_idle_decoder_owns_nothing() {
+        let (bytes, _) = conversation();
+        let mut decoder = Decoder::new(1000);
+        for byte in bytes {
+            let used = decoder.decode(&mut [byte], |_| Flow::Continue);
+            assert_eq!(used, Ok(1));
+        }
+        assert_eq!(decoder.message.capacity() + decoder.control.capacity(), 0);
+    }
+
+    #[test]
+    fn who_has_enough_is_told_how_far_it_came() {
+        let bytes = [frame(0x81, b"5"), frame(0x81, b"rest")].concat();
+        let first = frame(0x81, b"5").len();
+        let used = Decoder::new(1000).decode(&mut bytes.clone(), |_| Flow::Stop);
+        assert_eq!(used, Ok(first));
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_refused_by_a_header() {
+        let header = &frame(0x82, &[0; 1001])[..8];
+        assert_eq!(refused(header), Violation::TooLarge);
+        let pieces = [frame(0x02, &[0; 600]), frame(0x80, &[0; 401])].concat();
+        assert_eq!(refused(&pieces[..608 + 8]), Violation::TooLarge);
+        let fits = [frame(0x02, &[0; 600]), frame(0x80, &[0; 400])].concat();
+        assert_eq!(decoded(1000, &[&fits]).1, None);
+        let huge = [0x82, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
+        assert_eq!(refused(&huge), Violation::TooLarge);
+    }
+
+    #[test]
+    fn a_promise_of_bytes_takes_no_memory() {
+        let mut decoder = Decoder::new(64 << 20);
+        let mut header = [0x82, 0xFF, 0, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 4, 55];
+        assert_eq!(decoder.decode(&mut header, |_| Flow::Continue), Ok(15));
+        assert!(decoder.message.capacity() < 1024);
+    }
+
+    #[test]
+    fn disorder_is_refused() {
+        let order = |frames: &[Vec<u8>]| decoded(1000, &[&frames.concat()]).1;
+        let protocol = |violation| matches!(violation, Some(Violation::Protocol(_)));
+        assert!(protocol(order(&[frame(0x80, b"x")])), "continues nothing");
+        let twice = [frame(0x01, b"x"), frame(0x81, b"y")];
+        assert!(protocol(order(&twice)), "the first is not whole");
+        assert!(protocol(order(&[frame(0x88, &[3])])), "half a code");
+        assert!(protocol(order(&[frame(0x88, &[0x03, 0xED])])), "1005");
+        let bad = Some(Violation::NotUtf8);
+        assert_eq!(order(&[frame(0x81, &[0xC3])]), bad);
+        assert_eq!(order(&[frame(0x88, &[0x03, 0xE8, 0xFF])]), bad);
+    }
+}

@@ -1,0 +1,244 @@
+//! An Engine.IO connection over a WebSocket, and how one moves there from polling.
+//!
+//! Moving: the client opens a WebSocket beside its polling and asks on it
+//! `2probe`; the server answers `3probe` and lets go of the poll that waits.
+//! The client finishes its requests, sends `5`, and from there on everything
+//! goes over the WebSocket. Until then messages stay in the outbox or leave
+//! by a poll, which the client reads before it sends `5`: none is lost and
+//! none overtakes another. A probe that goes no further harms nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, timeout},
+};
+
+use super::{
+    connection::{Carrier, Connection, Reason},
+    decoder::{Decoder, Flow, Incoming},
+    engineio::{Answer, Door, Packet, Refusal, Shared},
+    heartbeat::{Beat, Heartbeat},
+    message::Message,
+    outbox::{Outbox, Sent},
+    upgrade::{Stream, Upgrade},
+    websocket::{self, Ended, Receiver},
+};
+
+/// More than the packets of a probe with their headers.
+const PROBE_BYTES_MAX: usize = 4096;
+
+/// Opens a connection once the response to `upgrade` is sent.
+pub(super) fn open<D: Door>(
+    shared: Arc<Shared<D>>,
+    upgrade: Upgrade,
+    authorization: Option<Box<str>>,
+) {
+    tokio::spawn(async move {
+        let Some((stream, first)) = upgrade.stream().await else {
+            return;
+        };
+        let connection = shared.connect(Carrier::Websocket, authorization);
+        let handshake = shared.handshake(connection.id(), Carrier::Websocket);
+        connection.outbox.send(Message::text(&handshake));
+        let heartbeat = Heartbeat::begin(shared.options.ping_interval);
+        let link = Link {
+            shared,
+            connection,
+            heartbeat,
+        };
+        // A task of its own, which is smaller than this one.
+        match stream {
+            Stream::Tcp(stream) => link.spawn(stream, &first),
+            Stream::Other(stream) => link.spawn(stream, &first),
+        }
+    });
+}
+
+/// Begins to move `connection` to the WebSocket that `request` asks for.
+pub(super) fn upgrade<D: Door, B>(
+    shared: &Arc<Shared<D>>,
+    connection: Arc<Connection<D::Data>>,
+    request: &mut Request<B>,
+) -> Answer {
+    let begun = connection
+        .polling
+        .as_ref()
+        .is_some_and(|polling| polling.begin_probe());
+    if !begun {
+        return Refusal::BadRequest.answer();
+    }
+    let probe = Probe {
+        shared: Arc::clone(shared),
+        connection,
+    };
+    let (answer, upgrade) = Upgrade::accept(request);
+    if let Some(upgrade) = upgrade {
+        tokio::spawn(async move {
+            match upgrade.stream().await {
+                Some((Stream::Tcp(stream), first)) => probe.run(stream, first).await,
+                Some((Stream::Other(stream), first)) => probe.run(stream, first).await,
+                None => {}
+            }
+        });
+    }
+    answer
+}
+
+/// A WebSocket that may come to carry a connection. Dropped, it leaves the connection as it was.
+struct Probe<D: Door> {
+    shared: Arc<Shared<D>>,
+    connection: Arc<Connection<D::Data>>,
+}
+
+impl<D: Door> Probe<D> {
+    async fn run<S>(self, mut stream: S, first: Vec<u8>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limit = self.shared.options.upgrade_timeout;
+        let polling = self.connection.polling.as_ref();
+        let probed = timeout(
+            limit,
+            probed(&mut stream, first, || {
+                if let Some(polling) = polling {
+                    polling.announce_upgrade();
+                    self.connection.outbox.nudge();
+                }
+            }),
+        );
+        let Ok(Some(rest)) = probed.await else {
+            return;
+        };
+        let moved = polling.is_some_and(|polling| {
+            polling.upgrade(|| self.connection.set_carrier(Carrier::Websocket))
+        });
+        if !moved {
+            return;
+        }
+        self.connection.outbox.nudge();
+        self.shared.door.upgraded(&self.connection);
+        let link = Link {
+            shared: Arc::clone(&self.shared),
+            connection: Arc::clone(&self.connection),
+            // The client counts from the last ping, which may be long ago.
+            heartbeat: Heartbeat::begin(std::time::Duration::ZERO),
+        };
+        link.spawn(stream, &rest);
+    }
+}
+
+impl<D: Door> Drop for Probe<D> {
+    fn drop(&mut self) {
+        if let Some(polling) = &self.connection.polling {
+            polling.end_probe();
+        }
+    }
+}
+
+/// Answers the probe on `stream`, after `begun`, and waits for the client to
+/// be ready: what it sent behind that. `None` where it does anything else.
+async fn probed<S>(stream: &mut S, first: Vec<u8>, begun: impl Fn()) -> Option<Vec<u8>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut decoder = Decoder::new(PROBE_BYTES_MAX);
+    let mut input = first;
+    let mut expected = ["2probe", "5"].into_iter();
+    let mut next = expected.next()?;
+    loop {
+        let mut seen = None;
+        let used = decoder.decode(&mut input, |incoming| {
+            seen = Some(incoming == Incoming::Text(next));
+            Flow::Stop
+        });
+        input.drain(..used.ok()?);
+        match seen {
+            Some(true) => match expected.next() {
+                Some(then) => {
+                    next = then;
+                    begun();
+                    write(stream, &Message::text("3probe")).await?;
+                }
+                None => return Some(input),
+            },
+            Some(false) => return None,
+            None if stream.read_buf(&mut input).await.ok()? == 0 => return None,
+            None => {}
+        }
+    }
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, message: &Message) -> Option<()> {
+    for piece in message.pieces() {
+        stream.write_all(piece.as_bytes()).await.ok()?;
+    }
+    stream.flush().await.ok()
+}
+
+/// Takes the messages of a connection that a WebSocket carries.
+struct Link<D: Door> {
+    shared: Arc<Shared<D>>,
+    connection: Arc<Connection<D::Data>>,
+    heartbeat: Heartbeat,
+}
+
+impl<D: Door> Link<D> {
+    fn spawn<S>(self, stream: S, first: &[u8])
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let message_bytes_max = self.shared.options.message_bytes_max;
+        tokio::spawn(websocket::serve(stream, first, message_bytes_max, self));
+    }
+}
+
+impl<D: Door> Receiver for Link<D> {
+    fn outbox(&self) -> &Outbox {
+        &self.connection.outbox
+    }
+
+    fn text(&mut self, text: &str) {
+        match Packet::parse(text) {
+            Some(Packet::Message(text)) => self.shared.door.text(text, &self.connection),
+            Some(Packet::Pong) => self.heartbeat.answered(&self.shared.options),
+            Some(Packet::Close) => self.connection.close(Reason::ByPeer),
+            None => self.connection.close(Reason::Malformed),
+        }
+    }
+
+    fn binary(&mut self, bytes: Bytes) {
+        self.shared.door.binary(bytes, &self.connection);
+    }
+
+    fn alarm(&self) -> Instant {
+        self.heartbeat.due()
+    }
+
+    fn ring(&mut self) {
+        match self.heartbeat.beat(Instant::now(), &self.shared.options) {
+            Beat::Rest => {}
+            Beat::Ping if self.connection.send(self.shared.ping.clone()) != Sent::Full => {}
+            Beat::Ping | Beat::Silence => self.connection.cut(Reason::Silent),
+        }
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let reason = match ended {
+            Ended::ByPeer => Reason::ByPeer,
+            Ended::Broken => Reason::Broken,
+            Ended::Violated(_) => Reason::Malformed,
+            Ended::Here => Reason::Unwanted,
+        };
+        self.shared.finish(&self.connection, reason);
+    }
+}
+
+impl<D: Door> Drop for Link<D> {
+    /// However its task ended.
+    fn drop(&mut self) {
+        self.shared.finish(&self.connection, Reason::Broken);
+    }
+}

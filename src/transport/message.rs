@@ -1,0 +1,288 @@
+//! A message on its way out: encoded once, sent to any number of connections.
+//!
+//! It holds its WebSocket frames as they go over the wire. Whatever is small
+//! lies in one piece; a large payload stays where it is and is written from
+//! there. Sending it to one more connection is a reference count.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::frame::{
+    CONTROL_BYTES_MAX, Opcode, SERVER_HEADER_MAX, read_server_header, server_header,
+};
+
+/// Payloads up to here are copied beside their header; larger ones never are.
+const COPIED_BYTES_MAX: usize = 4096;
+
+/// The text of a message in the making. What is written to it has to be UTF-8.
+pub struct Text {
+    /// Begins with room for the header.
+    bytes: Vec<u8>,
+}
+
+impl Text {
+    /// An empty text with room for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(SERVER_HEADER_MAX + capacity);
+        bytes.extend_from_slice(&[0; SERVER_HEADER_MAX]);
+        Self { bytes }
+    }
+
+    /// Goes on with `text`.
+    pub fn push_str(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A text with the binary messages that follow it, or a control frame. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Message(Arc<Encoded>);
+
+#[derive(Debug)]
+struct Encoded {
+    /// From `start` on: the frames, without the payloads in `large`.
+    small: Vec<u8>,
+    start: usize,
+    /// Payloads, and where in `small` each has its place.
+    large: SmallVec<[(usize, Bytes); 1]>,
+    wire_bytes: usize,
+}
+
+/// A piece of a message's wire form.
+#[derive(Debug)]
+pub(super) enum Piece<'a> {
+    /// To be copied.
+    Small(&'a [u8]),
+    /// To be written from where it is.
+    Large(&'a Bytes),
+}
+
+impl Piece<'_> {
+    /// What is written.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Piece::Small(bytes) => bytes,
+            Piece::Large(bytes) => bytes,
+        }
+    }
+}
+
+/// One of the WebSocket messages that a [`Message`] consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// A text message.
+    Text(&'a [u8]),
+    /// A binary message.
+    Binary(&'a [u8]),
+}
+
+impl Message {
+    /// `text`, and behind it each of `attachments` as a binary message.
+    pub fn new(text: Text, attachments: impl IntoIterator<Item = Bytes>) -> Self {
+        let mut small = text.bytes;
+        let length = small.len() - SERVER_HEADER_MAX;
+        let (header, used) = server_header(Opcode::Text, length);
+        let start = SERVER_HEADER_MAX - used;
+        small[start..SERVER_HEADER_MAX].copy_from_slice(&header[..used]);
+        let mut large = SmallVec::new();
+        for bytes in attachments {
+            push(&mut small, &mut large, Opcode::Binary, bytes);
+        }
+        Self::encoded(small, start, large)
+    }
+
+    /// A text message.
+    pub fn text(text: &str) -> Self {
+        let mut buffer = Text::with_capacity(text.len());
+        buffer.push_str(text);
+        Self::new(buffer, [])
+    }
+
+    /// A binary message.
+    pub fn binary(bytes: Bytes) -> Self {
+        let (mut small, mut large) = (Vec::new(), SmallVec::new());
+        push(&mut small, &mut large, Opcode::Binary, bytes);
+        Self::encoded(small, 0, large)
+    }
+
+    /// The answer to a ping.
+    pub(super) fn pong(payload: &[u8]) -> Self {
+        let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
+        Self::control(Opcode::Pong, payload)
+    }
+
+    /// The last frame of a connection.
+    pub(super) fn close(code: Option<u16>) -> Self {
+        match code {
+            Some(code) => Self::control(Opcode::Close, &code.to_be_bytes()),
+            None => Self::control(Opcode::Close, &[]),
+        }
+    }
+
+    fn control(opcode: Opcode, payload: &[u8]) -> Self {
+        let (header, used) = server_header(opcode, payload.len());
+        let small = [&header[..used], payload].concat();
+        Self::encoded(small, 0, SmallVec::new())
+    }
+
+    fn encoded(small: Vec<u8>, start: usize, large: SmallVec<[(usize, Bytes); 1]>) -> Self {
+        let payloads: usize = large.iter().map(|(_, bytes)| bytes.len()).sum();
+        let wire_bytes = small.len() - start + payloads;
+        Self(Arc::new(Encoded {
+            small,
+            start,
+            large,
+            wire_bytes,
+        }))
+    }
+
+    /// How many bytes it is on the wire.
+    pub fn wire_bytes(&self) -> usize {
+        self.0.wire_bytes
+    }
+
+    /// Its wire form, in order.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let Encoded {
+            small,
+            start,
+            large,
+            ..
+        } = &*self.0;
+        let begins = std::iter::once(*start).chain(large.iter().map(|(at, _)| *at));
+        let ends = large.iter().map(|(at, _)| *at);
+        begins
+            .zip(ends.chain([small.len()]))
+            .map(|(begin, end)| Piece::Small(&small[begin..end]))
+            .zip(
+                large
+                    .iter()
+                    .map(|(_, bytes)| Some(Piece::Large(bytes)))
+                    .chain([None]),
+            )
+            .flat_map(|(small, large)| std::iter::once(small).chain(large))
+    }
+
+    /// The messages that it consists of; a control frame is none.
+    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+        let Encoded {
+            small,
+            start,
+            large,
+            ..
+        } = &*self.0;
+        let mut at = *start;
+        let mut large = large.iter().peekable();
+        let frames = std::iter::from_fn(move || {
+            let (opcode, length, header) = read_server_header(small.get(at..)?)?;
+            at += header;
+            let payload = match large.next_if(|(place, _)| *place == at) {
+                Some((_, bytes)) => bytes,
+                None => {
+                    at += length;
+                    &small[at - length..at]
+                }
+            };
+            Some((opcode, payload))
+        });
+        frames.filter_map(|(opcode, payload)| match opcode {
+            Opcode::Text => Some(Packet::Text(payload)),
+            Opcode::Binary => Some(Packet::Binary(payload)),
+            Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => None,
+        })
+    }
+}
+
+fn push(
+    small: &mut Vec<u8>,
+    large: &mut SmallVec<[(usize, Bytes); 1]>,
+    opcode: Opcode,
+    bytes: Bytes,
+) {
+    let (header, used) = server_header(opcode, bytes.len());
+    small.extend_from_slice(&header[..used]);
+    if bytes.len() <= COPIED_BYTES_MAX {
+        small.extend_from_slice(&bytes);
+    } else {
+        large.push((small.len(), bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(message: &Message) -> Vec<u8> {
+        let pieces = message.pieces().map(|piece| match piece {
+            Piece::Small(bytes) => bytes.to_vec(),
+            Piece::Large(bytes) => bytes.to_vec(),
+        });
+        pieces.collect::<Vec<_>>().concat()
+    }
+
+    fn text(text: &str) -> Text {
+        let mut buffer = Text::with_capacity(0);
+        buffer.push_str(text);
+        buffer
+    }
+
+    #[test]
+    fn a_text_and_its_attachments_are_frames_in_a_row() {
+        let bytes = ["one", "two"].map(|text| Bytes::from_static(text.as_bytes()));
+        let message = Message::new(text("4hello"), bytes);
+        let expected = b"\x81\x064hello\x82\x03one\x82\x03two";
+        assert_eq!(wire(&message), expected);
+        assert_eq!(message.wire_bytes(), expected.len());
+    }
+
+    #[test]
+    fn large_payloads_are_not_copied_and_stand_in_their_places() {
+        let large = Bytes::from(vec![7; COPIED_BYTES_MAX + 1]);
+        let small = Bytes::from_static(b"small");
+        let attachments = [small.clone(), large.clone(), small.clone(), large.clone()];
+        let message = Message::new(text(&"t".repeat(70_000)), attachments);
+        let by_reference = message.pieces().filter(|piece| match piece {
+            Piece::Large(bytes) => bytes.as_ptr() == large.as_ptr(),
+            Piece::Small(_) => false,
+        });
+        assert_eq!(by_reference.count(), 2);
+        let copied = Message::new(text(&"t".repeat(70_000)), []);
+        assert!(wire(&message).starts_with(&wire(&copied)));
+        assert_eq!(wire(&message).len(), message.wire_bytes());
+        let packets: Vec<_> = message.packets().collect();
+        let binary = |bytes| Packet::Binary(bytes);
+        assert_eq!(
+            packets[1..],
+            [&small, &large, &small, &large].map(|bytes| binary(bytes))
+        );
+        assert!(matches!(packets[0], Packet::Text(text) if text.len() == 70_000));
+    }
+
+    #[test]
+    fn an_empty_attachment_is_a_frame_as_well() {
+        let message = Message::new(text("x"), [Bytes::new()]);
+        assert_eq!(wire(&message), b"\x81\x01x\x82\x00");
+        assert_eq!(message.packets().count(), 2);
+        assert_eq!(Message::binary(Bytes::new()).packets().count(), 1);
+    }
+
+    #[test]
+    fn control_frames_are_no_messages() {
+        assert_eq!(wire(&Message::close(Some(1001))), b"\x88\x02\x03\xE9");
+        assert_eq!(wire(&Message::pong(b"hi")), b"\x8A\x02hi");
+        assert_eq!(Message::close(None).packets().count(), 0);
+    }
+}

@@ -1,0 +1,393 @@
+//! The way out of a connection, shared by its task and by whoever sends.
+//!
+//! Sending puts a message into a queue and wakes the task, unless it is awake
+//! or will be woken by the kernel anyway. A message stays in the queue until
+//! the kernel has taken its last byte, so nothing is copied for a peer that
+//! reads slowly, and an idle connection owns no buffer.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, Ordering},
+    task::Waker,
+};
+
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::{batch::Batch, message::Message};
+
+/// A queue with more slots gives them back when it is empty.
+const SLOTS_KEPT: usize = 32;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is queued.
+    Queued,
+    /// There is no room for it.
+    Full,
+    /// The connection is over.
+    Over,
+}
+
+/// Whether a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It does.
+    Open,
+    /// What is queued is written, then it is closed.
+    Closing,
+    /// It ends at once.
+    Cut,
+}
+
+/// The messages that wait for one connection.
+pub struct Outbox {
+    messages_max: usize,
+    /// The end is near: read without the lock.
+    over: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: VecDeque<Message>,
+    /// How much of the first message the kernel has.
+    written: usize,
+    /// What waits behind the message that is being written.
+    waiting_bytes: usize,
+    /// The task looks at the queue again before it sleeps, or cannot write.
+    awake: bool,
+    waker: Option<Waker>,
+    end: End,
+}
+
+impl Outbox {
+    /// Room for `messages_max` messages.
+    pub fn new(messages_max: usize) -> Self {
+        Self {
+            messages_max,
+            over: AtomicBool::new(false),
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                written: 0,
+                waiting_bytes: 0,
+                awake: false,
+                waker: None,
+                end: End::Open,
+            }),
+        }
+    }
+
+    /// Queues `message`.
+    pub fn send(&self, message: Message) -> Sent {
+        self.offer(message, usize::MAX)
+    }
+
+    /// Queues `message` unless more than `bytes_max` would wait. A message
+    /// larger than that passes while nothing else waits.
+    pub fn offer(&self, message: Message, bytes_max: usize) -> Sent {
+        let waker = {
+            let mut state = self.state.lock();
+            let waiting = state.waiting_bytes.saturating_add(message.wire_bytes());
+            if state.end != End::Open {
+                return Sent::Over;
+            }
+            if state.queue.len() >= self.messages_max
+                || (state.waiting_bytes > 0 && waiting > bytes_max)
+            {
+                return Sent::Full;
+            }
+            state.push(message);
+            if state.awake {
+                return Sent::Queued;
+            }
+            state.awake = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Sent::Queued
+    }
+
+    /// Has what is queued written, then a close frame with `code`, and closes.
+    pub fn close(&self, code: Option<u16>) {
+        self.finish(|state| {
+            if state.end == End::Open {
+                state.push(Message::close(code));
+                state.end = End::Closing;
+            }
+        });
+    }
+
+    /// Ends the connection at once, also one whose peer does not read.
+    pub fn cut(&self) {
+        self.finish(|state| {
+            state.end = End::Cut;
+            state.clear();
+        });
+    }
+
+    /// Takes nothing any more: nobody will read it.
+    pub(super) fn refuse(&self) {
+        self.finish(|state| {
+            if state.end == End::Open {
+                state.end = End::Closing;
+            }
+        });
+    }
+
+    fn finish(&self, change: impl FnOnce(&mut State)) {
+        let waker = {
+            let mut state = self.state.lock();
+            change(&mut state);
+            self.over.store(true, Ordering::Release);
+            state.awake = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The bytes that wait behind the message that is being written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.state.lock().waiting_bytes
+    }
+
+    /// Whether the kernel has everything.
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().queue.is_empty()
+    }
+
+    /// Whether the connection ends or has ended: nothing is taken any more.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// The task is awake: sending need not wake it.
+    pub(super) fn begin_turn(&self) -> End {
+        let mut state = self.state.lock();
+        state.awake = true;
+        state.end
+    }
+
+    /// Notes that the kernel took `written` more bytes and puts what comes
+    /// next into `batch`. Where nothing does, `waker` is told of the next message.
+    pub(super) fn gather(&self, written: usize, batch: &mut Batch, waker: &Waker) -> End {
+        let mut state = self.state.lock();
+        state.advance(written);
+        batch.fill(&state.queue, state.written);
+        if batch.is_empty() {
+            state.awake = false;
+            state.park(waker);
+            if state.queue.capacity() > SLOTS_KEPT {
+                state.queue = VecDeque::new();
+            }
+        }
+        state.end
+    }
+
+    /// The kernel takes no more for now: only the end has to wake the task.
+    pub(super) fn park_blocked(&self, waker: &Waker) -> End {
+        let mut state = self.state.lock();
+        state.park(waker);
+        state.end
+    }
+
+    /// Takes whole messages off the queue for a reader that is no WebSocket:
+    /// the first, and more while `fits` allows it. Where there is none, `waker`
+    /// is told of the next.
+    pub(super) fn take(
+        &self,
+        waker: &Waker,
+        mut fits: impl FnMut(&Message) -> bool,
+    ) -> (SmallVec<[Message; 4]>, End) {
+        let mut state = self.state.lock();
+        let mut taken = SmallVec::new();
+        while let Some(message) = state.queue.front()
+            && (fits(message) || taken.is_empty())
+        {
+            let left = message.wire_bytes();
+            taken.push(message.clone());
+            state.advance(left);
+        }
+        if taken.is_empty() {
+            state.awake = false;
+            state.park(waker);
+        }
+        (taken, state.end)
+    }
+
+    /// Wakes whoever waits for messages, so that it looks around.
+    pub(super) fn nudge(&self) {
+        let waker = self.state.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, message: Message) {
+        self.waiting_bytes += message.wire_bytes();
+        self.queue.push_back(message);
+    }
+
+    fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.written = 0;
+        self.waiting_bytes = 0;
+    }
+
+    fn park(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn advance(&mut self, written: usize) {
+        let mut left = written;
+        while left > 0
+            && let Some(first) = self.queue.front()
+        {
+            let whole = first.wire_bytes();
+            if self.written == 0 {
+                self.waiting_bytes -= whole;
+            }
+            let rest = whole - self.written;
+            if left < rest {
+                self.written += left;
+                return;
+            }
+            left -= rest;
+            self.written = 0;
+            self.queue.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes what waits, `step` bytes at a time, and returns it.
+    fn drained(outbox: &Outbox, step: usize) -> Vec<u8> {
+        let (mut batch, mut all, mut written) = (Batch::lent(), Vec::new(), 0);
+        loop {
+            outbox.gather(written, &mut batch, Waker::noop());
+            if batch.is_empty() {
+                return all;
+            }
+            let bytes =
+                batch.write(|slices| slices.iter().map(|it| it.to_vec()).collect::<Vec<_>>());
+            let bytes = bytes.concat();
+            written = step.min(bytes.len());
+            all.extend_from_slice(&bytes[..written]);
+        }
+    }
+
+    fn large(byte: u8) -> Message {
+        Message::binary(vec![byte; 10_000].into())
+    }
+
+    #[test]
+    fn everything_is_written_once_and_in_order_however_little_the_kernel_takes() {
+        let send = |outbox: &Outbox| {
+            for n in 0..40 {
+                outbox.send(Message::text(&format!("message {n}")));
+                outbox.send(large(n));
+                outbox.send(Message::text(&"t".repeat(9_000)));
+            }
+        };
+        let outbox = Outbox::new(1000);
+        send(&outbox);
+        let whole = drained(&outbox, usize::MAX);
+        for step in [7, 1000, 9_999, 10_004, 70_000] {
+            send(&outbox);
+            assert!(drained(&outbox, step) == whole, "{step} bytes at a time");
+            assert!(outbox.is_empty());
+            assert_eq!(outbox.waiting_bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_sleeping_task_is_woken_once_and_one_that_is_awake_never() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let count = || wakes.0.load(Ordering::Relaxed);
+        let outbox = Outbox::new(10);
+        outbox.begin_turn();
+        outbox.send(Message::text("while it is awake"));
+        let mut batch = Batch::lent();
+        outbox.gather(0, &mut batch, &waker);
+        let all = batch.write(|slices| slices[0].len());
+        outbox.gather(all, &mut batch, &waker);
+        assert_eq!(count(), 0);
+        outbox.send(Message::text("while it sleeps"));
+        outbox.send(Message::text("before it looks"));
+        assert_eq!(count(), 1);
+        outbox.begin_turn();
+        outbox.park_blocked(&waker);
+        outbox.send(Message::text("while the peer does not read"));
+        assert_eq!(count(), 1);
+        outbox.cut();
+        assert_eq!(count(), 2);
+    }
+
+    #[test]
+    fn messages_and_bytes_are_bounded() {
+        let outbox = Outbox::new(3);
+        assert_eq!(outbox.offer(large(1), 5_000), Sent::Queued, "nothing waits");
+        assert_eq!(outbox.offer(large(2), 5_000), Sent::Full);
+        let mut batch = Batch::lent();
+        outbox.gather(1, &mut batch, Waker::noop());
+        assert_eq!(outbox.waiting_bytes(), 0, "it is on its way");
+        assert_eq!(outbox.offer(large(3), 5_000), Sent::Queued);
+        assert_eq!(outbox.send(large(4)), Sent::Queued);
+        assert_eq!(outbox.send(large(5)), Sent::Full, "three messages");
+    }
+
+    #[test]
+    fn the_end_is_final() {
+        let outbox = Outbox::new(10);
+        outbox.send(Message::text("last words"));
+        outbox.close(Some(1000));
+        outbox.close(Some(1001));
+        assert_eq!(outbox.send(Message::text("late")), Sent::Over);
+        assert_eq!(drained(&outbox, 99), b"\x81\x0alast words\x88\x02\x03\xE8");
+        let outbox = Outbox::new(10);
+        outbox.send(Message::text("unread"));
+        outbox.cut();
+        assert!(outbox.is_over() && outbox.is_empty());
+        assert_eq!(outbox.begin_turn(), End::Cut);
+    }
+
+    #[test]
+    fn a_long_queue_gives_its_memory_back() {
+        let outbox = Outbox::new(10_000);
+        for _ in 0..10_000 {
+            outbox.send(Message::text("x"));
+        }
+        drained(&outbox, usize::MAX);
+        assert_eq!(outbox.state.lock().queue.capacity(), 0);
+    }
+}

@@ -1,0 +1,164 @@
+//! From an HTTP request to a WebSocket's stream of bytes (RFC 6455, section 4.2).
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use sha1::{Digest, Sha1};
+use tokio::net::TcpStream;
+
+use super::engineio::Answer;
+
+/// What a key is signed with.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// The version of the protocol.
+const VERSION: &str = "13";
+
+/// A request that becomes a WebSocket once its response is sent.
+pub(super) struct Upgrade {
+    pending: OnUpgrade,
+}
+
+/// What a WebSocket runs on.
+pub(super) enum Stream {
+    /// The TCP connection itself.
+    Tcp(TcpStream),
+    /// Anything else that HTTP was served on.
+    Other(Box<TokioIo<Upgraded>>),
+}
+
+impl Upgrade {
+    /// The response to `request`, and what comes of it once that is sent, if
+    /// it is a proper upgrade.
+    pub(super) fn accept<B>(request: &mut Request<B>) -> (Answer, Option<Self>) {
+        let accept = match accept(request) {
+            Ok(accept) => accept,
+            Err(status) => return (refusal(status), None),
+        };
+        let Some(pending) = request.extensions_mut().remove::<OnUpgrade>() else {
+            return (refusal(StatusCode::BAD_REQUEST), None);
+        };
+        let mut response = refusal(StatusCode::SWITCHING_PROTOCOLS);
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        (response, Some(Self { pending }))
+    }
+
+    /// Waits for the response to be sent: the stream, and what was read from
+    /// it already. `None` where the connection broke.
+    pub(super) async fn stream(self) -> Option<(Stream, Vec<u8>)> {
+        let upgraded = self.pending.await.ok()?;
+        // Copied, because it is a slice of the buffer that HTTP was read into.
+        Some(match downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => (Stream::Tcp(parts.io.into_inner()), parts.read_buf.to_vec()),
+            Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Vec::new()),
+        })
+    }
+}
+
+fn refusal(status: StatusCode) -> Answer {
+    let mut response = Answer::default();
+    *response.status_mut() = status;
+    if status == StatusCode::UPGRADE_REQUIRED {
+        let version = HeaderValue::from_static(VERSION);
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_VERSION, version);
+    }
+    response
+}
+
+/// What accepts the request, or the status that refuses it.
+fn accept<B>(request: &Request<B>) -> Result<HeaderValue, StatusCode> {
+    let headers = request.headers();
+    let asked = *request.method() == Method::GET
+        && names(headers, header::UPGRADE, "websocket")
+        && names(headers, header::CONNECTION, "upgrade");
+    if !asked {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    if !names(headers, header::SEC_WEBSOCKET_VERSION, VERSION) {
+        return Err(StatusCode::UPGRADE_REQUIRED);
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY);
+    key.and_then(|key| accept_key(key.as_bytes()))
+        .ok_or(StatusCode::BAD_REQUEST)
+}
+
+/// Whether one of the header's comma-separated values is `value`.
+fn names(headers: &HeaderMap, name: header::HeaderName, value: &str) -> bool {
+    let values = headers.get_all(name).into_iter();
+    values
+        .filter_map(|values| values.to_str().ok())
+        .flat_map(|values| values.split(','))
+        .any(|named| named.trim().eq_ignore_ascii_case(value))
+}
+
+/// The proof that this server read the client's key, which is 16 bytes.
+fn accept_key(key: &[u8]) -> Option<HeaderValue> {
+    let decoded = STANDARD.decode(key).ok()?;
+    if decoded.len() != 16 {
+        return None;
+    }
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    HeaderValue::from_str(&STANDARD.encode(digest)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(change: impl FnOnce(&mut HeaderMap)) -> Request<()> {
+        let mut request = Request::new(());
+        let headers = request.headers_mut();
+        for (name, value) in [
+            ("upgrade", "WebSocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        change(headers);
+        request
+    }
+
+    fn status(request: Request<()>) -> StatusCode {
+        accept(&request)
+            .err()
+            .unwrap_or(StatusCode::SWITCHING_PROTOCOLS)
+    }
+
+    #[test]
+    fn the_key_is_signed_as_in_the_specification() {
+        let accept = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==").expect("a key");
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept_key(b"c2hvcnQ="), None);
+        assert_eq!(accept_key(b"\xff"), None);
+    }
+
+    #[test]
+    fn only_an_upgrade_is_one() {
+        for name in ["upgrade", "connection", "sec-websocket-key"] {
+            let without = request(|headers| drop(headers.remove(name)));
+            assert_eq!(status(without), StatusCode::BAD_REQUEST, "{name}");
+        }
+        assert_eq!(status(request(|_| {})), StatusCode::SWITCHING_PROTOCOLS);
+        let mut post = request(|_| {});
+        *post.method_mut() = Method::POST;
+        assert_eq!(status(post), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn another_version_is_told_which_one_would_do() {
+        let mut other = request(|headers| {
+            headers.insert("sec-websocket-version", HeaderValue::from_static("8"));
+        });
+        let (answer, upgrade) = Upgrade::accept(&mut other);
+        assert!(upgrade.is_none());
+        assert_eq!(answer.status(), StatusCode::UPGRADE_REQUIRED);
+        assert_eq!(answer.headers()["sec-websocket-version"], "13");
+    }
+}
