@@ -4,7 +4,7 @@
 //! settled in the same order. A receipt waits with the work that it depends
 //! on; one that depends on nothing under way is due at once.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -58,12 +58,18 @@ pub(super) struct Append {
     pub(super) receipts: Vec<Receipt>,
 }
 
-/// The accepted and the appended.
+/// How long an ack waits for a relay, so that one write takes both.
+const HELD: Duration = Duration::from_millis(15);
+
+/// The accepted, the appended, and the durable that nobody was told of yet.
 #[derive(Default)]
 pub(super) struct Commits {
     accepted: Vec<Accepted>,
     receipts: Vec<Receipt>,
     under_way: VecDeque<Append>,
+    durable: Vec<(Receipt, Seq)>,
+    /// When those have to be told.
+    due: Option<Instant>,
 }
 
 impl Commits {
@@ -91,6 +97,24 @@ impl Commits {
             return Some(receipt);
         }
         None
+    }
+
+    /// Holds the acks of what is durable up to `seq` for the next relay, but not for long.
+    pub(super) fn hold(&mut self, receipts: Vec<Receipt>, seq: Seq, now: Instant) {
+        self.due.get_or_insert(now + HELD);
+        let acks = receipts.into_iter().map(|receipt| (receipt, seq));
+        self.durable.extend(acks);
+    }
+
+    /// When the acks that are held have to go.
+    pub(super) fn acks_due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Takes the acks that are held, in order.
+    pub(super) fn take_acks(&mut self) -> Vec<(Receipt, Seq)> {
+        self.due = None;
+        std::mem::take(&mut self.durable)
     }
 
     /// Takes what this turn accepted.

@@ -39,6 +39,8 @@ impl Room {
             }
             Ok(None) => {
                 if let Some(due) = self.commits.await_all(receipt) {
+                    // Not before the acks that are held: a client's come in order.
+                    self.acknowledge();
                     due.accept(self.document.durable());
                 }
             }
@@ -151,11 +153,9 @@ impl Room {
             Ok(seq) => {
                 let hole = self.document.appended(seq, &append.rows);
                 let now = Instant::now();
-                for receipt in append.receipts {
-                    self.shared
-                        .metrics
-                        .acked(now.duration_since(receipt.received));
-                    receipt.accept(seq);
+                self.commits.hold(append.receipts, seq, now);
+                if self.members.len() < 2 || self.relays.is_quiet(now) {
+                    self.acknowledge();
                 }
                 if hole {
                     Box::pin(self.catch_up()).await;
@@ -176,6 +176,20 @@ impl Room {
                     .for_each(|receipt| receipt.refuse(Error::Internal));
                 Box::pin(self.rebuild()).await;
             }
+        }
+    }
+
+    /// Sends the acks of what is durable.
+    pub(super) fn acknowledge(&mut self) {
+        let acks = self.commits.take_acks();
+        if acks.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for (receipt, seq) in acks {
+            let latency = now.duration_since(receipt.received);
+            self.shared.metrics.acked(latency);
+            receipt.accept(seq);
         }
     }
 

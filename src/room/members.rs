@@ -89,6 +89,10 @@ impl Members {
         self.seats.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
     /// Whether somebody's queue has yet to drain.
     pub(super) fn any_behind(&self) -> bool {
         self.behind > 0

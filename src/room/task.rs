@@ -151,6 +151,7 @@ impl Room {
                 self.join(seat, ticket, creation, state_vector).await;
             }
             Command::Leave { session, answer } => {
+                self.acknowledge();
                 self.leave(session);
                 if let Some((seat, ticket)) = answer {
                     seat.answer(ticket, Answer::Done);
@@ -215,6 +216,14 @@ impl Room {
         {
             self.tell_moved(now);
         }
+        if flush
+            || self
+                .commits
+                .acks_due()
+                .is_some_and(|due| due <= now || draining)
+        {
+            self.acknowledge();
+        }
         if self.members.any_behind() {
             let patience = Duration::from_millis(self.shared.timing.lag_timeout_ms);
             self.members
@@ -260,6 +269,7 @@ impl Room {
     /// Ends the room although members or handles exist: everyone is told why.
     pub(super) fn close(&mut self, error: Error) {
         self.end = End::Closed;
+        self.acknowledge();
         self.shared.abandon(&self.key, &mut self.inbox);
         for receipt in self.commits.abandon() {
             receipt.refuse(error.clone());
@@ -278,6 +288,9 @@ impl Room {
         if self.commits.accepted() > 0 {
             next = next.min(self.relays.due(now));
         } else if let Some(due) = self.cursors_due(now) {
+            next = next.min(due);
+        }
+        if let Some(due) = self.commits.acks_due() {
             next = next.min(due);
         }
         if self.members.any_behind() {

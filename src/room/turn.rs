@@ -21,6 +21,9 @@ const AT_ONCE: u64 = 16;
 /// that a room takes half a core at most.
 const TICK_PER_RECEIVER: Duration = Duration::from_micros(20);
 
+/// After so long without a message a room is quiet.
+const QUIET: Duration = Duration::from_millis(50);
+
 /// The most updates merged into one: merging takes time with the square of
 /// their number (yrs 0.28: 0.4 µs each in groups of 64, 27 µs each at 10,000).
 const MERGED_MAX: usize = 64;
@@ -53,6 +56,11 @@ impl Pace {
     /// When the next tick begins; `now` if it may now.
     pub(super) fn next_tick(&self, now: Instant) -> Instant {
         self.ends.map_or(now, |ends| ends.max(now))
+    }
+
+    /// Whether nothing went for so long that the next is not to be waited for.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        self.ends.is_none_or(|ends| now >= ends + QUIET)
     }
 
     /// Notes that a message went to so many now.
