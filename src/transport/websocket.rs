@@ -283,7 +283,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
                 break Progress::Enough;
             }
             let stream = Pin::new(&mut self.stream);
-            match batch.write(|slices| stream.poll_write_vectored(cx, slices)) {
+            let wrote = batch.write(|slices| match slices {
+                // The system call for one piece is the cheaper one.
+                [only] => stream.poll_write(cx, only),
+                _ => stream.poll_write_vectored(cx, slices),
+            });
+            match wrote {
                 Poll::Ready(Ok(0) | Err(_)) => break Progress::Over(Ended::Broken),
                 Poll::Ready(Ok(bytes)) => {
                     written = bytes;
