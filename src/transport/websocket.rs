@@ -28,8 +28,8 @@ use super::{
     outbox::{End, Outbox, Sent},
 };
 
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
+/// How much is read at once: few enough small messages that others need not wait long.
+const READ_BYTES: usize = 16 * 1024;
 /// After so much was read, or so many messages, other connections have their turn.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
 const MESSAGES_PER_TURN: usize = 64;
