@@ -11,7 +11,7 @@
 //! seat         a session's place in a room
 //! lifecycle    what comes with time: expiry, notices, silent connections
 //! ```
-//! This door stands on the Engine.IO of [`transport`](crate::transport) and
+//! This door stands on the Engine.IO of [`transport`] and
 //! frames Socket.IO itself, because socketioxide 0.18 spawns a task for every event
 //! (8 % of 20,000 consecutive events overtook one another), tells of a full
 //! queue without saying whose, encodes a message anew for every socket, and

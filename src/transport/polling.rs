@@ -8,7 +8,7 @@ use std::{future::poll_fn, ops::ControlFlow, pin::pin, sync::Arc, task::Poll, ti
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -275,7 +275,10 @@ where
 }
 
 fn text(body: String) -> Answer {
-    answer(StatusCode::OK, "text/plain; charset=UTF-8", body)
+    let mut answer = answer(StatusCode::OK, "text/plain; charset=UTF-8", body);
+    let never = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, never);
+    answer
 }
 
 /// How long a message is at most in a payload.

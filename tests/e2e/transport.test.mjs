@@ -150,7 +150,7 @@ describe("the transport", () => {
     tcp.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${polling.handshake.maxPayload + 1}\r\n\r\n4`);
     await until("it is refused", () => /^HTTP\/1.1 413/.test(answer));
     tcp.destroy();
-    for (const body of ["", "9", "b====", SEPARATOR, "2", `42["x"]${SEPARATOR}`]) {
+    for (const body of ["", "9", "b====", SEPARATOR, "2", `3${SEPARATOR}`]) {
       const bad = await Polling.open(server);
       assert.equal((await bad.post(body)).status, 400, JSON.stringify(body));
     }
@@ -223,6 +223,43 @@ describe("the transport", () => {
     }
     await assert.rejects(polling.probe(), /400/, "it has moved");
     webSocket.terminate();
+  });
+
+  it("answers each request once and in order, whatever moment it moves at", async () => {
+    const REQUESTS = 120;
+    for (let moment = 0; moment < 12; moment += 1) {
+      const polling = await Polling.open(server);
+      await polling.connect({ user: "mover" });
+      const answered = [];
+      const collect = (packet) => /^43\d/.test(packet) && answered.push(parseInt(packet.slice(2), 10));
+      const request = (n) => `42${n}["leave_room","nowhere"]`;
+      let webSocket;
+      let paused = false;
+      const polls = (async () => {
+        while (!paused) (await polling.poll()).body.split(SEPARATOR).forEach(collect);
+      })();
+      let sent = 1;
+      for (; sent < REQUESTS / 2; sent += 6) {
+        if (sent > moment * 5) webSocket ??= polling.probe();
+        const batch = Array.from({ length: 6 }, (_, n) => request(sent + n));
+        await polling.post(batch.join(SEPARATOR));
+      }
+      webSocket = await (webSocket ?? polling.probe());
+      webSocket.on("message", (data) => collect(data.toString()));
+      webSocket.send("2probe");
+      await until("the probe is answered", () => webSocket.frames.includes("3probe"));
+      paused = true;
+      const last = polling.post(request(sent++));
+      await Promise.all([polls, last]);
+      webSocket.send("5");
+      for (; sent <= REQUESTS; sent += 1) webSocket.send(request(sent));
+      await until("everything is answered", () => answered.length >= REQUESTS);
+      assert.deepEqual(
+        answered,
+        Array.from({ length: REQUESTS }, (_, n) => n + 1),
+      );
+      webSocket.terminate();
+    }
   });
 
   it("goes on polling when a probe goes no further", async () => {
@@ -300,6 +337,27 @@ describe("the transport", () => {
     await until("the pong is there", () => answer.includes(Buffer.from([0x8a, 2, 0x68, 0x69])));
     assert.ok(answer.includes('0{"sid":"'), "after the handshake");
     tcp.destroy();
+  });
+
+  it("holds a large document once, however many who do not read wait for it", async () => {
+    const writer = await Client.connect(server, { person: { user: "author" } });
+    const room = await writer.join("large");
+    for (let part = 0; part < 5; part += 1) await room.edit(({ map }) => map.set(`${part}`, "x".repeat(1.9 * MIB)));
+    const raws = await Promise.all(Array.from({ length: 40 }, () => RawSocket.connect(server, { user: "reader" })));
+    const before_bytes = memory(server.pid);
+    for (const raw of raws) {
+      raw.webSocket.pause();
+      raw.send('421["join_room","large"]');
+    }
+    // A request behind them all is answered when they are.
+    await until("they have joined", async () => (await writer.ok("join_room", "large")).members.length === 2);
+    await pause(200);
+    assert.ok(memory(server.pid) - before_bytes < 100 * MIB, `${memory(server.pid) - before_bytes} for 40 times 10 MB`);
+    for (const raw of raws) raw.webSocket.resume();
+    for (const raw of raws) {
+      await until("the document is there", () => raw.frames.some((frame) => frame.length > 9 * MIB));
+      raw.close();
+    }
   });
 
   it("gives a message of a header's promise no memory, and refuses one that is too large", async () => {
