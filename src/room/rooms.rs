@@ -27,6 +27,9 @@ use crate::{
     store::Store,
 };
 
+/// From this backlog on a room is busy.
+const BUSY_BYTES: usize = 512 * 1024;
+
 /// The open documents. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {
@@ -85,6 +88,12 @@ impl RoomHandle {
             .commands
             .send(command)
             .map_err(|_| Error::StorageUnavailable)
+    }
+
+    /// Whether so much waits in the inbox that who sends more had better wait a
+    /// moment: it is about what a room does in two milliseconds.
+    pub fn is_busy(&self) -> bool {
+        self.inbox.backlog.0.load(Ordering::Relaxed) >= BUSY_BYTES
     }
 
     /// Whether the room's task is over: nothing that is sent arrives.

@@ -222,6 +222,14 @@ impl Door for Engine {
         }
     }
 
+    fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
+        let state = socket.data.state.lock();
+        match &state.phase {
+            Phase::Connected(session) => !session.floods(),
+            Phase::Opened | Phase::Verifying | Phase::Closed => true,
+        }
+    }
+
     fn upgraded(&self, socket: &Arc<EngineSocket>) {
         let now = transport_name(socket);
         let before = std::mem::replace(&mut *socket.data.counted_as.lock(), now);

@@ -59,8 +59,9 @@ use crate::{
 pub type SocketService = transport::Engine<Engine>;
 
 /// Packets that may wait for one socket. They are bounded in bytes as well;
-/// this bounds the small ones, such as the acks of a burst of 5,000 updates.
-const QUEUE_PACKETS_MAX: usize = 16_384;
+/// this bounds the small ones: the acks of what a socket had sent before it was
+/// read from no more, because too many of them waited.
+const QUEUE_PACKETS_MAX: usize = 65_536;
 
 /// Room for the framing around a payload of the largest size that is answered.
 const FRAMING_BYTES: usize = 64 * 1024;

@@ -92,6 +92,12 @@ impl Session {
         Ok(membership.clone())
     }
 
+    /// Whether a room that the session joined has so much to do that it must wait.
+    pub(super) fn floods(&self) -> bool {
+        let rooms = self.rooms.lock();
+        rooms.values().any(|joined| joined.room.is_busy())
+    }
+
     /// What the session's present token says.
     pub(super) fn claims(&self) -> Arc<Claims> {
         Arc::clone(&self.claims.read())

@@ -57,6 +57,10 @@ pub trait Door: Send + Sync + Sized + 'static {
     /// It brought bytes.
     fn binary(&self, bytes: Bytes, connection: &Arc<Connection<Self::Data>>);
 
+    /// Whether a WebSocket may bring more at present. While not, it is not read
+    /// from, and asked about once a millisecond.
+    fn wants_more(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
+
     /// It is over. Called once for each that opened.
     fn closed(&self, connection: &Arc<Connection<Self::Data>>, reason: Reason);
 }

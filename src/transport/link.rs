@@ -213,6 +213,10 @@ impl<D: Door> Receiver for Link<D> {
         self.shared.door.binary(bytes, &self.connection);
     }
 
+    fn wants_more(&self) -> bool {
+        self.shared.door.wants_more(&self.connection)
+    }
+
     fn alarm(&self) -> Instant {
         self.heartbeat.due()
     }

@@ -155,6 +155,11 @@ impl Outbox {
         self.state.lock().waiting_bytes
     }
 
+    /// How many messages the kernel does not have yet.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
     /// Whether the kernel has everything.
     pub fn is_empty(&self) -> bool {
         self.state.lock().queue.is_empty()

@@ -35,6 +35,10 @@ const READ_BYTES_PER_TURN: usize = 256 * 1024;
 const MESSAGES_PER_TURN: usize = 64;
 /// After so much was written, other connections have their turn.
 const WRITTEN_BYTES_PER_TURN: usize = 1024 * 1024;
+/// A peer that has so many messages yet to read is not read from.
+const UNREAD_MAX: usize = 4096;
+/// How long it takes until a connection that is not read from is looked at again.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long a peer may take to read the last words and to close its side.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// The close code of a peer that went by itself.
@@ -59,7 +63,12 @@ pub trait Receiver: Send + Unpin + 'static {
     /// Bytes came.
     fn binary(&mut self, bytes: Bytes);
 
-    /// When it wants to be [called](Self::ring); asked after every turn.
+    /// Whether it wants to hear more at present: asked before every read, and
+    /// a moment later where it does not.
+    fn wants_more(&self) -> bool;
+
+    /// When it wants to be [called](Self::ring); asked after every turn. It may
+    /// be called earlier.
     fn alarm(&self) -> Instant;
 
     /// The time has come.
@@ -156,7 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
             }
             self.receiver.ring();
         }
-        let read = self.read(cx);
+        let paused = self.farewell.is_none() && self.pauses();
+        let read = match paused {
+            true => Progress::Done,
+            false => self.read(cx),
+        };
         if let Progress::Over(ended) = read {
             return self.over(ended);
         }
@@ -172,6 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
         }
         let due = match &self.farewell {
             Some(farewell) => farewell.until,
+            None if paused => self.receiver.alarm().min(Instant::now() + PAUSE),
             None => self.receiver.alarm(),
         };
         let mut again = read == Progress::Enough || written == Progress::Enough;
@@ -184,6 +198,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether nothing is read for now, so that what the peer causes stays
+    /// bounded: the kernel has it wait.
+    fn pauses(&self) -> bool {
+        !self.receiver.wants_more() || self.receiver.outbox().len() >= UNREAD_MAX
     }
 
     fn over(&mut self, ended: Ended) -> Poll<()> {

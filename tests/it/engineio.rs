@@ -49,6 +49,10 @@ impl Door for Echo {
         self.note(format!("binary {}", bytes.len()));
     }
 
+    fn wants_more(&self, _: &Arc<Connection<Self::Data>>) -> bool {
+        true
+    }
+
     fn closed(&self, _: &Arc<Connection<()>>, reason: Reason) {
         self.note(format!("{reason:?}"));
     }

@@ -38,6 +38,10 @@ impl Receiver for Echo {
         self.0.outbox.send(Message::binary(bytes));
     }
 
+    fn wants_more(&self) -> bool {
+        true
+    }
+
     fn alarm(&self) -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
