@@ -43,8 +43,9 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    pub(super) fn accept(self, seq: Seq) {
-        self.seat.answer(self.ticket, Answer::Accepted(seq));
+    /// Queues the ack; the seat has to be flushed.
+    pub(super) fn accept(&self, seq: Seq) {
+        self.seat.accept(self.ticket, seq);
     }
 
     pub(super) fn refuse(self, error: Error) {

@@ -1,13 +1,13 @@
 //! How a room takes in updates: checked, applied, relayed, appended, acknowledged.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{
-    Command, Event, Message, ResyncReason,
+    Command, Event, Extent, Message, ResyncReason,
     commits::{Accepted, Integrated, Receipt},
     live,
     ownership::Origin,
@@ -42,6 +42,7 @@ impl Room {
                     // Not before the acks that are held: a client's come in order.
                     self.acknowledge();
                     due.accept(self.document.durable());
+                    due.seat.flush(Extent::Few);
                 }
             }
             Err(error) => receipt.refuse(error),
@@ -186,10 +187,15 @@ impl Room {
             return;
         }
         let now = Instant::now();
-        for (receipt, seq) in acks {
+        for (receipt, seq) in &acks {
             let latency = now.duration_since(receipt.received);
             self.shared.metrics.acked(latency);
-            receipt.accept(seq);
+            receipt.accept(*seq);
+        }
+        // Whoever sent many updates in one go is flushed once.
+        for of_one in acks.chunk_by(|(one, _), (next, _)| Arc::ptr_eq(&one.seat, &next.seat)) {
+            let (receipt, _) = &of_one[0];
+            receipt.seat.flush(Extent::of(acks.len()));
         }
     }
 

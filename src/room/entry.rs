@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Creation, Joined, Message, Outgoing, Seat, Synced, Ticket, live,
+    Answer, Creation, Extent, Joined, Message, Outgoing, Seat, Synced, Ticket, live,
     task::{End, NOT_JOINED, Room},
 };
 use crate::{
@@ -124,6 +124,7 @@ impl Room {
                 if !self.awareness.is_empty() {
                     let everybody = Message::Awareness(self.awareness.encode_all().into());
                     seat.deliver(&Outgoing::new(everybody));
+                    seat.flush(Extent::Many);
                 }
             }
             Err(error) => seat.answer(ticket, Answer::Refused(error)),

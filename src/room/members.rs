@@ -13,7 +13,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Delivery, Member, Message, Outgoing, ResyncReason, Seat};
+use super::{Delivery, Extent, Member, Message, Outgoing, ResyncReason, Seat};
 use crate::{
     document::awareness::Generation,
     id::{SessionId, Timestamp, UserId},
@@ -30,6 +30,8 @@ pub(super) struct Members {
     behind: usize,
     /// Somebody was not told of the newest cursors yet.
     unseen: bool,
+    /// How many messages are queued that were not sent.
+    unsent: u64,
     metrics: Metrics,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct Occupant {
     pace: Pace,
     /// The first generation of cursors that it was not told of.
     unseen: Option<Generation>,
+    /// Something is queued that was not sent.
+    unsent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,7 @@ impl Members {
             places: HashMap::new(),
             behind: 0,
             unseen: false,
+            unsent: 0,
             metrics,
         }
     }
@@ -122,6 +127,7 @@ impl Members {
             owes_reply,
             pace: Pace::Live,
             unseen: None,
+            unsent: false,
         });
     }
 
@@ -155,6 +161,7 @@ impl Members {
             }
             match occupant.seat.deliver(&outgoing) {
                 Delivery::Queued => {
+                    occupant.unsent = true;
                     told.receivers += 1;
                     told.bytes += size;
                 }
@@ -164,6 +171,7 @@ impl Members {
                 }
             }
         }
+        self.unsent += told.receivers;
         self.fell_behind(fell_behind);
         told
     }
@@ -225,6 +233,7 @@ impl Members {
             };
             match occupant.seat.deliver(outgoing) {
                 Delivery::Queued => {
+                    occupant.unsent = true;
                     told.receivers += 1;
                     told.bytes += outgoing.message.bytes() as u64;
                 }
@@ -234,6 +243,7 @@ impl Members {
                 }
             }
         }
+        self.unsent += told.receivers;
         self.fell_behind(fell_behind);
         told
     }
@@ -243,8 +253,23 @@ impl Members {
     pub(super) fn announce(&mut self, message: Message) {
         let outgoing = Outgoing::new(message);
         for occupant in &self.seats {
-            if occupant.seat.deliver(&outgoing) == Delivery::Full {
-                occupant.seat.cut("lagging");
+            match occupant.seat.deliver(&outgoing) {
+                Delivery::Queued => occupant.seat.flush(Extent::of(self.seats.len())),
+                Delivery::Full => occupant.seat.cut("lagging"),
+            }
+        }
+    }
+
+    /// Sends everyone what was queued since the last time, in one write each.
+    pub(super) fn flush(&mut self) {
+        if self.unsent == 0 {
+            return;
+        }
+        self.unsent = 0;
+        let extent = Extent::of(self.seats.len());
+        for occupant in &mut self.seats {
+            if std::mem::take(&mut occupant.unsent) {
+                occupant.seat.flush(extent);
             }
         }
     }
@@ -281,6 +306,7 @@ impl Members {
             let resync = Outgoing::new(Message::Resync(ResyncReason::Lagging));
             let room = occupant.seat.queued_bytes() <= queue_bytes_max / 4;
             if room && occupant.seat.deliver(&resync) == Delivery::Queued {
+                occupant.seat.flush(Extent::Many);
                 occupant.pace = Pace::AwaitingSync;
                 drained += 1;
             } else if now.duration_since(since) >= patience {

@@ -56,8 +56,16 @@ pub trait Seat: Send + Sync + 'static {
     /// Who sits here.
     fn participant(&self) -> &Participant;
 
-    /// Queues a message for the session.
+    /// Queues a message for the session; [`flush`](Self::flush) sends it.
     fn deliver(&self, outgoing: &Outgoing) -> Delivery;
+
+    /// Queues the ack of an update that is durable, as is all that the document
+    /// held up to `seq`; [`flush`](Self::flush) sends it. As with an answer, one
+    /// that cannot be queued ends the connection.
+    fn accept(&self, ticket: Ticket, seq: Seq);
+
+    /// Sends what is queued, in one write.
+    fn flush(&self, extent: Extent);
 
     /// Answers one of the session's requests. An answer that cannot be queued
     /// ends the connection: the client asks again after it has reconnected.
@@ -68,6 +76,27 @@ pub trait Seat: Send + Sync + 'static {
 
     /// Closes the session's transport so that the client reconnects by itself.
     fn cut(&self, reason: &'static str);
+}
+
+/// Among how many seats a seat is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So few that the room's task may write to each itself.
+    Few,
+    /// So many that it must not.
+    Many,
+}
+
+impl Extent {
+    /// A write takes some 10 µs, and other rooms wait meanwhile.
+    const FEW: usize = 32;
+
+    fn of(seats: usize) -> Self {
+        match seats > Self::FEW {
+            true => Self::Many,
+            false => Self::Few,
+        }
+    }
 }
 
 /// What became of a message to a seat.
@@ -95,8 +124,6 @@ pub enum Answer {
     Joined(Box<Joined>),
     /// To a sync.
     Synced(Synced),
-    /// To an update: all that the document held up to here is durable.
-    Accepted(Seq),
     /// To requests that return nothing.
     Done,
     /// To any: refused.

@@ -224,6 +224,7 @@ impl Room {
         {
             self.acknowledge();
         }
+        self.members.flush();
         if self.members.any_behind() {
             let patience = Duration::from_millis(self.shared.timing.lag_timeout_ms);
             self.members

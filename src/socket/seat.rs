@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     id::{RoomName, Seq},
     metrics::Metrics,
-    room::{Answer, Delivery, Joined, Message, Outgoing, Participant, Seat, Ticket},
+    room::{Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
     transport,
 };
 
@@ -142,17 +142,27 @@ impl Seat for NativeSeat {
         session.offer(outgoing.wire(|message| self.encode(message)))
     }
 
+    fn accept(&self, ticket: Ticket, Seq(seq): Seq) {
+        if let (Some(session), Some(ack)) = (self.session.upgrade(), ticket.id) {
+            session.queue(Frame::accepted(ack, seq));
+        }
+    }
+
+    fn flush(&self, extent: Extent) {
+        if let Some(session) = self.session.upgrade() {
+            session.socket().flush(match extent {
+                Extent::Few => transport::Writer::Caller,
+                Extent::Many => transport::Writer::Task,
+            });
+        }
+    }
+
     fn answer(&self, ticket: Ticket, answer: Answer) {
         let Some(session) = self.session.upgrade() else {
             return;
         };
         match answer {
             Answer::Refused(error) => self.refused(&session, ticket, &error),
-            Answer::Accepted(Seq(seq)) => {
-                if let Some(ack) = ticket.id {
-                    session.send(Frame::accepted(ack, seq));
-                }
-            }
             Answer::Joined(joined) => {
                 self.metrics.joined("ok");
                 if let Some(ack) = ticket.id {

@@ -122,10 +122,10 @@ impl Session {
         self.socket.waiting_bytes()
     }
 
-    /// Queues `message` unless too much waits already. A message larger than
+    /// Queues `message` for the next flush, unless too much waits already. A message larger than
     /// the bound passes while nothing else waits.
     pub(super) fn offer(&self, message: Message) -> Delivery {
-        match self.socket.offer(message, self.queue_bytes_max) {
+        match self.socket.queue(message, self.queue_bytes_max) {
             Sent::Full => Delivery::Full,
             // Where the connection is over, its end is on the way.
             Sent::Queued | Sent::Over => Delivery::Queued,
@@ -135,6 +135,13 @@ impl Session {
     /// Queues what must not be missing: a session that has no room for it is cut.
     pub(super) fn send(&self, message: Message) {
         if self.socket.send(message) == Sent::Full {
+            self.cut("lagging");
+        }
+    }
+
+    /// As [`send`](Self::send), but leaves the sending to the next flush.
+    pub(super) fn queue(&self, message: Message) {
+        if self.socket.queue(message, usize::MAX) == Sent::Full {
             self.cut("lagging");
         }
     }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::{
     engineio,
     message::Message,
-    outbox::{Outbox, Sent},
+    outbox::{Outbox, Sent, Writer},
     polling::Polling,
 };
 
@@ -145,6 +145,17 @@ impl<T> Connection<T> {
     /// Queues `message`.
     pub fn send(&self, message: Message) -> Sent {
         self.outbox.send(message)
+    }
+
+    /// Queues `message` as [`offer`](Self::offer) does, but sends it no sooner
+    /// than the next [`flush`](Self::flush).
+    pub fn queue(&self, message: Message, bytes_max: usize) -> Sent {
+        self.outbox.queue(message, bytes_max)
+    }
+
+    /// Sends what is queued.
+    pub fn flush(&self, writer: Writer) {
+        self.outbox.flush(writer);
     }
 
     /// Queues `message` unless more than `bytes_max` would wait. A message

@@ -23,6 +23,7 @@ use super::{
     heartbeat::{Beat, Heartbeat},
     message::Message,
     outbox::{Outbox, Sent},
+    tcp,
     upgrade::{Stream, Upgrade},
     websocket::{self, Ended, Receiver},
 };
@@ -96,7 +97,7 @@ struct Probe<D: Door> {
 impl<D: Door> Probe<D> {
     async fn run<S>(self, mut stream: S, first: Vec<u8>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: tcp::Stream,
     {
         let limit = self.shared.options.upgrade_timeout;
         let polling = self.connection.polling.as_ref();
@@ -188,8 +189,9 @@ struct Link<D: Door> {
 impl<D: Door> Link<D> {
     fn spawn<S>(self, stream: S, first: &[u8])
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: tcp::Stream,
     {
+        self.connection.outbox.connect(stream.direct());
         let message_bytes_max = self.shared.options.message_bytes_max;
         tokio::spawn(websocket::serve(stream, first, message_bytes_max, self));
     }
@@ -243,6 +245,7 @@ impl<D: Door> Receiver for Link<D> {
 impl<D: Door> Drop for Link<D> {
     /// However its task ended.
     fn drop(&mut self) {
+        self.connection.outbox.connect(None);
         self.shared.finish(&self.connection, Reason::Broken);
     }
 }

@@ -7,6 +7,7 @@
 //! outbox       the way out of one connection: a bounded queue
 //! batch        what goes to the kernel in one write
 //! websocket    one task for each connection: reads, writes, keeps time
+//! tcp          a TCP connection that is written from anywhere
 //! upgrade      from an HTTP request to a stream of bytes
 //! engineio     Engine.IO: sessions, handshake, what a request may ask for
 //! connection   one Engine.IO connection, whatever carries it
@@ -34,6 +35,7 @@ mod link;
 mod message;
 mod outbox;
 mod polling;
+mod tcp;
 mod upgrade;
 mod websocket;
 
@@ -42,6 +44,6 @@ pub use self::{
     engineio::{Door, Engine, Options, message_text},
     frame::Violation,
     message::{Message, Packet, Text},
-    outbox::{Outbox, Sent},
+    outbox::{Outbox, Sent, Writer},
     websocket::{Ended, Receiver, serve},
 };

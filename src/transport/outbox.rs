@@ -14,7 +14,7 @@ use std::{
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{batch::Batch, message::Message};
+use super::{batch::Batch, message::Message, tcp::Direct};
 
 /// A queue with more slots gives them back when it is empty.
 const SLOTS_KEPT: usize = 32;
@@ -58,7 +58,19 @@ struct State {
     /// The task looks at the queue again before it sleeps, or cannot write.
     awake: bool,
     waker: Option<Waker>,
+    /// The way past the task, where there is one.
+    direct: Option<Direct>,
     end: End,
+}
+
+/// Who writes what is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// The caller, where the connection allows it and the kernel takes it: the
+    /// quickest for a few connections, as nobody has to be woken.
+    Caller,
+    /// The connection's task: for many connections, whose tasks write side by side.
+    Task,
 }
 
 impl Outbox {
@@ -73,6 +85,7 @@ impl Outbox {
                 waiting_bytes: 0,
                 awake: false,
                 waker: None,
+                direct: None,
                 end: End::Open,
             }),
         }
@@ -88,26 +101,43 @@ impl Outbox {
     pub fn offer(&self, message: Message, bytes_max: usize) -> Sent {
         let waker = {
             let mut state = self.state.lock();
-            let waiting = state.waiting_bytes.saturating_add(message.wire_bytes());
-            if state.end != End::Open {
-                return Sent::Over;
+            let sent = state.admit(message, self.messages_max, bytes_max);
+            if sent != Sent::Queued || state.awake {
+                return sent;
             }
-            if state.queue.len() >= self.messages_max
-                || (state.waiting_bytes > 0 && waiting > bytes_max)
-            {
-                return Sent::Full;
-            }
-            state.push(message);
-            if state.awake {
-                return Sent::Queued;
-            }
-            state.awake = true;
-            state.waker.take()
+            state.rouse()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
         Sent::Queued
+    }
+
+    /// As [`offer`](Self::offer), but sends nothing before the next [`flush`](Self::flush).
+    pub fn queue(&self, message: Message, bytes_max: usize) -> Sent {
+        let mut state = self.state.lock();
+        state.admit(message, self.messages_max, bytes_max)
+    }
+
+    /// Sends what is queued.
+    pub fn flush(&self, writer: Writer) {
+        let waker = {
+            let mut state = self.state.lock();
+            let written = writer == Writer::Caller && state.write();
+            if written || state.awake || state.queue.is_empty() {
+                return;
+            }
+            state.rouse()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Lets callers write to `direct`, or none.
+    pub(super) fn connect(&self, direct: Option<Direct>) {
+        let mut state = self.state.lock();
+        state.direct = direct.filter(|_| state.end == End::Open);
     }
 
     /// Has what is queued written, then a close frame with `code`, and closes.
@@ -141,9 +171,9 @@ impl Outbox {
         let waker = {
             let mut state = self.state.lock();
             change(&mut state);
+            state.direct = None;
             self.over.store(true, Ordering::Release);
-            state.awake = true;
-            state.waker.take()
+            state.rouse()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -186,9 +216,7 @@ impl Outbox {
         if batch.is_empty() {
             state.awake = false;
             state.park(waker);
-            if state.queue.capacity() > SLOTS_KEPT {
-                state.queue = VecDeque::new();
-            }
+            state.shrink();
         }
         state.end
     }
@@ -234,6 +262,56 @@ impl Outbox {
 }
 
 impl State {
+    fn admit(&mut self, message: Message, messages_max: usize, bytes_max: usize) -> Sent {
+        if self.end != End::Open {
+            return Sent::Over;
+        }
+        let waiting = self.waiting_bytes.saturating_add(message.wire_bytes());
+        let full = self.waiting_bytes > 0 && waiting > bytes_max;
+        if full || self.queue.len() >= messages_max {
+            return Sent::Full;
+        }
+        self.push(message);
+        Sent::Queued
+    }
+
+    /// The task is to look at the queue.
+    fn rouse(&mut self) -> Option<Waker> {
+        self.awake = true;
+        self.waker.take()
+    }
+
+    /// Writes what is queued past the task, which sleeps; `true` if the kernel took all of it.
+    fn write(&mut self) -> bool {
+        let Some(direct) = self.direct.clone().filter(|_| !self.awake) else {
+            return false;
+        };
+        let mut batch = Batch::lent();
+        let taken = loop {
+            batch.fill(&self.queue, self.written);
+            if batch.is_empty() {
+                break true;
+            }
+            // What goes wrong here goes wrong again, and is dealt with, in the task.
+            match batch.write(|slices| match slices {
+                [only] => direct.try_write(only),
+                many => direct.try_write_vectored(many),
+            }) {
+                Ok(0) | Err(_) => break false,
+                Ok(written) => self.advance(written),
+            }
+        };
+        batch.give_back();
+        self.shrink();
+        taken
+    }
+
+    fn shrink(&mut self) {
+        if self.queue.is_empty() && self.queue.capacity() > SLOTS_KEPT {
+            self.queue = VecDeque::new();
+        }
+    }
+
     fn push(&mut self, message: Message) {
         self.waiting_bytes += message.wire_bytes();
         self.queue.push_back(message);

@@ -7,7 +7,10 @@ use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
-use super::engineio::Answer;
+use super::{
+    engineio::Answer,
+    tcp::{self, Tcp},
+};
 
 /// What a key is signed with.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -22,10 +25,12 @@ pub(super) struct Upgrade {
 /// What a WebSocket runs on.
 pub(super) enum Stream {
     /// The TCP connection itself.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// Anything else that HTTP was served on.
     Other(Box<TokioIo<Upgraded>>),
 }
+
+impl tcp::Stream for Box<TokioIo<Upgraded>> {}
 
 impl Upgrade {
     /// The response to `request`, and what comes of it once that is sent, if
@@ -52,7 +57,10 @@ impl Upgrade {
         let upgraded = self.pending.await.ok()?;
         // Copied, because it is a slice of the buffer that HTTP was read into.
         Some(match downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (Stream::Tcp(parts.io.into_inner()), parts.read_buf.to_vec()),
+            Ok(parts) => {
+                let tcp = Tcp::new(parts.io.into_inner());
+                (Stream::Tcp(tcp), parts.read_buf.to_vec())
+            }
             Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Vec::new()),
         })
     }

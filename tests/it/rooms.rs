@@ -15,8 +15,8 @@ use realtime_server::{
     id::{DocumentKey, Seq, SessionId, UserId},
     metrics::Metrics,
     room::{
-        Answer, Command, Creation, Delivery, Joined, Message, Outgoing, Participant, RoomHandle,
-        Rooms, Seat, Ticket, Update,
+        Answer, Command, Creation, Delivery, Extent, Joined, Message, Outgoing, Participant,
+        RoomHandle, Rooms, Seat, Ticket, Update,
     },
     store::Store,
 };
@@ -43,6 +43,7 @@ const TICKET: Ticket = Ticket {
 struct Listener {
     participant: Participant,
     answers: mpsc::UnboundedSender<Answer>,
+    acks: mpsc::UnboundedSender<Seq>,
     updates: Mutex<Vec<Bytes>>,
     cursors: mpsc::UnboundedSender<Bytes>,
     queued_bytes: AtomicUsize,
@@ -63,6 +64,12 @@ impl Seat for Listener {
         Delivery::Queued
     }
 
+    fn accept(&self, _: Ticket, seq: Seq) {
+        let _ = self.acks.send(seq);
+    }
+
+    fn flush(&self, _: Extent) {}
+
     fn answer(&self, _: Ticket, answer: Answer) {
         // A test that no longer listens has seen enough.
         let _ = self.answers.send(answer);
@@ -79,6 +86,7 @@ impl Seat for Listener {
 struct Member {
     seat: Arc<Listener>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    acks: mpsc::UnboundedReceiver<Seq>,
     cursors: mpsc::UnboundedReceiver<Bytes>,
     room: RoomHandle,
 }
@@ -86,6 +94,7 @@ struct Member {
 impl Member {
     fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
+        let (acked, acks) = mpsc::unbounded_channel();
         let (shown, cursors) = mpsc::unbounded_channel();
         let user = User {
             id: UserId::parse(&format!("user-{session}")).expect("an id"),
@@ -100,6 +109,7 @@ impl Member {
         let seat = Arc::new(Listener {
             participant,
             answers: sender,
+            acks: acked,
             updates: Mutex::default(),
             cursors: shown,
             queued_bytes: AtomicUsize::new(0),
@@ -108,6 +118,7 @@ impl Member {
         Self {
             seat,
             answers,
+            acks,
             cursors,
             room,
         }
@@ -171,10 +182,7 @@ impl Member {
     }
 
     async fn saved(&mut self) -> Seq {
-        match self.answers.recv().await {
-            Some(Answer::Accepted(seq)) => seq,
-            other => panic!("not an ack: {other:?}"),
-        }
+        self.acks.recv().await.expect("an ack")
     }
 }
 
