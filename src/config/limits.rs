@@ -94,9 +94,9 @@ settings! {
         ROOM_IDLE_MS room_idle_ms: u64 = 30 * SECOND, 0..=DAY;
         /// How long after a commit began the next one begins, unless much waits: what
         /// an ack may cost a little of, and what the commits of a second are bounded by.
-        COMMIT_INTERVAL_MS commit_interval_ms: u64 = 40, 0..=SECOND;
+        COMMIT_INTERVAL_MS commit_interval_ms: u64 = 50, 0..=SECOND;
         /// How long updates are gathered before they are relayed as one message.
-        RELAY_TICK_MS relay_tick_ms: u64 = 3, 1..=SECOND;
+        RELAY_TICK_MS relay_tick_ms: u64 = 2, 1..=SECOND;
         /// How long awareness is gathered before it is relayed as one message.
         AWARENESS_TICK_MS awareness_tick_ms: u64 = 25, 1..=SECOND;
         /// When an awareness state that is not renewed is removed.

@@ -26,7 +26,7 @@ const MIB: usize = 1 << 20;
 fn journal(bytes_max: usize) -> JournalOptions {
     JournalOptions {
         bytes_max,
-        commit_interval: Duration::from_millis(40),
+        commit_interval: Duration::from_millis(50),
     }
 }
 
