@@ -77,7 +77,8 @@ pub struct Client {
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
-type Socket = WebSocketStream<TcpStream>;
+/// A WebSocket that the generator reads message by message.
+pub type Socket = WebSocketStream<TcpStream>;
 
 impl Client {
     /// Connects `user`, who will edit `room`; does not join yet.
@@ -88,10 +89,10 @@ impl Client {
         listener: Rc<dyn Listener>,
         meter: &Rc<Meter>,
     ) -> Result<Rc<Self>> {
-        let connecting = Self::open(address, user);
-        let (writer, reader, decoder) = tokio::time::timeout(PATIENCE, connecting)
+        let (socket, decoder) = tokio::time::timeout(PATIENCE, open(address, user))
             .await
             .context("no answer while connecting")??;
+        let (writer, reader) = socket.split();
         let client = Rc::new(Self {
             wire: address.wire,
             encoder: Encoder::new(address.wire, room),
@@ -114,40 +115,6 @@ impl Client {
         });
         client.tasks.borrow_mut().extend([writing, reading]);
         Ok(client)
-    }
-
-    async fn open(
-        address: &Address,
-        user: &str,
-    ) -> Result<(SplitSink<Socket, Message>, SplitStream<Socket>, Decoder)> {
-        let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
-        tcp.set_nodelay(true)?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .max_frame_size(Some(MESSAGE_BYTES_MAX))
-            .max_message_size(Some(MESSAGE_BYTES_MAX));
-        let url = format!(
-            "ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket",
-            address.port
-        );
-        let (mut socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
-        let mut decoder = Decoder::new(address.wire);
-        if address.wire == Wire::SocketIo {
-            expect(&mut socket, &mut decoder, |incoming| {
-                *incoming == Incoming::Opened
-            })
-            .await?;
-            let auth = format!(r#"40{{"token":"{}"}}"#, token::sign(user)?);
-            socket.send(Message::Text(Utf8Bytes::from(auth))).await?;
-            expect(&mut socket, &mut decoder, |incoming| {
-                *incoming == Incoming::Connected
-            })
-            .await?;
-            let greeted = |incoming: &Incoming| matches!(incoming, Incoming::Event(json) if json.starts_with(r#"["connection""#));
-            expect(&mut socket, &mut decoder, greeted).await?;
-        }
-        let (writer, reader) = socket.split();
-        Ok((writer, reader, decoder))
     }
 
     /// Joins the room, knowing nothing of it; the answer brings what it holds.
@@ -280,6 +247,37 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Connects `user` and waits until the server has greeted.
+pub async fn open(address: &Address, user: &str) -> Result<(Socket, Decoder)> {
+    let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
+    tcp.set_nodelay(true)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_message_size(Some(MESSAGE_BYTES_MAX));
+    let url = format!(
+        "ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket",
+        address.port
+    );
+    let (mut socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
+    let mut decoder = Decoder::new(address.wire);
+    if address.wire == Wire::SocketIo {
+        expect(&mut socket, &mut decoder, |incoming| {
+            *incoming == Incoming::Opened
+        })
+        .await?;
+        let auth = format!(r#"40{{"token":"{}"}}"#, token::sign(user)?);
+        socket.send(Message::Text(Utf8Bytes::from(auth))).await?;
+        expect(&mut socket, &mut decoder, |incoming| {
+            *incoming == Incoming::Connected
+        })
+        .await?;
+        let greeted = |incoming: &Incoming| matches!(incoming, Incoming::Event(json) if json.starts_with(r#"["connection""#));
+        expect(&mut socket, &mut decoder, greeted).await?;
+    }
+    Ok((socket, decoder))
 }
 
 fn pong() -> Message {

@@ -15,6 +15,7 @@
 //! ```
 
 mod client;
+mod download;
 mod floor_sio;
 mod floor_ws;
 mod histogram;
@@ -34,7 +35,6 @@ mod wire;
 mod yjs;
 
 use std::{
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::Duration,
@@ -53,9 +53,6 @@ use crate::{
 
 /// Threads of a floor, and of the server.
 const WORKERS: usize = 2;
-
-/// From what size on glibc takes a block from the kernel, for the generator alone.
-const ALLOCATOR_THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 
 /// Measures the server, and bare relays beside it in the same run.
 #[derive(Debug, Parser)]
@@ -152,7 +149,6 @@ fn relay(serving: impl Future<Output = Result<()>>) -> Result<ExitCode> {
 }
 
 fn measure(options: Options) -> Result<ExitCode> {
-    keep_allocator_steady()?;
     allow_many_files()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -229,23 +225,6 @@ fn tell(run: usize, runs: usize, row: &Row) {
         "[{run}/{runs}] {scenario} {target} {variant}: {}; {verdict}",
         figures.join(", ")
     );
-}
-
-/// Starts the generator anew with a fixed threshold for large blocks. Otherwise glibc
-/// learns from the first 20 MB that are freed to take such from its heap, where a
-/// block that grows is copied: each run of `joins` would be slower than the first.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no setting: tells the generator that was started anew"
-)]
-fn keep_allocator_steady() -> Result<()> {
-    if std::env::var_os(ALLOCATOR_THRESHOLD).is_some() {
-        return Ok(());
-    }
-    let mut again = Command::new(std::env::current_exe()?);
-    again.args(std::env::args_os().skip(1));
-    let error = again.env(ALLOCATOR_THRESHOLD, "1048576").exec();
-    Err(error).context("the generator, to start it anew")
 }
 
 /// Builds the server of this checkout.

@@ -58,7 +58,6 @@ impl Process {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args([name, "--port", &port.to_string()]);
-        command.env_remove(crate::ALLOCATOR_THRESHOLD);
         Self::start(command, tempfile::tempdir()?, port, listens)
     }
 

@@ -1,14 +1,20 @@
 //! joins: many come at once to a large document.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::{Deaf, Interval, Plan, Stage, Target, figure};
-use crate::{client::Client, histogram::Histogram, replica, report::Row, yjs};
+use crate::{
+    client::{Client, PATIENCE},
+    download::{Common, download},
+    histogram::Histogram,
+    replica,
+    report::Row,
+    yjs,
+};
 
 /// People who wrote the document, in turn.
 const WRITERS: u64 = 4;
@@ -29,7 +35,8 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let updates = yjs::paragraphs(WRITERS, paragraphs, LETTERS, PARAGRAPHS_AT_ONCE);
     let stage = Stage::new(plan, target)?;
     let room = stage.room_name(0);
-    let keeper = connect(&stage, "keeper", &room).await?;
+    let keeper =
+        Client::connect(&stage.address, "keeper", &room, Rc::new(Deaf), &stage.meter).await?;
     keeper.join().await?;
     for update in &updates {
         keeper.send_update(update.clone(), stage.meter.now());
@@ -38,20 +45,16 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     tokio::time::sleep(plan.warm_up).await;
     let before = stage.process.memory()?;
 
-    // All get the same bytes or the document is written anew for each: keep what differs.
-    let first: OnceCell<Bytes> = OnceCell::new();
+    let common = Common::default();
     let began = Instant::now();
     let interval = Interval::begin(&stage.process)?;
-    let join = async |number: usize| -> Result<(f64, Option<Bytes>)> {
-        let client = connect(&stage, &format!("u{number}"), &room).await?;
-        let answer = client.join().await?;
-        let update = answer
-            .field("update")?
-            .context("a join without the document")?;
-        let took = began.elapsed();
-        client.close();
-        let differs = *first.get_or_init(|| update.clone()) != update;
-        Ok((took.as_secs_f64(), differs.then_some(update)))
+    let join = async |number: usize| -> Result<f64> {
+        let user = format!("u{number}");
+        let downloading = download(&stage.address, &user, &room, &common);
+        tokio::time::timeout(PATIENCE, downloading)
+            .await
+            .context("no document")??;
+        Ok(began.elapsed().as_secs_f64())
     };
     let joined = try_join_all((0..people).map(join)).await?;
     let all = began.elapsed();
@@ -59,19 +62,15 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let peak = stage.process.memory()?.peak;
     keeper.close();
 
-    let checked = same(
-        &updates,
-        first.get(),
-        joined.iter().filter_map(|(_, differs)| differs.as_ref()),
-    );
+    let document = common.into_bytes();
+    let checked = same(&updates, &document);
     let verdict = stage.end(target, checked)?;
     let mut took = Histogram::default();
-    for (seconds, _) in &joined {
+    for seconds in &joined {
         took.add((seconds * 1e9) as u64);
     }
-    let bytes = first.get().map(|update| update.len() as f64 / 1e6);
     let figures = [
-        figure("document MB", 1, bytes),
+        figure("document MB", 1, Some(document.len() as f64 / 1e6)),
         figure(
             "half of them s",
             2,
@@ -92,19 +91,10 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     }])
 }
 
-async fn connect(stage: &Stage, user: &str, room: &str) -> Result<Rc<Client>> {
-    Client::connect(&stage.address, user, room, Rc::new(Deaf), &stage.meter).await
-}
-
-fn same<'a>(
-    written: &[Vec<u8>],
-    first: Option<&'a Bytes>,
-    others: impl Iterator<Item = &'a Bytes>,
-) -> Result<()> {
+/// Whether `document`, which all were given, is what was written.
+fn same(written: &[Vec<u8>], document: &[u8]) -> Result<()> {
     let wanted = replica::apply(written.iter().map(Vec::as_slice))?;
-    for update in first.into_iter().chain(others) {
-        let got = replica::apply([update.as_ref()].into_iter())?;
-        ensure!(got == wanted, "another document than was written");
-    }
+    let got = replica::apply(std::iter::once(document))?;
+    ensure!(got == wanted, "another document than was written");
     Ok(())
 }
