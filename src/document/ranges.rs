@@ -97,6 +97,49 @@ impl Ranges {
         gaps
     }
 
+    /// Whether some of `range` is in this.
+    pub(super) fn meets(&self, client: ClientId, range: Range<u32>) -> bool {
+        self.last_from(client, range.end - 1)
+            .is_some_and(|(_, end)| end > range.start)
+    }
+
+    /// The end of the range before `clock`, 0 if there is none, and the start of the one
+    /// behind it, `u32::MAX` if there is none.
+    pub(super) fn around(&self, client: ClientId, clock: u32) -> (u32, u32) {
+        let before = self.last_from(client, clock).map_or(0, |(_, end)| end);
+        let next = Id {
+            client,
+            clock: clock.saturating_add(1),
+        };
+        let end = Id {
+            client,
+            clock: u32::MAX,
+        };
+        let behind = self.ends.range(next..=end).next();
+        (before, behind.map_or(u32::MAX, |(id, _)| id.clock))
+    }
+
+    /// Takes out what lies in `range`.
+    pub(super) fn take(&mut self, client: ClientId, range: Range<u32>) -> Self {
+        let mut taken = Self::default();
+        while let Some((id, end)) = self
+            .last_from(client, range.end - 1)
+            .filter(|(_, end)| *end > range.start)
+        {
+            let part = id.clock.max(range.start)..end.min(range.end);
+            let mut only = Self::default();
+            only.add(client, part);
+            self.remove(&only);
+            taken.extend(&only);
+        }
+        taken
+    }
+
+    /// How many ranges there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// All ranges, by client and clock.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, Range<u32>)> {
         self.ends

@@ -142,9 +142,15 @@ impl Seat for NativeSeat {
         session.offer(outgoing.wire(|message| self.encode(message)))
     }
 
-    fn accept(&self, ticket: Ticket, Seq(seq): Seq) {
+    fn accept(&self, ticket: Ticket, acked: Acked) {
         if let (Some(session), Some(ack)) = (self.session.upgrade(), ticket.id) {
-            session.queue(Frame::accepted(ack, seq));
+            session.queue(Frame::accepted(ack, acked));
+        }
+    }
+
+    fn charge(&self, cpu: Duration, memory_bytes: usize) {
+        if let Some(session) = self.session.upgrade() {
+            session.budget.charge(cpu, memory_bytes);
         }
     }
 
