@@ -1,6 +1,9 @@
 //! A session's place in a room: writes what the room says as Socket.IO frames.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -15,9 +18,9 @@ use super::{
 use crate::{
     auth::Rights,
     error::Error,
-    id::{RoomName, Seq},
+    id::RoomName,
     metrics::Metrics,
-    room::{Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
+    room::{Acked, Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
     transport,
 };
 
