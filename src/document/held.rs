@@ -40,8 +40,6 @@ pub(super) struct HeldBlock {
 
 /// What a deleted range counts as, in bytes.
 const RANGE_BYTES: usize = 8;
-/// What a held block takes besides its bytes: its entries in three maps.
-const BLOCK_BYTES: usize = 32;
 
 impl Held {
     pub(super) fn is_empty(&self) -> bool {
@@ -86,7 +84,7 @@ impl Held {
 
     /// Holds `block`, which makes nothing that is held already.
     pub(super) fn add(&mut self, block: HeldBlock) {
-        self.bytes += block.bytes.len() + BLOCK_BYTES;
+        self.bytes += block.bytes.len();
         *self.updates.entry(block.update).or_default() += 1;
         if let Some(id) = block.waits {
             self.awaited.insert((id, block.id));
@@ -129,7 +127,7 @@ impl Held {
 
     fn take(&mut self, id: Id) -> Option<HeldBlock> {
         let block = self.blocks.remove(&id)?;
-        self.bytes -= block.bytes.len() + BLOCK_BYTES;
+        self.bytes -= block.bytes.len();
         if let Some(left) = self.updates.get_mut(&block.update) {
             *left -= 1;
             if *left == 0 {

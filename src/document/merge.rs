@@ -276,7 +276,7 @@ mod tests {
         ];
         assert_eq!(merged, Ok(expected.to_vec()));
         let checked = validate(&expected).expect("valid");
-        assert!(checked.gaps && checked.advances[0].to == 6);
+        assert!(checked.intricate && checked.advances[0].to == 6);
     }
 
     #[test]

@@ -152,7 +152,7 @@ const PIECE_BYTES: usize = 200;
 /// What one client takes.
 const CLIENT_BYTES: usize = 600;
 /// What a held byte takes.
-const HELD_FACTOR: usize = 8;
+const HELD_FACTOR: usize = 24;
 
 impl Document {
     /// An empty document.

@@ -48,6 +48,8 @@ pub(super) struct Plan<'a, 'k> {
     pub(super) changed: bool,
     /// Something was left out because the sender may not bring it.
     pub(super) foreign: bool,
+    /// Some of the deletions are held already.
+    pub(super) waits_already: bool,
     /// The first fault of the rest, if it is one that no arrival mends.
     pub(super) fault: Option<Unplaceable>,
     /// What integrating what is ready may cost beyond what its length costs, in nanoseconds.
@@ -90,6 +92,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             staged: Staged::default(),
             changed: false,
             foreign: false,
+            waits_already: false,
             fault: None,
             cost_ns: 0,
             cost_ns_max,
@@ -236,7 +239,12 @@ impl<'a, 'k> Plan<'a, 'k> {
     fn sort_deletes(&mut self, deletes: &Ranges, held: &Held) {
         let mut news = deletes.clone();
         news.remove(self.known.deleted());
-        news.remove(held.deletes());
+        for (client, range) in news.iter() {
+            self.waits_already |= held.deletes().meets(client, range);
+        }
+        if self.waits_already {
+            news.remove(held.deletes());
+        }
         self.changed |= news != *deletes;
         for (client, range) in news.iter() {
             let known = self.reached(client);

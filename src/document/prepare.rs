@@ -148,7 +148,7 @@ impl Document {
             self.check_repeated(&plan.repeated)?;
         }
         let (rest, overlap) = self.unheld(&plan.rest, source)?;
-        let pending = plan.foreign || overlap || !rest.is_empty();
+        let pending = plan.foreign || plan.waits_already || overlap || !rest.is_empty();
         let held = match rest.is_empty() && plan.rest_deletes.is_empty() {
             true => None,
             false => Some(written(

@@ -30,7 +30,7 @@ use crate::{
         awareness::{Awareness, Entry},
     },
     error::{Error, Result},
-    id::{DocumentKey, Timestamp},
+    id::DocumentKey,
     store::{Availability, DocumentRecord},
 };
 
