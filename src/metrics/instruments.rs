@@ -44,6 +44,7 @@ pub(super) struct Instruments {
     pub(super) snapshot_seconds: Histogram<f64>,
     pub(super) load_seconds: Histogram<f64>,
     pub(super) rows_damaged: Counter<u64>,
+    pub(super) documents_damaged: Gauge<u64>,
 
     pub(super) http_requests: Counter<u64>,
 }
@@ -147,7 +148,10 @@ impl Instruments {
                 .with_description("Duration of reading a document into memory")
                 .build(),
             rows_damaged: counter("realtime_rows_damaged_total")
-                .with_description("Stored rows that could not be read back")
+                .with_description("Stored rows that could not be used")
+                .build(),
+            documents_damaged: gauge("realtime_documents_damaged")
+                .with_description("Documents with damaged rows that nobody has repaired")
                 .build(),
             http_requests: counter("realtime_http_requests_total")
                 .with_description("HTTP requests answered")

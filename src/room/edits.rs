@@ -18,7 +18,7 @@ use crate::{
     document::{Advance, Applied, ApplyError, Checked},
     error::{Error, Result},
     id::{Seq, Timestamp},
-    store::{AppendError, Availability, Reservation},
+    store::{AppendError, Availability, Entry, Reservation},
 };
 
 impl Room {
@@ -132,10 +132,13 @@ impl Room {
         self.commits
             .begin(rows.iter().map(|row| row.bytes.clone()).collect());
         let own = self.own.clone();
-        let rows = rows
-            .into_iter()
-            .map(|row| (row.bytes, row.reservation))
-            .collect();
+        let entry = Entry {
+            rows: rows
+                .into_iter()
+                .map(|row| (row.bytes, row.reservation))
+                .collect(),
+            authors: Vec::new(),
+        };
         let settled = move |result| {
             // Only a room that has ended does not hear it.
             let _ = own.send(Command::Own(Event::Appended(result)));
@@ -143,7 +146,7 @@ impl Room {
         self.shared
             .store
             .log()
-            .append(document, rows, Box::new(settled));
+            .append(document, entry, Box::new(settled));
     }
 
     pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
@@ -170,7 +173,7 @@ impl Room {
                     .for_each(|receipt| receipt.refuse(gone.clone()));
                 self.close(gone);
             }
-            Err(AppendError::Refused) => {
+            Err(AppendError::Refused { .. }) => {
                 append
                     .receipts
                     .into_iter()

@@ -4,10 +4,10 @@
 //! positions below the new head, so positions have no gaps, whoever else
 //! writes. The statements differ between the databases because speed asks for
 //! it: Postgres gets one statement with arrays, a single round trip; SQLite,
-//! where each statement is a hop to a thread, gets four as one text.
+//! where each statement is a hop to a thread, gets five as one text.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt::Write as _,
 };
 
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::{
+    author::Author,
     damage::update_checksum,
     database::Database,
     log::{Append, AppendError},
@@ -28,6 +29,7 @@ const ROWS_MAX: usize = 4096;
 pub(super) struct Batch {
     documents: Vec<Share>,
     rows: Vec<Row>,
+    authors: Vec<(usize, Author)>,
     appends: Vec<Place>,
     bytes: usize,
 }
@@ -63,15 +65,15 @@ impl Batch {
         let mut places = HashMap::new();
         for append in waiting {
             let bytes = append.bytes();
-            let fits = batch.rows.len() + append.updates.len() <= ROWS_MAX
+            let fits = batch.rows.len() + append.entry.rows.len() <= ROWS_MAX
                 && batch.bytes + bytes <= bytes_max;
             if !fits && !batch.appends.is_empty() {
                 break;
             }
             batch.bytes += bytes;
-            let payloads = append.updates.iter().map(|(payload, _)| payload.clone());
-            batch.push(&mut places, append.document, payloads);
+            batch.push(&mut places, append);
         }
+        batch.keep_first_authors();
         (!batch.appends.is_empty()).then_some(batch)
     }
 
@@ -79,34 +81,45 @@ impl Batch {
         Self {
             documents: Vec::new(),
             rows: Vec::new(),
+            authors: Vec::new(),
             appends: Vec::new(),
             bytes: 0,
         }
     }
 
-    fn push(
-        &mut self,
-        places: &mut HashMap<DocumentId, usize>,
-        document: DocumentId,
-        payloads: impl Iterator<Item = Bytes>,
-    ) {
+    fn push(&mut self, places: &mut HashMap<DocumentId, usize>, append: &Append) {
+        let document = append.document;
         let index = *places.entry(document).or_insert_with(|| {
             self.documents.push(Share { document, rows: 0 });
             self.documents.len() - 1
         });
         let share = &mut self.documents[index];
-        for payload in payloads {
+        for (payload, _) in &append.entry.rows {
             share.rows += 1;
             let place = Place {
                 document: index,
                 ordinal: share.rows,
             };
-            self.rows.push(Row { place, payload });
+            self.rows.push(Row {
+                place,
+                payload: payload.clone(),
+            });
         }
+        let authors = append.entry.authors.iter();
+        self.authors
+            .extend(authors.map(|author| (index, author.clone())));
         self.appends.push(Place {
             document: index,
             ordinal: share.rows,
         });
+    }
+
+    /// Of several that name one client id of a document, the first stays: a statement that
+    /// inserts many rows promises no order among them.
+    fn keep_first_authors(&mut self) {
+        let mut met = HashSet::with_capacity(self.authors.len());
+        self.authors
+            .retain(|(document, author)| met.insert((*document, author.client)));
     }
 
     /// The batch in parts of one document each, with the indexes of their appends in it.
@@ -126,6 +139,9 @@ impl Batch {
                     payload: payload.clone(),
                 });
             }
+            let authors = self.authors.iter().filter(|(of, _)| *of == index);
+            part.authors
+                .extend(authors.map(|(_, author)| (0, author.clone())));
             let mut indexes = Vec::new();
             let appends = self.appends.iter().enumerate();
             for (at, place) in appends.filter(|(_, place)| place.document == index) {
@@ -216,6 +232,15 @@ impl Batch {
         let behind: Vec<i64> = self.rows.iter().map(|row| self.behind(row.place)).collect();
         let payloads: Vec<&[u8]> = self.rows.iter().map(|row| &row.payload[..]).collect();
         let checksums: Vec<i64> = self.rows.iter().map(|row| self.checksum(row)).collect();
+        let signed = self
+            .authors
+            .iter()
+            .map(|(document, _)| *document as i64 + 1);
+        let authors = || self.authors.iter().map(|(_, author)| author);
+        let clients = authors().map(|author| author.client as i64);
+        let users = authors().map(|author| author.user.as_str());
+        let clocks = authors().map(|author| i64::from(author.first_clock));
+        let moments = authors().map(|author| author.since);
         sqlx::query_as(
             "with share as (
                  select * from unnest($1::text[], $2::bigint[]) with ordinality
@@ -233,6 +258,13 @@ impl Batch {
                  select document_id, head_seq - behind, payload, checksum
                  from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
                  as given (place, behind, payload, checksum) join raised using (place)
+             ), signed as (
+                 insert into author (document_id, client_id, user_id, first_clock, since)
+                 select document_id, client_id, user_id, first_clock, since
+                 from unnest($8::bigint[], $9::bigint[], $10::text[], $11::bigint[],
+                             $12::timestamptz[])
+                 as given (place, client_id, user_id, first_clock, since)
+                 join raised using (place) on conflict do nothing
              )
              select document_id, head_seq from raised",
         )
@@ -243,6 +275,11 @@ impl Batch {
         .bind(payloads)
         .bind(checksums)
         .bind(now)
+        .bind(signed.collect::<Vec<_>>())
+        .bind(clients.collect::<Vec<_>>())
+        .bind(users.collect::<Vec<_>>())
+        .bind(clocks.collect::<Vec<_>>())
+        .bind(moments.collect::<Vec<_>>())
         .fetch_all(connection)
         .await
     }
@@ -266,17 +303,31 @@ impl Batch {
             let checksum = self.checksum(row);
             write!(text, "\"{document}\",{behind},{start},{length},{checksum}")
         });
+        let authors = json_rows(&self.authors, |text, (document, author)| {
+            let document = self.documents[*document].document;
+            let user = serde_json::Value::from(author.user.as_str());
+            let (client, clock, since) = (author.client, author.first_clock, author.since.0);
+            write!(text, "\"{document}\",{client},{user},{clock},{since}")
+        });
         sqlx::query_as(
+            // The last statement's parameter is the first: sqlx counts those before the first that
+            // a statement names as further arguments, on from the statement before.
             "begin immediate;
-             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?1
-             from json_each(?2) as share where document_id = share.value ->> 0
+             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?2
+             from json_each(?3) as share where document_id = share.value ->> 0
              returning document_id, head_seq;
              insert into update_log (document_id, seq, payload, checksum)
              select document_id, head_seq - (given.value ->> 1),
-                    substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4
-             from json_each(?3) as given cross join document on document_id = given.value ->> 0;
+                    substr(?5, given.value ->> 2, given.value ->> 3), given.value ->> 4
+             from json_each(?4) as given cross join document on document_id = given.value ->> 0;
+             insert into author (document_id, client_id, user_id, first_clock, since)
+             select document_id, given.value ->> 1, given.value ->> 2, given.value ->> 3,
+                    given.value ->> 4
+             from json_each(?1) as given cross join document on document_id = given.value ->> 0
+             where true on conflict do nothing;
              commit",
         )
+        .bind(authors)
         .bind(now)
         .bind(shares)
         .bind(rows)

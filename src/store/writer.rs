@@ -98,7 +98,8 @@ impl Writer {
                 Err(Failure::Lasting) => {
                     let (document, rows) = (part.only_document(), part.rows());
                     tracing::error!(?document, rows, "the database refuses updates: given up");
-                    vec![Err(AppendError::Refused); part.appends()]
+                    let retry_after = Duration::from_millis(250);
+                    vec![Err(AppendError::Refused { retry_after }); part.appends()]
                 }
                 Err(Failure::Passing) => break,
             };
