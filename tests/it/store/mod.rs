@@ -19,7 +19,11 @@ use crate::postgres;
 mod authors;
 mod contract;
 mod damage;
+mod health;
 mod outage;
+mod pages;
+mod refusal;
+mod rollout;
 mod snapshots;
 
 const MIB: usize = 1 << 20;
