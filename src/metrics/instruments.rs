@@ -38,6 +38,7 @@ pub(super) struct Instruments {
     pub(super) appended_rows: Counter<u64>,
     pub(super) appended_bytes: Counter<u64>,
     pub(super) append_failures: Counter<u64>,
+    pub(super) appends_refused: Counter<u64>,
     pub(super) journal_bytes: Gauge<u64>,
     pub(super) storage_available: Gauge<u64>,
     pub(super) document_bytes: Histogram<u64>,
@@ -131,6 +132,9 @@ impl Instruments {
                 .build(),
             append_failures: counter("realtime_append_failures_total")
                 .with_description("Group commits that failed")
+                .build(),
+            appends_refused: counter("realtime_appends_refused_total")
+                .with_description("Rows that the database refused for good")
                 .build(),
             journal_bytes: gauge("realtime_journal_bytes")
                 .with_description("Accepted and not yet written")

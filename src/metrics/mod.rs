@@ -189,6 +189,11 @@ impl Metrics {
         self.0.append_failures.add(1, &[]);
     }
 
+    /// The database refused `rows` rows for good.
+    pub fn append_refused(&self, rows: u64) {
+        self.0.appends_refused.add(rows, &[]);
+    }
+
     /// This many bytes are accepted and not yet written.
     pub fn journal_bytes(&self, bytes: u64) {
         self.0.journal_bytes.record(bytes, &[]);
@@ -248,6 +253,7 @@ impl Metrics {
             updates_accepted,
             apply_panics,
             append_failures,
+            appends_refused,
             journal_bytes,
             storage_available,
             rows_damaged,
@@ -260,6 +266,7 @@ impl Metrics {
         updates_accepted.add(0, &[]);
         apply_panics.add(0, &[]);
         append_failures.add(0, &[]);
+        appends_refused.add(0, &[]);
         journal_bytes.record(0, &[]);
         storage_available.record(0, &[]);
         documents_damaged.record(0, &[]);

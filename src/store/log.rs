@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Availability, Unwritten, author::Author, batch::Batch};
+use super::{Availability, Unwritten, author::Author, batch::Batch, holds::Holds};
 use crate::id::{DocumentId, Seq};
 
 /// What an update costs in the journal besides its bytes, so that a flood of tiny
@@ -33,7 +33,7 @@ use crate::id::{DocumentId, Seq};
 const UPDATE_OVERHEAD_BYTES: usize = 128;
 
 /// What an author costs in a batch, about.
-const AUTHOR_BYTES: usize = 64;
+pub(super) const AUTHOR_BYTES: usize = 64;
 
 /// From so many rows or bytes on, the writer gathers no longer.
 const ROWS_URGENT: usize = 1024;
@@ -147,7 +147,8 @@ impl UpdateLog {
         let mut waiting = self.journal.waiting.lock();
         let before = waiting.rows;
         waiting.push_back(append);
-        let worth_waking = before == 0 || (before < ROWS_URGENT && waiting.is_urgent());
+        let worth_waking = std::mem::take(&mut waiting.writer_idle)
+            || (before < ROWS_URGENT && waiting.is_urgent());
         drop(waiting);
         if worth_waking {
             self.journal.changed.notify_one();
@@ -208,7 +209,7 @@ pub(super) struct Journal {
     reserved: AtomicUsize,
     reserved_max: usize,
     waiting: Mutex<Waiting>,
-    /// There is work after there was none, or enough not to gather any longer, or the
+    /// There is work while the writer has none, or enough not to gather any longer, or the
     /// log is closing. For the writer alone.
     changed: Notify,
     closing: AtomicBool,
@@ -227,6 +228,8 @@ struct Waiting {
     appends: VecDeque<Append>,
     rows: usize,
     bytes: usize,
+    /// The writer has nothing to do: whatever is appended wakes it.
+    writer_idle: bool,
 }
 
 impl Waiting {
@@ -274,24 +277,42 @@ impl Append {
 impl Journal {
     /// Waits for appends and shows the first of them, at most `bytes_max` bytes but
     /// at least one append; they stay in the journal until they are settled. Before
-    /// `not_before` it gathers, unless much waits or the log is closing.
+    /// `not_before` it gathers, unless much waits or the log is closing; those of documents
+    /// that are held it leaves out, unless the log is closing.
     /// `None` once the log is closing and nothing waits.
-    pub(super) async fn next(&self, bytes_max: usize, not_before: Instant) -> Option<Batch> {
+    pub(super) async fn next(
+        &self,
+        bytes_max: usize,
+        not_before: Instant,
+        holds: &Holds,
+    ) -> Option<Batch> {
         loop {
             // Read before looking, so that nothing appended before the closing is missed.
             let closing = self.closing.load(Ordering::Acquire);
-            let gather = {
-                let waiting = self.waiting.lock();
-                let due = closing || waiting.is_urgent() || Instant::now() >= not_before;
-                if due && !waiting.appends.is_empty() || closing {
-                    return Batch::first_of(&waiting.appends, bytes_max);
+            let now = Instant::now();
+            let look_again = {
+                let mut waiting = self.waiting.lock();
+                if closing {
+                    return Batch::first_of(&waiting.appends, bytes_max, |_| false);
                 }
-                !waiting.appends.is_empty()
+                let due = waiting.is_urgent() || now >= not_before;
+                if due || waiting.appends.is_empty() {
+                    let is_held = |document| holds.is_held(document, now);
+                    let batch = Batch::first_of(&waiting.appends, bytes_max, is_held);
+                    if batch.is_some() {
+                        return batch;
+                    }
+                    waiting.writer_idle = true;
+                    holds.next_end(now)
+                } else {
+                    Some(not_before)
+                }
             };
-            if gather {
-                let _ = timeout_at(not_before, self.changed.notified()).await;
-            } else {
-                self.changed.notified().await;
+            match look_again {
+                Some(moment) => {
+                    let _ = timeout_at(moment, self.changed.notified()).await;
+                }
+                None => self.changed.notified().await,
             }
         }
     }

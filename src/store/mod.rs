@@ -8,7 +8,7 @@
 //!
 //! The store knows bytes, not Yjs: it neither merges nor validates. SQL is
 //! written here and nowhere else, once for both databases except for the group
-//! commit (`batch.rs`).
+//! commit (`batch/commit.rs`).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,6 +22,7 @@ mod column;
 mod damage;
 mod database;
 mod failure;
+mod holds;
 mod list;
 mod load;
 mod log;
