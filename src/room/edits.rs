@@ -17,8 +17,13 @@ use super::{
 use crate::{
     document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
     error::{Error, Result},
+<<<<<<< HEAD
     id::{Seq, SessionId, Timestamp},
     store::{AppendError, Author, Availability, Reservation},
+=======
+    id::{Seq, Timestamp},
+    store::{AppendError, Availability, Entry, Reservation},
+>>>>>>> store
 };
 
 impl Room {
@@ -161,10 +166,13 @@ impl Room {
         self.commits
             .begin(rows.iter().map(|row| row.bytes.clone()).collect());
         let own = self.own.clone();
-        let rows = rows
-            .into_iter()
-            .map(|row| (row.bytes, row.reservation))
-            .collect();
+        let entry = Entry {
+            rows: rows
+                .into_iter()
+                .map(|row| (row.bytes, row.reservation))
+                .collect(),
+            authors: Vec::new(),
+        };
         let settled = move |result| {
             // Only a room that has ended does not hear it.
             let _ = own.send(Command::Own(Event::Appended(result)));
@@ -172,7 +180,7 @@ impl Room {
         self.shared
             .store
             .log()
-            .append(document, rows, Box::new(settled));
+            .append(document, entry, Box::new(settled));
     }
 
     pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
@@ -199,7 +207,7 @@ impl Room {
                     .for_each(|receipt| receipt.refuse(gone.clone()));
                 self.close(gone);
             }
-            Err(AppendError::Refused) => {
+            Err(AppendError::Refused { .. }) => {
                 append
                     .receipts
                     .into_iter()
