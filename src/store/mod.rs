@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+mod author;
 mod batch;
 mod column;
 mod damage;
@@ -28,6 +29,7 @@ mod sole;
 mod writer;
 
 pub use self::{
+    author::Author,
     damage::{Damage, Damaged},
     list::ListedDocument,
     log::{AppendError, JournalOptions, Receipt, Reservation, UpdateLog},
