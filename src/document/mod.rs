@@ -33,6 +33,7 @@ mod plan;
 mod prepare;
 mod ranges;
 mod replica;
+mod split;
 mod state_vector;
 mod update;
 mod validate;
@@ -42,6 +43,7 @@ pub use self::lib0::Malformed;
 pub use self::merge::{Unmergeable, merge};
 pub use self::prepare::Prepared;
 pub use self::replica::Panicked;
+pub use self::split::split;
 pub use self::state_vector::StateVector;
 pub use self::validate::{Advance, Checked, validate};
 
