@@ -197,9 +197,6 @@ pub(super) fn read<'a>(
     for _ in 0..reader.count()? {
         let blocks = reader.count()?;
         let mut id = read_id(&mut reader)?;
-        if blocks == 0 {
-            return malformed("a client without blocks");
-        }
         visit(Part::Client(id.client))?;
         for _ in 0..blocks {
             let block = Block::read(&mut reader, id)?;
@@ -251,7 +248,9 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<Place, Malformed> {
         (Some(id), other) | (None, other @ Some(id)) => {
             return Ok(Place::Beside(id, other.filter(|other| *other != id)));
         }
-        (None, None) if reader.var(1)? == 1 => reader.var_string().map(|_| Place::Root)?,
+        (None, None) if reader.var(u32::MAX.into())? == 1 => {
+            reader.var_string().map(|_| Place::Root)?
+        }
         (None, None) => Place::Inside(read_id(reader)?),
     };
     if info & HAS_PARENT_SUB != 0 {
@@ -285,7 +284,7 @@ fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
         },
         9 => {
             reader.var_string()?;
-            reader.any()?;
+            reader.subdocument_options()?;
         }
         _ => return malformed("an unknown kind of content"),
     }
