@@ -2,6 +2,7 @@
 //
 //     for (const database of databases) describe(`… on ${database.name}`, () => { … });
 
+import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./process.mjs";
 import { Postgres } from "./postgres.mjs";
@@ -15,6 +16,17 @@ const sqlite = {
   /** A new, empty database; its URL. */
   create() {
     return `sqlite://${join(temporaryFolder(), "realtime.db")}`;
+  },
+  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  backup(url) {
+    const file = url.replace("sqlite://", "");
+    const parts = ["", "-wal", "-shm"].map((ending) => file + ending);
+    const kept = parts.filter((part) => existsSync(part));
+    for (const part of kept) copyFileSync(part, `${part}.backup`);
+    return () => {
+      for (const part of parts) rmSync(part, { force: true });
+      for (const part of kept) copyFileSync(`${part}.backup`, part);
+    };
   },
 };
 
@@ -32,6 +44,15 @@ const postgres = {
   /** A new, empty database; its URL. */
   create() {
     return this.cluster.createDatabase();
+  },
+  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  backup(url) {
+    const name = new URL(url).pathname.slice(1);
+    this.cluster.query(`create database ${name}_backup template ${name}`, "postgres");
+    return () => {
+      this.cluster.query(`drop database ${name}`, "postgres");
+      this.cluster.query(`create database ${name} template ${name}_backup`, "postgres");
+    };
   },
 };
 
