@@ -43,6 +43,7 @@ export class Room {
 
   #client;
   #live = false;
+  #completing = false;
   #sent;
   #awareness;
 
@@ -191,7 +192,16 @@ export class Room {
     }
   }
 
-  #send(update, complete = () => this.sync().catch((error) => this.faults.push(error))) {
+  /** Brings the server what an update that is pending builds upon; once, however many are pending. */
+  #complete() {
+    if (!this.#live || this.#completing) return;
+    this.#completing = true;
+    this.sync()
+      .catch((error) => this.faults.push(error))
+      .finally(() => (this.#completing = false));
+  }
+
+  #send(update, complete = () => this.#complete()) {
     this.unacknowledged += 1;
     this.#sent = new Promise((resolve, reject) => {
       const request = { room: this.name, update };
