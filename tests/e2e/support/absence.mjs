@@ -18,6 +18,7 @@ const ROOM = "absent";
 const TYPISTS = 6;
 const WINDOW = 20;
 const LONGEST_SITTING_MS = 400;
+const SYNC_EVERY_MS = 50;
 const EMPTY_UPDATE_BYTES = 2;
 
 /** What was said about each edit, named by its key in the document's map: over all typists. */
@@ -49,6 +50,7 @@ class Typist {
   /** Something was pending or refused, and has not been synchronised since. */
   #unsettled = false;
   #syncing = false;
+  #synchronised = 0;
   #typing = Promise.resolve();
   #stopped = true;
 
@@ -116,7 +118,7 @@ class Typist {
 
   async #run() {
     while (!this.#stopped) {
-      if (this.#unsettled && !this.#syncing) this.#synchronise().catch(() => {});
+      if (this.#unsettled) this.#synchronise().catch(() => {});
       this.#type();
       do await pause(1 + this.#random.below(4));
       while (!this.#stopped && this.#unacknowledged >= WINDOW);
@@ -136,8 +138,10 @@ class Typist {
     this.#send(Y.encodeStateAsUpdate(this.doc, before), [key]);
   }
 
+  /** At a pace that no server takes for a flood. */
   async #synchronise() {
-    this.#syncing = true;
+    if (this.#syncing || performance.now() < this.#synchronised + SYNC_EVERY_MS) return;
+    [this.#syncing, this.#synchronised] = [true, performance.now()];
     try {
       this.#meet(await this.#client.ok("document_sync", { room: ROOM, state_vector: Y.encodeStateVector(this.doc) }));
     } finally {
