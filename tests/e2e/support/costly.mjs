@@ -63,6 +63,13 @@ export function pairs(before, more) {
   return attacks;
 }
 
+/** Many elements at one place by one client, and again so many by others: `times` updates of `few` elements each. */
+export function fewAtATime(before, few, times) {
+  const block = text({ root: "text" }, MARK);
+  const by = (client, count) => update([{ client, clock: 0, blocks: Array.from({ length: count }, () => block) }]);
+  return [by(FIRST, before), ...Array.from({ length: times }, (_, at) => by(FIRST + 1 + at, few))];
+}
+
 /** A chain, each element of another client behind the one before, and many more elements behind the first. */
 export function chains(before, more) {
   const attacks = {};
