@@ -137,7 +137,11 @@ impl LiveDocument {
     }
 
     /// Takes in what was prepared.
-    pub(super) fn apply(&mut self, bytes: &Bytes, prepared: Prepared) -> Result<Applied, ApplyError> {
+    pub(super) fn apply(
+        &mut self,
+        bytes: &Bytes,
+        prepared: Prepared,
+    ) -> Result<Applied, ApplyError> {
         let size = match prepared.cost() < DEAR {
             true => bytes.len(),
             false => HEAVY_BYTES,
@@ -338,7 +342,10 @@ pub(super) async fn read_news(
         let Ok(checked) = document::validate(&bytes) else {
             continue;
         };
-        match live.restore(&bytes, &checked).map(|applied| applied.integrated) {
+        match live
+            .restore(&bytes, &checked)
+            .map(|applied| applied.integrated)
+        {
             Ok(Integrated::Whole) => news.push(bytes),
             Ok(Integrated::Part(part) | Integrated::More(part)) => news.push(part.into()),
             Ok(Integrated::Nothing) | Err(_) => {}

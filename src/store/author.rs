@@ -4,7 +4,6 @@
 //! that what an acknowledged update claims is as durable as the update itself.
 //! Nothing changes an owner afterwards.
 
-
 use crate::id::{ClientId, Timestamp, UserId};
 
 /// A person's claim to a client id of a document.
