@@ -9,6 +9,7 @@ pub mod document;
 pub mod error;
 #[path = "../../src/id.rs"]
 pub mod id;
+pub mod server;
 
 /// Lets panics that are caught pass. libFuzzer's own hook aborts on every
 /// panic, but the guard around yrs is part of what is tested here. With

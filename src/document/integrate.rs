@@ -1,7 +1,9 @@
 //! How a document takes in what was prepared, and what that sets free.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
 
 use super::held::HeldBlock;
 use super::known::Staged;
@@ -28,11 +30,13 @@ impl Document {
         prepared: Prepared,
         source: Source,
     ) -> Result<Applied, ApplyError> {
-        let start = Instant::now();
+        let (source, start) = match prepared.cost {
+            cost if cost > cost::TRIED => (source, Some(ThreadTime::now())),
+            cost if cost > cost::AT_ONCE => (Source::Log, Some(ThreadTime::now())),
+            _ => (Source::Log, None),
+        };
         let integrated = self.integrate(bytes, prepared.ready, source)?;
-        if prepared.cost > cost::AT_ONCE {
-            self.strain += start.elapsed();
-        }
+        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
         self.holdings += u64::from(!prepared.rest.is_empty());
         for block in prepared.rest {
@@ -177,11 +181,9 @@ impl Document {
         let cost = Duration::from_nanos(plan.cost_ns);
         let (staged, reached) = (plan.staged, plan.reached);
         let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
-        let start = Instant::now();
+        let start = (cost > cost::AT_ONCE).then(ThreadTime::now);
         let changed = !none && self.integrate_bytes(&ready)?;
-        if cost > cost::AT_ONCE {
-            self.strain += start.elapsed();
-        }
+        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(staged, &ready_deletes, reached);
         for block in again {
             self.held.add(block);

@@ -24,7 +24,8 @@ pub const DEPTH_MAX: u8 = 128;
 pub(super) enum Unplaceable {
     /// It would lie deeper than [`DEPTH_MAX`].
     TooDeep,
-    /// Its neighbours are in different types, or under different keys of one.
+    /// Its neighbours are in different types or under different keys of one, or it is more
+    /// than one element under a key.
     Torn,
     /// One of its neighbours has been collected and the other has not: Yjs collects it too.
     Collected,
@@ -45,11 +46,33 @@ struct ParentKey {
     names: u64,
 }
 
+/// What elements a parent holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A row of them.
+    #[default]
+    Row,
+    /// One after the other, of which the last counts: it is a key of a map.
+    Key,
+}
+
+/// What is known of a place before a block is put there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    parent: Parent,
+    /// The type that it is in, if that is no root.
+    pub(super) within: Option<Id>,
+    pub(super) shape: Shape,
+}
+
 /// What is known of a parent.
 #[derive(Clone, Copy, Debug, Default)]
 struct ParentFacts {
+    /// The type, if it is no root.
+    within: Option<Id>,
     /// How many types lie above what it holds, minus one.
     depth: u8,
+    shape: Shape,
     /// How many pieces were put into it.
     pieces: u32,
     /// How many of them at its very beginning.
@@ -236,7 +259,7 @@ impl Staged {
     /// # Errors
     /// [`Unplaceable`]; nothing has been noted then.
     pub(super) fn note(&mut self, known: &Known, run: Run) -> Result<u32, Unplaceable> {
-        let parent = self.place(known, run)?;
+        let parent = self.site(known, run)?.parent;
         let Id { client, clock } = run.id;
         let id = Id {
             client,
@@ -256,6 +279,21 @@ impl Staged {
             None => drop(self.firsts.insert(parent)),
         }
         Ok(scan)
+    }
+
+    /// Where the elements that begin with `run.id` will stand. What the place refers to
+    /// must be known or staged already.
+    ///
+    /// # Errors
+    /// [`Unplaceable`].
+    pub(super) fn site(&mut self, known: &Known, run: Run) -> Result<Site, Unplaceable> {
+        let parent = self.place(known, run)?;
+        let ParentFacts { within, shape, .. } = self.facts(known, parent);
+        Ok(Site {
+            parent,
+            within,
+            shape,
+        })
     }
 
     fn place(&mut self, known: &Known, run: Run) -> Result<Parent, Unplaceable> {
@@ -299,7 +337,12 @@ impl Staged {
         }
         let parent = Parent((known.parents.len() + self.parents.len()) as u32);
         let facts = ParentFacts {
+            within: key.within,
             depth,
+            shape: match run.names & KEYED {
+                0 => Shape::Row,
+                _ => Shape::Key,
+            },
             ..ParentFacts::default()
         };
         self.parents.push((key, facts));
@@ -364,10 +407,14 @@ fn hash(id: Id) -> u64 {
     KEY.hash_one((id.client, id.clock))
 }
 
-/// The hash of a root's name and of a map's key, as far as there are such.
+/// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
+/// tells whether there is a key.
 pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
-    KEY.hash_one((root, key))
+    let hash = KEY.hash_one((root, key)) & !KEYED;
+    hash | u64::from(key.is_some())
 }
+
+const KEYED: u64 = 1;
 
 /// Takes what is a hash already as it is.
 #[derive(Clone, Copy, Debug, Default)]

@@ -77,6 +77,12 @@ impl Ranges {
             .is_some_and(|(_, end)| end > range.start)
     }
 
+    /// Whether all of `range` is in this.
+    pub(super) fn covers(&self, client: ClientId, range: &Range<u32>) -> bool {
+        self.last_from(client, range.start)
+            .is_some_and(|(_, end)| end >= range.end)
+    }
+
     /// The end of the range before `clock`, 0 if there is none, and the start of the one
     /// behind it, `u32::MAX` if there is none.
     pub(super) fn around(&self, client: ClientId, clock: u32) -> (u32, u32) {

@@ -85,6 +85,17 @@ pub(super) struct Run {
     pub(super) place: Place,
     /// Which root, and which key of a map, as a hash; of no meaning where the place has neither.
     pub(super) names: u64,
+    /// Whether it is one element or can be cut in two.
+    pub(super) extent: Extent,
+}
+
+/// Whether a block can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// It is one element, or several without content.
+    One,
+    /// It is several elements.
+    Several,
 }
 
 impl Run {
@@ -172,6 +183,10 @@ impl<'a> Block<'a> {
             id: self.id,
             place: self.place,
             names: self.names,
+            extent: match matches!(self.kind(), STRING | ANY) && self.len > 1 {
+                true => Extent::Several,
+                false => Extent::One,
+            },
         }
     }
 
@@ -180,6 +195,7 @@ impl<'a> Block<'a> {
         Self {
             info: GC,
             place: Place::Nowhere,
+            names: 0,
             ..self
         }
     }
@@ -248,9 +264,6 @@ pub(super) fn read<'a>(
     for _ in 0..reader.count()? {
         let blocks = reader.count()?;
         let mut id = read_id(&mut reader)?;
-        if blocks == 0 {
-            return malformed("a client without blocks");
-        }
         visit(Part::Client(id.client))?;
         for _ in 0..blocks {
             let block = Block::read(&mut reader, id)?;
@@ -296,7 +309,8 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
     if left.or(right).is_some() {
         return Ok((Place::Beside(left, right), 0));
     }
-    let (place, root) = match reader.var(1)? {
+    // Anything but 1 is an element, as in Yjs.
+    let (place, root) = match reader.var(u32::MAX.into())? {
         1 => (Place::Root, Some(reader.var_string()?)),
         _ => (Place::Inside(read_id(reader)?), None),
     };
@@ -332,7 +346,7 @@ fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
         },
         9 => {
             reader.var_string()?;
-            reader.any()?;
+            reader.subdocument_options()?;
         }
         _ => return malformed("an unknown kind of content"),
     }

@@ -287,7 +287,6 @@ mod tests {
     fn malformed_updates_are_refused() {
         assert_eq!(refused(&[]), "ends too early");
         assert_eq!(refused(&[0, 0, 0]), "bytes follow the end");
-        assert_eq!(refused(&[1, 0, 1, 0, 0]), "a client without blocks");
         assert_eq!(refused(&[1, 1, 1, 0, 0, 0, 0]), "an empty block");
         assert_eq!(refused(&item(&[4, 0])), "an empty block");
         assert_eq!(refused(&item(&[4, 1, 0xff])), "a string is not UTF-8");
@@ -327,9 +326,51 @@ mod tests {
     }
 
     #[test]
-    fn what_a_parent_says_besides_root_and_nested_is_refused() {
-        // Class B: 107 is neither 0 nor 1.
-        assert!(validate(&[1, 1, 1, 47, 3, 107, 3, 4, 1, 15, 0]).is_err());
+    fn what_yjs_and_yrs_take_alike_is_accepted() {
+        // A client without blocks, and one without deleted ranges.
+        assert_eq!(advances(&[1, 0, 1, 0, 1, 1, 0]), []);
+        // The parent of an item is a root type if a 1 says so, and another
+        // item's otherwise, whatever the number.
+        assert_eq!(advances(&[1, 1, 2, 0, 4, 7, 1, 0, 1, b'x', 0]), [(2, 0, 1)]);
+        // The client 0, a key that is empty, and a flag that says nothing of a
+        // key where there is a neighbour.
+        assert_eq!(
+            advances(&[1, 1, 0, 0, 0x24, 1, 0, 0, 1, b'x', 0]),
+            [(0, 0, 1)]
+        );
+        assert_eq!(advances(&[1, 1, 2, 0, 0xa4, 1, 0, 1, b'x', 0]), [(2, 0, 1)]);
+        // Deleted ranges that overlap, in no order.
+        assert_eq!(advances(&[0, 1, 1, 3, 5, 3, 0, 9, 2, 1]), []);
+    }
+
+    #[test]
+    fn what_one_of_yjs_and_yrs_cannot_take_is_refused() {
+        let refused = |bytes: &[u8]| validate(bytes).is_err();
+        // A subdocument without options: Yjs throws, while all who are present
+        // stay connected and miss what follows.
+        assert!(refused(&item(&[9, 1, b'g', 126])));
+        assert!(validate(&item(&[9, 1, b'g', 118, 0])).is_ok());
+        // Flags on what is no item: Yjs ignores them, yrs reads an item.
+        assert!(refused(&[1, 1, 1, 0, 0x80, 3, 0]));
+        assert!(refused(&[1, 1, 1, 0, 0x2a, 3, 0]));
+        // The bit 0x10 of a kind: yrs ignores it, Yjs knows no such kind.
+        assert!(refused(&[1, 1, 1, 0, 0x14, 1, 1, b't', 1, b'x', 0]));
+        // A skipped block of no length: nothing in Yjs, malformed in yrs.
+        assert!(refused(&[1, 2, 1, 0, 10, 0, 0, 1, 0]));
+        // A shared type's number in two bytes: yrs reads one.
+        assert!(refused(&item(&[7, 0x81, 0])));
+        // A string with half a surrogate pair, as some encoders write it.
+        assert!(refused(&item(&[4, 3, 0xed, 0xa0, 0x80])));
+        // A format's and an embed's value that only JavaScript parses.
+        assert!(refused(&item(&[5, 5, b'1', b'e', b'9', b'9', b'9'])));
+        assert!(refused(&item(&[
+            6, 1, b'k', 5, b'1', b'e', b'9', b'9', b'9'
+        ])));
+        assert!(refused(&item(&[
+            5, 8, b'"', b'\\', b'u', b'd', b'8', b'0', b'0', b'"'
+        ])));
+        // A client's deleted ranges in two places: yrs keeps the last.
+        assert!(refused(&[0, 2, 1, 1, 0, 1, 1, 1, 5, 1]));
     }
 
     #[test]

@@ -5,6 +5,18 @@
 //! to one process: a lock file next to it keeps a second server out, because two
 //! that hold the same document in memory would not hear of each other.
 //!
+//! Migrations are additive. While a new version is rolled out, instances of the previous one
+//! go on serving from the same database, and one of them may be started again, so that a
+//! migration must leave every statement of the versions before working:
+//! - a new column has a default or may be null, also in Postgres, also where the new version
+//!   always gives a value;
+//! - no table, column, index or constraint that an older statement names is renamed, retyped or
+//!   dropped;
+//! - no new constraint, trigger or unique index refuses what an older statement writes.
+//!
+//! `tests/it/store/rollout.rs` runs the statements of all versions on the newest schema. What
+//! cannot be done like that takes two releases: the first stops using it, the second removes it.
+//!
 //! Statements are written once for both and run through [`reading!`] and
 //! [`writing!`], which differ only in the type of the transaction.
 
@@ -28,9 +40,6 @@ use super::{
     sole::Sole,
 };
 use crate::error::{Error, Result};
-
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long one attempt to connect may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +79,17 @@ pub(super) struct Postgres {
 pub(super) struct Sqlite {
     pub(super) readers: SqlitePool,
     pub(super) writer: Sole<SqliteConnection>,
+    list: List,
     lock: File,
+}
+
+/// How the table of documents and its indexes were found at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// Each document is found by its name and by its id.
+    Sound,
+    /// Some may not be found although they are there.
+    Damaged,
 }
 
 /// Runs statements on one consistent view of the database, as `$transaction`; beginning
@@ -149,6 +168,17 @@ impl Database {
         }
     }
 
+    /// Whether a document that is not found does not exist.
+    ///
+    /// Postgres tells of damaged pages by itself where its checksums are switched on; SQLite
+    /// has none, and a page of an index that is another sound page hides what it held.
+    pub(super) fn list(&self) -> List {
+        match self {
+            Self::Postgres(_) => List::Sound,
+            Self::Sqlite(sqlite) => sqlite.list,
+        }
+    }
+
     /// Disconnects; what is begun afterwards fails.
     pub(super) async fn close(&self) {
         match self {
@@ -175,7 +205,7 @@ impl Postgres {
             .options([("synchronous_commit", "on")])
             .disable_statement_logging();
         let mut connection = reach(&options).await?;
-        POSTGRES
+        rolled_out(sqlx::migrate!("migrations/postgres"))
             .run_direct(None, &mut connection, false)
             .await
             .map_err(unmigrated)?;
@@ -219,10 +249,11 @@ impl Sqlite {
         let writer =
             Sole::<SqliteConnection>::new(options.clone().row_buffer_size(SQLITE_ROWS_BUFFERED));
         let mut lease = writer.lease().await.map_err(unopened)?;
-        SQLITE
+        rolled_out(sqlx::migrate!("migrations/sqlite"))
             .run_direct(None, &mut lease.connection, false)
             .await
             .map_err(unmigrated)?;
+        let list = check_list(&mut lease.connection).await;
         lease.give_back();
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS_MAX)
@@ -232,9 +263,35 @@ impl Sqlite {
         Ok(Self {
             readers,
             writer,
+            list,
             lock,
         })
     }
+}
+
+/// `migrator`, which lets a newer version have migrated further already.
+fn rolled_out(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// Compares the table of documents with its indexes: some milliseconds for a thousand documents,
+/// some seconds for a million.
+async fn check_list(connection: &mut SqliteConnection) -> List {
+    let findings = sqlx::query_scalar::<_, String>("pragma integrity_check(document)")
+        .fetch_all(connection)
+        .await;
+    let finding = match findings {
+        Ok(findings) if findings == ["ok"] => return List::Sound,
+        Ok(findings) => findings.join("; "),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(
+        finding,
+        "the list of documents is damaged: those that are found are served, and none is made \
+         until the database is repaired"
+    );
+    List::Damaged
 }
 
 /// Connects to a Postgres that may still be starting.

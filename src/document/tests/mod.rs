@@ -13,6 +13,7 @@ use super::*;
 mod convergence;
 mod pending;
 mod split;
+mod truth;
 
 const CAPS: Caps = Caps {
     pending_updates_max: 1_000,

@@ -1,0 +1,132 @@
+//! The server's side of the differential fuzz: rooms behind a pipe.
+//!
+//! A request is its length (u32, little endian like all numbers here), the
+//! number of a room (u32), what is asked (one byte) and its argument; an answer
+//! is its length and what it says, in the order of the requests.
+//!
+//! | asked | argument | answer |
+//! |---|---|---|
+//! | 0: forget the room | | |
+//! | 1: take a turn | updates, each with its length (u32) in front | see below |
+//! | 2: the document | | 1 and the update, or 0 and what went wrong |
+//! | 3: the document after a restart | | likewise |
+//! | 4: what a client lacks | its state vector | likewise |
+//! | 5: restart | | 1, or 0 and what went wrong |
+//! | 6: compact the log and restart | | likewise |
+//!
+//! A turn answers for each update the first letter of what became of it
+//! (`News`, `Pending`, `known`, `Refused`, `Broken`), the microseconds that it
+//! took (u32) and a reason with its length (u32) in front; then what members
+//! are told, each with its length (u32) in front.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+
+use realtime_server_fuzz::allow_caught_panics;
+use realtime_server_fuzz::server::{Answer, Room};
+
+/// As in the server, for what recurses over a document.
+const STACK_BYTES: usize = 256 << 20;
+
+fn main() -> io::Result<()> {
+    allow_caught_panics();
+    let serving = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(serve)?;
+    serving
+        .join()
+        .map_err(|_| io::Error::other("the replica panicked"))?
+}
+
+fn serve() -> io::Result<()> {
+    let mut requests = BufReader::with_capacity(1 << 20, io::stdin());
+    let mut answers = BufWriter::with_capacity(1 << 20, io::stdout());
+    let mut rooms = HashMap::new();
+    while !requests.fill_buf()?.is_empty() {
+        let len = read_u32(&mut requests)?;
+        let mut request = vec![0; len as usize];
+        requests.read_exact(&mut request)?;
+        let answer = answer(&mut rooms, &request)?;
+        answers.write_all(&(answer.len() as u32).to_le_bytes())?;
+        answers.write_all(&answer)?;
+        if requests.buffer().is_empty() {
+            answers.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(rooms: &mut HashMap<u32, Room>, mut request: &[u8]) -> io::Result<Vec<u8>> {
+    let number = read_u32(&mut request)?;
+    let mut asked = [0];
+    request.read_exact(&mut asked)?;
+    let room = rooms.entry(number).or_default();
+    Ok(match asked[0] {
+        0 => {
+            rooms.remove(&number);
+            Vec::new()
+        }
+        1 => turn(room, request)?,
+        2 => outcome(room.encode()),
+        3 => outcome(room.replayed().and_then(|room| room.encode())),
+        4 => outcome(room.diff(request)),
+        5 => replace(room, Room::replayed),
+        6 => replace(room, Room::compacted),
+        _ => return Err(io::Error::other("an unknown request")),
+    })
+}
+
+fn turn(room: &mut Room, mut request: &[u8]) -> io::Result<Vec<u8>> {
+    let mut updates = Vec::new();
+    while !request.is_empty() {
+        let len = read_u32(&mut request)? as usize;
+        let (update, rest) = request
+            .split_at_checked(len)
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        updates.push(update);
+        request = rest;
+    }
+    let (outcomes, told) = room.turn(&updates);
+    let mut answer = Vec::new();
+    for outcome in outcomes {
+        let (letter, reason) = match &outcome.answer {
+            Answer::News => (b'N', ""),
+            Answer::Pending => (b'P', ""),
+            Answer::Nothing => (b'k', ""),
+            Answer::Refused(reason) => (b'R', reason.as_str()),
+            Answer::Broken => (b'B', ""),
+        };
+        answer.push(letter);
+        answer.extend_from_slice(&(outcome.took.as_micros() as u32).to_le_bytes());
+        write_bytes(&mut answer, reason.as_bytes());
+    }
+    told.iter()
+        .for_each(|update| write_bytes(&mut answer, update));
+    Ok(answer)
+}
+
+fn replace(room: &mut Room, by: impl Fn(&Room) -> Result<Room, String>) -> Vec<u8> {
+    let replaced = by(room).map(|new| {
+        *room = new;
+        Vec::new()
+    });
+    outcome(replaced)
+}
+
+fn outcome(outcome: Result<Vec<u8>, String>) -> Vec<u8> {
+    match outcome {
+        Ok(bytes) => [&[1], bytes.as_slice()].concat(),
+        Err(error) => [&[0], error.as_bytes()].concat(),
+    }
+}
+
+fn read_u32(from: &mut impl Read) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    from.read_exact(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn write_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
+    to.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    to.extend_from_slice(bytes);
+}

@@ -1,0 +1,120 @@
+//! How the server is, for people, load balancers and whatever restarts it.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{Parts, refuse};
+use crate::{error::Error, store::Store};
+
+/// How long health waits for the database.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Where to look when the table of documents is damaged.
+const LIST_HINT: &str = "the list of documents is damaged and none can be made: see the log of the \
+    start, and docs/operations.md, Damage";
+/// Where to look when documents are damaged.
+const DAMAGE_HINT: &str =
+    "see the rows of the table damaged_row without repaired_at, and docs/operations.md, Damage";
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    version: &'static str,
+    instance: &'a str,
+    uptime_seconds: u64,
+    connections: usize,
+    rooms: usize,
+    damaged_documents: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+    dependencies: Dependencies,
+}
+
+#[derive(Serialize)]
+struct Dependencies {
+    storage: &'static str,
+}
+
+/// The state of the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Sound,
+    /// It answers, but some of what it held is damaged.
+    Damaged,
+    Away,
+}
+
+pub(super) async fn health(State(parts): State<Parts>) -> Response {
+    let storage = storage(&parts.store).await;
+    let vitals = (parts.vitals)();
+    let (code, status) = match (vitals.draining, storage) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (false, Storage::Sound) => (StatusCode::OK, "ok"),
+        (false, Storage::Damaged) => (StatusCode::OK, "degraded"),
+        (false, Storage::Away) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let health = Health {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        instance: &parts.instance,
+        uptime_seconds: parts.started.elapsed().as_secs(),
+        connections: vitals.connections,
+        rooms: parts.rooms.len(),
+        damaged_documents: parts.store.damaged_documents_known(),
+        hint: hint(&parts.store),
+        dependencies: Dependencies {
+            storage: match storage {
+                Storage::Sound | Storage::Damaged => "ok",
+                Storage::Away => "unavailable",
+            },
+        },
+    };
+    (code, Json(health)).into_response()
+}
+
+pub(super) async fn live() -> &'static str {
+    "live"
+}
+
+pub(super) async fn ready(State(parts): State<Parts>) -> Response {
+    if (parts.vitals)().draining {
+        return refuse(&Error::Draining);
+    }
+    match storage(&parts.store).await {
+        Storage::Sound => "ready".into_response(),
+        Storage::Damaged => {
+            let (damaged, hint) = (parts.store.damaged_documents_known(), hint(&parts.store));
+            let hint = hint.unwrap_or_default();
+            format!("degraded: {damaged} damaged documents; {hint}").into_response()
+        }
+        Storage::Away => refuse(&Error::StorageUnavailable),
+    }
+}
+
+async fn storage(store: &Store) -> Storage {
+    let Ok(Ok(())) = timeout(PING_TIMEOUT, store.ping()).await else {
+        return Storage::Away;
+    };
+    // A database that serves, but cannot count, has not gone away.
+    let _ = timeout(PING_TIMEOUT, store.damaged_documents()).await;
+    match hint(store) {
+        Some(_) => Storage::Damaged,
+        None => Storage::Sound,
+    }
+}
+
+/// Where to look, if anything is known to be damaged.
+fn hint(store: &Store) -> Option<&'static str> {
+    if store.list_is_damaged() {
+        Some(LIST_HINT)
+    } else {
+        (store.damaged_documents_known() > 0).then_some(DAMAGE_HINT)
+    }
+}
