@@ -127,6 +127,8 @@ impl App {
             rooms: self.rooms.clone(),
             documents: Documents::new(self.store.clone()),
             verifier: self.verifier.clone(),
+            limits: self.config.limits,
+            timing: self.config.timing,
             vitals: Arc::new(vitals),
             metrics: self.metrics.clone(),
             metrics_token: self.config.metrics_token.clone(),

@@ -111,7 +111,10 @@ settings! {
         SOCKETS_MAX sockets_max: usize = 50_000, 1..=1_000_000;
         /// What may wait for one socket before it counts as lagging, in bytes.
         SOCKET_QUEUE_BYTES_MAX socket_queue_bytes_max: usize = MIB, 16 * KIB..=256 * MIB;
-        /// What may wait to be applied to one document, in bytes.
+        /// What the bodies of HTTP requests that are being read may take in memory, in
+        /// bytes: as large as a document, each, at most.
+        HTTP_BODIES_BYTES_MAX http_bodies_bytes_max: usize = 256 * MIB, 64 * KIB..=64 * GIB;
+        /// What may wait to be applied to one document, in bytes; one update by HTTP may be larger.
         ROOM_INBOX_BYTES_MAX room_inbox_bytes_max: usize = 16 * MIB, 64 * KIB..=1024 * MIB;
         /// Updates of one document that wait for others which they build on.
         PENDING_UPDATES_MAX pending_updates_max: usize = 1000, 1..=100_000;
@@ -142,6 +145,8 @@ settings! {
         DRAIN_TIMEOUT_MS drain_timeout_ms: u64 = 10 * SECOND, 0..=14 * SECOND;
         /// How long a new connection may take to show its token.
         CONNECT_TIMEOUT_MS connect_timeout_ms: u64 = 10 * SECOND, 100..=MINUTE;
+        /// How long the body of an HTTP request may stall, and be late at 128 KiB a second.
+        HTTP_BODY_TIMEOUT_MS http_body_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
         /// How often the server pings a client.
         PING_INTERVAL_MS ping_interval_ms: u64 = 25 * SECOND, 100..=5 * MINUTE;
         /// How long the server waits for the answer to a ping.
@@ -165,6 +170,11 @@ impl Limits {
                 let expected = format!("at least UPDATE_BYTES_MAX ({})", self.update_bytes_max);
                 return Err(ConfigError::shown(variable, expected, &bytes.to_string()));
             }
+        }
+        if self.http_bodies_bytes_max < self.document_bytes_max {
+            let expected = format!("at least DOCUMENT_BYTES_MAX ({})", self.document_bytes_max);
+            let got = self.http_bodies_bytes_max.to_string();
+            return Err(ConfigError::shown("HTTP_BODIES_BYTES_MAX", expected, &got));
         }
         Ok(())
     }

@@ -157,6 +157,15 @@ fn whatever_holds_updates_holds_the_largest_one() {
 }
 
 #[test]
+fn the_bodies_of_requests_may_be_as_large_as_a_document() {
+    let larger = ("DOCUMENT_BYTES_MAX", "536870912");
+    let error = refused(&[larger]);
+    assert_eq!(error.variable, "HTTP_BODIES_BYTES_MAX");
+    assert!(error.expected.contains("536870912"), "{error}");
+    valid(&[larger, ("HTTP_BODIES_BYTES_MAX", "536870912")]);
+}
+
+#[test]
 fn what_this_version_does_not_serve_ends_the_start() {
     for variable in [
         "REDIS_URL",

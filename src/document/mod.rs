@@ -187,7 +187,7 @@ impl Document {
         if self.replica.is_broken() {
             return Err(ApplyError::Panicked);
         }
-        match self.whole(checked, &may) {
+        match self.whole(bytes, checked, &may) {
             Some(prepared) => Ok(prepared),
             None => self.cut(bytes, Source::Client, may),
         }
@@ -211,7 +211,7 @@ impl Document {
         if self.replica.is_broken() {
             return Err(ApplyError::Panicked);
         }
-        let prepared = match self.whole(checked, &|_| u32::MAX) {
+        let prepared = match self.whole(bytes, checked, &|_| u32::MAX) {
             Some(prepared) => prepared,
             None => self.cut(bytes, Source::Log, |_| u32::MAX)?,
         };

@@ -74,6 +74,7 @@ impl Document {
     /// The update as it stands, if it is of a few parts, all new, and needs nothing that is missing.
     pub(super) fn whole(
         &self,
+        bytes: &[u8],
         checked: &Checked,
         may: &impl Fn(ClientId) -> u32,
     ) -> Option<Prepared> {
@@ -139,7 +140,7 @@ impl Document {
             staged,
             visibility: Visibility::Visible,
             cost,
-            bytes: 0,
+            bytes: bytes.len(),
             new_clients: checked.advances.iter().filter(|by| by.from == 0).count(),
         })
     }

@@ -17,6 +17,8 @@ use crate::id::ClientId;
 
 /// About what the beginning of a client's section takes.
 const SECTION_BYTES: usize = 16;
+/// The most that a block takes that only steps over clocks.
+const SKIP_BYTES: usize = 6;
 /// Parts are no smaller than this, whatever is asked for.
 const PART_BYTES_MIN: usize = 64;
 
@@ -219,16 +221,23 @@ impl<'a> Parts<'a> {
             pieces(block, self.bytes_max, &mut self.done);
             return;
         }
-        let added = step.bytes.len() + SECTION_BYTES;
-        if self.open_bytes + added > self.bytes_max {
+        let is_begun = self.open[section].start < self.open[section].end;
+        let before = match is_begun {
+            true => SKIP_BYTES * step.skips as usize,
+            false => SECTION_BYTES,
+        };
+        if self.open_bytes + before + step.bytes.len() > self.bytes_max {
             self.close();
         }
-        self.open_bytes += added;
         let steps = &mut self.open[section];
         if steps.start == steps.end {
             *steps = at..at;
             self.touched.push(section);
+            self.open_bytes += SECTION_BYTES;
+        } else {
+            self.open_bytes += before;
         }
+        self.open_bytes += step.bytes.len();
         steps.end = at + 1;
     }
 

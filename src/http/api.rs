@@ -41,7 +41,7 @@ async fn page(parts: &Parts, headers: &HeaderMap, parameters: &Parameters) -> Re
 }
 
 /// Who is calling, by the token of the `Authorization` header.
-async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<Claims> {
+pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<Claims> {
     let claims = match bearer(headers) {
         Some(token) => parts.verifier.verify(token).await,
         None => Err(Error::Unauthorized {

@@ -6,14 +6,18 @@
 //! GET /health/ready      200 where new connections are welcome
 //! GET /metrics           Prometheus text; behind METRICS_TOKEN where that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! POST /api/v1/documents/{room}/updates  an update, as large as a document may be
 //! GET /dev/token         in development: a token for whoever asks
 //! GET /                  in development: the demo page, with its files beside it
 //! ```
 
 mod api;
+mod body;
+mod callers;
 mod health;
 mod origin;
 mod page;
+mod updates;
 
 use std::sync::Arc;
 
@@ -23,7 +27,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -33,9 +37,10 @@ use tower_http::{
 };
 
 pub use self::origin::{check_origin, cors};
+use self::updates::Updates;
 use crate::{
     auth::{MintRequest, Verifier, mint},
-    config::{Auth, DevDoors},
+    config::{Auth, DevDoors, Limits, Timing},
     documents::Documents,
     error::Error,
     id::Timestamp,
@@ -55,6 +60,10 @@ pub struct Parts {
     pub documents: Documents,
     /// Whom `/api` lets in.
     pub verifier: Verifier,
+    /// How much one request may bring.
+    pub limits: Limits,
+    /// How long it may take.
+    pub timing: Timing,
     /// How the socket doors are.
     pub vitals: Arc<dyn Fn() -> Vitals + Send + Sync>,
     /// What `/metrics` shows.
@@ -87,7 +96,11 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(api::list_documents));
+        .route("/api/v1/documents", get(api::list_documents))
+        .route(
+            "/api/v1/documents/{room}/updates",
+            post(updates::post_update).with_state(Updates::new(parts.clone())),
+        );
     if parts.dev_doors == DevDoors::Open {
         router = router
             .route("/dev/token", get(dev_token))
@@ -208,6 +221,10 @@ pub fn refuse(error: &Error) -> Response {
         response
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    if let Some(ms) = error.retry_after_ms() {
+        let seconds = HeaderValue::from(ms.div_ceil(1000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     response
 }

@@ -74,6 +74,8 @@ impl Backlog {
 impl RoomHandle {
     /// Queues `command` without waiting.
     ///
+    /// A command that is larger than the whole inbox passes while little waits.
+    ///
     /// # Errors
     /// [`Error::Overloaded`] when the inbox holds as many bytes as it may;
     /// [`Error::StorageUnavailable`] when the room has ended because its
@@ -81,7 +83,10 @@ impl RoomHandle {
     pub fn send(&self, command: Command) -> Result<()> {
         let weight = command.weight();
         let waiting = self.inbox.backlog.0.fetch_add(weight, Ordering::Relaxed);
-        let full = waiting + weight > self.inbox.bytes_max;
+        let full = match weight > self.inbox.bytes_max {
+            true => waiting >= BUSY_BYTES,
+            false => waiting + weight > self.inbox.bytes_max,
+        };
         if full && !matches!(command, Command::Leave { .. } | Command::Own(_)) {
             self.inbox.backlog.0.fetch_sub(weight, Ordering::Relaxed);
             return Err(Error::Overloaded);

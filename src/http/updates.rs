@@ -1,0 +1,270 @@
+//! `POST /api/v1/documents/{room}/updates`: one update, as large as a document may be.
+//!
+//! It goes through the room like a socket's update, from a seat that is taken for this
+//! update alone: join, update and leave are queued at once, so that a client that goes
+//! away meanwhile leaves nothing behind. What the update brings is declared in the join
+//! as what the client has; like whoever answers a synchronisation, it may bring what
+//! others wrote.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{
+    Parts,
+    api::authenticate,
+    body::{Bodies, discard},
+    callers::{Caller, Callers},
+    refuse,
+};
+use crate::{
+    auth::{Claims, Right},
+    document::{self, Checked, StateVector, Visibility},
+    error::{Error, Result},
+    id::{DocumentKey, RoomName, Seq, SessionId},
+    room::{
+        Acked, Answer, Command, Creation, Delivery, Extent, Outgoing, Participant, Seat, Ticket,
+        Update,
+    },
+};
+
+/// How long an update may take to be durable before the client is told to try again.
+const DURABLE_WITHIN: Duration = Duration::from_secs(30);
+/// From here on sessions are numbered: those of sockets begin at 1.
+const FIRST_SESSION: u64 = 1 << 62;
+const BYTES: &str = "application/octet-stream";
+/// The seat is in nobody's awareness, where a colour would be seen.
+const COLOR: &str = "#6b5548";
+
+const TICKET: Ticket = Ticket {
+    request: "POST updates",
+    id: None,
+};
+
+/// What the route needs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Updates(Arc<Shared>);
+
+struct Shared {
+    parts: Parts,
+    callers: Callers,
+    bodies: Bodies,
+    sessions_begun: AtomicU64,
+}
+
+/// The answer where the update is durable.
+#[derive(Serialize)]
+struct Accepted {
+    ok: bool,
+    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<bool>,
+}
+
+impl Updates {
+    pub(super) fn new(parts: Parts) -> Self {
+        let patience = Duration::from_millis(parts.timing.http_body_timeout_ms);
+        Self(Arc::new(Shared {
+            callers: Callers::new(parts.limits),
+            bodies: Bodies::new(parts.limits.http_bodies_bytes_max, patience),
+            sessions_begun: AtomicU64::new(FIRST_SESSION),
+            parts,
+        }))
+    }
+}
+
+/// Answers the request.
+pub(super) async fn post_update(
+    State(Updates(shared)): State<Updates>,
+    room: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let (head, mut body) = request.into_parts();
+    let answer = match shared.take(room, &head.headers, &mut body).await {
+        Ok(accepted) => Json(accepted).into_response(),
+        Err(error) => {
+            discard(body);
+            refuse(&error)
+        }
+    };
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+impl Shared {
+    /// Takes the update in; whatever can be refused before the body is read is.
+    async fn take(
+        &self,
+        room: Result<Path<String>, PathRejection>,
+        headers: &HeaderMap,
+        body: &mut Body,
+    ) -> Result<Accepted> {
+        let claims = authenticate(&self.parts, headers).await?;
+        let Path(room) = room.map_err(|_| Error::Invalid {
+            field: "room",
+            reason: "must be UTF-8",
+        })?;
+        let room = RoomName::parse(&room)?;
+        claims.rights_in(&room).require(Right::Edit)?;
+        if (self.parts.vitals)().draining {
+            return Err(Error::Draining);
+        }
+        let caller = self.callers.get(&claims);
+        caller.budget.admit_request()?;
+        caller.budget.admit_update()?;
+        check_kind(headers)?;
+        let _turn = caller.begin_body()?;
+        let limit = self.parts.limits.document_bytes_max;
+        let read = self.bodies.read(headers, body, limit).await?;
+        let (bytes, checked) = validate(read.bytes.clone()).await?;
+        let acked = self.apply(&claims, room, caller, bytes, checked).await?;
+        Ok(Accepted {
+            ok: true,
+            seq: acked.seq,
+            pending: (acked.visibility == Visibility::Pending).then_some(true),
+        })
+    }
+
+    /// Has the room take the update in, and waits until it is durable.
+    async fn apply(
+        &self,
+        claims: &Claims,
+        room: RoomName,
+        caller: Arc<Caller>,
+        bytes: Bytes,
+        checked: Checked,
+    ) -> Result<Acked> {
+        let team = claims.team.clone();
+        let handle = self.parts.rooms.open(&DocumentKey { team, room })?;
+        let session = SessionId(self.sessions_begun.fetch_add(1, Ordering::Relaxed));
+        let (answer, answered) = oneshot::channel();
+        let seat = Arc::new(HttpSeat {
+            participant: Participant {
+                session,
+                user: claims.user.clone(),
+                color: COLOR,
+            },
+            caller,
+            answer: Mutex::new(Some(answer)),
+        });
+        let brought = checked.advances.iter();
+        let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
+        handle.send(Command::Join {
+            seat: Arc::clone(&seat) as _,
+            ticket: TICKET,
+            creation: Creation::Allowed,
+            state_vector: Some(brought),
+        })?;
+        let sent = handle.send(Command::Update(Box::new(Update {
+            seat,
+            ticket: TICKET,
+            bytes,
+            checked,
+        })));
+        let leave = Command::Leave {
+            session,
+            answer: None,
+        };
+        // A room that has ended has no seats.
+        let _ = handle.send(leave);
+        sent?;
+        match timeout(DURABLE_WITHIN, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::Internal),
+            // It waits in the journal, and may still be written: the same again does no harm.
+            Err(_) => Err(Error::StorageUnavailable),
+        }
+    }
+}
+
+fn check_kind(headers: &HeaderMap) -> Result<()> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind.eq_ignore_ascii_case(BYTES) {
+        true => Ok(()),
+        false => Err(Error::Invalid {
+            field: "content-type",
+            reason: "must be application/octet-stream",
+        }),
+    }
+}
+
+/// Checks an update where that holds up nobody.
+async fn validate(bytes: Bytes) -> Result<(Bytes, Checked)> {
+    let checking = tokio::task::spawn_blocking(move || {
+        let checked = document::validate(&bytes);
+        checked.map(|checked| (bytes, checked))
+    });
+    let checked = checking.await.map_err(|_| Error::Internal)?;
+    checked.map_err(|_| Error::Invalid {
+        field: "body",
+        reason: "is not a Yjs update",
+    })
+}
+
+/// The seat of one request. It hears what becomes of its update, and nothing else.
+struct HttpSeat {
+    participant: Participant,
+    caller: Arc<Caller>,
+    /// Where the answer goes; the first one counts.
+    answer: Mutex<Option<oneshot::Sender<Result<Acked>>>>,
+}
+
+impl HttpSeat {
+    fn settle(&self, answer: Result<Acked>) {
+        if let Some(waiting) = self.answer.lock().take() {
+            // A client that has gone away does not hear it.
+            let _ = waiting.send(answer);
+        }
+    }
+}
+
+impl Seat for HttpSeat {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    fn deliver(&self, _: &Outgoing) -> Delivery {
+        Delivery::Queued
+    }
+
+    fn accept(&self, _: Ticket, acked: Acked) {
+        self.settle(Ok(acked));
+    }
+
+    fn charge(&self, cpu: Duration, memory_bytes: usize) {
+        self.caller.budget.charge(cpu, memory_bytes);
+    }
+
+    fn flush(&self, _: Extent) {}
+
+    fn answer(&self, _: Ticket, answer: Answer) {
+        if let Answer::Refused(error) = answer {
+            self.settle(Err(error));
+        }
+    }
+
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+
+    fn cut(&self, _: &'static str) {
+        self.settle(Err(Error::Overloaded));
+    }
+}
