@@ -52,6 +52,14 @@ export class Cursors {
     applyAwarenessUpdate(this.#awareness, update, this);
   }
 
+  /** One's own state is under another client id from now on. */
+  rename(clientID: number): void {
+    const own = this.#awareness.getLocalState();
+    this.#awareness.setLocalState(null);
+    this.#awareness.clientID = clientID;
+    this.#awareness.setLocalState(own);
+  }
+
   /** Lets go of the awareness. */
   destroy(): void {
     this.close();

@@ -28,6 +28,11 @@ export type DocumentProviderEvents = {
   synced: (synced: boolean) => void;
   /** The state is another one. */
   change: (state: DocumentState) => void;
+  /**
+   * Somebody else had written under the Yjs client id of this replica. `doc` has a new one, and its content was taken out and put in
+   * again: forget what an undo manager remembers.
+   */
+  rebuilt: () => void;
 };
 
 /**
@@ -214,7 +219,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #join(): void {
     const conversation = this.#exchange.begin();
-    this.client.send("join_room", { room: this.room, state_vector: Y.encodeStateVector(this.doc) }, (answer) => {
+    this.client.send("join_room", { room: this.room, state_vector: this.#exchange.stateVector }, (answer) => {
       if (!this.#exchange.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer);
       else this.#entered(answer);
@@ -240,6 +245,15 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   #stored(storage: StorageStatus): void {
     this.#become({ storage });
     this.#exchange.storageChanged();
+  }
+
+  /** Somebody had written under this replica's client id: it has another one now, and its content was put in anew. */
+  #rebuilt(): void {
+    this.#cursors?.rename(this.doc.clientID);
+    if (this.#documentId && this.#state.permission) {
+      void this.#persisted?.renew({ documentId: this.#documentId, permission: this.#state.permission });
+    }
+    this.emit("rebuilt", []);
   }
 
   /** Says who sits here, where the application does not. */
@@ -321,6 +335,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
       become: (changes) => this.#become(changes),
       join: () => this.#join(),
       refused: (error) => this.#refused(error),
+      rebuilt: () => this.#rebuilt(),
     };
   }
 }

@@ -6,6 +6,8 @@ import { isEmpty, lacking, type Lacking } from "./content.js";
 import { RealtimeError } from "./error.js";
 import { Outbox, type Kind, type Outcome } from "./outbox.js";
 import { bytes, type Requests, type Synced } from "./protocol.js";
+import { OwnClocks } from "./own.js";
+import { isForged, reclaim, replaceContent } from "./reclaim.js";
 import { encodeParts, splitUpdate } from "./split.js";
 import type { DocumentState } from "./state.js";
 
@@ -23,6 +25,8 @@ export interface Owner {
   join(): void;
   /** The room does not let one in, or not any more. */
   refused(error: RealtimeError): void;
+  /** The document has another client id, and its content was put in anew. */
+  rebuilt(): void;
 }
 
 /** What a join and a synchronisation are answered with. */
@@ -57,6 +61,7 @@ const BROKEN_AGAIN_MS = 10_000;
 export class Exchange {
   readonly #owner: Owner;
   readonly #arrivals = new Arrivals();
+  readonly #own = new OwnClocks();
   readonly #retries = new Backoff();
   readonly #outbox: Outbox;
   /** Counts conversations with the server, so that late answers to an older one change nothing. */
@@ -95,6 +100,7 @@ export class Exchange {
   /** The document changed, otherwise than by this exchange. */
   edited(update: Uint8Array, transaction: Y.Transaction): void {
     if (transaction.local) {
+      this.#own.note(transaction);
       this.#outbox.add(update);
     } else {
       this.#arrivals.note(transaction);
@@ -165,15 +171,28 @@ export class Exchange {
 
   /** Asks for what is missing, and sends what the server lacks. */
   synchronize(): void {
-    const { client, room, doc } = this.#owner;
+    const { client, room } = this.#owner;
     const conversation = this.begin();
-    client.send("document_sync", { room, state_vector: Y.encodeStateVector(doc) }, (answer) => {
+    client.send("document_sync", { room, state_vector: this.stateVector }, (answer) => {
       if (!this.isCurrent(conversation)) return;
       if (!(answer instanceof RealtimeError)) this.merge(answer);
-      // Not in the room any more, or not yet: joining tells why.
-      else if (answer.code === "conflict") this.#owner.join();
-      else this.#owner.refused(answer);
+      else this.#notSynchronized(answer);
     });
+  }
+
+  #notSynchronized(error: RealtimeError): void {
+    // Not in the room any more, or not yet: joining tells why.
+    if (error.code === "conflict") this.#owner.join();
+    else this.#owner.refused(error);
+  }
+
+  /**
+   * The state vector to ask with. What was written here and is not acknowledged is asked for, so that it shows whether the server has
+   * the same under those clocks.
+   */
+  get stateVector(): Uint8Array {
+    const { doc } = this.#owner;
+    return Y.encodeStateVector(this.#own.without(Y.decodeStateVector(Y.encodeStateVector(doc))));
   }
 
   /** Takes in what the server has, and sends what it lacks. */
@@ -181,6 +200,10 @@ export class Exchange {
     const { doc } = this.#owner;
     const hadNothing = doc.store.clients.size === 0 && !doc.store.pendingStructs;
     const known = { stateVector: bytes(state_vector), update: update && bytes(update) };
+    if (known.update && this.#own.isOpen && isForged(doc, known.update)) {
+      this.#reclaim(new RealtimeError("conflict", OTHER_CONTENT));
+      return;
+    }
     if (known.update && !this.#apply(known.update)) {
       this.#owner.become({ synced: false, error: CANNOT_BE_APPLIED });
       this.later(CANNOT_BE_APPLIED, () => this.synchronize());
@@ -264,11 +287,45 @@ export class Exchange {
 
   #delivered(outcome: Outcome): void {
     if (outcome === "pending") this.#isPending = true;
-    else if (this.unsaved === 0) this.#retries.reset();
+    else if (this.unsaved === 0) this.#saved();
     if (!this.#isPending) return;
     // Until the server says itself that it has everything.
     this.#outbox.doubt();
     this.#checkWithin(this.#wait());
+  }
+
+  #saved(): void {
+    this.#retries.reset();
+    this.#own.saved(this.#owner.doc);
+  }
+
+  /** The server has other content under clocks of this replica, which therefore writes its own again under a new client id. */
+  #reclaim(error: RealtimeError): void {
+    const { client, room, doc, origin } = this.#owner;
+    const conversation = this.begin();
+    this.#owner.become({ error });
+    client.send("document_sync", { room, state_vector: EVERYTHING }, (answer) => {
+      if (!this.isCurrent(conversation)) return;
+      if (answer instanceof RealtimeError) {
+        this.#notSynchronized(answer);
+        return;
+      }
+      const server = { stateVector: bytes(answer.state_vector), update: bytes(answer.update) };
+      try {
+        const content = reclaim(doc, server);
+        // Nothing differs: it may have been a moment's state.
+        if (!content) throw error;
+        replaceContent(doc, content, origin);
+      } catch (cause) {
+        if (cause !== error) console.error(`${room}: what was written here cannot be written again`, cause);
+        this.later(error, () => this.#owner.join());
+        return;
+      }
+      this.#own.forget();
+      this.#owner.rebuilt();
+      this.#answer(lacking(doc, server));
+      this.#owner.become({ synced: true });
+    });
   }
 
   #refused(error: RealtimeError, partBytes: number): void {
@@ -280,11 +337,21 @@ export class Exchange {
       this.synchronize();
       return;
     }
+    if (error.code === "conflict" && error.message.includes(OTHER_CONTENT)) {
+      this.#reclaim(error);
+      return;
+    }
     this.#owner.become({ error });
     if (error.retryable || error.code === "internal") this.later(error, () => this.synchronize());
     else if (error.code === "forbidden" || error.code === "conflict") this.later(error, () => this.#owner.join());
   }
 }
+
+/** The words of a `conflict` that is about content. */
+const OTHER_CONTENT = "other content";
+
+/** A state vector of nothing: it asks for the whole document. */
+const EVERYTHING = new Uint8Array([0]);
 
 const CANNOT_BE_APPLIED = new RealtimeError("invalid", "what the server sent cannot be applied to this document", {
   field: "update",

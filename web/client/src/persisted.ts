@@ -83,6 +83,20 @@ export class Persisted {
     }
   }
 
+  /** Begins a new copy: the old one has content that the document does not have any more. */
+  async renew(known: { documentId: string; permission: Permission }): Promise<void> {
+    if (!this.#copy) return;
+    try {
+      await this.#copy.clearData();
+      if (this.#isDestroyed) return;
+      this.#copy = this.#open(this.#name, this.#doc);
+      await inTime(this.#copy.whenSynced);
+    } catch {
+      // What cannot be written has no copy either.
+    }
+    await this.remember(known);
+  }
+
   /** Moves the copy out of the way, under a name with the id of the document that it belongs to. */
   setAside(documentId: string): void {
     const moved = this.#move(`${this.#name}#${documentId}`).finally(() => {

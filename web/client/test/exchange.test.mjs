@@ -55,6 +55,15 @@ describe("what the server lacks", () => {
     network.close();
   });
 
+  it("is sent as soon as the server says that an edit waits for it", async () => {
+    const ana = await join(server, "lost-and-found");
+    // As if the server had relayed it, and lost it.
+    Y.applyUpdate(ana.doc, lost("theirs "), ana);
+    text(ana).insert(7, "and mine");
+    await ana.whenSaved();
+    assert.equal(text(await join(server, "lost-and-found")).toString(), "theirs and mine");
+  });
+
   it("is sent after a reconnect also where it is deletions only", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "lost-deletions");

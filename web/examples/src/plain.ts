@@ -53,9 +53,11 @@ doc.on("update", (update: Uint8Array, origin: unknown) => {
 function send(update: Uint8Array) {
   unsaved += 1;
   show("Saving…");
-  socket.emit("document_update", { room, update }, (answer: Answer<{ seq: number }>) => {
+  socket.emit("document_update", { room, update }, (answer: Answer<{ seq: number; pending?: boolean }>) => {
     unsaved -= 1;
     if (!answer.ok) show(`Not saved: ${answer.error.message}`);
+    // Nobody sees it before something arrives that it depends on, and that may be here.
+    else if (answer.pending) setTimeout(() => synchronize("document_sync"), 1_000);
     else if (unsaved === 0) show("Saved"); // the ack says: it is in the database
   });
 }

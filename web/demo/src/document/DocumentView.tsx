@@ -17,6 +17,7 @@ import { openCopy } from "./persistence";
 import { TextEditor } from "./TextEditor";
 import { Toolbar } from "./Toolbar";
 import { useCaretUser, usePresence } from "./useCaretUser";
+import { useRebuilds } from "./useRebuilds";
 
 /** One document. */
 export function DocumentView({ room }: { room: string }) {
@@ -34,6 +35,7 @@ function OpenDocument({ room, onReopen }: { room: string; onReopen: () => void }
   const { identity } = useSession();
   const used = useDocument(room, { persistence: openCopy(identity.team, identity.id) });
   const { provider, ended } = used;
+  const rebuilds = useRebuilds(provider);
   const isAway = useAway();
   const [editor, setEditor] = useState<Editor>();
   const status = documentStatus(useConnection(), isAway, used);
@@ -62,7 +64,7 @@ function OpenDocument({ room, onReopen }: { room: string; onReopen: () => void }
           <ObstacleNotice obstacle={access} room={room} role={identity.role} />
         ) : (
           provider && (
-            <TextEditor key={provider.doc.guid} provider={provider} user={user} access={access} onEditor={setEditor} />
+            <TextEditor key={`${provider.doc.guid} ${rebuilds}`} {...{ provider, user, access }} onEditor={setEditor} />
           )
         )}
       </main>

@@ -8,7 +8,7 @@ export function reasonOf({ code, message }: RealtimeError): string {
     case "too_large":
       return "it is larger than the server takes.";
     case "conflict":
-      return "another window is writing as this one. Reload the page to go on.";
+      return "somebody is writing as this window. If it does not pass, copy your text and reload the page.";
     case "storage_unavailable":
       return "the server cannot reach its database. It is being tried again.";
     case "overloaded":
