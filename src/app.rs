@@ -20,6 +20,7 @@ use crate::{
     documents::Documents,
     error::Result,
     http,
+    limits::Memory,
     metrics::Metrics,
     room::Rooms,
     socket::Sockets,
@@ -60,7 +61,14 @@ impl App {
             commit_interval: Duration::from_millis(config.timing.commit_interval_ms),
         };
         let store = Store::open(&config.database_url, journal, metrics.clone()).await?;
-        let rooms = Rooms::new(store.clone(), config.limits, config.timing, metrics.clone());
+        let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
+        let rooms = Rooms::new(
+            store.clone(),
+            config.limits,
+            config.timing,
+            memory,
+            metrics.clone(),
+        );
         let sockets = Sockets::new(
             verifier.clone(),
             rooms.clone(),

@@ -8,6 +8,7 @@ use super::read::{ConfigError, Reader};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
@@ -60,6 +61,12 @@ settings! {
         AWARENESS_BYTES_MAX awareness_bytes_max: usize = 64 * KIB, KIB..=MIB;
         /// The largest document, in bytes of its encoded state.
         DOCUMENT_BYTES_MAX document_bytes_max: usize = 64 * MIB, 64 * KIB..=1024 * MIB;
+        /// What one document may take in memory, as estimated, in bytes: many small
+        /// edits take far more than their encoding.
+        DOCUMENT_MEMORY_BYTES_MAX document_memory_bytes_max: usize = 512 * MIB, MIB..=64 * GIB;
+        /// What all open documents may take in memory, as estimated, in bytes; 0 is half
+        /// of what the process's cgroup grants, or of what the machine has.
+        MEMORY_BYTES_MAX memory_bytes_max: usize = 0, 0..=16 * 1024 * GIB;
         /// What may be accepted and not yet written, over all documents, in bytes.
         JOURNAL_BYTES_MAX journal_bytes_max: usize = 64 * MIB, 64 * KIB..=4096 * MIB;
         /// Requests of one socket a second, updates aside; the burst is twice that.
@@ -68,10 +75,38 @@ settings! {
         UPDATES_PER_SECOND updates_per_second: u32 = 500, 1..=100_000;
         /// Document and awareness updates of one socket that pass at once.
         UPDATES_BURST updates_burst: u32 = 5000, 1..=1_000_000;
+        /// The CPU time that the updates of one socket may cost on the long run, in
+        /// milliseconds a second; the first microseconds of each are free.
+        CPU_MS_PER_SECOND cpu_ms_per_second: u64 = 250, 1..=100 * SECOND;
+        /// The CPU time that the updates of one socket may cost at once, in milliseconds.
+        CPU_BURST_MS cpu_burst_ms: u64 = 2 * SECOND, 1..=HOUR;
+        /// By how much the updates of one socket may make documents grow in memory on
+        /// the long run, in bytes a second.
+        MEMORY_BYTES_PER_SECOND memory_bytes_per_second: usize = 4 * MIB, KIB..=64 * GIB;
+        /// By how much the updates of one socket may make documents grow in memory at once, in bytes.
+        MEMORY_BURST_BYTES memory_burst_bytes: usize = 64 * MIB, KIB..=64 * GIB;
         /// Rooms that one socket may have joined.
         ROOMS_PER_SOCKET rooms_per_socket: usize = 128, 1..=10_000;
         /// Connections of one user: tabs and devices.
         SOCKETS_PER_USER sockets_per_user: usize = 20, 1..=100_000;
+        /// As REQUESTS_PER_SECOND, of a service: whoever has the right `publish`.
+        SERVICE_REQUESTS_PER_SECOND service_requests_per_second: u32 = 1000, 1..=100_000;
+        /// As UPDATES_PER_SECOND, of a service.
+        SERVICE_UPDATES_PER_SECOND service_updates_per_second: u32 = 5000, 1..=100_000;
+        /// As UPDATES_BURST, of a service.
+        SERVICE_UPDATES_BURST service_updates_burst: u32 = 50_000, 1..=1_000_000;
+        /// As CPU_MS_PER_SECOND, of a service.
+        SERVICE_CPU_MS_PER_SECOND service_cpu_ms_per_second: u64 = SECOND, 1..=100 * SECOND;
+        /// As CPU_BURST_MS, of a service.
+        SERVICE_CPU_BURST_MS service_cpu_burst_ms: u64 = 10 * SECOND, 1..=HOUR;
+        /// As MEMORY_BYTES_PER_SECOND, of a service.
+        SERVICE_MEMORY_BYTES_PER_SECOND service_memory_bytes_per_second: usize = 32 * MIB, KIB..=64 * GIB;
+        /// As MEMORY_BURST_BYTES, of a service.
+        SERVICE_MEMORY_BURST_BYTES service_memory_burst_bytes: usize = 512 * MIB, KIB..=64 * GIB;
+        /// As ROOMS_PER_SOCKET, of a service.
+        SERVICE_ROOMS_PER_SOCKET service_rooms_per_socket: usize = 2048, 1..=100_000;
+        /// Connections of one service.
+        SERVICE_SOCKETS_MAX service_sockets_max: usize = 1000, 1..=1_000_000;
         /// Connections in all.
         SOCKETS_MAX sockets_max: usize = 50_000, 1..=1_000_000;
         /// What may wait for one socket before it counts as lagging, in bytes.

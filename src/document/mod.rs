@@ -24,6 +24,7 @@ mod merge;
 mod plan;
 mod ranges;
 mod replica;
+mod split;
 mod state_vector;
 mod update;
 mod validate;
@@ -32,6 +33,7 @@ pub use self::known::DEPTH_MAX;
 pub use self::lib0::Malformed;
 pub use self::merge::merge;
 pub use self::replica::Panicked;
+pub use self::split::split;
 pub use self::state_vector::StateVector;
 pub use self::validate::{Advance, Checked, validate};
 

@@ -39,6 +39,8 @@ pub(super) struct Instruments {
     pub(super) appended_bytes: Counter<u64>,
     pub(super) append_failures: Counter<u64>,
     pub(super) journal_bytes: Gauge<u64>,
+    pub(super) memory_bytes: Gauge<u64>,
+    pub(super) memory_bytes_max: Gauge<u64>,
     pub(super) storage_available: Gauge<u64>,
     pub(super) document_bytes: Histogram<u64>,
     pub(super) snapshot_seconds: Histogram<f64>,
@@ -133,6 +135,12 @@ impl Instruments {
                 .build(),
             journal_bytes: gauge("realtime_journal_bytes")
                 .with_description("Accepted and not yet written")
+                .build(),
+            memory_bytes: gauge("realtime_memory_bytes")
+                .with_description("Estimated memory of all open documents")
+                .build(),
+            memory_bytes_max: gauge("realtime_memory_bytes_max")
+                .with_description("What that memory may be")
                 .build(),
             storage_available: gauge("realtime_storage_available")
                 .with_description("1 while the database can be written, else 0")

@@ -194,6 +194,16 @@ impl Metrics {
         self.0.journal_bytes.record(bytes, &[]);
     }
 
+    /// The open documents take about this many bytes of memory, as estimated.
+    pub fn memory_bytes(&self, bytes: u64) {
+        self.0.memory_bytes.record(bytes, &[]);
+    }
+
+    /// They may take this many.
+    pub fn memory_bytes_max(&self, bytes: u64) {
+        self.0.memory_bytes_max.record(bytes, &[]);
+    }
+
     /// The database went away or came back.
     pub fn storage_available(&self, availability: Availability) {
         let value = match availability {

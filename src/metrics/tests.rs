@@ -24,6 +24,8 @@ fn after_every_fact() -> String {
     metrics.awareness_received(30);
     metrics.awareness_relayed(5, 150);
     metrics.apply_panicked();
+    metrics.memory_bytes(3000);
+    metrics.memory_bytes_max(9000);
     metrics.acked(took);
     metrics.appended(7, 280, took);
     metrics.append_failed();

@@ -23,6 +23,7 @@ use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
     id::DocumentKey,
+    limits::{Memory, Pressure},
     metrics::Metrics,
     store::Store,
 };
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) limits: Limits,
     pub(super) timing: Timing,
+    pub(super) memory: Memory,
     pub(super) metrics: Metrics,
 }
 
@@ -103,8 +105,14 @@ impl RoomHandle {
 }
 
 impl Rooms {
-    /// No document is open yet.
-    pub fn new(store: Store, limits: Limits, timing: Timing, metrics: Metrics) -> Self {
+    /// No document is open yet. All of them share `memory`.
+    pub fn new(
+        store: Store,
+        limits: Limits,
+        timing: Timing,
+        memory: Memory,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 open: Mutex::default(),
@@ -113,6 +121,7 @@ impl Rooms {
                 store,
                 limits,
                 timing,
+                memory,
                 metrics,
             }),
         }
@@ -122,7 +131,8 @@ impl Rooms {
     /// document is loaded by the room's task.
     ///
     /// # Errors
-    /// [`Error::Draining`] once the server is stopping.
+    /// [`Error::Draining`] once the server is stopping; [`Error::Overloaded`] where the
+    /// document is not in memory, and the memory budget is full.
     pub fn open(&self, key: &DocumentKey) -> Result<RoomHandle> {
         let mut open = self.shared.open.lock();
         if self.shared.draining.load(Ordering::Relaxed) {
@@ -130,6 +140,9 @@ impl Rooms {
         }
         if let Some(handle) = open.get(key).filter(|handle| !handle.has_ended()) {
             return Ok(handle.clone());
+        }
+        if self.shared.memory.pressure() == Pressure::Full {
+            return Err(Error::Overloaded);
         }
         let (commands, inbox) = mpsc::unbounded_channel();
         let backlog = Arc::<Backlog>::default();

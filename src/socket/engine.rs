@@ -230,6 +230,12 @@ impl Door for Engine {
         }
     }
 
+    fn heard(&self, socket: &Arc<EngineSocket>) {
+        if let Some(session) = socket.data.session() {
+            session.budget.heard();
+        }
+    }
+
     fn upgraded(&self, socket: &Arc<EngineSocket>) {
         let now = transport_name(socket);
         let before = std::mem::replace(&mut *socket.data.counted_as.lock(), now);

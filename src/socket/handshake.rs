@@ -27,6 +27,7 @@ use crate::{
     auth::{Claims, Right},
     error::{Error, Result},
     id::Timestamp,
+    limits::Role,
     room::{Command, Participant},
     transport::{Reason, Sent},
 };
@@ -169,7 +170,11 @@ fn register(shared: &Shared, session: &Arc<Session>) -> Result<()> {
     }
     let key = (claims.team.clone(), claims.user.id.clone());
     let count = registry.by_user.get(&key).copied().unwrap_or(0);
-    if count >= shared.limits.sockets_per_user {
+    let count_max = match session.budget.role() {
+        Role::Person => shared.limits.sockets_per_user,
+        Role::Service => shared.limits.service_sockets_max,
+    };
+    if count >= count_max {
         return Err(Error::TooManyConnections);
     }
     registry.by_user.insert(key, count + 1);
@@ -182,6 +187,14 @@ fn register(shared: &Shared, session: &Arc<Session>) -> Result<()> {
 fn greet(shared: &Shared, session: &Session, id: &str) {
     let claims = session.claims();
     let limits = &shared.limits;
+    let role = session.budget.role();
+    let (requests_per_second, updates_per_second) = match role {
+        Role::Person => (limits.requests_per_second, limits.updates_per_second),
+        Role::Service => (
+            limits.service_requests_per_second,
+            limits.service_updates_per_second,
+        ),
+    };
     let connection = Connection {
         protocol: protocol::VERSION,
         server: Server {
@@ -203,9 +216,9 @@ fn greet(shared: &Shared, session: &Session, id: &str) {
         limits: LimitsPayload {
             update_bytes: limits.update_bytes_max,
             awareness_bytes: limits.awareness_bytes_max,
-            requests_per_second: limits.requests_per_second,
-            updates_per_second: limits.updates_per_second,
-            rooms: limits.rooms_per_socket,
+            requests_per_second,
+            updates_per_second,
+            rooms: shared.rooms_per_socket(role),
             journal_bytes: limits.journal_bytes_max,
         },
         unread: 0,

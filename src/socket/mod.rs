@@ -50,6 +50,7 @@ use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
     id::{SessionId, Team, UserId},
+    limits::Role,
     metrics::Metrics,
     room::Rooms,
     transport::{self, Options, Reason, Sid},
@@ -175,6 +176,14 @@ impl Shared {
     /// Everybody who is connected, as of now.
     fn connections(&self) -> Vec<Arc<EngineSocket>> {
         self.registry.lock().connections.values().cloned().collect()
+    }
+
+    /// How many rooms a socket of `role` may have joined.
+    fn rooms_per_socket(&self, role: Role) -> usize {
+        match role {
+            Role::Person => self.limits.rooms_per_socket,
+            Role::Service => self.limits.service_rooms_per_socket,
+        }
     }
 
     fn check_open(&self) -> Result<()> {

@@ -146,7 +146,7 @@ impl Request<'_> {
         };
         // Held until the seat is noted, so that a refusal finds it.
         let mut rooms = self.session.rooms.lock();
-        let limit = self.shared.limits.rooms_per_socket;
+        let limit = self.shared.rooms_per_socket(self.session.budget.role());
         if rooms.len() >= limit && !rooms.contains_key(&name) {
             return Err(Error::TooManyRooms { limit });
         }

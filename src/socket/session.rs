@@ -24,7 +24,7 @@ use crate::{
     auth::{Claims, Rights},
     error::{Error, Result},
     id::{DocumentKey, RoomName, SessionId},
-    limits::{Budget, Persistence},
+    limits::{Budget, Persistence, Role},
     metrics::Metrics,
     room::{Command, Delivery, Participant, RoomHandle},
     transport::{Message, Reason, Sent},
@@ -67,9 +67,10 @@ impl Session {
         claims: Claims,
         socket: Arc<EngineSocket>,
     ) -> Self {
+        let role = Role::of(claims.rights());
         Self {
             participant,
-            budget: Budget::new(&shared.limits),
+            budget: Budget::new(&shared.limits, role),
             rooms: Mutex::default(),
             claims: RwLock::new(Arc::new(claims)),
             socket,
@@ -105,6 +106,7 @@ impl Session {
 
     /// Goes on with the claims of a fresh token.
     pub(super) fn renew(&self, claims: Claims) {
+        self.budget.set_role(Role::of(claims.rights()));
         *self.claims.write() = Arc::new(claims);
         self.noticed.store(false, Ordering::Relaxed);
     }
@@ -168,9 +170,15 @@ impl Session {
             }
             None => self.tell(event::REQUEST_ERROR, &RequestError { event, error }),
         }
-        let too_fast = matches!(error, Error::RateLimited { .. });
-        if too_fast && self.budget.count_refusal() == Persistence::Abusive {
-            self.cut("flooding");
+        if !matches!(error, Error::RateLimited { .. }) {
+            return;
+        }
+        match self.budget.count_refusal() {
+            // Its answer comes when the client has read this one.
+            Persistence::New if self.socket.ping() == Sent::Full => self.cut("lagging"),
+            Persistence::New => {}
+            Persistence::Tolerable => {}
+            Persistence::Abusive => self.cut("flooding"),
         }
     }
 

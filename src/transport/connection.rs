@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -91,6 +91,8 @@ pub struct Connection<T> {
     pub data: T,
     id: Sid,
     carrier: AtomicU8,
+    /// How many pings the peer has yet to answer.
+    unanswered: AtomicU32,
     /// The door was told of the end.
     pub(super) told: AtomicBool,
     reason: Mutex<Option<Reason>>,
@@ -110,6 +112,7 @@ impl<T: Default> Connection<T> {
             data: T::default(),
             id: Sid::random(),
             carrier: AtomicU8::new(carrier as u8),
+            unanswered: AtomicU32::new(0),
             told: AtomicBool::new(false),
             reason: Mutex::new(None),
             authorization,
@@ -145,6 +148,23 @@ impl<T> Connection<T> {
     /// Queues `message`.
     pub fn send(&self, message: Message) -> Sent {
         self.outbox.send(message)
+    }
+
+    /// Asks the peer for a sign that it has read everything so far; the door
+    /// [hears](super::Door::heard) it.
+    pub fn ping(&self) -> Sent {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        self.send(engineio::PING.clone())
+    }
+
+    /// Notes the answer to a ping; `true` if none is unanswered any more. Answers that
+    /// nobody asked for count for nothing.
+    pub(super) fn answered(&self) -> bool {
+        let fewer = |unanswered: u32| unanswered.checked_sub(1);
+        let before = self
+            .unanswered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        before == Ok(1)
     }
 
     /// Queues `message` as [`offer`](Self::offer) does, but sends it no sooner

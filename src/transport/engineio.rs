@@ -8,7 +8,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,7 +30,7 @@ use super::{
 /// The packet that closes.
 pub(super) const CLOSE: &str = "1";
 /// The packet that asks whether the peer is there.
-pub(super) const PING: &str = "2";
+pub(super) static PING: LazyLock<Message> = LazyLock::new(|| Message::text("2"));
 /// The packet that says nothing: it only ends a poll.
 pub(super) const NOOP: &str = "6";
 
@@ -50,6 +50,10 @@ pub trait Door: Send + Sync + Sized + 'static {
 
     /// It moved from polling to a WebSocket.
     fn upgraded(&self, connection: &Arc<Connection<Self::Data>>);
+
+    /// It answered a [`ping`](Connection::ping), and none is unanswered any more: it has
+    /// read everything that was sent before.
+    fn heard(&self, _: &Arc<Connection<Self::Data>>) {}
 
     /// It brought a text.
     fn text(&self, text: &str, connection: &Arc<Connection<Self::Data>>);
@@ -103,7 +107,6 @@ pub struct Engine<D: Door>(Arc<Shared<D>>);
 pub(super) struct Shared<D: Door> {
     pub(super) door: D,
     pub(super) options: Options,
-    pub(super) ping: Message,
     /// The connections that further requests may name: those that began with polling.
     named: Mutex<HashMap<Sid, Arc<Connection<D::Data>>>>,
 }
@@ -197,7 +200,6 @@ impl<D: Door> Engine<D> {
         Self(Arc::new(Shared {
             door,
             options,
-            ping: Message::text(PING),
             named: Mutex::default(),
         }))
     }
@@ -272,6 +274,13 @@ impl<D: Door> Shared<D> {
         }
         self.door.opened(&connection);
         connection
+    }
+
+    /// The peer answered a ping.
+    pub(super) fn answered(&self, connection: &Arc<Connection<D::Data>>) {
+        if connection.answered() {
+            self.door.heard(connection);
+        }
     }
 
     /// The connection is over: nobody finds it any more, and the door is told.

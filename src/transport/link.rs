@@ -205,7 +205,10 @@ impl<D: Door> Receiver for Link<D> {
     fn text(&mut self, text: &str) {
         match Packet::parse(text) {
             Some(Packet::Message(text)) => self.shared.door.text(text, &self.connection),
-            Some(Packet::Pong) => self.heartbeat.answered(&self.shared.options),
+            Some(Packet::Pong) => {
+                self.heartbeat.answered(&self.shared.options);
+                self.shared.answered(&self.connection);
+            }
             Some(Packet::Close) => self.connection.close(Reason::ByPeer),
             None => self.connection.close(Reason::Malformed),
         }
@@ -226,7 +229,7 @@ impl<D: Door> Receiver for Link<D> {
     fn ring(&mut self) {
         match self.heartbeat.beat(Instant::now(), &self.shared.options) {
             Beat::Rest => {}
-            Beat::Ping if self.connection.send(self.shared.ping.clone()) != Sent::Full => {}
+            Beat::Ping if self.connection.ping() != Sent::Full => {}
             Beat::Ping | Beat::Silence => self.connection.cut(Reason::Silent),
         }
     }

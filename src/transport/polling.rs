@@ -139,7 +139,7 @@ async fn keep<D: Door>(shared: Arc<Shared<D>>, connection: Arc<Connection<D::Dat
         }
         match heartbeat.beat(Instant::now(), options) {
             Beat::Rest => {}
-            Beat::Ping if connection.send(shared.ping.clone()) != Sent::Full => {}
+            Beat::Ping if connection.ping() != Sent::Full => {}
             Beat::Ping | Beat::Silence => connection.cut(Reason::Silent),
         }
         if connection.outbox.is_over() {
@@ -243,6 +243,7 @@ fn take<D: Door>(
         Some(Packet::Pong) => {
             polling.state.lock().answered = true;
             polling.changed.notify_one();
+            shared.answered(connection);
         }
         Some(Packet::Close) => connection.close(Reason::ByPeer),
         None => return ControlFlow::Break(()),

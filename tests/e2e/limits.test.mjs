@@ -5,9 +5,12 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as Y from "yjs";
 import { Client, closeClients } from "./support/client.mjs";
+import { chain } from "./support/crafted.mjs";
 import { sqlite } from "./support/databases.mjs";
+import { RawSocket } from "./support/raw.mjs";
 import { converged } from "./support/room.mjs";
 import { Server } from "./support/server.mjs";
+import { token } from "./support/tokens.mjs";
 import { pause, until } from "./support/until.mjs";
 
 describe("budgets", () => {
@@ -96,5 +99,127 @@ describe("budgets", () => {
     );
     const ana = await Client.connect(server);
     await ana.ok("join_room", "after the flood");
+  });
+});
+
+/** Sends `updates`, each by itself, in one go, as socket.io-client does with what was emitted while it was offline. */
+function sendAll(client, room, updates) {
+  const outcome = { accepted: 0, refused: 0, answered: 0 };
+  for (const update of updates) {
+    client.socket.emit("document_update", { room, update }, (ack) => {
+      outcome.answered += 1;
+      if (ack.ok) outcome.accepted += 1;
+      // What builds upon a refused one waits for it, as long as there is room.
+      else if (["rate_limited", "overloaded"].includes(ack.error.code)) outcome.refused += 1;
+    });
+  }
+  return outcome;
+}
+
+describe("who comes back with much, and who floods", () => {
+  let server;
+  before(async () => {
+    server = await Server.start({ database: sqlite });
+  });
+  afterEach(closeClients);
+  after(() => server.stop());
+
+  for (const transports of [["websocket"], ["polling"]]) {
+    it(`20,000 queued updates sent in one go over ${transports} are all answered, and nobody is cut`, async () => {
+      const room = `queued over ${transports}`;
+      const ana = await Client.connect(server, { transports });
+      await ana.ok("join_room", room);
+      const outcome = sendAll(ana, room, chain(20_000));
+      await until("all are answered", () => outcome.answered === 20_000 || ana.disconnects.length > 0, 60_000);
+      assert.deepEqual(ana.disconnects, []);
+      assert.ok(outcome.accepted >= 5_000, `${outcome.accepted} accepted`);
+      assert.ok(outcome.refused > 0, "the budget still holds");
+      assert.equal(outcome.accepted + outcome.refused, 20_000);
+    });
+
+    it(`who floods over ${transports} and reads the refusals is cut`, async () => {
+      const flood = await Client.connect(server, { transports, reconnection: false, person: { user: "flood" } });
+      await flood.ok("join_room", "flooded");
+      const [update] = chain(1);
+      let sent = 0;
+      await until(
+        "it is cut",
+        () => {
+          if (flood.socket.io.engine.writeBuffer.length > 2_000) return false;
+          for (let number = 0; number < 500; number += 1) {
+            flood.socket.emit("document_update", { room: "flooded", update });
+          }
+          sent += 500;
+          return flood.disconnects.length > 0;
+        },
+        60_000,
+      );
+      assert.ok(sent < 60_000, `cut after ${sent} updates`);
+      assert.equal(flood.disconnects.length, 1);
+    });
+  }
+
+  it("who floods and answers no ping is cut too, later", async () => {
+    const raw = await RawSocket.connect(server, { user: "mute" });
+    raw.webSocket.removeAllListeners("message");
+    raw.webSocket.resume();
+    await until(
+      "it is cut",
+      () => {
+        for (let number = 0; number < 2_000; number += 1) raw.send('42["document_sync",{"room":"none"}]');
+        return raw.closed;
+      },
+      60_000,
+    );
+    assert.match(await (await server.get("/metrics")).text(), /realtime_sockets_cut_total\{reason="flooding"\} [1-9]/);
+  });
+});
+
+describe("a service", () => {
+  let server;
+  before(async () => {
+    server = await Server.start({
+      database: sqlite,
+      env: {
+        SOCKETS_PER_USER: 2,
+        ROOMS_PER_SOCKET: 3,
+        UPDATES_PER_SECOND: 10,
+        UPDATES_BURST: 10,
+        SERVICE_SOCKETS_MAX: 4,
+        SERVICE_ROOMS_PER_SOCKET: 4,
+        SERVICE_UPDATES_BURST: 1_000,
+      },
+    });
+  });
+  afterEach(closeClients);
+  after(() => server.stop());
+
+  it("has connections and rooms of its own number", async () => {
+    const person = { user: "machine", role: "service" };
+    const clients = [];
+    for (let nth = 0; nth < 4; nth += 1) clients.push(await Client.connect(server, { person }));
+    assert.equal(await Client.refused(server, { person }), "too_many_connections");
+    for (const room of ["one", "two", "three", "four"]) await clients[0].ok("join_room", room);
+    assert.equal((await clients[0].refusal("join_room", "five")).code, "too_many_rooms");
+    const { rooms, updates_per_second, requests_per_second } = clients[0].welcome.limits;
+    assert.deepEqual([rooms, updates_per_second, requests_per_second], [4, 5_000, 1_000]);
+  });
+
+  it("has a pace of its own, from the token that it has at present", async () => {
+    const updates = chain(800);
+    const send = async (client, room) => {
+      await client.ok("join_room", room);
+      const outcome = sendAll(client, room, updates);
+      await until("all are answered", () => outcome.answered === updates.length);
+      return outcome;
+    };
+    const service = await Client.connect(server, { person: { user: "machine", role: "service" } });
+    assert.equal((await send(service, "by a service")).accepted, 800);
+    const promoted = await Client.connect(server, { person: { user: "ana" } });
+    assert.ok((await send(promoted, "by a person")).accepted < 100);
+    await promoted.ok("token_refresh", { token: token({ user: "ana", roles: ["editor", "service"] }) });
+    assert.equal((await send(promoted, "by the same with another token")).accepted, 800);
+    await promoted.ok("token_refresh", { token: token({ user: "ana" }) });
+    assert.ok((await send(promoted, "by a person")).accepted < 100, "and back");
   });
 });

@@ -13,6 +13,7 @@ use realtime_server::{
     document::{self, Caps, Document, awareness},
     error::Error,
     id::{DocumentKey, Seq, SessionId, UserId},
+    limits::Memory,
     metrics::Metrics,
     room::{
         Answer, Command, Creation, Delivery, Extent, Joined, Message, Outgoing, Participant,
@@ -209,7 +210,14 @@ fn rooms(store: &Store) -> Rooms {
         room_idle_ms: 0,
         ..Timing::default()
     };
-    Rooms::new(store.clone(), Limits::default(), timing, Metrics::new())
+    let memory = Memory::new(0, Metrics::new());
+    Rooms::new(
+        store.clone(),
+        Limits::default(),
+        timing,
+        memory,
+        Metrics::new(),
+    )
 }
 
 /// Writes three texts as three rows of the document `name`.

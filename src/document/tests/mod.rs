@@ -12,6 +12,7 @@ use super::*;
 
 mod convergence;
 mod pending;
+mod split;
 
 const CAPS: Caps = Caps {
     pending_updates_max: 1_000,

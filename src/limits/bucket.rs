@@ -1,0 +1,138 @@
+//! A token bucket that may go into debt, as one number.
+//!
+//! The number is the moment at which the bucket will be full again (the "generic cell
+//! rate algorithm", turned around): taking moves it into the future, time catches up
+//! with it. Asking and charging is one atomic operation each, and no lock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// How fast a bucket fills, and how much it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    per_second: u64,
+    /// How long an empty bucket takes to fill, in nanoseconds.
+    depth_ns: u64,
+}
+
+impl Rate {
+    /// `per_second` on the long run, `burst` at once. Zero counts as one.
+    pub(super) fn new(per_second: u64, burst: u64) -> Self {
+        let per_second = per_second.max(1);
+        Self {
+            per_second,
+            depth_ns: filling(burst.max(1), per_second),
+        }
+    }
+}
+
+/// How long so much takes to flow in, in nanoseconds.
+fn filling(amount: u64, per_second: u64) -> u64 {
+    amount.saturating_mul(SECOND_NS) / per_second
+}
+
+/// Moments are in nanoseconds since any one beginning, the same for every call.
+#[derive(Debug, Default)]
+pub(super) struct Bucket {
+    full_at: AtomicU64,
+}
+
+impl Bucket {
+    /// Takes `amount`, if there is so much.
+    ///
+    /// # Errors
+    /// Otherwise takes nothing, and says for how many nanoseconds there will not be.
+    pub(super) fn take(&self, amount: u64, rate: Rate, now: u64) -> Result<(), u64> {
+        let cost = filling(amount, rate.per_second);
+        let allowed = now.saturating_add(rate.depth_ns);
+        let taken = |full_at: u64| Some(full_at.max(now).saturating_add(cost));
+        let fits = |full_at: u64| taken(full_at).filter(|then| *then <= allowed);
+        self.full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .map(drop)
+            .map_err(|full_at| taken(full_at).unwrap_or(u64::MAX) - allowed)
+    }
+
+    /// Takes `amount` whether or not there is so much: the bucket may go into debt.
+    pub(super) fn charge(&self, amount: u64, rate: Rate, now: u64) {
+        let cost = filling(amount, rate.per_second);
+        let charged = |full_at: u64| Some(full_at.max(now).saturating_add(cost));
+        // It never refuses.
+        let _ = self
+            .full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
+    }
+
+    /// Goes on with the rate `after` instead of `before`: as much is missing as was.
+    pub(super) fn convert(&self, before: Rate, after: Rate, now: u64) {
+        let converted = |full_at: u64| {
+            let missing_ns = full_at.saturating_sub(now);
+            let missing = u128::from(missing_ns) * u128::from(before.per_second);
+            let missing_ns = missing / u128::from(after.per_second);
+            Some(now.saturating_add(u64::try_from(missing_ns).unwrap_or(u64::MAX)))
+        };
+        // It never refuses.
+        let _ = self
+            .full_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, converted);
+    }
+
+    /// For how many nanoseconds the bucket will be in debt; 0 where it is not.
+    pub(super) fn debt(&self, rate: Rate, now: u64) -> u64 {
+        let full_at = self.full_at.load(Ordering::Relaxed);
+        full_at.saturating_sub(now.saturating_add(rate.depth_ns))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_bucket_gives_its_burst_and_then_as_much_as_flows_in() {
+        let (bucket, rate) = (Bucket::default(), Rate::new(10, 5));
+        for n in 0..5 {
+            assert_eq!(bucket.take(1, rate, 0), Ok(()), "{n}");
+        }
+        assert_eq!(bucket.take(1, rate, 0), Err(SECOND_NS / 10));
+        assert_eq!(bucket.take(1, rate, SECOND_NS / 20), Err(SECOND_NS / 20));
+        assert_eq!(bucket.take(1, rate, SECOND_NS / 10), Ok(()));
+        assert!(bucket.take(1, rate, SECOND_NS / 10).is_err());
+        let later = 100 * SECOND_NS;
+        assert_eq!(bucket.take(5, rate, later), Ok(()), "it fills no further");
+        assert!(bucket.take(1, rate, later).is_err());
+    }
+
+    #[test]
+    fn a_debt_is_paid_by_time_alone() {
+        let (bucket, rate) = (Bucket::default(), Rate::new(100, 200));
+        bucket.charge(200, rate, 0);
+        assert_eq!(bucket.debt(rate, 0), 0, "empty is not in debt");
+        bucket.charge(50, rate, 0);
+        assert_eq!(bucket.debt(rate, 0), SECOND_NS / 2);
+        assert_eq!(bucket.debt(rate, SECOND_NS / 4), SECOND_NS / 4);
+        assert_eq!(bucket.debt(rate, SECOND_NS), 0);
+    }
+
+    #[test]
+    fn with_another_rate_as_much_is_missing_as_was() {
+        let (bucket, slow, fast) = (Bucket::default(), Rate::new(10, 20), Rate::new(100, 200));
+        assert_eq!(bucket.take(20, slow, 0), Ok(()));
+        bucket.convert(slow, fast, 0);
+        assert_eq!(bucket.take(180, fast, 0), Ok(()));
+        assert!(bucket.take(1, fast, 0).is_err());
+        bucket.convert(fast, slow, 0);
+        assert_eq!(bucket.debt(slow, 0), 18 * SECOND_NS);
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let (bucket, rate) = (Bucket::default(), Rate::new(0, u64::MAX));
+        bucket.charge(u64::MAX, rate, u64::MAX);
+        assert_eq!(bucket.debt(rate, u64::MAX), 0);
+        assert_eq!(bucket.take(u64::MAX, rate, 7), Ok(()));
+        let small = Rate::new(1, 1);
+        assert!(bucket.take(1, small, 7).is_err());
+    }
+}

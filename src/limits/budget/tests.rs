@@ -1,0 +1,150 @@
+//! What a session's budgets promise, in sentences.
+
+use super::*;
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+fn person() -> Budget {
+    Budget::new(&limits(), Role::Person)
+}
+
+/// What the refusal of the next update says, in milliseconds; 0 where it passes.
+fn wait_ms(budget: &Budget) -> u64 {
+    match budget.admit_update() {
+        Ok(()) => 0,
+        Err(error) => error.retry_after_ms().expect("it says when"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_updates_passes_and_the_next_one_is_told_when() {
+    let budget = person();
+    for n in 0..5000 {
+        assert_eq!(budget.admit_update(), Ok(()), "update {n}");
+    }
+    assert_eq!(wait_ms(&budget), 2, "500 a second");
+    assert_eq!(
+        budget.admit_request(),
+        Ok(()),
+        "requests have a budget of their own"
+    );
+    tokio::time::advance(Duration::from_millis(2)).await;
+    assert_eq!(budget.admit_update(), Ok(()), "it passes when it was told");
+    assert!(budget.admit_update().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_has_limits_of_its_own_which_come_and_go_with_its_token() {
+    let budget = Budget::new(&limits(), Role::Service);
+    for n in 0..limits().service_updates_burst {
+        assert_eq!(budget.admit_update(), Ok(()), "update {n}");
+    }
+    for n in 0..limits().service_requests_per_second * 2 {
+        assert_eq!(budget.admit_request(), Ok(()), "request {n}");
+    }
+    assert!(budget.admit_update().is_err());
+    assert!(budget.admit_request().is_err());
+    let budget = person();
+    assert_eq!(budget.role(), Role::Person);
+    for _ in 0..5000 {
+        assert_eq!(budget.admit_update(), Ok(()));
+    }
+    assert!(budget.admit_update().is_err());
+    budget.set_role(Role::Service);
+    for n in 0..10_000 {
+        assert_eq!(budget.admit_update(), Ok(()), "update {n}");
+    }
+    budget.set_role(Role::Person);
+    assert!(budget.admit_update().is_err());
+}
+
+#[test]
+fn who_may_publish_is_a_service() {
+    for (roles, expected) in [
+        (&["service"][..], Role::Service),
+        (&["viewer", "service"], Role::Service),
+        (&["admin"], Role::Person),
+        (&[], Role::Person),
+    ] {
+        assert_eq!(Role::of(Rights::of_roles(roles)), expected, "{roles:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cpu_time_is_lent_for_a_burst_and_then_has_to_be_paid() {
+    let budget = person();
+    budget.charge(Duration::from_millis(2000), 0);
+    assert_eq!(wait_ms(&budget), 0, "a burst of two seconds");
+    budget.charge(Duration::from_millis(500), 0);
+    let wait = wait_ms(&budget);
+    assert!((1999..=2000).contains(&wait), "250 ms a second: {wait}");
+    tokio::time::advance(Duration::from_millis(wait - 5)).await;
+    assert_eq!(wait_ms(&budget), 5, "until it is paid");
+    tokio::time::advance(Duration::from_millis(5)).await;
+    assert_eq!(wait_ms(&budget), 0);
+    assert_eq!(budget.admit_request(), Ok(()), "requests are not concerned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_lent_for_a_burst_and_then_has_to_be_paid() {
+    let budget = person();
+    budget.charge(Duration::ZERO, 64 << 20);
+    assert_eq!(wait_ms(&budget), 0);
+    budget.charge(Duration::ZERO, 2 << 20);
+    assert_eq!(wait_ms(&budget), 500, "4 MiB a second");
+    budget.set_role(Role::Service);
+    assert_eq!(wait_ms(&budget), 0, "a service may take more");
+    budget.set_role(Role::Person);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    for _ in 0..(66 << 20) / 100 {
+        budget.charge(Duration::ZERO, 100);
+    }
+    let wait = wait_ms(&budget);
+    assert!((480..=500).contains(&wait), "little by little too: {wait}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_microseconds_of_an_update_are_free() {
+    let budget = person();
+    for _ in 0..1_000_000 {
+        budget.charge(Duration::from_micros(50), 0);
+    }
+    budget.charge(Duration::from_millis(2000), 0);
+    assert_eq!(wait_ms(&budget), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_when_the_first_refusal_was_read_is_excused() {
+    let budget = person();
+    assert_eq!(budget.count_refusal(), Persistence::New);
+    for n in 0..15_000 {
+        assert_eq!(budget.count_refusal(), Persistence::Tolerable, "{n}");
+    }
+    budget.heard();
+    for n in 0..5_000 {
+        assert_eq!(budget.count_refusal(), Persistence::Tolerable, "{n}");
+    }
+    let persistent = (0..10).any(|_| budget.count_refusal() == Persistence::Abusive);
+    assert!(persistent, "who goes on knowingly is abusive");
+}
+
+#[test]
+fn who_never_shows_that_it_has_read_is_excused_for_so_many_only() {
+    let budget = person();
+    let most = 100_000;
+    let refused = (0..2 * most).position(|_| budget.count_refusal() == Persistence::Abusive);
+    assert!(refused.is_some_and(|n| n >= most), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_calm_while_a_refusal_is_new_again() {
+    let budget = person();
+    assert_eq!(budget.count_refusal(), Persistence::New);
+    budget.heard();
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(budget.count_refusal(), Persistence::Tolerable);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(budget.count_refusal(), Persistence::New);
+}
