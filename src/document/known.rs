@@ -1,39 +1,117 @@
-//! What a document holds, by client: how far, and how deep.
+//! What a document holds, by client: how far, in which types, in how many pieces, and what of it is deleted.
 //!
-//! The depth of an element is the number of nested types above it. yrs offers
-//! no way from an element to its parent that is not a walk over its siblings,
-//! and finds nothing at all for what it collected; so depths are kept here, one
-//! entry for each stretch of a client's clocks. Text in a root type needs none.
+//! yrs offers no way from an element to its parent that is not a walk over its
+//! siblings, finds nothing at all for what it collected, and tells nothing of
+//! what an update will cost. So what has to be known of elements before an
+//! update is integrated is kept here: one entry for each stretch of a client's
+//! clocks that lies in one parent, and one for each place where somebody began
+//! to write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, Hasher};
 
+use smallvec::SmallVec;
+
+use super::ranges::Ranges;
 use super::update::{Id, Place, Run};
 use crate::id::ClientId;
 
 /// How deep types may nest. Whatever walks a document recurses this deep at most.
 pub const DEPTH_MAX: u8 = 128;
 
-/// An element would lie deeper than [`DEPTH_MAX`].
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooDeep;
+/// Why an element cannot stand where it claims to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unplaceable {
+    /// It would lie deeper than [`DEPTH_MAX`].
+    TooDeep,
+    /// Its neighbours are in different types, or under different keys of one.
+    Torn,
+    /// One of its neighbours has been collected and the other has not: Yjs collects it too.
+    Collected,
+}
 
-/// The clocks and depths of all clients.
-#[derive(Debug, Default)]
+/// A type, or one key of a type, that holds elements; an index into the parents of [`Known`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Parent(u32);
+
+/// The parent of what was collected before it could be seen where it stood.
+pub(super) const COLLECTED: Parent = Parent(0);
+
+/// What identifies a parent: the type that an element is, or a root by its
+/// name; and the key within it, if it is a map. Names are given by their hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ParentKey {
+    within: Option<Id>,
+    names: u64,
+}
+
+/// What is known of a parent.
+#[derive(Clone, Copy, Debug, Default)]
+struct ParentFacts {
+    /// How many types lie above what it holds, minus one.
+    depth: u8,
+    /// How many pieces were put into it.
+    pieces: u32,
+    /// How many of them at its very beginning.
+    firsts: u32,
+}
+
+/// The clocks, places and deletions of all clients.
+#[derive(Debug)]
 pub(super) struct Known {
     clients: HashMap<ClientId, Client>,
+    parents: Vec<ParentFacts>,
+    parent_of: HashMap<ParentKey, Parent>,
+    /// Hashes of the elements behind which somebody began a piece.
+    left_origins: HashSet<u64, Hashed>,
+    /// What clients deleted; what was deleted with its parent or replaced in a map is not here.
+    deleted: Ranges,
+    pieces: usize,
 }
 
 #[derive(Debug, Default)]
 struct Client {
     clock: u32,
-    /// From this clock on, elements are this deep; rising, 0 before the first.
-    depths: Vec<(u32, u8)>,
+    /// From this clock on, elements are in this parent; rising.
+    places: SmallVec<[(u32, Parent); 1]>,
+    /// The clocks at which a piece begins that does not continue the one before it; rising.
+    starts: SmallVec<[u32; 2]>,
+    /// How many pieces its elements have been cut into, at most.
+    pieces: u32,
 }
 
-/// Depths of elements that are about to become known.
+/// Elements that are about to become known.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
-    depths: BTreeMap<Id, u8>,
+    places: BTreeMap<Id, Parent>,
+    starts: Vec<Piece>,
+    /// Those beyond the ones that are known.
+    parents: Vec<(ParentKey, ParentFacts)>,
+    parent_of: HashMap<ParentKey, Parent>,
+    left_origins: HashSet<Id>,
+    /// The parents that get a piece at their very beginning.
+    firsts: HashSet<Parent>,
+}
+
+/// A piece that begins at `id`.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    id: Id,
+    parent: Parent,
+    left: Option<Id>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            clients: HashMap::new(),
+            parents: vec![ParentFacts::default()],
+            parent_of: HashMap::new(),
+            left_origins: HashSet::default(),
+            deleted: Ranges::default(),
+            pieces: 0,
+        }
+    }
 }
 
 impl Known {
@@ -49,6 +127,35 @@ impl Known {
             .map(|(client, known)| (*client, known.clock))
     }
 
+    /// How many clients there are.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How many pieces the elements have been cut into, at most.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces
+    }
+
+    /// How many pieces the elements of `client` have been cut into, at most.
+    pub(super) fn pieces_of(&self, client: ClientId) -> u32 {
+        self.clients.get(&client).map_or(0, |known| known.pieces)
+    }
+
+    /// The elements that clients deleted.
+    pub(super) fn deleted(&self) -> &Ranges {
+        &self.deleted
+    }
+
+    /// Notes that `deletes`, which were not known, are deleted.
+    pub(super) fn delete(&mut self, deletes: &Ranges) {
+        for (client, range) in deletes.iter() {
+            self.pieces += 2;
+            self.clients.entry(client).or_default().pieces += 2;
+            self.deleted.add(client, range);
+        }
+    }
+
     /// Raises the clock of `client`.
     pub(super) fn advance(&mut self, client: ClientId, clock: u32) {
         let known = self.clients.entry(client).or_default();
@@ -57,67 +164,228 @@ impl Known {
 
     /// Makes `staged` known.
     pub(super) fn keep(&mut self, staged: Staged) {
-        for (id, depth) in staged.depths {
-            self.clients
-                .entry(id.client)
-                .or_default()
-                .depths
-                .push((id.clock, depth));
+        for (key, facts) in staged.parents {
+            self.parent_of
+                .insert(key, Parent(self.parents.len() as u32));
+            self.parents.push(facts);
+        }
+        for (id, parent) in staged.places {
+            let client = self.clients.entry(id.client).or_default();
+            client.places.push((id.clock, parent));
+        }
+        for piece in staged.starts {
+            let client = self.clients.entry(piece.id.client).or_default();
+            client.starts.push(piece.id.clock);
+            client.pieces += 1;
+            self.pieces += 1;
+            let facts = &mut self.parents[piece.parent.0 as usize];
+            facts.pieces += 1;
+            match piece.left {
+                Some(left) => drop(self.left_origins.insert(hash(left))),
+                None => facts.firsts += 1,
+            }
         }
     }
 
-    fn depth(&self, id: Id) -> u8 {
+    /// The piece that holds the element `id`, as the clocks of its beginning and its end.
+    pub(super) fn piece(&self, id: Id) -> (u32, u32) {
         let Some(known) = self.clients.get(&id.client) else {
-            return 0;
+            return (id.clock, id.clock + 1);
         };
-        match known.depths.last() {
-            None => 0,
-            Some((from, depth)) if *from <= id.clock => *depth,
+        let after = known.starts.partition_point(|start| *start <= id.clock);
+        let start = after.checked_sub(1).map_or(0, |at| known.starts[at]);
+        let end = known.starts.get(after).copied().unwrap_or(known.clock);
+        let (from, to) = self.deleted.around(id.client, id.clock);
+        (start.max(from), end.min(to).max(id.clock + 1))
+    }
+
+    fn parent(&self, id: Id) -> Parent {
+        let Some(known) = self.clients.get(&id.client) else {
+            return COLLECTED;
+        };
+        match known.places.last() {
+            None => COLLECTED,
+            Some((from, parent)) if *from <= id.clock => *parent,
             Some(_) => {
-                let after = known.depths.partition_point(|(from, _)| *from <= id.clock);
-                after.checked_sub(1).map_or(0, |at| known.depths[at].1)
+                let after = known.places.partition_point(|(from, _)| *from <= id.clock);
+                after
+                    .checked_sub(1)
+                    .map_or(COLLECTED, |at| known.places[at].1)
             }
         }
+    }
+
+    /// Whether a piece begins at the element `id`.
+    fn starts(&self, id: Id) -> bool {
+        self.clients
+            .get(&id.client)
+            .is_some_and(|known| known.starts.binary_search(&id.clock).is_ok())
     }
 }
 
 impl Staged {
-    /// Notes the depth of what follows `run.id`. What the place refers to must
-    /// be known or staged already.
+    /// How many pieces there are.
+    pub(super) fn pieces(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Notes where the elements stand that begin with `run.id`. What its place refers to
+    /// must be known or staged already. Returns how many pieces yrs may have to pass
+    /// to find their place among what others wrote there.
     ///
     /// # Errors
-    /// [`TooDeep`]; nothing has been noted then.
-    pub(super) fn note(&mut self, known: &Known, run: Run) -> Result<(), TooDeep> {
-        let depth = match run.place {
-            Place::Root => 0,
-            Place::Inside(parent) => self.depth(known, parent).saturating_add(1),
-            // Neighbours share their parent. Of a collected one the depth may
-            // be forgotten, and bytes from outside may lie: the deeper counts.
-            Place::Beside(id, None) => self.depth(known, id),
-            Place::Beside(id, Some(other)) => self.depth(known, id).max(self.depth(known, other)),
-        };
-        if depth > DEPTH_MAX {
-            return Err(TooDeep);
-        }
+    /// [`Unplaceable`]; nothing has been noted then.
+    pub(super) fn note(&mut self, known: &Known, run: Run) -> Result<u32, Unplaceable> {
+        let parent = self.place(known, run)?;
         let Id { client, clock } = run.id;
         let id = Id {
             client,
             clock: clock.max(known.clock(client)),
         };
-        if self.depth(known, id) != depth {
-            self.depths.insert(id, depth);
+        if self.parent(known, id) != parent {
+            self.places.insert(id, parent);
         }
-        Ok(())
+        let scan = self.scan(known, run, parent);
+        let left = run.place.left();
+        if scan == 0 && run.continues() {
+            return Ok(0);
+        }
+        self.starts.push(Piece { id, parent, left });
+        match left {
+            Some(left) => drop(self.left_origins.insert(left)),
+            None => drop(self.firsts.insert(parent)),
+        }
+        Ok(scan)
     }
 
-    fn depth(&self, known: &Known, id: Id) -> u8 {
+    fn place(&mut self, known: &Known, run: Run) -> Result<Parent, Unplaceable> {
+        let key = match run.place {
+            Place::Nowhere => return Ok(COLLECTED),
+            Place::Root => ParentKey {
+                within: None,
+                names: run.names,
+            },
+            Place::Inside(parent) => ParentKey {
+                within: Some(parent),
+                names: run.names,
+            },
+            Place::Beside(left, right) => {
+                let (Some(one), other) = (left.or(right), left.and(right)) else {
+                    return Ok(COLLECTED);
+                };
+                let parent = self.parent(known, one);
+                return match other.map(|other| self.parent(known, other)) {
+                    Some(other) if other == parent => Ok(parent),
+                    Some(COLLECTED) => Err(Unplaceable::Collected),
+                    Some(_) if parent == COLLECTED => Err(Unplaceable::Collected),
+                    Some(_) => Err(Unplaceable::Torn),
+                    None => Ok(parent),
+                };
+            }
+        };
+        let found = known.parent_of.get(&key).or(self.parent_of.get(&key));
+        if let Some(parent) = found {
+            return Ok(*parent);
+        }
+        let depth = match run.place {
+            Place::Inside(parent) => {
+                let around = self.parent(known, parent);
+                self.facts(known, around).depth.saturating_add(1)
+            }
+            _ => 0,
+        };
+        if depth > DEPTH_MAX {
+            return Err(Unplaceable::TooDeep);
+        }
+        let parent = Parent((known.parents.len() + self.parents.len()) as u32);
+        let facts = ParentFacts {
+            depth,
+            ..ParentFacts::default()
+        };
+        self.parents.push((key, facts));
+        self.parent_of.insert(key, parent);
+        Ok(parent)
+    }
+
+    /// Yjs looks for an element's place from its left origin to its right one. It
+    /// passes nothing where nobody else wrote behind the same left origin, for
+    /// then the two are neighbours still; and otherwise what they wrote.
+    fn scan(&self, known: &Known, run: Run, parent: Parent) -> u32 {
+        if parent == COLLECTED {
+            return 0;
+        }
+        let facts = self.facts(known, parent);
+        let free = match run.place.left() {
+            None => facts.firsts == 0 && !self.firsts.contains(&parent),
+            Some(left) => {
+                let next = Id {
+                    clock: left.clock + 1,
+                    ..left
+                };
+                let written = next.clock < known.clock(left.client) && !known.starts(next);
+                let first = !known.left_origins.contains(&hash(left))
+                    && !self.left_origins.contains(&left);
+                first && (!written || run.place.right() == Some(next))
+            }
+        };
+        match free {
+            true => 0,
+            false => facts
+                .pieces
+                .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {
+        let at = parent.0 as usize;
+        match known.parents.get(at) {
+            Some(facts) => *facts,
+            None => self.parents[at - known.parents.len()].1,
+        }
+    }
+
+    fn parent(&self, known: &Known, id: Id) -> Parent {
         let first = Id {
             client: id.client,
             clock: 0,
         };
-        match self.depths.range(first..=id).next_back() {
-            Some((_, depth)) => *depth,
-            None => known.depth(id),
+        match self.places.range(first..=id).next_back() {
+            Some((_, parent)) => *parent,
+            None => known.parent(id),
         }
+    }
+}
+
+/// One key for the life of the process, so that nobody can choose names that clash.
+static KEY: std::sync::LazyLock<std::hash::RandomState> =
+    std::sync::LazyLock::new(std::hash::RandomState::new);
+
+fn hash(id: Id) -> u64 {
+    KEY.hash_one((id.client, id.clock))
+}
+
+/// The hash of a root's name and of a map's key, as far as there are such.
+pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
+    KEY.hash_one((root, key))
+}
+
+/// Takes what is a hash already as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }

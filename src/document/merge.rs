@@ -1,9 +1,10 @@
 //! Several updates as one, on the bytes: nothing is decoded and written anew.
 //!
 //! Blocks of encoding v1 do not depend on what precedes them in an update, so
-//! blocks of one client that follow one another can be put side by side. What
-//! two updates share is kept once; a hole between blocks becomes a `Skip`
-//! block, as Yjs itself writes it.
+//! blocks of one client that follow one another can be put side by side. A hole
+//! between blocks becomes a `Skip` block, as Yjs itself writes it. Two blocks
+//! that make the same element are never settled here: which of them counts is
+//! decided when an update is applied.
 
 use std::borrow::Cow;
 
@@ -11,16 +12,31 @@ use super::lib0::{Malformed, Reader, write_var, write_var_string};
 use super::ranges::Ranges;
 use super::update::{ANY, Block, DELETED, GC, HAS_ORIGIN, Id, Part, SKIP, STRING, read};
 
+/// Why updates were not merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmergeable {
+    /// One of them would not pass [`validate`](super::validate()).
+    #[error("an update is malformed")]
+    Malformed,
+    /// Two of them make the same element.
+    #[error("two updates make the same element")]
+    Overlapping,
+}
+
 /// One update that does what all of `updates` do, in any order.
 ///
-/// They may overlap, and leave holes. `None` only if one of them would not
-/// pass [`validate`](super::validate()).
-pub fn merge<B: AsRef<[u8]>>(updates: &[B]) -> Option<Vec<u8>> {
+/// They may leave holes, and delete the same elements, but each makes elements
+/// of its own.
+///
+/// # Errors
+/// [`Unmergeable`].
+pub fn merge<B: AsRef<[u8]>>(updates: &[B]) -> Result<Vec<u8>, Unmergeable> {
     let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
     for update in updates {
-        collect(update.as_ref(), &mut blocks, &mut deletes).ok()?;
+        let update = update.as_ref();
+        collect(update, &mut blocks, &mut deletes).map_err(|_| Unmergeable::Malformed)?;
     }
-    Some(write_update(blocks, &deletes))
+    write_update(blocks, &deletes)
 }
 
 /// Adds the parts of the update `bytes`, without its skips.
@@ -42,57 +58,56 @@ pub(super) fn collect<'a>(
     })
 }
 
-/// Writes an update of `blocks`, which may overlap, and `deletes`.
-pub(super) fn write_update(mut blocks: Vec<Block<'_>>, deletes: &Ranges) -> Vec<u8> {
-    // Higher clients first: Yjs integrates fastest that way. Of two blocks
-    // that begin alike the longer one comes first and hides the other.
-    blocks.sort_by_key(|block| {
-        (
-            std::cmp::Reverse(block.id.client),
-            block.id.clock,
-            u32::MAX - block.len,
-        )
-    });
+/// Writes an update of `blocks`, in any order, and `deletes`.
+///
+/// # Errors
+/// [`Unmergeable::Overlapping`].
+pub(super) fn write_update(
+    mut blocks: Vec<Block<'_>>,
+    deletes: &Ranges,
+) -> Result<Vec<u8>, Unmergeable> {
+    // Higher clients first: Yjs integrates fastest that way.
+    blocks.sort_by_key(|block| (std::cmp::Reverse(block.id.client), block.id.clock));
     let clients = blocks.chunk_by(|a, b| a.id.client == b.id.client);
     let mut out = Vec::with_capacity(blocks.iter().map(|block| block.bytes.len() + 8).sum());
     write_var(&mut out, clients.clone().count() as u64);
     let mut section = Vec::new();
     for blocks in clients {
         section.clear();
-        let count = write_client(&mut section, blocks);
+        let count = write_client(&mut section, blocks)?;
         write_var(&mut out, count);
         write_var(&mut out, blocks[0].id.client);
         write_var(&mut out, blocks[0].id.clock.into());
         out.extend_from_slice(&section);
     }
     deletes.write(&mut out);
-    out
+    Ok(out)
 }
 
 /// Writes one client's blocks, sorted by clock, and returns how many they became.
-fn write_client(out: &mut Vec<u8>, blocks: &[Block<'_>]) -> u64 {
+fn write_client(out: &mut Vec<u8>, blocks: &[Block<'_>]) -> Result<u64, Unmergeable> {
     let (mut count, mut clock) = (0, blocks[0].id.clock);
     for block in blocks {
-        if block.end() <= clock {
-            continue;
+        if block.id.clock < clock {
+            return Err(Unmergeable::Overlapping);
         }
         if block.id.clock > clock {
             out.push(SKIP);
             write_var(out, (block.id.clock - clock).into());
             count += 1;
         }
-        match (block.tail(clock.saturating_sub(block.id.clock)), block.info) {
-            (block, GC) => {
+        match block.info {
+            GC => {
                 out.push(GC);
                 write_var(out, block.len.into());
             }
-            (block, _) if block.trimmed > 0 || block.cropped => write_part(out, &block),
-            (block, _) => out.extend_from_slice(block.bytes),
+            _ if block.trimmed > 0 || block.cropped => write_part(out, block),
+            _ => out.extend_from_slice(block.bytes),
         }
         clock = block.end();
         count += 1;
     }
-    count
+    Ok(count)
 }
 
 /// Writes what is left of an item that has been cut.
@@ -149,6 +164,41 @@ fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>) {
     (text.into(), "".into())
 }
 
+/// Some units of UTF-16 of a text; each half of a pair that is torn is U+FFFD, as
+/// [`utf16_split`] writes it.
+pub(super) struct Utf16<'a> {
+    units: std::str::EncodeUtf16<'a>,
+    left: u32,
+}
+
+impl<'a> Utf16<'a> {
+    /// `len` units from the one at `start` on.
+    pub(super) fn new(text: &'a str, start: u32, len: u32) -> Self {
+        let mut units = text.encode_utf16();
+        if start > 0 {
+            units.nth(start as usize - 1);
+        }
+        Self { units, left: len }
+    }
+
+    /// Whether the units are the same, where none was lost to a torn pair.
+    pub(super) fn agrees(mut self, mut other: Self) -> bool {
+        let torn = |unit| unit == 0xfffd;
+        let half = |unit| (0xd800..0xe000).contains(&unit);
+        while let (Some(a), Some(b)) = (self.next(), other.next()) {
+            if a != b && !(torn(a) && half(b)) && !(half(a) && torn(b)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn next(&mut self) -> Option<u16> {
+        self.left = self.left.checked_sub(1)?;
+        self.units.next()
+    }
+}
+
 fn write_id(out: &mut Vec<u8>, id: Id) {
     write_var(out, id.client);
     write_var(out, id.clock.into());
@@ -180,27 +230,35 @@ mod tests {
         let tail = [0x84, 1, 2, 2, b'd', b'e', 0];
         assert_eq!(
             merged,
-            Some([&expected[..5], &[1], &expected[5..], &tail].concat())
+            Ok([&expected[..5], &[1], &expected[5..], &tail].concat())
         );
     }
 
     #[test]
-    fn what_is_in_two_updates_is_kept_once() {
+    fn updates_that_make_the_same_element_are_not_merged() {
+        let both = [text(0, None, "abc"), text(2, Some(1), "x")];
+        assert_eq!(merge(&both), Err(Unmergeable::Overlapping));
+        let twice = [text(0, None, "abc"), text(0, None, "abc")];
+        assert_eq!(merge(&twice), Err(Unmergeable::Overlapping));
+    }
+
+    #[test]
+    fn a_part_of_a_text_stands_right_of_the_part_before_it() {
+        let parts = |bytes: &[u8], at| {
+            let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
+            collect(bytes, &mut blocks, &mut deletes).expect("an update");
+            let parts = [vec![blocks[0].head(at)], vec![blocks[0].tail(at)]];
+            parts.map(|part| write_update(part, &deletes).expect("disjoint"))
+        };
         let whole = text(0, None, "ab😀cd");
         assert_eq!(
-            merge(&[&whole, &text(0, None, "ab"), &text(2, Some(1), "😀")]),
-            Some(whole.clone())
-        );
-        let merged = merge(&[text(0, None, "ab"), text(1, Some(0), "b😀c")]).expect("updates");
-        assert_eq!(
-            merged,
-            merge(&[text(0, None, "ab"), text(2, Some(1), "😀c")]).expect("updates")
+            parts(&whole, 4),
+            [text(0, None, "ab😀"), text(4, Some(3), "cd")]
         );
         // A pair of surrogates that is torn is replaced on both sides, as in Yjs.
-        let torn = merge(&[text(0, None, "ab\u{fffd}"), text(2, Some(1), "😀c")]).expect("updates");
         assert_eq!(
-            torn,
-            merge(&[text(0, None, "ab\u{fffd}"), text(3, Some(2), "\u{fffd}c")]).expect("updates")
+            parts(&whole, 3),
+            [text(0, None, "ab\u{fffd}"), text(3, Some(2), "\u{fffd}cd")]
         );
     }
 
@@ -216,14 +274,17 @@ mod tests {
         let expected = [
             1, 3, 1, 0, 4, 1, 1, b't', 2, b'a', b'b', SKIP, 3, 0x84, 1, 4, 1, b'f', 1, 7, 1, 0, 6,
         ];
-        assert_eq!(merged, Some(expected.to_vec()));
+        assert_eq!(merged, Ok(expected.to_vec()));
         let checked = validate(&expected).expect("valid");
-        assert!(checked.gaps && checked.advances[0].to == 6);
+        assert!(checked.intricate && checked.advances[0].to == 6);
     }
 
     #[test]
     fn what_is_no_update_is_not_merged() {
-        assert_eq!(merge(&[&[0, 0][..], &[1]]), None);
-        assert_eq!(merge::<&[u8]>(&[]), Some(vec![0, 0]));
+        assert_eq!(
+            merge(&[&[0, 0][..], &[1]]),
+            Err(Unmergeable::Malformed)
+        );
+        assert_eq!(merge::<&[u8]>(&[]), Ok(vec![0, 0]));
     }
 }

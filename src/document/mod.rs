@@ -1,27 +1,36 @@
 //! The collaborative document: a Yjs replica without any I/O, and what guards it.
 //!
 //! This module alone uses yrs, and within it `replica` alone. Bytes from
-//! outside go through [`validate()`] and then through [`Document::apply`];
+//! outside go through [`validate()`], [`Document::prepare`] and [`Document::apply`];
 //! together they promise that
 //! - nothing aborts the process, and a panic of yrs ends one document at most;
 //! - a refused update leaves the document as it was;
+//! - an update is cut to its news: what is applied, what others are to be told
+//!   and what is to be written are the same bytes, and no element is ever brought twice;
+//! - what an update may cost is known before it is paid, and bounded;
 //! - types never nest deeper than [`DEPTH_MAX`], so that what recurses over a
 //!   document fits any stack;
-//! - yrs never holds anything pending: an update is cut, and what depends on
-//!   something missing is held here, as bytes, and counted.
+//! - yrs never holds anything pending: what depends on something missing is
+//!   held here, as bytes, and counted.
+
+use std::time::Duration;
 
 use self::held::Held;
-use self::known::{Known, Staged};
-use self::plan::{Cut, cut};
-use self::replica::{Replica, decode};
+use self::known::{Known, Unplaceable};
+use self::plan::Source;
+use self::replica::Replica;
 use crate::id::ClientId;
 
 pub mod awareness;
+mod compare;
+mod cost;
 mod held;
+mod integrate;
 mod known;
 pub mod lib0;
 mod merge;
 mod plan;
+mod prepare;
 mod ranges;
 mod replica;
 mod split;
@@ -31,7 +40,8 @@ mod validate;
 
 pub use self::known::DEPTH_MAX;
 pub use self::lib0::Malformed;
-pub use self::merge::merge;
+pub use self::merge::{Unmergeable, merge};
+pub use self::prepare::Prepared;
 pub use self::replica::Panicked;
 pub use self::split::split;
 pub use self::state_vector::StateVector;
@@ -47,15 +57,40 @@ pub struct Caps {
 }
 
 /// What an update did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// All of it that was new is in the document, which changed.
-    News,
-    /// All or part of it is held until its dependencies arrive. What is held
-    /// is part of what [`Document::encode`] gives.
-    Pending,
-    /// The document knew all of it, or holds it already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What came into the document with it: to be told to others, and to be written.
+    pub integrated: Integrated,
+    /// What of it waits for something missing, as an update: to be written, and told to
+    /// nobody. Two replicas that hold different things for one another would differ.
+    pub held: Option<Vec<u8>>,
+    /// Whether everybody sees all of it.
+    pub visibility: Visibility,
+}
+
+/// What came into the document with an update.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Integrated {
+    /// Nothing.
+    #[default]
     Nothing,
+    /// Just the update, byte for byte.
+    Whole,
+    /// This part of it, as an update.
+    Part(Vec<u8>),
+    /// This update: a part or all of it, and what had waited for that.
+    More(Vec<u8>),
+}
+
+/// Whether everybody sees all of an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Visibility {
+    /// All of it is in the document.
+    #[default]
+    Visible,
+    /// Some of it waits for something missing, or was left out because only its
+    /// owner may bring it.
+    Pending,
 }
 
 /// Why an update was not applied. But for `Panicked` the document is as it was.
@@ -67,6 +102,15 @@ pub enum ApplyError {
     /// Types would nest deeper than [`DEPTH_MAX`].
     #[error("types nest deeper than {DEPTH_MAX} levels")]
     TooDeep,
+    /// An element claims neighbours that are in different types.
+    #[error("the neighbours of an element are in different types")]
+    Torn,
+    /// It brings other content for elements that are known.
+    #[error("known clocks came with other content")]
+    Contradiction,
+    /// Integrating it would take too long.
+    #[error("the update takes too long to integrate")]
+    TooCostly,
     /// Its dependencies are missing, and as much as [`Caps`] allow is held.
     #[error("too many updates wait for missing ones")]
     PendingFull,
@@ -81,6 +125,15 @@ impl From<Panicked> for ApplyError {
     }
 }
 
+impl From<Unplaceable> for ApplyError {
+    fn from(fault: Unplaceable) -> Self {
+        match fault {
+            Unplaceable::TooDeep => ApplyError::TooDeep,
+            Unplaceable::Torn | Unplaceable::Collected => ApplyError::Torn,
+        }
+    }
+}
+
 /// A Yjs document.
 #[derive(Debug)]
 pub struct Document {
@@ -88,48 +141,79 @@ pub struct Document {
     known: Known,
     held: Held,
     caps: Caps,
-    /// What the last update brought in, where that is not just the update.
-    taken_in: Vec<Vec<u8>>,
+    /// Counts the updates of which something was held.
+    holdings: u64,
+    /// What costly updates took to integrate, over and over at each opening.
+    strain: Duration,
+    /// The bytes of all that was integrated.
+    content_bytes: usize,
 }
 
-/// Who vouches for an update.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    /// Nobody: limits are enforced.
-    Client,
-    /// It was accepted before: what passes a limit now is held, not refused.
-    Log,
-}
+/// What one element takes in memory besides its content, in bytes: measured.
+const PIECE_BYTES: usize = 200;
+/// What one client takes.
+const CLIENT_BYTES: usize = 600;
+/// What a held byte takes.
+const HELD_FACTOR: usize = 24;
 
 impl Document {
     /// An empty document.
     pub fn new(caps: Caps) -> Self {
-        let (replica, known, held) = (Replica::new(), Known::default(), Held::default());
         Self {
-            replica,
-            known,
-            held,
+            replica: Replica::new(),
+            known: Known::default(),
+            held: Held::default(),
             caps,
-            taken_in: Vec::new(),
+            holdings: 0,
+            strain: Duration::ZERO,
+            content_bytes: 0,
         }
     }
 
-    /// Applies an update from a client. `checked` is what [`validate()`] said of `bytes`.
+    /// Sees what can be taken in of an update from a client. `checked` is what [`validate()`]
+    /// said of `bytes`; `may` tells up to which clock the client may bring elements of a
+    /// client id: what is beyond is cut out.
     ///
     /// # Errors
-    /// See [`ApplyError`]. After `Panicked` every method answers that.
-    pub fn apply(&mut self, bytes: &[u8], checked: &Checked) -> Result<Applied, ApplyError> {
-        self.take(bytes, checked, Source::Client)
+    /// See [`ApplyError`].
+    pub fn prepare(
+        &self,
+        bytes: &[u8],
+        checked: &Checked,
+        may: impl Fn(ClientId) -> u32,
+    ) -> Result<Prepared, ApplyError> {
+        if self.replica.is_broken() {
+            return Err(ApplyError::Panicked);
+        }
+        match self.whole(checked, &may) {
+            Some(prepared) => Ok(prepared),
+            None => self.cut(bytes, Source::Client, may),
+        }
+    }
+
+    /// Takes in what was prepared of `bytes` and of this document as it is.
+    ///
+    /// # Errors
+    /// `Undecodable`, `TooCostly` and `Panicked`. After the last every method answers that.
+    pub fn apply(&mut self, bytes: &[u8], prepared: Prepared) -> Result<Applied, ApplyError> {
+        self.commit(bytes, prepared, Source::Client)
     }
 
     /// Applies an update that was accepted before: of the log, of a snapshot,
-    /// of another instance. [`Caps`] do not bind it, and what would lie too
+    /// of another instance. [`Caps`] and costs do not bind it, and what would lie too
     /// deep is held for ever instead of refused, so that nothing accepted is lost.
     ///
     /// # Errors
     /// `Undecodable` and `Panicked`.
     pub fn restore(&mut self, bytes: &[u8], checked: &Checked) -> Result<Applied, ApplyError> {
-        self.take(bytes, checked, Source::Log)
+        if self.replica.is_broken() {
+            return Err(ApplyError::Panicked);
+        }
+        let prepared = match self.whole(checked, &|_| u32::MAX) {
+            Some(prepared) => prepared,
+            None => self.cut(bytes, Source::Log, |_| u32::MAX)?,
+        };
+        self.commit(bytes, prepared, Source::Log)
     }
 
     /// The state vector, in encoding v1. What is held does not count.
@@ -147,17 +231,13 @@ impl Document {
         !self.held.is_empty()
     }
 
-    /// What the last update brought into the document, as an update, where
-    /// that is not just that update: a part of it, or also what was held for
-    /// want of it. This is what other replicas are to be told; of what is held
-    /// they need to know nothing before it is in the document, and two
-    /// replicas that hold different things for one another would differ.
-    pub fn take_integrated(&mut self) -> Option<Vec<u8>> {
-        match std::mem::take(&mut self.taken_in).as_slice() {
-            [] => None,
-            [only] => Some(only.clone()),
-            several => merge(several),
-        }
+    /// About what the document takes in memory, in bytes. An upper bound for what people
+    /// write; it does not shrink when content is deleted.
+    pub fn memory_bytes(&self) -> usize {
+        self.content_bytes
+            + self.known.pieces() * PIECE_BYTES
+            + self.known.clients() * CLIENT_BYTES
+            + self.held.bytes() * HELD_FACTOR
     }
 
     /// An update, in encoding v1, of all in the document that a replica at
@@ -179,156 +259,15 @@ impl Document {
         if self.held.is_empty() {
             return Ok(state);
         }
+        let mut deletes = vec![0];
+        self.held.deletes().write(&mut deletes);
         let updates: Vec<_> = std::iter::once(state.as_slice())
-            .chain(self.held.iter())
+            .chain(self.held.updates())
+            .chain(std::iter::once(deletes.as_slice()))
             .collect();
-        // yrs wrote the one and `validate` let the others in; if they cannot
-        // be read, something is as wrong as after a panic.
-        merge(&updates).ok_or(Panicked)
-    }
-
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        checked: &Checked,
-        source: Source,
-    ) -> Result<Applied, ApplyError> {
-        if self.replica.is_broken() {
-            return Err(ApplyError::Panicked);
-        }
-        self.taken_in.clear();
-        let old = |advance: &Advance| advance.to <= self.known.clock(advance.client);
-        if !checked.deletes && checked.advances.iter().all(old) {
-            return Ok(Applied::Nothing);
-        }
-        if !self.can_take_whole(checked) {
-            return self.take_part(bytes, source);
-        }
-        let mut staged = Staged::default();
-        for run in &checked.runs {
-            match (staged.note(&self.known, *run), source) {
-                (Ok(()), _) => {}
-                (Err(_), Source::Client) => return Err(ApplyError::TooDeep),
-                (Err(_), Source::Log) => return self.take_part(bytes, source),
-            }
-        }
-        let changed = self.replica.integrate(decode(bytes)?)?;
-        let advanced = checked
-            .advances
-            .iter()
-            .map(|advance| (advance.client, advance.to));
-        self.settle(staged, advanced.collect())?;
-        if !self.taken_in.is_empty() {
-            self.taken_in.push(bytes.to_vec());
-        }
-        Ok(if changed {
-            Applied::News
-        } else {
-            Applied::Nothing
-        })
-    }
-
-    /// Whether all that the update needs is known, as far as that can be told
-    /// without reading it again.
-    fn can_take_whole(&self, checked: &Checked) -> bool {
-        // What is known in part is trimmed first.
-        let follows = |advance: &Advance| {
-            let clock = self.known.clock(advance.client);
-            advance.from == clock || advance.to <= clock
-        };
-        let exists = |(client, clock): (&ClientId, &u32)| {
-            *clock <= self.known.clock(*client)
-                // What is deleted may be made by the same update.
-                || matches!(checked.advances[..], [Advance { client: only, to, .. }]
-                    if only == *client && *clock <= to)
-        };
-        !checked.gaps
-            && checked.advances.iter().all(follows)
-            && checked.needs.iter().all(exists)
-            && checked
-                .parents
-                .iter()
-                .all(|parent| self.replica.is_type(*parent))
-    }
-
-    /// Integrates what can be integrated, and holds the rest.
-    fn take_part(&mut self, bytes: &[u8], source: Source) -> Result<Applied, ApplyError> {
-        let cut = self.cut(bytes)?;
-        let rest = cut.rest;
-        if let Some(rest) = &rest {
-            // It has to be sure now that it can be integrated later.
-            decode(&rest.bytes)?;
-        }
-        if source == Source::Client {
-            if cut.too_deep {
-                return Err(ApplyError::TooDeep);
-            }
-            if rest
-                .as_ref()
-                .is_some_and(|rest| !self.has_room(rest.bytes.len()))
-            {
-                return Err(ApplyError::PendingFull);
-            }
-        }
-        let ready = cut.ready.as_deref().unwrap_or(bytes);
-        let changed = self.replica.integrate(decode(ready)?)?;
-        if changed {
-            self.taken_in.push(ready.to_vec());
-        }
-        let applied = match (&rest, changed) {
-            (Some(_), _) => Applied::Pending,
-            (None, true) => Applied::News,
-            (None, false) => Applied::Nothing,
-        };
-        if let Some(rest) = rest {
-            self.held.add(rest);
-        }
-        self.settle(cut.staged, cut.reached.into_iter().collect())?;
-        Ok(applied)
-    }
-
-    /// Notes what has become known, and integrates what was held for want of it.
-    fn settle(
-        &mut self,
-        staged: Staged,
-        mut advanced: Vec<(ClientId, u32)>,
-    ) -> Result<(), ApplyError> {
-        self.note(staged, &advanced);
-        while let Some((client, clock)) = advanced.pop() {
-            while let Some(bytes) = self.held.take(client, clock) {
-                let cut = self.cut(&bytes)?;
-                let ready = cut.ready.as_deref().unwrap_or(&bytes);
-                if self.replica.integrate(decode(ready)?)? {
-                    self.taken_in.push(ready.to_vec());
-                }
-                let reached: Vec<_> = cut.reached.into_iter().collect();
-                self.note(cut.staged, &reached);
-                advanced.extend(reached);
-                if let Some(rest) = cut.rest {
-                    self.held.add(rest);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, staged: Staged, advanced: &[(ClientId, u32)]) {
-        self.known.keep(staged);
-        for (client, clock) in advanced {
-            self.known.advance(*client, *clock);
-        }
-    }
-
-    fn has_room(&self, bytes: usize) -> bool {
-        self.held.len() < self.caps.pending_updates_max
-            && self.held.bytes() + bytes <= self.caps.pending_bytes_max
-    }
-
-    fn cut(&self, bytes: &[u8]) -> Result<Cut, ApplyError> {
-        cut(bytes, &self.known, &self.held, |id| {
-            self.replica.is_type(id)
-        })
-        .map_err(|_| ApplyError::Undecodable)
+        // yrs wrote the one and `validate` let the others in, and what is held is not
+        // known: if they cannot be merged, something is as wrong as after a panic.
+        merge(&updates).map_err(|_| Panicked)
     }
 }
 

@@ -1,135 +1,135 @@
-//! Which part of an update a document can take now, and what the rest waits for.
+//! Which part of an update a document can take now, what the rest waits for, and what that costs.
 //!
 //! yrs has a store of its own for what it cannot integrate yet. It is not used:
 //! it writes the bytes anew, takes blocks beyond a hole apart from those before
 //! it, and could be poisoned so that nothing can be encoded any more. Here an
-//! update is cut on its bytes instead, and yrs gets only what depends on
-//! nothing that is missing.
+//! update is cut on its bytes instead: what is known already and what the sender
+//! may not bring is cut out, and yrs gets only what depends on nothing that is
+//! missing. What comes out is what is applied, relayed and written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::cost;
 use super::held::Held;
-use super::known::{Known, Staged};
-use super::lib0::Malformed;
-use super::merge::{collect, write_update};
+use super::known::{Known, Staged, Unplaceable};
 use super::ranges::Ranges;
-use super::update::{Block, GC, Id, Place, Run, TYPE};
+use super::update::{Block, Id, Place, TYPE};
 use crate::id::ClientId;
 
-/// An update, cut in two.
-pub(super) struct Cut {
-    /// The part that is ready; `None` if that is the update as it stands.
-    pub(super) ready: Option<Vec<u8>>,
-    /// The part that is not.
-    pub(super) rest: Option<Rest>,
+/// Who vouches for what is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nobody: limits are enforced.
+    Client,
+    /// It was accepted before, and is in the log.
+    Log,
+    /// It was accepted before, and waited here.
+    Held,
+}
+
+/// Blocks and deletions, sorted by what a document can do with them.
+pub(super) struct Plan<'a, 'k> {
+    known: &'k Known,
+    source: Source,
+    /// In an order in which each block finds what it depends on, with what it costs.
+    pub(super) ready: Vec<(Block<'a>, u64)>,
+    /// Deletions of what is known or ready, with what they cost.
+    pub(super) ready_deletes: Ranges,
+    /// What is not ready, and what it waits for, if that can ever come.
+    pub(super) rest: Vec<(Block<'a>, Option<Id>)>,
+    pub(super) rest_deletes: Ranges,
+    /// Parts that the document knows already.
+    pub(super) repeated: Vec<Block<'a>>,
     /// How far each client gets by what is ready.
-    pub(super) reached: BTreeMap<ClientId, u32>,
-    /// How deep what is ready lies.
+    pub(super) reached: HashMap<ClientId, u32>,
+    /// Where what is ready stands.
     pub(super) staged: Staged,
-    /// Some of the rest would lie too deep.
-    pub(super) too_deep: bool,
+    /// Something is left out, or has become another thing than in the bytes.
+    pub(super) changed: bool,
+    /// Something was left out because the sender may not bring it.
+    pub(super) foreign: bool,
+    /// Some of the deletions are held already.
+    pub(super) waits_already: bool,
+    /// The first fault of the rest, if it is one that no arrival mends.
+    pub(super) fault: Option<Unplaceable>,
+    /// What integrating what is ready may cost beyond what its length costs, in nanoseconds.
+    pub(super) cost_ns: u64,
+    /// At most so much is taken.
+    cost_ns_max: u64,
+    /// The types among `ready`.
+    types: HashSet<Id>,
 }
 
-/// What is left of an update.
-#[derive(Debug)]
-pub(super) struct Rest {
-    pub(super) bytes: Vec<u8>,
-    /// If one of these elements becomes known, it is worth another try.
-    pub(super) waits: Vec<Id>,
-    /// The elements that it makes.
-    pub(super) made: Ranges,
-    /// The elements that it deletes.
-    pub(super) deleted: Ranges,
+/// What a plan asks of its surroundings.
+pub(super) struct Around<'k, T, M> {
+    pub(super) known: &'k Known,
+    pub(super) held: &'k Held,
+    /// Tells of a known element whether it is a type that still has its content.
+    pub(super) is_type: T,
+    /// The clock up to which the sender may bring elements of a client.
+    pub(super) may: M,
 }
 
-/// Cuts the update `bytes`. What of the rest is in `held` already is left out.
-/// `is_type` tells of a known element whether it is a type that still has its
-/// content.
-///
-/// # Errors
-/// If the bytes would not pass [`validate`](super::validate()).
-pub(super) fn cut(
-    bytes: &[u8],
-    known: &Known,
-    held: &Held,
-    is_type: impl Fn(Id) -> bool,
-) -> Result<Cut, Malformed> {
-    let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
-    collect(bytes, &mut blocks, &mut deletes)?;
-    let mut plan = Plan {
-        known,
-        is_type,
-        ready: Vec::new(),
-        reached: BTreeMap::new(),
-        types: BTreeSet::new(),
-        staged: Staged::default(),
-        changed: false,
-        too_deep: false,
-    };
-    let (rest, mut waits) = plan.cut_blocks(&blocks);
-    let (ready_deletes, rest_deletes) = plan.cut_deletes(&deletes, &mut waits);
-    let whole = rest.is_empty() && rest_deletes.is_empty();
-    let Plan {
-        ready,
-        reached,
-        staged,
-        changed,
-        too_deep,
-        ..
-    } = plan;
-    let ready = (!whole || changed).then(|| write_update(ready, &ready_deletes));
-    let rest = Rest::new(rest, rest_deletes, waits, held);
-    Ok(Cut {
-        ready,
-        rest,
-        reached,
-        staged,
-        too_deep,
-    })
-}
+impl<'a, 'k> Plan<'a, 'k> {
+    /// Plans `blocks`, sorted by client and clock, and `deletes`. More than
+    /// `cost_ns_max` is not taken.
+    pub(super) fn of<T: Fn(Id) -> bool, M: Fn(ClientId) -> u32>(
+        blocks: &[Block<'a>],
+        deletes: &Ranges,
+        source: Source,
+        cost_ns_max: u64,
+        around: &Around<'k, T, M>,
+    ) -> Self {
+        let mut plan = Self {
+            known: around.known,
+            source,
+            ready: Vec::with_capacity(blocks.len()),
+            ready_deletes: Ranges::default(),
+            rest: Vec::new(),
+            rest_deletes: Ranges::default(),
+            repeated: Vec::new(),
+            reached: HashMap::new(),
+            staged: Staged::default(),
+            changed: false,
+            foreign: false,
+            waits_already: false,
+            fault: None,
+            cost_ns: 0,
+            cost_ns_max,
+            types: HashSet::new(),
+        };
+        let news = plan.news(blocks, &around.may);
+        plan.sort(&news, &around.is_type);
+        plan.sort_deletes(deletes, around.held);
+        plan
+    }
 
-impl Rest {
-    fn new(
-        blocks: Vec<Block<'_>>,
-        mut deleted: Ranges,
-        waits: Vec<Id>,
-        held: &Held,
-    ) -> Option<Self> {
-        let mut parts = Vec::with_capacity(blocks.len());
-        let mut made = Ranges::default();
-        for block in blocks {
-            let Id { client, clock } = block.id;
-            for part in held.made().gaps(client, clock..block.end()) {
-                parts.push(block.tail(part.start - clock).head(part.end - part.start));
-                made.add(client, part);
+    /// The parts of `blocks` that are neither known nor foreign.
+    fn news(&mut self, blocks: &[Block<'a>], may: &impl Fn(ClientId) -> u32) -> Vec<Block<'a>> {
+        let mut news = Vec::with_capacity(blocks.len());
+        for of_one in blocks.chunk_by(|a, b| a.id.client == b.id.client) {
+            let client = of_one[0].id.client;
+            let (known, may) = (self.known.clock(client), may(client));
+            for block in of_one {
+                let Id { clock, .. } = block.id;
+                if clock < known {
+                    let len = block.len.min(known - clock);
+                    self.repeated.push(block.head(len));
+                    self.changed = true;
+                }
+                let start = clock.max(known);
+                let end = block.end().min(may.max(known));
+                if end < block.end() {
+                    (self.foreign, self.changed) = (true, true);
+                }
+                if start < end {
+                    news.push(block.tail(start - clock).head(end - start));
+                }
             }
         }
-        deleted.remove(held.deleted());
-        let none = parts.is_empty() && deleted.is_empty();
-        (!none).then(|| Self {
-            bytes: write_update(parts, &deleted),
-            waits,
-            made,
-            deleted,
-        })
+        news
     }
-}
 
-struct Plan<'a, F> {
-    known: &'a Known,
-    is_type: F,
-    /// In an order in which each block finds what it depends on.
-    ready: Vec<Block<'a>>,
-    reached: BTreeMap<ClientId, u32>,
-    /// The types among `ready`.
-    types: BTreeSet<Id>,
-    staged: Staged,
-    /// A block has become another than in the bytes.
-    changed: bool,
-    too_deep: bool,
-}
-
-impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
     fn reached(&self, client: ClientId) -> u32 {
         self.reached
             .get(&client)
@@ -140,117 +140,124 @@ impl<'a, F: Fn(Id) -> bool> Plan<'a, F> {
     /// Goes through each client's blocks as far as they depend on what is
     /// known. Where one waits for another client, it goes on as soon as that
     /// one has got there; so each block is looked at a few times at most.
-    /// Returns the blocks that are left, and what they wait for.
-    fn cut_blocks(&mut self, blocks: &[Block<'a>]) -> (Vec<Block<'a>>, Vec<Id>) {
+    fn sort(&mut self, blocks: &[Block<'a>], is_type: &impl Fn(Id) -> bool) {
         let mut queues: Vec<&[Block<'a>]> =
             blocks.chunk_by(|a, b| a.id.client == b.id.client).collect();
-        let mut open: Vec<usize> = (0..queues.len()).collect();
+        let mut open: Vec<usize> = (0..queues.len()).rev().collect();
+        let mut waits: Vec<Option<Id>> = vec![None; queues.len()];
         let mut blocked: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
         while let Some(at) = open.pop() {
             let Some(client) = queues[at].first().map(|block| block.id.client) else {
                 continue;
             };
-            if let Some(need) = self.pass(&mut queues[at]) {
+            waits[at] = self.pass(&mut queues[at], is_type);
+            if let Some(need) = waits[at] {
                 blocked.entry(need).or_default().push(at);
             }
-            let (first, end) = (
-                Id { client, clock: 0 },
-                Id {
-                    client,
-                    clock: self.reached(client),
-                },
-            );
-            while let Some((id, _)) = blocked.range(first..end).next() {
+            let clock = self.reached(client);
+            let until = Id { client, clock: 0 }..Id { client, clock };
+            while let Some((id, _)) = blocked.range(until.clone()).next() {
                 let id = *id;
                 open.extend(blocked.remove(&id).unwrap_or_default());
             }
         }
-        let mut waits: Vec<_> = blocked.into_keys().collect();
-        let mut rest = Vec::new();
-        for queue in queues.into_iter().filter(|queue| !queue.is_empty()) {
-            let first = queue[0];
-            let known = self.reached(first.id.client).saturating_sub(first.id.clock);
-            let first = first.tail(known);
-            // It may also become known by another update.
-            waits.push(first.id);
-            rest.push(first);
-            rest.extend_from_slice(&queue[1..]);
+        for (queue, waits) in queues.into_iter().zip(waits) {
+            let mut waits = waits;
+            for block in queue {
+                self.changed = true;
+                self.rest.push((*block, waits));
+                // The ones behind it wait for it.
+                waits = Some(Id {
+                    clock: block.end() - 1,
+                    ..block.id
+                });
+            }
         }
-        (rest, waits)
     }
 
     /// Takes from the front of `queue` what is ready. Returns what the next
     /// block waits for, if it waits.
-    fn pass(&mut self, queue: &mut &[Block<'a>]) -> Option<Id> {
+    fn pass(&mut self, queue: &mut &[Block<'a>], is_type: &impl Fn(Id) -> bool) -> Option<Id> {
         while let Some((block, behind)) = queue.split_first() {
-            let client = block.id.client;
-            let clock = self.reached(client);
-            if block.end() > clock {
-                if block.id.clock > clock {
-                    return Some(Id { client, clock });
-                }
-                let block = block.tail(clock - block.id.clock);
-                let missing = |need: &Id| need.clock >= self.reached(need.client);
-                if let Some(need) = block.place.needs().find(missing) {
-                    return Some(need);
-                }
-                if !self.take(block) {
-                    return None;
-                }
+            let Id { client, clock } = block.id;
+            if clock > self.reached(client) {
+                return Some(Id {
+                    clock: clock - 1,
+                    ..block.id
+                });
+            }
+            let missing = |need: &Id| need.clock >= self.reached(need.client);
+            if let Some(need) = block.place.needs().find(missing) {
+                return Some(need);
+            }
+            if !self.take(*block, is_type) {
+                return None;
             }
             *queue = behind;
         }
         None
     }
 
-    /// Takes `block`, unless it lies too deep.
-    fn take(&mut self, mut block: Block<'a>) -> bool {
-        match block.place {
+    /// Takes `block`, unless it cannot stand where it claims to or costs too much.
+    fn take(&mut self, mut block: Block<'a>, is_type: &impl Fn(Id) -> bool) -> bool {
+        if let Place::Inside(parent) = block.place
+            && !self.types.contains(&parent)
+            && !is_type(parent)
+        {
             // Its parent was collected, or never was a type. In Yjs it is
             // collected too; yrs would fail halfway if it is no type.
-            Place::Inside(parent) if !self.types.contains(&parent) && !(self.is_type)(parent) => {
-                (block.info, block.place) = (GC, Place::Root);
-                self.changed = true;
-            }
-            _ if block.kind() == TYPE => {
-                self.types.insert(block.id);
-            }
-            _ => {}
+            block = block.collected();
+            self.changed = true;
         }
-        if self
-            .staged
-            .note(
-                self.known,
-                Run {
-                    id: block.id,
-                    place: block.place,
-                },
-            )
-            .is_err()
-        {
-            self.too_deep = true;
+        let scan = match (self.staged.note(self.known, block.run()), self.source) {
+            (Ok(scan), _) => scan,
+            (Err(Unplaceable::Collected), _) | (Err(Unplaceable::Torn), Source::Held) => {
+                block = block.collected();
+                self.changed = true;
+                0
+            }
+            // It was accepted before there was this rule: nothing accepted is lost.
+            (Err(Unplaceable::Torn), Source::Log) => 0,
+            (Err(fault), _) => {
+                self.fault.get_or_insert(fault);
+                return false;
+            }
+        };
+        let cost_ns = cost::of_block(self.known, block.run(), scan);
+        if self.cost_ns + cost_ns > self.cost_ns_max {
             return false;
         }
-        self.changed |= block.trimmed > 0;
+        self.cost_ns += cost_ns;
+        if block.kind() == TYPE {
+            self.types.insert(block.id);
+        }
         self.reached.insert(block.id.client, block.end());
-        self.ready.push(block);
+        self.ready.push((block, cost_ns));
         true
     }
 
-    /// Returns the deletions of what is known or ready, and those of the rest.
-    fn cut_deletes(&self, deletes: &Ranges, waits: &mut Vec<Id>) -> (Ranges, Ranges) {
-        let (mut ready, mut rest) = (Ranges::default(), Ranges::default());
-        for (client, range) in deletes.iter() {
+    fn sort_deletes(&mut self, deletes: &Ranges, held: &Held) {
+        let mut news = deletes.clone();
+        news.remove(self.known.deleted());
+        for (client, range) in news.iter() {
+            self.waits_already |= held.deletes().meets(client, range);
+        }
+        if self.waits_already {
+            news.remove(held.deletes());
+        }
+        self.changed |= news != *deletes;
+        for (client, range) in news.iter() {
             let known = self.reached(client);
             if range.start < known {
-                ready.add(client, range.start..range.end.min(known));
+                let ready = range.start..range.end.min(known);
+                self.cost_ns += cost::of_delete(self.known, client, &ready);
+                self.ready_deletes.add(client, ready);
             }
             if range.end > known {
-                let clock = range.start.max(known);
-                rest.add(client, clock..range.end);
-                waits.push(Id { client, clock });
+                self.changed = true;
+                self.rest_deletes
+                    .add(client, range.start.max(known)..range.end);
             }
         }
-        (ready, rest)
     }
 }

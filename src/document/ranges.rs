@@ -71,30 +71,47 @@ impl Ranges {
         }
     }
 
-    /// The parts of `range` that are not in this, rising.
-    pub(super) fn gaps(&self, client: ClientId, range: Range<u32>) -> Vec<Range<u32>> {
-        let mut clock = match self.last_from(client, range.start) {
-            Some((_, end)) => end.max(range.start),
-            None => range.start,
-        };
-        let mut gaps = Vec::new();
-        let after = Id {
+    /// Whether some of `range` is in this.
+    pub(super) fn meets(&self, client: ClientId, range: Range<u32>) -> bool {
+        self.last_from(client, range.end - 1)
+            .is_some_and(|(_, end)| end > range.start)
+    }
+
+    /// The end of the range before `clock`, 0 if there is none, and the start of the one
+    /// behind it, `u32::MAX` if there is none.
+    pub(super) fn around(&self, client: ClientId, clock: u32) -> (u32, u32) {
+        let before = self.last_from(client, clock).map_or(0, |(_, end)| end);
+        let next = Id {
             client,
-            clock: range.start,
-        }..Id {
-            client,
-            clock: range.end,
+            clock: clock.saturating_add(1),
         };
-        for (id, end) in self.ends.range(after) {
-            if id.clock > clock {
-                gaps.push(clock..id.clock);
-            }
-            clock = clock.max(*end);
+        let end = Id {
+            client,
+            clock: u32::MAX,
+        };
+        let behind = self.ends.range(next..=end).next();
+        (before, behind.map_or(u32::MAX, |(id, _)| id.clock))
+    }
+
+    /// Takes out what lies in `range`.
+    pub(super) fn take(&mut self, client: ClientId, range: Range<u32>) -> Self {
+        let mut taken = Self::default();
+        while let Some((id, end)) = self
+            .last_from(client, range.end - 1)
+            .filter(|(_, end)| *end > range.start)
+        {
+            let part = id.clock.max(range.start)..end.min(range.end);
+            let mut only = Self::default();
+            only.add(client, part);
+            self.remove(&only);
+            taken.extend(&only);
         }
-        if clock < range.end {
-            gaps.push(clock..range.end);
-        }
-        gaps
+        taken
+    }
+
+    /// How many ranges there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
     }
 
     /// All ranges, by client and clock.
@@ -173,16 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn the_gaps_of_a_range_are_what_is_not_in_the_set() {
+    fn what_is_taken_out_is_cut_at_the_ends() {
+        let mut some = ranges(&[(1, 0..4), (1, 6..8), (1, 9..12), (2, 0..9)]);
+        assert_eq!(
+            some.take(1, 2..10),
+            ranges(&[(1, 2..4), (1, 6..8), (1, 9..10)])
+        );
+        assert_eq!(some, ranges(&[(1, 0..2), (1, 10..12), (2, 0..9)]));
+        assert!(some.take(1, 2..10).is_empty());
+    }
+
+    #[test]
+    fn a_set_tells_what_is_around_a_clock() {
         let some = ranges(&[(1, 2..4), (1, 6..8)]);
-        let gaps = |client, range| -> Vec<_> {
-            let gaps = some.gaps(client, range).into_iter();
-            gaps.map(|gap| (gap.start, gap.end)).collect()
-        };
-        assert_eq!(gaps(1, 0..10), [(0, 2), (4, 6), (8, 10)]);
-        assert_eq!(gaps(1, 3..7), [(4, 6)]);
-        assert_eq!(gaps(1, 2..4), []);
-        assert_eq!(gaps(1, 4..6), [(4, 6)]);
-        assert_eq!(gaps(2, 3..7), [(3, 7)]);
+        assert_eq!(some.around(1, 5), (4, 6));
+        assert_eq!(some.around(1, 0), (0, 2));
+        assert_eq!(some.around(1, 9), (8, u32::MAX));
+        assert_eq!(some.around(2, 5), (0, u32::MAX));
+        assert!(some.meets(1, 3..6) && some.meets(1, 5..7) && !some.meets(1, 4..6));
+        assert!(!some.meets(2, 0..9));
     }
 }

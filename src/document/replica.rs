@@ -10,6 +10,7 @@
 //! encoding v1 is written: the other one panics more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use yrs::updates::decoder::Decode;
 use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
@@ -68,6 +69,29 @@ impl Replica {
         std::mem::forget(self.doc.clone());
         self.broken = true;
         Err(Panicked)
+    }
+
+    /// What this is with `parts`, which together are one update, integrated one after the
+    /// other; this stays as it is. `None` if that takes longer than `time`.
+    ///
+    /// # Errors
+    /// [`Panicked`]; this is as sound as before.
+    pub(super) fn with(
+        &self,
+        parts: impl IntoIterator<Item = Update>,
+        time: Duration,
+    ) -> Result<Option<Self>, Panicked> {
+        let state = self.diff(&StateVector::default())?;
+        let mut copy = Self::new();
+        copy.integrate(decode(&state).map_err(|_| Panicked)?)?;
+        let start = Instant::now();
+        for part in parts {
+            copy.integrate(part)?;
+            if start.elapsed() > time {
+                return Ok(None);
+            }
+        }
+        Ok(Some(copy))
     }
 
     /// An update of all that a replica at `from` lacks, with every deletion.

@@ -51,6 +51,14 @@ impl StateVector {
         self.clocks.get(&client).copied().unwrap_or(0)
     }
 
+    /// Sets how far `client` is known; 0 for not at all.
+    pub(super) fn set(&mut self, client: ClientId, clock: u32) {
+        match clock {
+            0 => self.clocks.remove(&client),
+            clock => self.clocks.insert(client, clock),
+        };
+    }
+
     /// Each known client with its clock, by rising client id.
     pub fn iter(&self) -> impl Iterator<Item = (ClientId, u32)> {
         self.clocks.iter().map(|(client, clock)| (*client, *clock))

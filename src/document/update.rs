@@ -9,6 +9,7 @@
 //! them out of step and would take what follows for something else: `JSON`
 //! (2), written by Yjs before version 13, and `XmlHook` (type 5).
 
+use super::known::hash_names;
 use super::lib0::{Malformed, Reader, SAFE_INTEGER_MAX, malformed};
 use crate::id::ClientId;
 
@@ -30,7 +31,7 @@ pub(super) const HAS_RIGHT_ORIGIN: u8 = 0x40;
 pub(super) const HAS_PARENT_SUB: u8 = 0x20;
 
 /// Names one element: the `clock`-th that `client` made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id {
     pub(super) client: ClientId,
     pub(super) clock: u32,
@@ -39,31 +40,63 @@ pub(super) struct Id {
 /// Where a block says it belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a root type, or nowhere (collected and skipped blocks).
+    /// Nowhere: it is collected, or skipped.
+    Nowhere,
+    /// In a root type.
     Root,
     /// In the type that this element is.
     Inside(Id),
-    /// In whatever its neighbours are in.
-    Beside(Id, Option<Id>),
+    /// In whatever its neighbours, its left and its right origin, are in; one of them is there.
+    Beside(Option<Id>, Option<Id>),
 }
 
 impl Place {
     /// The elements that have to exist first.
     pub(super) fn needs(self) -> impl Iterator<Item = Id> {
         let (first, second) = match self {
-            Place::Root => (None, None),
+            Place::Nowhere | Place::Root => (None, None),
             Place::Inside(id) => (Some(id), None),
-            Place::Beside(id, other) => (Some(id), other),
+            Place::Beside(left, right) => (left, right),
         };
         first.into_iter().chain(second)
     }
+
+    /// The left origin.
+    pub(super) fn left(self) -> Option<Id> {
+        match self {
+            Place::Beside(left, _) => left,
+            _ => None,
+        }
+    }
+
+    /// The right origin.
+    pub(super) fn right(self) -> Option<Id> {
+        match self {
+            Place::Beside(_, right) => right,
+            _ => None,
+        }
+    }
 }
 
-/// From `id` on, blocks of this client are in the same type as this place is.
+/// Where the elements from `id` on stand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) id: Id,
     pub(super) place: Place,
+    /// Which root, and which key of a map, as a hash; of no meaning where the place has neither.
+    pub(super) names: u64,
+}
+
+impl Run {
+    /// Whether it stands right of what the same client made just before it.
+    pub(super) fn continues(self) -> bool {
+        let Id { client, clock } = self.id;
+        match self.place {
+            Place::Nowhere => true,
+            Place::Beside(Some(left), _) => left.client == client && left.clock + 1 == clock,
+            _ => false,
+        }
+    }
 }
 
 /// One block: a run of `len` elements that were made together.
@@ -74,6 +107,8 @@ pub(super) struct Block<'a> {
     /// The first byte: the kind of content, and flags.
     pub(super) info: u8,
     pub(super) place: Place,
+    /// As in [`Run`].
+    names: u64,
     /// How many elements at the front have been left out; the bytes have them.
     pub(super) trimmed: u32,
     /// Whether elements at the end have been left out.
@@ -105,11 +140,8 @@ impl<'a> Block<'a> {
             ..id
         };
         let place = match self.place {
-            _ if self.info == GC => Place::Root,
-            Place::Beside(id, other) if self.info & HAS_RIGHT_ORIGIN != 0 => {
-                Place::Beside(left, Some(other.unwrap_or(id)))
-            }
-            _ => Place::Beside(left, None),
+            Place::Nowhere => Place::Nowhere,
+            place => Place::Beside(Some(left), place.right()),
         };
         Self {
             id,
@@ -134,11 +166,29 @@ impl<'a> Block<'a> {
         self.info & 0x1f
     }
 
+    /// Where it stands.
+    pub(super) fn run(&self) -> Run {
+        Run {
+            id: self.id,
+            place: self.place,
+            names: self.names,
+        }
+    }
+
+    /// The same elements, as collected.
+    pub(super) fn collected(self) -> Self {
+        Self {
+            info: GC,
+            place: Place::Nowhere,
+            ..self
+        }
+    }
+
     fn read(reader: &mut Reader<'a>, id: Id) -> Result<Self, Malformed> {
         let start = reader.clone();
         let info = reader.byte()?;
-        let place = match info {
-            GC | SKIP => Place::Root,
+        let (place, names) = match info {
+            GC | SKIP => (Place::Nowhere, 0),
             _ => read_place(reader, info)?,
         };
         if place
@@ -160,6 +210,7 @@ impl<'a> Block<'a> {
                     len,
                     info,
                     place,
+                    names,
                     trimmed: 0,
                     cropped: false,
                     bytes,
@@ -233,30 +284,24 @@ pub(super) fn read_id(reader: &mut Reader<'_>) -> Result<Id, Malformed> {
     })
 }
 
-fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<Place, Malformed> {
-    let origin = if info & HAS_ORIGIN != 0 {
-        Some(read_id(reader)?)
-    } else {
-        None
+fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malformed> {
+    let mut origin = |flag| match info & flag {
+        0 => Ok(None),
+        _ => read_id(reader).map(Some),
     };
-    let right = if info & HAS_RIGHT_ORIGIN != 0 {
-        Some(read_id(reader)?)
-    } else {
-        None
-    };
-    let place = match (origin, right) {
-        (Some(id), other) | (None, other @ Some(id)) => {
-            return Ok(Place::Beside(id, other.filter(|other| *other != id)));
-        }
-        (None, None) if reader.var(u32::MAX.into())? == 1 => {
-            reader.var_string().map(|_| Place::Root)?
-        }
-        (None, None) => Place::Inside(read_id(reader)?),
-    };
-    if info & HAS_PARENT_SUB != 0 {
-        reader.var_string()?;
+    let (left, right) = (origin(HAS_ORIGIN)?, origin(HAS_RIGHT_ORIGIN)?);
+    if left.or(right).is_some() {
+        return Ok((Place::Beside(left, right), 0));
     }
-    Ok(place)
+    let (place, root) = match reader.var(u32::MAX.into())? {
+        1 => (Place::Root, Some(reader.var_string()?)),
+        _ => (Place::Inside(read_id(reader)?), None),
+    };
+    let key = match info & HAS_PARENT_SUB {
+        0 => None,
+        _ => Some(reader.var_string()?),
+    };
+    Ok((place, hash_names(root, key)))
 }
 
 /// Steps over an item's content and gives its length in elements.

@@ -5,6 +5,7 @@
 //! know, so that an ordinary update is not read twice.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -26,6 +27,9 @@ pub struct Advance {
 }
 
 /// An update that is well formed, and what it needs.
+///
+/// What is said of the advances is complete. The rest is there for updates of a few
+/// parts, as people's typing is, so that those need not be read again.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// One entry a client, in the order of the bytes.
@@ -34,13 +38,16 @@ pub struct Checked {
     pub(super) needs: BTreeMap<ClientId, u32>,
     /// Parents that are not among the types of the same client in this update.
     pub(super) parents: SmallVec<[Id; 1]>,
-    /// The places of the blocks, where one differs from that of the block before it.
+    /// The places of the blocks.
     pub(super) runs: SmallVec<[Run; 1]>,
-    /// Some client's blocks do not follow one another.
-    pub(super) gaps: bool,
-    /// There are deleted ranges.
-    pub(super) deletes: bool,
+    /// The deleted ranges.
+    pub(super) deleted: SmallVec<[(ClientId, Range<u32>); 1]>,
+    /// It has more parts than are noted, or some client's blocks do not follow one another.
+    pub(super) intricate: bool,
 }
+
+/// Updates of more blocks, or of more deleted ranges, are read again.
+const NOTED_MAX: usize = 8;
 
 /// Checks a Yjs update of encoding v1.
 ///
@@ -58,7 +65,7 @@ pub fn validate(bytes: &[u8]) -> Result<Checked, Malformed> {
             Part::Client(client) => pass.client(client),
             Part::Block(block) => pass.block(&block),
             Part::Deletes(client) => pass.deleting.push(client),
-            Part::Delete { end, .. } => pass.delete(end),
+            Part::Delete { start, end } => pass.delete(start..end),
         }
         Ok(())
     })?;
@@ -85,20 +92,17 @@ struct Pass {
     deleting: SmallVec<[ClientId; 4]>,
     /// The clocks of this client's types, rising.
     types: Vec<u32>,
-    /// The next block begins a run, whatever its place.
-    fresh: bool,
 }
 
 impl Pass {
     fn client(&mut self, client: ClientId) {
         self.clients.push(client);
         self.types.clear();
-        self.fresh = true;
     }
 
     fn block(&mut self, block: &Block<'_>) {
         if block.info == SKIP {
-            self.checked.gaps = true;
+            self.checked.intricate = true;
             return;
         }
         let Id {
@@ -113,6 +117,10 @@ impl Pass {
                 to: block.end(),
             }),
         }
+        self.checked.intricate |= self.checked.runs.len() == NOTED_MAX;
+        if self.checked.intricate {
+            return;
+        }
         for need in block.place.needs().filter(|need| need.client != client) {
             self.need(need.client, need.clock.saturating_add(1));
         }
@@ -125,44 +133,23 @@ impl Pass {
         if block.kind() == TYPE {
             self.types.push(from);
         }
-        if self.fresh || !self.continues(block.place) {
-            self.checked.runs.push(Run {
-                id: block.id,
-                place: block.place,
-            });
-            self.fresh = false;
-        }
+        self.checked.runs.push(block.run());
     }
 
-    fn delete(&mut self, end: u32) {
-        self.checked.deletes = true;
-        if let Some(client) = self.deleting.last() {
-            self.need(*client, end);
+    fn delete(&mut self, range: Range<u32>) {
+        self.checked.intricate |= self.checked.deleted.len() == NOTED_MAX;
+        let Some(client) = self.deleting.last().copied() else {
+            return;
+        };
+        if !self.checked.intricate {
+            self.need(client, range.end);
+            self.checked.deleted.push((client, range));
         }
     }
 
     fn need(&mut self, client: ClientId, clock: u32) {
         let known = self.checked.needs.entry(client).or_insert(0);
         *known = clock.min(CLOCK_MAX).max(*known);
-    }
-
-    /// Whether a block at `place` is in the same type as the last run.
-    fn continues(&self, place: Place) -> bool {
-        let Some(run) = self.checked.runs.last() else {
-            return false;
-        };
-        if place == run.place {
-            return true;
-        }
-        let within = |id: Id| id.client == run.id.client && id.clock >= run.id.clock;
-        match (place, run.place) {
-            (Place::Beside(left, None), _) => within(left),
-            (Place::Beside(left, Some(right)), Place::Beside(first, second)) => {
-                within(left) && (within(right) || right == first || Some(right) == second)
-            }
-            (Place::Beside(left, Some(right)), _) => within(left) && within(right),
-            _ => false,
-        }
     }
 }
 
@@ -233,7 +220,7 @@ mod tests {
             1, 3, 9, 0, 4, 1, 1, b't', 1, b'a', 10, 5, 132, 9, 5, 1, b'z', 0,
         ];
         assert_eq!(advances(skip), [(9, 0, 7)]);
-        assert!(validate(skip).is_ok_and(|checked| checked.gaps));
+        assert!(validate(skip).is_ok_and(|checked| checked.intricate));
         assert_eq!(advances(&[0, 0]), []);
         assert_eq!(advances(&[0, 1, 5, 2, 0, 1, 9, 3]), []);
     }

@@ -11,10 +11,11 @@
 //! ```
 
 mod api;
+mod health;
 mod origin;
 mod page;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -42,9 +43,6 @@ use crate::{
     room::Rooms,
     store::Store,
 };
-
-/// How long health waits for the database.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the routes need.
 #[derive(Clone)]
@@ -85,9 +83,9 @@ pub struct Vitals {
 /// All routes of this door.
 pub fn routes(parts: Parts) -> Router {
     let mut router = Router::new()
-        .route("/health", get(health))
-        .route("/health/live", get(live))
-        .route("/health/ready", get(ready))
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/documents", get(api::list_documents));
     if parts.dev_doors == DevDoors::Open {
@@ -125,65 +123,6 @@ async fn count(
     let response = next.run(request).await;
     metrics.http_request(route.as_str(), response.status().as_u16());
     response
-}
-
-#[derive(Serialize)]
-struct Health<'a> {
-    status: &'static str,
-    version: &'static str,
-    instance: &'a str,
-    uptime_seconds: u64,
-    connections: usize,
-    rooms: usize,
-    dependencies: Dependencies,
-}
-
-#[derive(Serialize)]
-struct Dependencies {
-    storage: &'static str,
-}
-
-async fn health(State(parts): State<Parts>) -> Response {
-    let storage = storage_answers(&parts.store).await;
-    let vitals = (parts.vitals)();
-    let (code, status) = match (vitals.draining, storage) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        (false, true) => (StatusCode::OK, "ok"),
-        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-    };
-    let health = Health {
-        status,
-        version: env!("CARGO_PKG_VERSION"),
-        instance: &parts.instance,
-        uptime_seconds: parts.started.elapsed().as_secs(),
-        connections: vitals.connections,
-        rooms: parts.rooms.len(),
-        dependencies: Dependencies {
-            storage: if storage { "ok" } else { "unavailable" },
-        },
-    };
-    (code, Json(health)).into_response()
-}
-
-async fn live() -> &'static str {
-    "live"
-}
-
-async fn ready(State(parts): State<Parts>) -> Response {
-    if (parts.vitals)().draining {
-        refuse(&Error::Draining)
-    } else if storage_answers(&parts.store).await {
-        "ready".into_response()
-    } else {
-        refuse(&Error::StorageUnavailable)
-    }
-}
-
-async fn storage_answers(store: &Store) -> bool {
-    matches!(
-        tokio::time::timeout(PING_TIMEOUT, store.ping()).await,
-        Ok(Ok(()))
-    )
 }
 
 async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {

@@ -38,6 +38,7 @@ pub(super) struct Instruments {
     pub(super) appended_rows: Counter<u64>,
     pub(super) appended_bytes: Counter<u64>,
     pub(super) append_failures: Counter<u64>,
+    pub(super) appends_refused: Counter<u64>,
     pub(super) journal_bytes: Gauge<u64>,
     pub(super) memory_bytes: Gauge<u64>,
     pub(super) memory_bytes_max: Gauge<u64>,
@@ -46,6 +47,7 @@ pub(super) struct Instruments {
     pub(super) snapshot_seconds: Histogram<f64>,
     pub(super) load_seconds: Histogram<f64>,
     pub(super) rows_damaged: Counter<u64>,
+    pub(super) documents_damaged: Gauge<u64>,
 
     pub(super) http_requests: Counter<u64>,
 }
@@ -133,6 +135,9 @@ impl Instruments {
             append_failures: counter("realtime_append_failures_total")
                 .with_description("Group commits that failed")
                 .build(),
+            appends_refused: counter("realtime_appends_refused_total")
+                .with_description("Rows that the database refused for good")
+                .build(),
             journal_bytes: gauge("realtime_journal_bytes")
                 .with_description("Accepted and not yet written")
                 .build(),
@@ -155,7 +160,10 @@ impl Instruments {
                 .with_description("Duration of reading a document into memory")
                 .build(),
             rows_damaged: counter("realtime_rows_damaged_total")
-                .with_description("Stored rows that could not be read back")
+                .with_description("Stored rows that could not be used")
+                .build(),
+            documents_damaged: gauge("realtime_documents_damaged")
+                .with_description("Documents with damaged rows that nobody has repaired")
                 .build(),
             http_requests: counter("realtime_http_requests_total")
                 .with_description("HTTP requests answered")

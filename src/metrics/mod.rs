@@ -189,6 +189,11 @@ impl Metrics {
         self.0.append_failures.add(1, &[]);
     }
 
+    /// The database refused `rows` rows for good.
+    pub fn append_refused(&self, rows: u64) {
+        self.0.appends_refused.add(rows, &[]);
+    }
+
     /// This many bytes are accepted and not yet written.
     pub fn journal_bytes(&self, bytes: u64) {
         self.0.journal_bytes.record(bytes, &[]);
@@ -227,9 +232,16 @@ impl Metrics {
         self.0.load_seconds.record(took.as_secs_f64(), &[]);
     }
 
-    /// A stored row could not be read back. `kind` is `update` or `snapshot`.
-    pub fn row_damaged(&self, kind: &'static str) {
-        self.0.rows_damaged.add(1, &[KeyValue::new("kind", kind)]);
+    /// So many stored rows could not be used. `kind` is `update` or `snapshot`, `reason`
+    /// `checksum`, `refused` or `missing`.
+    pub fn rows_damaged(&self, kind: &'static str, reason: &'static str, rows: u64) {
+        let labels = [KeyValue::new("kind", kind), KeyValue::new("reason", reason)];
+        self.0.rows_damaged.add(rows, &labels);
+    }
+
+    /// So many documents have damaged rows that nobody has repaired.
+    pub fn documents_damaged(&self, documents: u64) {
+        self.0.documents_damaged.record(documents, &[]);
     }
 
     /// An HTTP request was answered. `route` is the pattern that matched, never
@@ -251,9 +263,11 @@ impl Metrics {
             updates_accepted,
             apply_panics,
             append_failures,
+            appends_refused,
             journal_bytes,
             storage_available,
             rows_damaged,
+            documents_damaged,
             ..
         } = &*self.0;
         sockets_lagging.add(0, &[]);
@@ -262,10 +276,19 @@ impl Metrics {
         updates_accepted.add(0, &[]);
         apply_panics.add(0, &[]);
         append_failures.add(0, &[]);
+        appends_refused.add(0, &[]);
         journal_bytes.record(0, &[]);
         storage_available.record(0, &[]);
-        for kind in ["update", "snapshot"] {
-            rows_damaged.add(0, &[KeyValue::new("kind", kind)]);
+        documents_damaged.record(0, &[]);
+        for (kind, reason) in [
+            ("update", "checksum"),
+            ("update", "refused"),
+            ("update", "missing"),
+            ("snapshot", "checksum"),
+            ("snapshot", "refused"),
+        ] {
+            let labels = [KeyValue::new("kind", kind), KeyValue::new("reason", reason)];
+            rows_damaged.add(0, &labels);
         }
         for transport in [Transport::Websocket, Transport::Polling] {
             let labels = [KeyValue::new("transport", transport.as_str())];

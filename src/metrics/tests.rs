@@ -29,11 +29,13 @@ fn after_every_fact() -> String {
     metrics.acked(took);
     metrics.appended(7, 280, took);
     metrics.append_failed();
+    metrics.append_refused(2);
     metrics.journal_bytes(4096);
     metrics.storage_available(Availability::Ok);
     metrics.snapshot_written(5000, took);
     metrics.document_loaded(6000, took);
-    metrics.row_damaged("update");
+    metrics.rows_damaged("update", "missing", 3);
+    metrics.documents_damaged(1);
     metrics.http_request("/health/ready", 200);
     metrics.render()
 }
@@ -54,6 +56,8 @@ fn facts_are_rendered_under_their_names_with_their_labels() {
         "realtime_appended_rows_total 7",
         "realtime_journal_bytes 4096",
         "realtime_storage_available 1",
+        "realtime_rows_damaged_total{kind=\"update\",reason=\"missing\"} 3",
+        "realtime_documents_damaged 1",
         "realtime_document_bytes_count{operation=\"load\"} 1",
         "realtime_http_requests_total{route=\"/health/ready\",status=\"200\"} 1",
     ] {
@@ -71,8 +75,10 @@ fn failures_are_visible_as_zero_before_they_happen() {
     let text = Metrics::new().render();
     for line in [
         "realtime_append_failures_total 0",
+        "realtime_appends_refused_total 0",
         "realtime_apply_panics_total 0",
-        "realtime_rows_damaged_total{kind=\"snapshot\"} 0",
+        "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
+        "realtime_documents_damaged 0",
         "realtime_connections{transport=\"websocket\"} 0",
         "realtime_storage_available 0",
     ] {

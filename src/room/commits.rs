@@ -9,30 +9,35 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Answer, Seat, Ticket};
+use super::{Acked, Answer, Seat, Ticket};
 use crate::{
+    document::Visibility,
     error::Error,
     id::{Seq, SessionId},
-    store::Reservation,
+    store::{Author, Reservation},
 };
 
-/// An update that the document has taken in.
+/// What the document has taken in of an update: no two hold the same element,
+/// but for what was held and has been set free.
 pub(super) struct Accepted {
-    pub(super) bytes: Bytes,
+    /// All of it, as it is written.
+    pub(super) row: Bytes,
+    /// What the members are told; nothing of what waits for its dependencies.
+    pub(super) message: Option<Bytes>,
     pub(super) from: SessionId,
-    pub(super) integrated: Integrated,
+    pub(super) audience: Audience,
+    /// Whose client id it was the first to use.
+    pub(super) author: Option<Author>,
     pub(super) reservation: Reservation,
 }
 
-/// What an update brought into the document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Integrated {
-    /// Just itself: it may be merged with its neighbours.
-    Itself,
-    /// This, because some of it waits, or something had waited for it.
-    Other(Bytes),
-    /// Nothing yet: all of it waits.
-    Nothing,
+/// Who is told what came into the document with an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Everybody but its sender, who has it.
+    Others,
+    /// Everybody: its sender may lack what it set free.
+    All,
 }
 
 /// A promise to answer an update when it is durable.
@@ -40,12 +45,17 @@ pub(super) struct Receipt {
     pub(super) seat: Arc<dyn Seat>,
     pub(super) ticket: Ticket,
     pub(super) received: Instant,
+    pub(super) visibility: Visibility,
 }
 
 impl Receipt {
     /// Queues the ack; the seat has to be flushed.
     pub(super) fn accept(&self, seq: Seq) {
-        self.seat.accept(self.ticket, seq);
+        let acked = Acked {
+            seq,
+            visibility: self.visibility,
+        };
+        self.seat.accept(self.ticket, acked);
     }
 
     pub(super) fn refuse(self, error: Error) {
@@ -141,7 +151,7 @@ impl Commits {
             .iter()
             .flat_map(|append| append.rows.iter().cloned());
         under_way
-            .chain(self.accepted.iter().map(|accepted| accepted.bytes.clone()))
+            .chain(self.accepted.iter().map(|accepted| accepted.row.clone()))
             .collect()
     }
 

@@ -39,7 +39,8 @@ impl Room {
             },
         };
         let ids_max = self.shared.limits.client_ids_per_session;
-        for entry in self.awareness.apply(&author, entries, now.0, ids_max) {
+        let age_ms = self.age_ms(Instant::now());
+        for entry in self.awareness.apply(&author, entries, age_ms, ids_max) {
             match self
                 .moved
                 .iter_mut()

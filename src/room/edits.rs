@@ -7,54 +7,57 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{
-    Command, Event, Extent, Message, ResyncReason,
-    commits::{Accepted, Integrated, Receipt},
+    Command, Event, Extent, Message, Participant, ResyncReason,
+    commits::{Accepted, Audience, Receipt},
     live,
-    ownership::Origin,
+    ownership::Sender,
     task::{End, NOT_JOINED, Room},
     turn,
 };
 use crate::{
-    document::{Advance, Applied, ApplyError, Checked},
+    document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
     error::{Error, Result},
+<<<<<<< HEAD
+    id::{Seq, SessionId, Timestamp},
+    store::{AppendError, Author, Availability, Reservation},
+=======
     id::{Seq, Timestamp},
-    store::{AppendError, Availability, Reservation},
+    store::{AppendError, Availability, Entry, Reservation},
+>>>>>>> store
 };
 
 impl Room {
     /// Takes an update in, or refuses it and leaves the document as it was.
-    pub(super) fn update(&mut self, receipt: Receipt, bytes: Bytes, checked: &Checked) {
+    pub(super) fn update(&mut self, mut receipt: Receipt, bytes: Bytes, checked: &Checked) {
         self.shared.metrics.update_received(bytes.len() as u64);
-        match self.apply(&receipt, &bytes, checked) {
-            Ok(Some((integrated, reservation))) => {
-                self.shared.metrics.update_accepted();
-                let from = receipt.seat.participant().session;
-                let accepted = Accepted {
-                    bytes,
-                    from,
-                    integrated,
-                    reservation,
-                };
-                self.commits.accept(accepted, receipt);
-            }
-            Ok(None) => {
-                if let Some(due) = self.commits.await_all(receipt) {
-                    // Not before the acks that are held: a client's come in order.
-                    self.acknowledge();
-                    due.accept(self.document.durable());
-                    due.seat.flush(Extent::Few);
-                }
+        match self.apply(&receipt, bytes, checked) {
+            Ok((visibility, accepted)) => {
+                receipt.visibility = visibility;
+                self.accept(receipt, accepted);
             }
             Err(error) => receipt.refuse(error),
+        }
+    }
+
+    fn accept(&mut self, receipt: Receipt, accepted: Option<Accepted>) {
+        if let Some(accepted) = accepted {
+            self.shared.metrics.update_accepted();
+            return self.commits.accept(accepted, receipt);
+        }
+        if let Some(due) = self.commits.await_all(receipt) {
+            // Not before the acks that are held: a client's come in order.
+            self.acknowledge();
+            due.accept(self.document.durable());
+            due.seat.flush(Extent::Few);
         }
     }
 
     fn apply(
         &mut self,
         receipt: &Receipt,
-        bytes: &Bytes,
+        bytes: Bytes,
         checked: &Checked,
-    ) -> Result<Option<(Integrated, Reservation)>> {
+    ) -> Result<(Visibility, Option<Accepted>)> {
         if self.end != End::Open {
             return Err(Error::Draining);
         }
@@ -62,55 +65,86 @@ impl Room {
         let Some(member) = self.members.find(who.session) else {
             return Err(NOT_JOINED);
         };
-        let origin = match std::mem::take(&mut member.owes_reply) {
-            true => Origin::Reply,
-            false => Origin::Typed,
-        };
         member.last_seen_at = Timestamp::now();
-        let news: Vec<Advance> = self.document.news(checked);
-        let shown = |client| {
-            let session = self.awareness.owner(client)?;
-            Some((session, self.members.user(session)?))
+        let started = Instant::now();
+        let prepared = {
+            let members = &self.members;
+            let sender = Sender {
+                session: who.session,
+                user: &who.user.id,
+                declared: members.declared(who.session),
+            };
+            let shown = |client| {
+                let session = self.awareness.owner(client)?;
+                Some((session, members.user(session)?))
+            };
+            let may = |client| self.ownership.may(&sender, client, shown);
+            self.document.prepare(&bytes, checked, may)
         };
-        self.ownership
-            .check(who.session, &who.user.id, &news, origin, shown)
-            .map_err(|_| Error::Conflict {
-                reason: "the client id belongs to someone else",
-            })?;
-        self.document.admits(bytes.len())?;
+        let prepared = prepared.map_err(|error| self.refusal(who, error))?;
+        if prepared.is_nothing() {
+            return Ok((prepared.visibility(), None));
+        }
+        let memory_bytes = prepared.memory_bytes();
+        self.document.admits(bytes.len(), memory_bytes)?;
         let reservation = self
             .shared
             .store
             .log()
             .reserve(bytes.len())
             .ok_or(Error::StorageUnavailable)?;
-        let integrated = match self.document.apply(bytes, checked) {
-            Ok(Applied::News) => match self.document.take_integrated() {
-                Some(bytes) => Integrated::Other(bytes),
-                None => Integrated::Itself,
+        let news = self.document.news(checked);
+        let applied = self.document.apply(&bytes, prepared);
+        receipt.seat.charge(started.elapsed(), memory_bytes);
+        let applied = applied.map_err(|error| self.refusal(who, error))?;
+        let author = self.claim(who, &news, &applied);
+        let accepted = accepted(bytes, &applied, who.session, author, reservation)?;
+        Ok((applied.visibility, accepted))
+    }
+
+    /// Notes whose client id the update was typed with, if it was typed.
+    fn claim(
+        &mut self,
+        who: &Participant,
+        news: &[Advance],
+        applied: &Applied,
+    ) -> Option<Author> {
+        let [advance] = news else { return None };
+        if applied.integrated != Integrated::Whole {
+            return None;
+        }
+        let sender = Sender {
+            session: who.session,
+            user: &who.user.id,
+            declared: self.members.declared(who.session),
+        };
+        let shown = self.awareness.owner(advance.client);
+        self.ownership.claim(&sender, *advance, shown)
+    }
+
+    /// What a client is told of an update that was not applied.
+    fn refusal(&self, who: &Participant, error: ApplyError) -> Error {
+        match error {
+            ApplyError::Undecodable => invalid_update("cannot be decoded"),
+            ApplyError::TooDeep => invalid_update("nests too deeply"),
+            ApplyError::Torn => invalid_update("has neighbours in different types"),
+            ApplyError::Contradiction => Error::Conflict {
+                reason: "known clocks came with other content: the client id is not this client's alone",
             },
-            Ok(Applied::Pending) => match self.document.take_integrated() {
-                Some(bytes) => Integrated::Other(bytes),
-                None => Integrated::Nothing,
+            ApplyError::TooCostly => Error::TooLarge {
+                limit: self.shared.limits.update_bytes_max,
             },
-            Ok(Applied::Nothing) => return Ok(None),
-            Err(ApplyError::Undecodable) => return Err(invalid_update("cannot be decoded")),
-            Err(ApplyError::TooDeep) => return Err(invalid_update("nests too deeply")),
-            Err(ApplyError::PendingFull) => return Err(Error::Overloaded),
-            Err(ApplyError::Panicked) => {
+            ApplyError::PendingFull => Error::Overloaded,
+            ApplyError::Panicked => {
                 self.shared.metrics.apply_panicked();
                 error!(
                     session = who.session.0,
                     user = who.user.id.as_str(),
                     "an update broke the document; rebuilding it"
                 );
-                return Err(invalid_update("cannot be applied"));
+                invalid_update("cannot be applied")
             }
-        };
-        if origin == Origin::Typed && integrated == Integrated::Itself {
-            self.ownership.claim(who.session, &who.user.id, &news);
         }
-        Ok(Some((integrated, reservation)))
     }
 
     /// Relays what was accepted, then hands it to the log.
@@ -132,10 +166,13 @@ impl Room {
         self.commits
             .begin(rows.iter().map(|row| row.bytes.clone()).collect());
         let own = self.own.clone();
-        let rows = rows
-            .into_iter()
-            .map(|row| (row.bytes, row.reservation))
-            .collect();
+        let entry = Entry {
+            rows: rows
+                .into_iter()
+                .map(|row| (row.bytes, row.reservation))
+                .collect(),
+            authors: Vec::new(),
+        };
         let settled = move |result| {
             // Only a room that has ended does not hear it.
             let _ = own.send(Command::Own(Event::Appended(result)));
@@ -143,7 +180,7 @@ impl Room {
         self.shared
             .store
             .log()
-            .append(document, rows, Box::new(settled));
+            .append(document, entry, Box::new(settled));
     }
 
     pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
@@ -170,7 +207,7 @@ impl Room {
                     .for_each(|receipt| receipt.refuse(gone.clone()));
                 self.close(gone);
             }
-            Err(AppendError::Refused) => {
+            Err(AppendError::Refused { .. }) => {
                 append
                     .receipts
                     .into_iter()
@@ -242,6 +279,40 @@ impl Room {
             });
         }
     }
+}
+
+/// What of an update is written and told; nothing if nothing came of it.
+fn accepted(
+    bytes: Bytes,
+    applied: &Applied,
+    from: SessionId,
+    author: Option<Author>,
+    reservation: Reservation,
+) -> Result<Option<Accepted>> {
+    let (message, audience) = match &applied.integrated {
+        Integrated::Nothing => (None, Audience::Others),
+        Integrated::Whole => (Some(bytes), Audience::Others),
+        Integrated::Part(part) => (Some(part.clone().into()), Audience::Others),
+        Integrated::More(more) => (Some(more.clone().into()), Audience::All),
+    };
+    let row = match (&message, &applied.held) {
+        (None, None) => return Ok(None),
+        (Some(message), None) => message.clone(),
+        (None, Some(held)) => held.clone().into(),
+        (Some(message), Some(held)) => {
+            // The one is in the document and the other is not: they share nothing.
+            let both: [&[u8]; 2] = [message, held];
+            document::merge(&both).map_err(|_| Error::Internal)?.into()
+        }
+    };
+    Ok(Some(Accepted {
+        row,
+        message,
+        from,
+        audience,
+        author,
+        reservation,
+    }))
 }
 
 fn invalid_update(reason: &'static str) -> Error {

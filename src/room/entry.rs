@@ -27,10 +27,9 @@ impl Room {
         let joined = match self.record(&seat, creation).await {
             Ok(record) => {
                 let now = Timestamp::now();
-                let owes_reply = theirs
-                    .as_ref()
-                    .is_some_and(|sv| self.document.lacks_some_of(sv));
-                self.members.admit(Arc::clone(&seat), owes_reply, now);
+                let declared = theirs.as_ref().map(|sv| self.document.lacks(sv));
+                self.members
+                    .admit(Arc::clone(&seat), declared.unwrap_or_default(), now);
                 self.describe(&*seat, &record, theirs.as_ref())
             }
             Err(error) => Err(error),
@@ -119,8 +118,8 @@ impl Room {
                     seq: self.document.durable(),
                 };
                 seat.answer(ticket, Answer::Synced(synced));
-                self.members
-                    .synced(session, self.document.lacks_some_of(theirs));
+                let declared = self.document.lacks(theirs);
+                self.members.synced(session, declared);
                 if !self.awareness.is_empty() {
                     let everybody = Message::Awareness(self.awareness.encode_all().into());
                     seat.deliver(&Outgoing::new(everybody));

@@ -4,7 +4,7 @@
 //! Work that grows with the document (loading, encoding) runs where it does
 //! not hold up other tasks of the same thread.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tracing::{Instrument, error, warn};
@@ -13,15 +13,18 @@ use super::rooms::Shared;
 use crate::{
     config::Limits,
     document::{
-        self, Advance, Applied, ApplyError, Caps, Checked, Document, Panicked, StateVector,
+        self, Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked,
+        Prepared, StateVector,
     },
     error::{Error, Result},
-    id::{DocumentId, Seq},
+    id::{ClientId, DocumentId, Seq},
     store::Loaded,
 };
 
 /// From this size on, encoding moves aside first.
 const HEAVY_BYTES: usize = 64 * 1024;
+/// An update that may cost so much is applied as heavy ones are.
+const DEAR: Duration = Duration::from_millis(2);
 /// A snapshot is due when the log behind the last one has this many rows …
 const SNAPSHOT_ROWS: usize = 2_000;
 /// … or as many bytes as that snapshot, but at least this many.
@@ -31,6 +34,7 @@ const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 pub(super) struct LiveDocument {
     document: Document,
     bytes_max: usize,
+    memory_bytes_max: usize,
     /// The encoded size at the last encoding, and what was added since.
     encoded_bytes: usize,
     added_bytes: usize,
@@ -60,6 +64,7 @@ impl LiveDocument {
         Self {
             document,
             bytes_max: limits.document_bytes_max,
+            memory_bytes_max: limits.document_memory_bytes_max,
             encoded_bytes: 0,
             added_bytes: 0,
             state: None,
@@ -83,11 +88,12 @@ impl LiveDocument {
         self.document.state_vector()
     }
 
-    /// Whether a client with `theirs` has edits that are not here.
-    pub(super) fn lacks_some_of(&self, theirs: &StateVector) -> bool {
+    /// What a client with `theirs` has that is not here.
+    pub(super) fn lacks(&self, theirs: &StateVector) -> StateVector {
         theirs
             .iter()
-            .any(|(client, clock)| clock > self.document.clock(client))
+            .filter(|(client, clock)| *clock > self.document.clock(*client))
+            .collect()
     }
 
     /// The advances of a checked update that go beyond what is here.
@@ -96,8 +102,14 @@ impl LiveDocument {
         checked.advances.iter().filter(new).copied().collect()
     }
 
-    /// Checks that an update of `bytes` keeps the document within its limit.
-    pub(super) fn admits(&mut self, bytes: usize) -> Result<()> {
+    /// Checks that an update of `bytes`, with which the document grows by `memory_bytes`
+    /// in memory, keeps it within its limits.
+    pub(super) fn admits(&mut self, bytes: usize, memory_bytes: usize) -> Result<()> {
+        if self.document.memory_bytes() + memory_bytes > self.memory_bytes_max {
+            return Err(Error::TooLarge {
+                limit: self.memory_bytes_max,
+            });
+        }
         if self.encoded_bytes + self.added_bytes + bytes <= self.bytes_max {
             return Ok(());
         }
@@ -114,13 +126,23 @@ impl LiveDocument {
         })
     }
 
-    /// Takes in what a client sent.
-    pub(super) fn apply(
-        &mut self,
+    /// Sees what can be taken in of what a client sent.
+    pub(super) fn prepare(
+        &self,
         bytes: &Bytes,
         checked: &Checked,
-    ) -> Result<Applied, ApplyError> {
-        let applied = aside(bytes.len(), || self.document.apply(bytes, checked));
+        may: impl Fn(ClientId) -> u32,
+    ) -> Result<Prepared, ApplyError> {
+        aside(bytes.len(), || self.document.prepare(bytes, checked, may))
+    }
+
+    /// Takes in what was prepared.
+    pub(super) fn apply(&mut self, bytes: &Bytes, prepared: Prepared) -> Result<Applied, ApplyError> {
+        let size = match prepared.cost() < DEAR {
+            true => bytes.len(),
+            false => HEAVY_BYTES,
+        };
+        let applied = aside(size, || self.document.apply(bytes, prepared));
         self.note(bytes, applied)
     }
 
@@ -130,23 +152,18 @@ impl LiveDocument {
         self.note(bytes, applied)
     }
 
-    /// What the last update brought into the document, where that is not just itself.
-    pub(super) fn take_integrated(&mut self) -> Option<Bytes> {
-        self.document.take_integrated().map(Bytes::from)
-    }
-
     fn note(
         &mut self,
         bytes: &Bytes,
         applied: Result<Applied, ApplyError>,
     ) -> Result<Applied, ApplyError> {
-        match applied {
-            Ok(Applied::News | Applied::Pending) => {
+        match &applied {
+            Ok(applied) if applied.integrated != Integrated::Nothing || applied.held.is_some() => {
                 self.added_bytes += bytes.len();
                 self.state = None;
             }
             Err(ApplyError::Panicked) => self.broken = true,
-            Ok(Applied::Nothing) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         applied
     }
@@ -321,11 +338,10 @@ pub(super) async fn read_news(
         let Ok(checked) = document::validate(&bytes) else {
             continue;
         };
-        let applied = live.restore(&bytes, &checked);
-        match (applied, live.take_integrated()) {
-            (Ok(_), Some(integrated)) => news.push(integrated),
-            (Ok(Applied::News), None) => news.push(bytes),
-            (Ok(Applied::Pending | Applied::Nothing) | Err(_), None) | (Err(_), Some(_)) => {}
+        match live.restore(&bytes, &checked).map(|applied| applied.integrated) {
+            Ok(Integrated::Whole) => news.push(bytes),
+            Ok(Integrated::Part(part) | Integrated::More(part)) => news.push(part.into()),
+            Ok(Integrated::Nothing) | Err(_) => {}
         }
         live.log.rows += 1;
     }

@@ -7,7 +7,11 @@
 //! Cursors are only worth something while they are new: they never fill a
 //! queue, a member that reads too slowly for them is told less often.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -15,7 +19,7 @@ use tokio::time::Instant;
 
 use super::{Delivery, Extent, Member, Message, Outgoing, ResyncReason, Seat};
 use crate::{
-    document::awareness::Generation,
+    document::{StateVector, awareness::Generation},
     id::{SessionId, Timestamp, UserId},
     metrics::Metrics,
 };
@@ -51,9 +55,8 @@ pub(super) struct Moved {
 pub(super) struct Occupant {
     pub(super) seat: Arc<dyn Seat>,
     pub(super) last_seen_at: Timestamp,
-    /// The client said that it has what the server lacks: its next update is
-    /// the reply to a synchronisation and may carry edits of others.
-    pub(super) owes_reply: bool,
+    /// What the client said to have, when it synchronised, that was not here.
+    declared: StateVector,
     pace: Pace,
     /// The first generation of cursors that it was not told of.
     unseen: Option<Generation>,
@@ -108,6 +111,13 @@ impl Members {
         self.seats.get_mut(place)
     }
 
+    /// What a session said to have, when it synchronised, that was not here.
+    pub(super) fn declared(&self, session: SessionId) -> &StateVector {
+        static NOTHING: LazyLock<StateVector> = LazyLock::new(StateVector::default);
+        let place = self.places.get(&session);
+        place.map_or(&*NOTHING, |place| &self.seats[*place].declared)
+    }
+
     /// The person of a session that is present.
     pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
         let place = *self.places.get(&session)?;
@@ -117,14 +127,14 @@ impl Members {
     }
 
     /// Gives `seat` a place; a seat that the session already has is replaced.
-    pub(super) fn admit(&mut self, seat: Arc<dyn Seat>, owes_reply: bool, now: Timestamp) {
+    pub(super) fn admit(&mut self, seat: Arc<dyn Seat>, declared: StateVector, now: Timestamp) {
         let session = seat.participant().session;
         self.remove(session);
         self.places.insert(session, self.seats.len());
         self.seats.push(Occupant {
             seat,
             last_seen_at: now,
-            owes_reply,
+            declared,
             pace: Pace::Live,
             unseen: None,
             unsent: false,
@@ -284,13 +294,14 @@ impl Members {
         }
     }
 
-    /// The session has synchronised: it gets everything from here on.
-    pub(super) fn synced(&mut self, session: SessionId, owes_reply: bool) {
+    /// The session has synchronised and has what is `declared` besides what is here:
+    /// it gets everything from here on.
+    pub(super) fn synced(&mut self, session: SessionId, declared: StateVector) {
         let Some(place) = self.places.get(&session).copied() else {
             return;
         };
         let occupant = &mut self.seats[place];
-        occupant.owes_reply = owes_reply;
+        occupant.declared = declared;
         occupant.unseen = None;
         let before = std::mem::replace(&mut occupant.pace, Pace::Live);
         self.set_behind(before, Pace::Live);

@@ -24,7 +24,7 @@ mod rooms;
 mod task;
 mod turn;
 
-use std::{any::Any, cell::RefCell, sync::Arc};
+use std::{any::Any, cell::RefCell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -32,7 +32,7 @@ use smallvec::SmallVec;
 pub use self::rooms::{RoomHandle, Rooms};
 use crate::{
     auth::User,
-    document::{Checked, StateVector, awareness::Entry},
+    document::{Checked, StateVector, Visibility, awareness::Entry},
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
     store::Availability,
@@ -59,10 +59,13 @@ pub trait Seat: Send + Sync + 'static {
     /// Queues a message for the session; [`flush`](Self::flush) sends it.
     fn deliver(&self, outgoing: &Outgoing) -> Delivery;
 
-    /// Queues the ack of an update that is durable, as is all that the document
-    /// held up to `seq`; [`flush`](Self::flush) sends it. As with an answer, one
-    /// that cannot be queued ends the connection.
-    fn accept(&self, ticket: Ticket, seq: Seq);
+    /// Queues the ack of an update that is durable; [`flush`](Self::flush) sends
+    /// it. As with an answer, one that cannot be queued ends the connection.
+    fn accept(&self, ticket: Ticket, acked: Acked);
+
+    /// Notes what the session's update cost the room: time of a core, and memory
+    /// that its document has taken for good, in bytes.
+    fn charge(&self, cpu: Duration, memory_bytes: usize);
 
     /// Sends what is queued, in one write.
     fn flush(&self, extent: Extent);
@@ -115,6 +118,16 @@ pub struct Ticket {
     pub request: &'static str,
     /// The number under which the client waits, if it does.
     pub id: Option<u64>,
+}
+
+/// What the ack of an update says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// All that the document held up to this position is durable.
+    pub seq: Seq,
+    /// Whether everybody sees all of the update. Of one that is pending, the
+    /// client is to synchronise and to send all that the server lacks.
+    pub visibility: Visibility,
 }
 
 /// The answer to a request.

@@ -1,94 +1,114 @@
 //! Whose Yjs client ids are whose, so that nobody writes under another's name.
 //!
 //! An update that advances a client id makes that client's own next edits
-//! look like repetitions, and they would be dropped in silence. So an id that
-//! a present session was seen to type with may be advanced by no other user.
-//! Good faith is told apart by four rules. An id is claimed only by an update
-//! that advances it alone and is integrated: then all that its owner wrote
-//! before is here, and nobody else can have more. A reply to a synchronisation
-//! carries edits of others: it claims nothing, and an id that somebody merely
-//! shows a cursor under is no reason to refuse it. A claim ends with the
-//! session's presence, so that others may bring what an absent client left.
-//! And tabs of one person may speak for one another.
+//! contradict what is known. So what somebody brings of an id that belongs to
+//! another person is cut out of the update, and the rest is taken in.
+//!
+//! An id belongs to the person who was first seen to type with it: by an update
+//! that advances it alone, is new as a whole, and brings nothing that its sender
+//! said to have when it synchronised. That is written into the database with
+//! the update. While a session of that person has typed with the id, or shows a
+//! cursor under it, only that person's sessions may advance it. While none has,
+//! anybody may bring what they said to have when they synchronised: a reply
+//! carries what an absent author left behind.
 
 use std::collections::HashMap;
 
 use crate::{
-    document::Advance,
-    id::{ClientId, SessionId, UserId},
+    document::{Advance, StateVector},
+    id::{ClientId, SessionId, Timestamp, UserId},
+    store::Author,
 };
 
-/// The most ids that one session may claim in a room; further ones stay unclaimed.
-const CLAIMS_MAX: usize = 16;
-
-/// The claimed client ids of one room.
+/// The owned client ids of one room.
 #[derive(Default)]
 pub(super) struct Ownership {
-    owners: HashMap<ClientId, (SessionId, UserId)>,
+    /// Who owns each, as the database knows it or is about to.
+    authors: HashMap<ClientId, UserId>,
+    /// The sessions that are present and have typed with an id.
+    typing: HashMap<ClientId, SessionId>,
 }
 
-/// What an update is, as far as the room can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The sender's own edit.
-    Typed,
-    /// The answer to a synchronisation, with whatever the server lacked.
-    Reply,
+/// Who sends an update.
+pub(super) struct Sender<'a> {
+    pub(super) session: SessionId,
+    pub(super) user: &'a UserId,
+    /// What it had, when it synchronised, that was not here.
+    pub(super) declared: &'a StateVector,
 }
-
-/// The update advances an id that belongs to another person who is present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Foreign;
 
 impl Ownership {
-    /// Checks an update by `session` of `user`, of which `news` are the
-    /// advances that are new here. `shown` names who shows a cursor under an
-    /// id; that counts for an edit where nobody was seen to type with the id.
-    pub(super) fn check<'a>(
+    /// Takes on what the database knows.
+    pub(super) fn load(&mut self, authors: Vec<(ClientId, UserId)>) {
+        self.authors.extend(authors);
+    }
+
+    /// Up to which clock `sender` may bring elements of `client`. `shown` names
+    /// who shows a cursor under an id.
+    pub(super) fn may<'a>(
         &self,
-        session: SessionId,
-        user: &UserId,
-        news: &[Advance],
-        origin: Origin,
-        shown: impl Fn(ClientId) -> Option<(SessionId, &'a UserId)>,
-    ) -> Result<(), Foreign> {
-        for advance in news {
-            let typed = self
-                .owners
-                .get(&advance.client)
-                .map(|(owner, person)| (*owner, person));
-            let owner = match origin {
-                Origin::Typed => typed.or_else(|| shown(advance.client)),
-                Origin::Reply => typed,
-            };
-            match owner {
-                Some((owner, person)) if owner != session && person != user => return Err(Foreign),
-                _ => {}
+        sender: &Sender<'_>,
+        client: ClientId,
+        shown: impl FnOnce(ClientId) -> Option<(SessionId, &'a UserId)>,
+    ) -> u32 {
+        let author = self.authors.get(&client);
+        if author == Some(sender.user) {
+            return u32::MAX;
+        }
+        let shown = shown(client).filter(|(session, _)| *session != sender.session);
+        let shown = shown.map(|(_, user)| user);
+        match (author, shown) {
+            (None, None) => u32::MAX,
+            (None, Some(user)) if user == sender.user => u32::MAX,
+            (Some(author), shown)
+                if self.typing.contains_key(&client) || shown == Some(author) =>
+            {
+                0
             }
-        }
-        Ok(())
-    }
-
-    /// Notes that `session` typed with the only id of `news`.
-    pub(super) fn claim(&mut self, session: SessionId, user: &UserId, news: &[Advance]) {
-        let [advance] = news else { return };
-        if self.owners.contains_key(&advance.client) {
-            return;
-        }
-        if self
-            .owners
-            .values()
-            .filter(|(owner, _)| *owner == session)
-            .count()
-            < CLAIMS_MAX
-        {
-            self.owners.insert(advance.client, (session, user.clone()));
+            // The owner is absent, or not known for sure.
+            (_, _) => sender.declared.clock(client),
         }
     }
 
-    /// Ends the claims of a session that has left.
+    /// Notes that `sender` typed with the only id of an update. Returns its author, if
+    /// that was not known. A session has one document, and so one id of its own; a further
+    /// one counts only if its own cursor is `shown` under it, for it may relay others' edits.
+    pub(super) fn claim(
+        &mut self,
+        sender: &Sender<'_>,
+        advance: Advance,
+        shown: Option<SessionId>,
+    ) -> Option<Author> {
+        let Advance { client, from, .. } = advance;
+        if self.typing.get(&client) == Some(&sender.session) {
+            return None;
+        }
+        if from < sender.declared.clock(client) {
+            return None;
+        }
+        if let Some(author) = self.authors.get(&client) {
+            if author == sender.user {
+                self.typing.insert(client, sender.session);
+            }
+            return None;
+        }
+        let has_one = || self.typing.values().any(|session| *session == sender.session);
+        if shown != Some(sender.session) && has_one() {
+            return None;
+        }
+        self.typing.insert(client, sender.session);
+        self.authors.insert(client, sender.user.clone());
+        Some(Author {
+            client,
+            user: sender.user.clone(),
+            first_clock: from,
+            since: Timestamp::now(),
+        })
+    }
+
+    /// A session has left.
     pub(super) fn release(&mut self, session: SessionId) {
-        self.owners.retain(|_, (owner, _)| *owner != session);
+        self.typing.retain(|_, owner| *owner != session);
     }
 }
 
@@ -99,64 +119,96 @@ mod tests {
     const ANA: SessionId = SessionId(1);
     const BEN: SessionId = SessionId(2);
 
-    fn user(id: &str) -> UserId {
-        UserId::parse(id).expect("a user id")
+    struct Person {
+        session: SessionId,
+        user: UserId,
+        declared: StateVector,
     }
 
-    fn news(client: ClientId) -> [Advance; 1] {
-        [Advance {
-            client,
-            from: 5,
-            to: 6,
-        }]
+    impl Person {
+        fn new(session: SessionId, id: &str) -> Self {
+            let user = UserId::parse(id).expect("a user id");
+            let declared = StateVector::default();
+            Self {
+                session,
+                user,
+                declared,
+            }
+        }
+
+        fn sender(&self) -> Sender<'_> {
+            Sender {
+                session: self.session,
+                user: &self.user,
+                declared: &self.declared,
+            }
+        }
+    }
+
+    fn advance(from: u32) -> Advance {
+        let (client, to) = (7, from + 1);
+        Advance { client, from, to }
     }
 
     #[test]
     fn an_id_that_somebody_types_with_is_closed_to_other_users() {
+        let (ana, ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
-        ownership.claim(ANA, &user("ana"), &news(7));
-        let check =
-            |session, id| ownership.check(session, &user(id), &news(7), Origin::Typed, |_| None);
-        assert_eq!(check(ANA, "ana"), Ok(()));
-        assert_eq!(check(BEN, "ana"), Ok(()), "another tab of the same person");
-        assert_eq!(check(BEN, "ben"), Err(Foreign));
+        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), u32::MAX);
+        let author = ownership.claim(&ana.sender(), advance(0), None);
+        assert!(author.is_some_and(|author| author.user == ana.user));
+        assert!(ownership.claim(&ana.sender(), advance(1), None).is_none());
+        assert_eq!(ownership.may(&ana.sender(), 7, |_| None), u32::MAX);
+        let tab = Person::new(BEN, "ana");
+        assert_eq!(ownership.may(&tab.sender(), 7, |_| None), u32::MAX);
+        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
+    }
+
+    #[test]
+    fn what_an_absent_owner_left_comes_only_from_who_said_to_have_it() {
+        let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
+        let mut ownership = Ownership::default();
+        ownership.claim(&ana.sender(), advance(0), None);
+        ben.declared = [(7, 5)].into_iter().collect();
+        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
         ownership.release(ANA);
-        assert_eq!(
-            ownership.check(BEN, &user("ben"), &news(7), Origin::Typed, |_| None),
-            Ok(())
-        );
+        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 5);
+        let shown = |_| Some((ANA, &ana.user));
+        assert_eq!(ownership.may(&ben.sender(), 7, shown), 0, "she is back");
+        ben.declared = StateVector::default();
+        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
+        assert!(ownership.claim(&ben.sender(), advance(5), None).is_none());
     }
 
     #[test]
     fn a_shown_cursor_counts_where_nobody_typed() {
-        let mut ownership = Ownership::default();
-        let (ana, ben) = (user("ana"), user("ben"));
-        let shown = |_| Some((BEN, &ben));
+        let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
+        let ownership = Ownership::default();
+        let shown = |_| Some((ANA, &ana.user));
+        assert_eq!(ownership.may(&ben.sender(), 7, shown), 0);
+        ben.declared = [(7, 5)].into_iter().collect();
         assert_eq!(
-            ownership.check(ANA, &ana, &news(7), Origin::Typed, shown),
-            Err(Foreign)
-        );
-        assert_eq!(
-            ownership.check(ANA, &ana, &news(7), Origin::Reply, shown),
-            Ok(()),
+            ownership.may(&ben.sender(), 7, shown),
+            5,
             "a reply carries what others wrote"
-        );
-        ownership.claim(ANA, &ana, &news(7));
-        assert_eq!(
-            ownership.check(ANA, &ana, &news(7), Origin::Typed, shown),
-            Ok(()),
-            "typing counts more"
         );
     }
 
     #[test]
-    fn an_update_of_many_clients_claims_nothing() {
+    fn what_others_wrote_is_not_claimed() {
+        let mut ben = Person::new(BEN, "ben");
         let mut ownership = Ownership::default();
-        let both = [news(7)[0], news(8)[0]];
-        ownership.claim(ANA, &user("ana"), &both);
-        assert_eq!(
-            ownership.check(BEN, &user("ben"), &both, Origin::Typed, |_| None),
-            Ok(())
+        ben.declared = [(7, 5)].into_iter().collect();
+        assert!(ownership.claim(&ben.sender(), advance(4), None).is_none());
+        assert!(ownership.claim(&ben.sender(), advance(5), None).is_some());
+        let other = Advance {
+            client: 8,
+            ..advance(0)
+        };
+        assert!(
+            ownership.claim(&ben.sender(), other, None).is_none(),
+            "a second id of one session"
         );
+        assert!(ownership.claim(&ben.sender(), other, Some(BEN)).is_some());
     }
 }

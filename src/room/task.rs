@@ -25,9 +25,12 @@ use super::{
     turn::Pace,
 };
 use crate::{
-    document::awareness::{Awareness, Entry},
+    document::{
+        Visibility,
+        awareness::{Awareness, Entry},
+    },
     error::{Error, Result},
-    id::{DocumentKey, Timestamp},
+    id::DocumentKey,
     store::{Availability, DocumentRecord},
 };
 
@@ -56,6 +59,7 @@ pub(super) struct Room {
     pub(super) commits: Commits,
     pub(super) relays: Pace,
     pub(super) cursors: Pace,
+    started: Instant,
     pub(super) swept_at: Instant,
     pub(super) empty_since: Instant,
     pub(super) end: End,
@@ -95,6 +99,7 @@ impl Room {
             moved: Vec::new(),
             mover: Mover::Nobody,
             commits: Commits::default(),
+            started: now,
             swept_at: now,
             empty_since: now,
             end: End::Open,
@@ -175,6 +180,7 @@ impl Room {
                     seat,
                     ticket,
                     received: Instant::now(),
+                    visibility: Visibility::Visible,
                 };
                 self.update(receipt, bytes, &checked);
             }
@@ -234,7 +240,7 @@ impl Room {
             self.swept_at = now;
             let timeout = self.shared.timing.awareness_timeout_ms;
             let timeout = i64::try_from(timeout).unwrap_or(i64::MAX);
-            let gone = self.awareness.sweep(Timestamp::now().0, timeout);
+            let gone = self.awareness.sweep(self.age_ms(now), timeout);
             self.tell_gone(&gone);
         }
         self.put_snapshot_when_due();
@@ -243,6 +249,12 @@ impl Room {
             End::Open if now >= self.idle_deadline() => self.unload(),
             _ => {}
         }
+    }
+
+    /// The room's age in milliseconds: a clock that nobody sets.
+    pub(super) fn age_ms(&self, now: Instant) -> i64 {
+        let age = now.saturating_duration_since(self.started).as_millis();
+        i64::try_from(age).unwrap_or(i64::MAX)
     }
 
     fn announce_storage(&mut self) {

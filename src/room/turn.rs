@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::commits::{Accepted, Integrated};
+use super::commits::{Accepted, Audience};
 use crate::{document, id::SessionId, store::Reservation};
 
 /// How many deliveries may go at once within a tick: a message costs as many
@@ -77,7 +77,7 @@ impl Pace {
 /// One row for the log and one message for the members.
 pub(super) struct Row {
     pub(super) bytes: Bytes,
-    /// What the members are told: nothing of what waits for its dependencies.
+    /// What the members are told; nothing of what waits for its dependencies.
     pub(super) message: Option<Bytes>,
     pub(super) reservation: Reservation,
     /// The only sender, who need not get it back.
@@ -86,12 +86,14 @@ pub(super) struct Row {
     pub(super) updates: u64,
 }
 
-/// Merges neighbours, keeps their order, and leaves alone what waits for dependencies.
+/// Merges neighbours and keeps their order. What set something free stands alone,
+/// for that is in the log already; so does what waits.
 pub(super) fn merged_rows(accepted: Vec<Accepted>) -> Vec<Row> {
     let mut rows = Vec::with_capacity(accepted.len().div_ceil(MERGED_MAX));
     let mut group: Vec<Accepted> = Vec::new();
     for update in accepted {
-        let mergeable = update.integrated == Integrated::Itself;
+        let whole = update.message.as_ref() == Some(&update.row);
+        let mergeable = whole && update.audience == Audience::Others;
         if !mergeable || group.len() == MERGED_MAX {
             close(&mut group, &mut rows);
         }
@@ -109,8 +111,11 @@ fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
     let merged = match group.len() {
         0 | 1 => None,
         _ => {
-            let updates: Vec<Bytes> = group.iter().map(|update| update.bytes.clone()).collect();
-            document::merge(&updates)
+            let updates: Vec<Bytes> = group.iter().map(|update| update.row.clone()).collect();
+            // Each was cut to what was new, so that they share no element.
+            let merged = document::merge(&updates);
+            debug_assert!(merged.is_ok(), "accepted updates overlap: {merged:?}");
+            merged.ok()
         }
     };
     let Some(bytes) = merged else {
@@ -140,17 +145,11 @@ fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
 }
 
 fn single(update: Accepted) -> Row {
-    // Who brings what others had waited for lacks what they had sent.
-    let (message, from) = match update.integrated {
-        Integrated::Itself => (Some(update.bytes.clone()), Some(update.from)),
-        Integrated::Other(bytes) => (Some(bytes), None),
-        Integrated::Nothing => (None, None),
-    };
     Row {
-        bytes: update.bytes,
-        message,
+        bytes: update.row,
+        message: update.message,
         reservation: update.reservation,
-        from,
+        from: (update.audience == Audience::Others).then_some(update.from),
         updates: 1,
     }
 }

@@ -16,7 +16,12 @@ use serde::{
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::transport::{self, Message};
+use crate::{
+    document::Visibility,
+    id::Seq,
+    room::Acked,
+    transport::{self, Message},
+};
 
 /// The most binary attachments that one packet may announce.
 pub const ATTACHMENTS_MAX: usize = 4;
@@ -211,10 +216,17 @@ impl Frame {
         Message::new(text, attachments)
     }
 
-    /// The acknowledgement of an update that is durable at `seq`: one for
-    /// every update of everyone, so it is written by hand.
-    pub fn accepted(ack: u64, seq: i64) -> Message {
-        Self::plain(format_args!("3{ack}[{{\"ok\":true,\"seq\":{seq}}}]"))
+    /// The acknowledgement of an update that is durable: one for every update
+    /// of everyone, so it is written by hand.
+    pub fn accepted(ack: u64, Acked { seq, visibility }: Acked) -> Message {
+        let Seq(seq) = seq;
+        let pending = match visibility {
+            Visibility::Visible => "",
+            Visibility::Pending => ",\"pending\":true",
+        };
+        Self::plain(format_args!(
+            "3{ack}[{{\"ok\":true,\"seq\":{seq}{pending}}}]"
+        ))
     }
 
     /// Accepts a connection to the default namespace.

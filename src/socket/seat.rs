@@ -1,6 +1,9 @@
 //! A session's place in a room: writes what the room says as Socket.IO frames.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
@@ -15,9 +18,9 @@ use super::{
 use crate::{
     auth::Rights,
     error::Error,
-    id::{RoomName, Seq},
+    id::RoomName,
     metrics::Metrics,
-    room::{Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
+    room::{Acked, Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
     transport,
 };
 
@@ -142,9 +145,15 @@ impl Seat for NativeSeat {
         session.offer(outgoing.wire(|message| self.encode(message)))
     }
 
-    fn accept(&self, ticket: Ticket, Seq(seq): Seq) {
+    fn accept(&self, ticket: Ticket, acked: Acked) {
         if let (Some(session), Some(ack)) = (self.session.upgrade(), ticket.id) {
-            session.queue(Frame::accepted(ack, seq));
+            session.queue(Frame::accepted(ack, acked));
+        }
+    }
+
+    fn charge(&self, cpu: Duration, memory_bytes: usize) {
+        if let Some(session) = self.session.upgrade() {
+            session.budget.charge(cpu, memory_bytes);
         }
     }
 

@@ -1,26 +1,23 @@
-//! The group commit: appends of any documents, written in one transaction.
-//!
-//! Each document's head is raised under its row's lock and its rows take the
-//! positions below the new head, so positions have no gaps, whoever else
-//! writes. The statements differ between the databases because speed asks for
-//! it: Postgres gets one statement with arrays, a single round trip; SQLite,
-//! where each statement is a hop to a thread, gets four as one text.
+//! A batch: the appends, of any documents, that one group commit writes.
+
+mod commit;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    fmt::Write as _,
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use sqlx::{PgConnection, SqliteConnection};
 
 use super::{
+    author::Author,
     damage::update_checksum,
-    database::Database,
-    log::{Append, AppendError},
+    log::{AUTHOR_BYTES, Append, AppendError},
 };
-use crate::id::{DocumentId, Seq, Timestamp};
+use crate::id::{DocumentId, Seq};
 
+/// How long the smallest commit may take before the database counts as unavailable.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most rows of a batch, unless one append alone has more.
 const ROWS_MAX: usize = 4096;
 
@@ -28,8 +25,18 @@ const ROWS_MAX: usize = 4096;
 pub(super) struct Batch {
     documents: Vec<Share>,
     rows: Vec<Row>,
-    appends: Vec<Place>,
+    authors: Vec<(usize, Author)>,
+    appends: Vec<Turn>,
     bytes: usize,
+}
+
+/// An append of the batch.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Index into the journal.
+    position: usize,
+    /// Where its last row stands.
+    place: Place,
 }
 
 /// A document's share in a batch.
@@ -43,7 +50,7 @@ struct Row {
     payload: Bytes,
 }
 
-/// Where a row, or the last row of an append, stands.
+/// Where a row stands.
 #[derive(Clone, Copy)]
 struct Place {
     /// Index into the batch's documents.
@@ -56,22 +63,29 @@ struct Place {
 pub(super) struct Heads(Vec<Option<i64>>);
 
 impl Batch {
-    /// Copies the first appends: 4,096 rows and `bytes_max` bytes at most, but at least
-    /// one append; `None` if there is none.
-    pub(super) fn first_of(waiting: &VecDeque<Append>, bytes_max: usize) -> Option<Self> {
+    /// Copies the first appends but those of documents that are held: 4,096 rows and `bytes_max`
+    /// bytes at most, but at least one append; `None` if there is none.
+    pub(super) fn first_of(
+        waiting: &VecDeque<Append>,
+        bytes_max: usize,
+        is_held: impl Fn(DocumentId) -> bool,
+    ) -> Option<Self> {
         let mut batch = Self::empty();
         let mut places = HashMap::new();
-        for append in waiting {
+        for (position, append) in waiting.iter().enumerate() {
+            if is_held(append.document) {
+                continue;
+            }
             let bytes = append.bytes();
-            let fits = batch.rows.len() + append.updates.len() <= ROWS_MAX
+            let fits = batch.rows.len() + append.entry.rows.len() <= ROWS_MAX
                 && batch.bytes + bytes <= bytes_max;
             if !fits && !batch.appends.is_empty() {
                 break;
             }
             batch.bytes += bytes;
-            let payloads = append.updates.iter().map(|(payload, _)| payload.clone());
-            batch.push(&mut places, append.document, payloads);
+            batch.push(&mut places, append, position);
         }
+        batch.keep_first_authors();
         (!batch.appends.is_empty()).then_some(batch)
     }
 
@@ -79,74 +93,97 @@ impl Batch {
         Self {
             documents: Vec::new(),
             rows: Vec::new(),
+            authors: Vec::new(),
             appends: Vec::new(),
             bytes: 0,
         }
     }
 
-    fn push(
-        &mut self,
-        places: &mut HashMap<DocumentId, usize>,
-        document: DocumentId,
-        payloads: impl Iterator<Item = Bytes>,
-    ) {
+    fn push(&mut self, places: &mut HashMap<DocumentId, usize>, append: &Append, position: usize) {
+        let document = append.document;
         let index = *places.entry(document).or_insert_with(|| {
             self.documents.push(Share { document, rows: 0 });
             self.documents.len() - 1
         });
         let share = &mut self.documents[index];
-        for payload in payloads {
+        for (payload, _) in &append.entry.rows {
             share.rows += 1;
             let place = Place {
                 document: index,
                 ordinal: share.rows,
             };
-            self.rows.push(Row { place, payload });
+            self.rows.push(Row {
+                place,
+                payload: payload.clone(),
+            });
         }
-        self.appends.push(Place {
+        let authors = append.entry.authors.iter();
+        self.authors
+            .extend(authors.map(|author| (index, author.clone())));
+        let place = Place {
             document: index,
             ordinal: share.rows,
-        });
+        };
+        self.appends.push(Turn { position, place });
     }
 
-    /// The batch in parts of one document each, with the indexes of their appends in it.
-    pub(super) fn by_document(&self) -> Vec<(Vec<usize>, Self)> {
+    /// Of several that name one client id of a document, the first stays: a statement that
+    /// inserts many rows promises no order among them.
+    fn keep_first_authors(&mut self) {
+        let mut met = HashSet::with_capacity(self.authors.len());
+        self.authors
+            .retain(|(document, author)| met.insert((*document, author.client)));
+    }
+
+    /// The batch in parts of one document each.
+    pub(super) fn by_document(&self) -> Vec<(DocumentId, Self)> {
         let part = |(index, share): (usize, &Share)| {
+            let alone = |place: Place| Place {
+                document: 0,
+                ..place
+            };
             let mut part = Self::empty();
             part.documents.push(Share { ..*share });
-            let of_it = self.rows.iter().filter(|row| row.place.document == index);
-            for Row { place, payload } in of_it {
-                part.bytes += payload.len();
-                let place = Place {
-                    document: 0,
-                    ..*place
-                };
-                part.rows.push(Row {
-                    place,
-                    payload: payload.clone(),
-                });
-            }
-            let mut indexes = Vec::new();
-            let appends = self.appends.iter().enumerate();
-            for (at, place) in appends.filter(|(_, place)| place.document == index) {
-                indexes.push(at);
-                part.appends.push(Place {
-                    document: 0,
-                    ..*place
-                });
-            }
-            (indexes, part)
+            let rows = self.rows.iter().filter(|row| row.place.document == index);
+            part.rows.extend(rows.map(|row| Row {
+                place: alone(row.place),
+                payload: row.payload.clone(),
+            }));
+            let authors = self.authors.iter().filter(|(of, _)| *of == index);
+            part.authors
+                .extend(authors.map(|(_, author)| (0, author.clone())));
+            let appends = self.appends.iter();
+            let appends = appends.filter(|turn| turn.place.document == index);
+            part.appends.extend(appends.map(|turn| Turn {
+                place: alone(turn.place),
+                ..*turn
+            }));
+            let bytes = part.rows.iter().map(|row| row.payload.len());
+            part.bytes = bytes.sum::<usize>() + part.authors.len() * AUTHOR_BYTES;
+            (share.document, part)
         };
         self.documents.iter().enumerate().map(part).collect()
     }
 
-    /// What each append learns once the batch is durable.
-    pub(super) fn answers(&self, heads: &Heads) -> Vec<Result<Seq, AppendError>> {
-        let answer = |place: &Place| {
-            let head = heads.0[place.document].ok_or(AppendError::Gone)?;
-            Ok(Seq(head - self.behind(*place)))
-        };
-        self.appends.iter().map(answer).collect()
+    /// What each append learns once the batch is durable, with its index into the journal.
+    pub(super) fn answers(
+        &self,
+        heads: &Heads,
+    ) -> impl Iterator<Item = (usize, Result<Seq, AppendError>)> {
+        self.appends.iter().map(|&Turn { position, place }| {
+            let head = heads.0[place.document].ok_or(AppendError::Gone);
+            let seq = head.map(|head| Seq(head - self.behind(place)));
+            (position, seq)
+        })
+    }
+
+    /// The same `error` for each append, with its index into the journal.
+    pub(super) fn refusals(
+        &self,
+        error: AppendError,
+    ) -> impl Iterator<Item = (usize, Result<Seq, AppendError>)> {
+        let appends = self.appends.iter();
+        appends.map(move |turn| (turn.position, Err(error)))
     }
 
     /// How many rows of the same document follow in this batch.
@@ -154,16 +191,18 @@ impl Batch {
         self.documents[place.document].rows - place.ordinal
     }
 
-    /// The document, where there is but one.
-    pub(super) fn only_document(&self) -> Option<DocumentId> {
-        match self.documents.as_slice() {
-            [share] => Some(share.document),
-            _ => None,
-        }
+    /// The documents of the batch.
+    pub(super) fn documents(&self) -> impl Iterator<Item = DocumentId> {
+        self.documents.iter().map(|share| share.document)
     }
 
     pub(super) fn appends(&self) -> usize {
         self.appends.len()
+    }
+
+    /// How many of the journal's appends the batch reaches over, those that it skips included.
+    pub(super) fn span(&self) -> usize {
+        self.appends.last().map_or(0, |turn| turn.position + 1)
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -174,115 +213,10 @@ impl Batch {
         self.bytes
     }
 
-    /// Writes the batch, all of it or nothing, and notes the moment at its documents;
-    /// durable when it returns.
-    ///
-    /// A failure may leave it written all the same, where the answer was lost.
-    pub(super) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
-        let now = Timestamp::now();
-        let heads = match database {
-            Database::Postgres(postgres) => {
-                let mut lease = postgres.log.lease().await?;
-                let heads = self.write_postgres(&mut lease.connection, now).await?;
-                lease.give_back();
-                heads
-            }
-            Database::Sqlite(sqlite) => {
-                let mut lease = sqlite.writer.lease().await?;
-                let heads = self.write_sqlite(&mut lease.connection, now).await?;
-                lease.give_back();
-                heads
-            }
-        };
-        let heads: HashMap<_, _> = heads.into_iter().collect();
-        let of = |share: &Share| heads.get(&share.document).copied();
-        Ok(Heads(self.documents.iter().map(of).collect()))
-    }
-
-    /// Locks the documents in the order of their ids, so that writers that share
-    /// documents cannot deadlock.
-    async fn write_postgres(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        let documents = self
-            .documents
-            .iter()
-            .map(|share| share.document.to_string());
-        let shares: Vec<i64> = self.documents.iter().map(|share| share.rows).collect();
-        // Counted from one, as Postgres counts.
-        let owners = self.rows.iter().map(|row| row.place.document as i64 + 1);
-        let behind: Vec<i64> = self.rows.iter().map(|row| self.behind(row.place)).collect();
-        let payloads: Vec<&[u8]> = self.rows.iter().map(|row| &row.payload[..]).collect();
-        let checksums: Vec<i64> = self.rows.iter().map(|row| self.checksum(row)).collect();
-        sqlx::query_as(
-            "with share as (
-                 select * from unnest($1::text[], $2::bigint[]) with ordinality
-                 as share (document_id, row_count, place)
-             ), locked as (
-                 select document_id, row_count, place
-                 from document join share using (document_id)
-                 order by document_id for no key update of document
-             ), raised as (
-                 update document set head_seq = head_seq + row_count, updated_at = $7 from locked
-                 where document.document_id = locked.document_id
-                 returning document.document_id, head_seq, place
-             ), written as (
-                 insert into update_log (document_id, seq, payload, checksum)
-                 select document_id, head_seq - behind, payload, checksum
-                 from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
-                 as given (place, behind, payload, checksum) join raised using (place)
-             )
-             select document_id, head_seq from raised",
-        )
-        .bind(documents.collect::<Vec<_>>())
-        .bind(shares)
-        .bind(owners.collect::<Vec<_>>())
-        .bind(behind)
-        .bind(payloads)
-        .bind(checksums)
-        .bind(now)
-        .fetch_all(connection)
-        .await
-    }
-
-    /// One text, prepared once: each statement of its own would be a hop to SQLite's
-    /// thread and back, and one with a value list another text for every size.
-    async fn write_sqlite(
-        &self,
-        connection: &mut SqliteConnection,
-        now: Timestamp,
-    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        let shares = json_rows(&self.documents, |text, share| {
-            write!(text, "\"{}\",{}", share.document, share.rows)
-        });
-        let mut payloads = Vec::with_capacity(self.bytes);
-        let rows = json_rows(&self.rows, |text, row| {
-            let (document, behind) = (self.document(row), self.behind(row.place));
-            // Counted from one, as SQLite counts.
-            let (start, length) = (payloads.len() + 1, row.payload.len());
-            payloads.extend_from_slice(&row.payload);
-            let checksum = self.checksum(row);
-            write!(text, "\"{document}\",{behind},{start},{length},{checksum}")
-        });
-        sqlx::query_as(
-            "begin immediate;
-             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?1
-             from json_each(?2) as share where document_id = share.value ->> 0
-             returning document_id, head_seq;
-             insert into update_log (document_id, seq, payload, checksum)
-             select document_id, head_seq - (given.value ->> 1),
-                    substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4
-             from json_each(?3) as given cross join document on document_id = given.value ->> 0;
-             commit",
-        )
-        .bind(now)
-        .bind(shares)
-        .bind(rows)
-        .bind(payloads)
-        .fetch_all(connection)
-        .await
+    /// How long writing the batch may take: 5 s, and a second for each MiB.
+    pub(super) fn time_limit(&self) -> Duration {
+        let for_bytes = Duration::from_millis((self.bytes as u64 * 1000) >> 20);
+        COMMIT_TIMEOUT + for_bytes
     }
 
     fn document(&self, row: &Row) -> DocumentId {
@@ -292,17 +226,4 @@ impl Batch {
     fn checksum(&self, row: &Row) -> i64 {
         update_checksum(self.document(row), &row.payload)
     }
-}
-
-/// An array of arrays, as SQLite reads it; `write` writes what is in each.
-fn json_rows<T>(items: &[T], mut write: impl FnMut(&mut String, &T) -> std::fmt::Result) -> String {
-    let mut text = String::with_capacity(items.len() * 64 + 2);
-    text.push('[');
-    for (place, item) in items.iter().enumerate() {
-        text.push_str(if place == 0 { "[" } else { ",[" });
-        write(&mut text, item).expect("a String takes everything");
-        text.push(']');
-    }
-    text.push(']');
-    text
 }

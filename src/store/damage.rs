@@ -1,33 +1,83 @@
-//! Checksums of what is stored, and what happens to rows that fail theirs.
+//! What is stored and cannot be used: how it is noticed, and what becomes of it.
 //!
-//! A damaged row is moved to `damaged_row`, where it waits for repair by hand;
-//! it is never handed out and never deleted. The rest of the document is served.
+//! A row that fails its checksum, or that the document cannot take in, is moved to
+//! `damaged_row`, where it waits for repair by hand; rows that are missing are noted
+//! there. It is never handed out and never deleted. The rest of the document is served.
+
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crc32fast::Hasher;
+use parking_lot::Mutex;
 
 use super::{
-    Store,
-    database::writing,
+    REPLY_TIMEOUT, Store, TRANSFER_TIMEOUT,
+    database::{reading, writing},
     failure::{bounded, report},
 };
-use crate::id::{DocumentId, Seq, Timestamp};
+use crate::{
+    error::Result,
+    id::{DocumentId, Seq, Timestamp},
+};
 
-/// A row that was not as it had been written, and was set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is stored of a document and cannot be used, or is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Damage {
     /// What it was.
     pub kind: Damaged,
-    /// Its position.
+    /// Its position, or that of the first of several.
     pub seq: Seq,
+    /// The position of the last of several that are missing in a row; elsewhere as `seq`.
+    pub last: Seq,
+    /// What is wrong.
+    pub reason: Reason,
 }
 
 /// The kinds of rows that carry a checksum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Damaged {
     /// A row of the log.
     Update,
     /// A snapshot.
     Snapshot,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It is not as it was written.
+    Checksum,
+    /// It is as it was written, but the document cannot take it in.
+    Refused,
+    /// It is not there.
+    Missing,
+}
+
+/// What the store remembers of damage.
+#[derive(Default)]
+pub(super) struct Damages {
+    /// What could not be moved or noted. Until it is, its document gets no snapshot,
+    /// because the log behind that would be trimmed.
+    unmoved: Mutex<HashSet<(DocumentId, Damage)>>,
+    documents: AtomicU64,
+}
+
+impl Damage {
+    /// One row.
+    pub fn at(kind: Damaged, seq: Seq, reason: Reason) -> Self {
+        Self {
+            kind,
+            seq,
+            last: seq,
+            reason,
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        u64::try_from(self.last.0 - self.seq.0 + 1).unwrap_or(1)
+    }
 }
 
 impl Damaged {
@@ -36,6 +86,17 @@ impl Damaged {
         match self {
             Self::Update => "update",
             Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+impl Reason {
+    /// The reason's name in the table and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Checksum => "checksum",
+            Self::Refused => "refused",
+            Self::Missing => "missing",
         }
     }
 }
@@ -62,29 +123,132 @@ pub(super) fn snapshot_checksum(document: DocumentId, seq: Seq, state: &[u8]) ->
 }
 
 impl Store {
-    /// Moves the rows of `damage` out of the way and tells of each.
+    /// Moves the rows of `damage` out of the way, notes those that are missing, and tells
+    /// of each in the log and the metrics. Takes at most 30 s for each.
     ///
-    /// A move that fails is only logged: the next load finds the row again.
-    pub(super) async fn set_aside(&self, document: DocumentId, damage: &[Damage]) {
-        for &damage in damage {
-            let Damage { kind, seq } = damage;
+    /// Returns whether all of it is in `damaged_row` now (or was replaced by a sound row
+    /// meanwhile, or went with its document). What is not is tried again before the
+    /// document's next snapshot, which fails as long as it cannot be done.
+    ///
+    /// After a snapshot that was [`Refused`](Reason::Refused) has been moved, loading again
+    /// gives the older snapshot and the log behind it.
+    pub async fn set_aside(&self, document: DocumentId, damage: &[Damage]) -> bool {
+        let mut all = true;
+        for damage in damage {
+            let (seq, last) = (damage.seq.0, damage.last.0);
+            let (kind, reason) = (damage.kind.as_str(), damage.reason.as_str());
             tracing::error!(
                 ?document,
-                seq = seq.0,
-                kind = kind.as_str(),
+                seq,
+                last,
+                kind,
+                reason,
                 "a stored row is damaged"
             );
-            self.inner.metrics.row_damaged(kind.as_str());
-            if let Err(error) =
-                bounded(super::REPLY_TIMEOUT, self.quarantine(document, damage)).await
-            {
+            self.inner.metrics.rows_damaged(kind, reason, damage.rows());
+            all &= self.move_aside(document, *damage).await;
+        }
+        // The count is for health alone, which asks again.
+        let _ = self.damaged_documents().await;
+        all
+    }
+
+    /// Moves what could not be moved before. Returns whether nothing is left.
+    pub(super) async fn set_rest_aside(&self, document: DocumentId) -> bool {
+        let rest: Vec<_> = {
+            let unmoved = self.inner.damage.unmoved.lock();
+            let of_it = unmoved.iter().filter(|(of, _)| *of == document);
+            of_it.map(|(_, damage)| *damage).collect()
+        };
+        let mut all = true;
+        for damage in rest {
+            all &= self.move_aside(document, damage).await;
+        }
+        all
+    }
+
+    /// The number of documents that have rows in `damaged_row` which nobody has repaired.
+    /// Takes at most 5 s; sets the metric.
+    ///
+    /// # Errors
+    /// As [`find_document`](Store::find_document).
+    pub async fn damaged_documents(&self) -> Result<u64> {
+        let counted = bounded(REPLY_TIMEOUT, self.count_damaged()).await;
+        let documents = counted.map_err(|error| report("counting damage", None, error))?;
+        self.inner
+            .damage
+            .documents
+            .store(documents, Ordering::Relaxed);
+        self.inner.metrics.documents_damaged(documents);
+        Ok(documents)
+    }
+
+    /// What [`damaged_documents`](Store::damaged_documents) last found.
+    pub fn damaged_documents_known(&self) -> u64 {
+        self.inner.damage.documents.load(Ordering::Relaxed)
+    }
+
+    async fn count_damaged(&self) -> sqlx::Result<u64> {
+        let documents: i64 = reading!(&*self.inner.database, transaction => {
+            sqlx::query_scalar(
+                "select count(distinct document_id) from damaged_row where repaired_at is null",
+            )
+            .fetch_one(&mut *transaction)
+            .await?
+        });
+        Ok(documents.unsigned_abs())
+    }
+
+    /// Whether it is done; remembers what is not.
+    async fn move_aside(&self, document: DocumentId, damage: Damage) -> bool {
+        let moved = match damage.reason {
+            Reason::Missing => bounded(REPLY_TIMEOUT, self.note(document, damage)).await,
+            Reason::Checksum | Reason::Refused => {
+                bounded(TRANSFER_TIMEOUT, self.quarantine(document, damage)).await
+            }
+        };
+        let moved = match moved {
+            // The document has been deleted, and all of its rows with it.
+            Err(sqlx::Error::Database(cause)) if cause.is_foreign_key_violation() => Ok(()),
+            moved => moved,
+        };
+        let mut unmoved = self.inner.damage.unmoved.lock();
+        match moved {
+            Ok(()) => {
+                unmoved.remove(&(document, damage));
+                true
+            }
+            Err(error) => {
+                unmoved.insert((document, damage));
                 report("setting a damaged row aside", Some(document), error);
+                false
             }
         }
     }
 
+    /// Notes rows that are missing, once.
+    async fn note(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
+        writing!(&*self.inner.database, transaction => {
+            sqlx::query(
+                "insert into damaged_row
+                     (document_id, kind, seq, last_seq, payload, checksum, reason, found_at)
+                 values ($1, $2, $3, $4, $5, 0, $6, $7) on conflict do nothing",
+            )
+            .bind(document)
+            .bind(damage.kind.as_str())
+            .bind(damage.seq.0)
+            .bind(damage.last.0)
+            .bind(Vec::<u8>::new())
+            .bind(damage.reason.as_str())
+            .bind(Timestamp::now())
+            .execute(&mut *transaction)
+            .await?;
+        });
+        Ok(())
+    }
+
     async fn quarantine(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
-        let Damage { kind, seq } = damage;
+        let Damage { kind, seq, .. } = damage;
         let take = match kind {
             Damaged::Update => {
                 "delete from update_log where document_id = $1 and seq = $2
@@ -107,19 +271,21 @@ impl Store {
                 Damaged::Update => update_checksum(document, &payload) == checksum,
                 Damaged::Snapshot => snapshot_checksum(document, seq, &payload) == checksum,
             };
-            if sound {
+            if sound && damage.reason == Reason::Checksum {
                 // Somebody has replaced it meanwhile: leaving without a commit keeps it.
                 return Ok(());
             }
             sqlx::query(
-                "insert into damaged_row (document_id, kind, seq, payload, checksum, found_at)
-                 values ($1, $2, $3, $4, $5, $6)",
+                "insert into damaged_row
+                     (document_id, kind, seq, payload, checksum, reason, found_at)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(document)
             .bind(kind.as_str())
             .bind(seq.0)
             .bind(payload)
             .bind(checksum)
+            .bind(damage.reason.as_str())
             .bind(Timestamp::now())
             .execute(&mut *transaction)
             .await?;

@@ -5,6 +5,18 @@
 //! to one process: a lock file next to it keeps a second server out, because two
 //! that hold the same document in memory would not hear of each other.
 //!
+//! Migrations are additive. While a new version is rolled out, instances of the previous one
+//! go on serving from the same database, and one of them may be started again, so that a
+//! migration must leave every statement of the versions before working:
+//! - a new column has a default or may be null, also in Postgres, also where the new version
+//!   always gives a value;
+//! - no table, column, index or constraint that an older statement names is renamed, retyped or
+//!   dropped;
+//! - no new constraint, trigger or unique index refuses what an older statement writes.
+//!
+//! `tests/it/store/rollout.rs` runs the statements of all versions on the newest schema. What
+//! cannot be done like that takes two releases: the first stops using it, the second removes it.
+//!
 //! Statements are written once for both and run through [`reading!`] and
 //! [`writing!`], which differ only in the type of the transaction.
 
@@ -28,9 +40,6 @@ use super::{
     sole::Sole,
 };
 use crate::error::{Error, Result};
-
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long one attempt to connect may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -175,7 +184,7 @@ impl Postgres {
             .options([("synchronous_commit", "on")])
             .disable_statement_logging();
         let mut connection = reach(&options).await?;
-        POSTGRES
+        rolled_out(sqlx::migrate!("migrations/postgres"))
             .run_direct(None, &mut connection, false)
             .await
             .map_err(unmigrated)?;
@@ -219,7 +228,7 @@ impl Sqlite {
         let writer =
             Sole::<SqliteConnection>::new(options.clone().row_buffer_size(SQLITE_ROWS_BUFFERED));
         let mut lease = writer.lease().await.map_err(unopened)?;
-        SQLITE
+        rolled_out(sqlx::migrate!("migrations/sqlite"))
             .run_direct(None, &mut lease.connection, false)
             .await
             .map_err(unmigrated)?;
@@ -235,6 +244,12 @@ impl Sqlite {
             lock,
         })
     }
+}
+
+/// `migrator`, which lets a newer version have migrated further already.
+fn rolled_out(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
 }
 
 /// Connects to a Postgres that may still be starting.

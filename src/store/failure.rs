@@ -42,12 +42,40 @@ impl Failure {
 fn refuses_values(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<PgDatabaseError>().is_some() {
-        // Data exception, integrity constraint, program limit, internal (a damaged page).
-        return matches!(code.get(..2), Some("22" | "23" | "54" | "XX"));
+        postgres_refuses_values(&code)
+    } else {
+        code.parse().is_ok_and(sqlite_refuses_values)
     }
-    // SQLite: corrupt, too big, constraint, mismatch; the low byte is the primary code.
-    code.parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 11 | 18 | 19 | 20))
+}
+
+/// Whether a SQLSTATE says that these values will not be taken.
+///
+/// Missing rights (42501), a missing table (42P01), a database that only reads (25006) and a full
+/// disk (53100) are not among them: they stop every document alike, and an operator mends them.
+fn postgres_refuses_values(code: &str) -> bool {
+    matches!(
+        code.get(..2),
+        Some(
+            "22" // A data exception: out of range, not of the encoding.
+            | "23" // An integrity constraint.
+            | "44" // The check option of a view.
+            | "54" // A limit of the program: a row or a field that is too large.
+            | "P0" // A trigger of the operator's that raises.
+            | "XX" // Internal: a damaged page or index.
+        )
+    )
+}
+
+/// The same for a result code of SQLite, whose low byte is the primary one.
+///
+/// Not among them, because they stop every document alike: read-only (8), an I/O error (10), a full
+/// disk (13), a file that cannot be opened (14) or is no database (26).
+fn sqlite_refuses_values(code: u32) -> bool {
+    const CORRUPT: u32 = 11;
+    const TOO_BIG: u32 = 18;
+    const CONSTRAINT: u32 = 19;
+    const MISMATCH: u32 = 20;
+    matches!(code & 0xff, CORRUPT | TOO_BIG | CONSTRAINT | MISMATCH)
 }
 
 /// Waits for `work` for at most `limit`, then fails as if the connection had broken.
@@ -75,6 +103,82 @@ pub(super) fn report(
         Failure::Lasting => {
             tracing::error!(document, %error, "{doing}: the database refused");
             Error::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates_are_lasting_where_the_values_are_at_fault() {
+        for (code, lasting, what) in [
+            ("22001", true, "string_data_right_truncation"),
+            ("22021", true, "character_not_in_repertoire"),
+            ("22P05", true, "untranslatable_character"),
+            ("23502", true, "not_null_violation"),
+            ("23505", true, "unique_violation"),
+            ("23514", true, "check_violation"),
+            ("44000", true, "with_check_option_violation"),
+            ("54000", true, "program_limit_exceeded"),
+            ("P0001", true, "raise_exception"),
+            ("XX001", true, "data_corrupted"),
+            ("XX002", true, "index_corrupted"),
+            ("08006", false, "connection_failure"),
+            ("0A000", false, "cached plan must not change result type"),
+            ("25006", false, "read_only_sql_transaction"),
+            ("26000", false, "invalid_sql_statement_name"),
+            ("28P01", false, "invalid_password"),
+            ("40001", false, "serialization_failure"),
+            ("40P01", false, "deadlock_detected"),
+            ("42501", false, "insufficient_privilege"),
+            ("42P01", false, "undefined_table"),
+            ("42703", false, "undefined_column"),
+            ("53100", false, "disk_full"),
+            ("53200", false, "out_of_memory"),
+            ("53300", false, "too_many_connections"),
+            ("55P03", false, "lock_not_available"),
+            ("57014", false, "query_canceled"),
+            ("57P01", false, "admin_shutdown"),
+            ("57P03", false, "cannot_connect_now"),
+            ("58030", false, "io_error"),
+            ("58P01", false, "undefined_file"),
+            ("", false, "none"),
+        ] {
+            assert_eq!(postgres_refuses_values(code), lasting, "{code} {what}");
+        }
+    }
+
+    #[test]
+    fn codes_of_sqlite_are_lasting_where_the_values_are_at_fault() {
+        for (code, lasting, what) in [
+            (11, true, "SQLITE_CORRUPT"),
+            (267, true, "SQLITE_CORRUPT_VTAB"),
+            (779, true, "SQLITE_CORRUPT_INDEX"),
+            (18, true, "SQLITE_TOOBIG"),
+            (19, true, "SQLITE_CONSTRAINT"),
+            (1811, true, "SQLITE_CONSTRAINT_TRIGGER"),
+            (2067, true, "SQLITE_CONSTRAINT_UNIQUE"),
+            (20, true, "SQLITE_MISMATCH"),
+            (1, false, "SQLITE_ERROR: no such table"),
+            (3, false, "SQLITE_PERM"),
+            (5, false, "SQLITE_BUSY"),
+            (517, false, "SQLITE_BUSY_SNAPSHOT"),
+            (6, false, "SQLITE_LOCKED"),
+            (7, false, "SQLITE_NOMEM"),
+            (8, false, "SQLITE_READONLY"),
+            (9, false, "SQLITE_INTERRUPT"),
+            (10, false, "SQLITE_IOERR"),
+            (1034, false, "SQLITE_IOERR_FSYNC"),
+            (13, false, "SQLITE_FULL"),
+            (14, false, "SQLITE_CANTOPEN"),
+            (15, false, "SQLITE_PROTOCOL"),
+            (17, false, "SQLITE_SCHEMA"),
+            (23, false, "SQLITE_AUTH"),
+            (26, false, "SQLITE_NOTADB"),
+        ] {
+            assert_eq!(sqlite_refuses_values(code), lasting, "{code} {what}");
         }
     }
 }

@@ -25,12 +25,15 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Availability, Unwritten, batch::Batch};
+use super::{Availability, Unwritten, author::Author, batch::Batch, holds::Holds};
 use crate::id::{DocumentId, Seq};
 
 /// What an update costs in the journal besides its bytes, so that a flood of tiny
 /// ones cannot outgrow the budget either.
 const UPDATE_OVERHEAD_BYTES: usize = 128;
+
+/// What an author costs in a batch, about.
+pub(super) const AUTHOR_BYTES: usize = 64;
 
 /// From so many rows or bytes on, the writer gathers no longer.
 const ROWS_URGENT: usize = 1024;
@@ -54,7 +57,21 @@ pub enum AppendError {
     Gone,
     /// The database refuses these rows for good; its reason is in the server's log.
     #[error("the database refuses the update")]
-    Refused,
+    Refused {
+        /// For so long the writer leaves the document alone: what is appended meanwhile waits.
+        /// It grows with each refusal of the document in a row.
+        retry_after: Duration,
+    },
+}
+
+/// What one append writes, all of it or nothing.
+#[derive(Default)]
+pub struct Entry {
+    /// The rows of the log, each an update with its reservation.
+    pub rows: Vec<(Bytes, Reservation)>,
+    /// Who owns the client ids that these rows bring for the first time. A client id that
+    /// has an owner already, in the database or earlier in the log, keeps it.
+    pub authors: Vec<Author>,
 }
 
 /// Runs once with the outcome of an append, on the writer's task: it must be short and not block.
@@ -112,30 +129,26 @@ impl UpdateLog {
             })
     }
 
-    /// Queues `updates` for writing, each with its reservation, and returns at once.
+    /// Queues `entry` for writing and returns at once.
     ///
-    /// Appends to one document are written in the order of the calls; the rows of
-    /// one call are written together or not at all. `receipt` gets the position of
+    /// Appends to one document are written in the order of the calls; what one call
+    /// brings is written together or not at all. `receipt` gets the position of
     /// the last row once it is durable, and receipts of one document run in order.
     /// Without rows it gets the position that is durable when its turn comes.
     ///
     /// A row may be written twice: an attempt whose outcome the database did not
     /// tell is repeated. That is harmless, as applying a Yjs update twice is.
-    pub fn append(
-        &self,
-        document: DocumentId,
-        updates: Vec<(Bytes, Reservation)>,
-        receipt: Receipt,
-    ) {
+    pub fn append(&self, document: DocumentId, entry: Entry, receipt: Receipt) {
         let append = Append {
             document,
-            updates,
+            entry,
             receipt,
         };
         let mut waiting = self.journal.waiting.lock();
         let before = waiting.rows;
         waiting.push_back(append);
-        let worth_waking = before == 0 || (before < ROWS_URGENT && waiting.is_urgent());
+        let worth_waking = std::mem::take(&mut waiting.writer_idle)
+            || (before < ROWS_URGENT && waiting.is_urgent());
         drop(waiting);
         if worth_waking {
             self.journal.changed.notify_one();
@@ -165,12 +178,8 @@ impl UpdateLog {
         let mut documents = HashSet::new();
         let mut unwritten = Unwritten::default();
         for append in &waiting.appends {
-            unwritten.updates += append.updates.len();
-            unwritten.bytes += append
-                .updates
-                .iter()
-                .map(|(bytes, _)| bytes.len())
-                .sum::<usize>();
+            unwritten.updates += append.entry.rows.len();
+            unwritten.bytes += append.row_bytes();
             if documents.insert(append.document) {
                 unwritten.documents.push(append.document);
             }
@@ -200,7 +209,7 @@ pub(super) struct Journal {
     reserved: AtomicUsize,
     reserved_max: usize,
     waiting: Mutex<Waiting>,
-    /// There is work after there was none, or enough not to gather any longer, or the
+    /// There is work while the writer has none, or enough not to gather any longer, or the
     /// log is closing. For the writer alone.
     changed: Notify,
     closing: AtomicBool,
@@ -209,7 +218,7 @@ pub(super) struct Journal {
 
 pub(super) struct Append {
     pub(super) document: DocumentId,
-    pub(super) updates: Vec<(Bytes, Reservation)>,
+    pub(super) entry: Entry,
     receipt: Receipt,
 }
 
@@ -219,11 +228,13 @@ struct Waiting {
     appends: VecDeque<Append>,
     rows: usize,
     bytes: usize,
+    /// The writer has nothing to do: whatever is appended wakes it.
+    writer_idle: bool,
 }
 
 impl Waiting {
     fn push_back(&mut self, append: Append) {
-        self.rows += append.updates.len();
+        self.rows += append.entry.rows.len();
         self.bytes += append.bytes();
         self.appends.push_back(append);
     }
@@ -232,7 +243,7 @@ impl Waiting {
     fn take(&mut self, count: usize) -> Vec<Append> {
         let taken: Vec<_> = self.appends.drain(..count).collect();
         for append in &taken {
-            self.rows -= append.updates.len();
+            self.rows -= append.entry.rows.len();
             self.bytes -= append.bytes();
         }
         taken
@@ -240,7 +251,7 @@ impl Waiting {
 
     /// Puts back what was taken last.
     fn push_front(&mut self, append: Append) {
-        self.rows += append.updates.len();
+        self.rows += append.entry.rows.len();
         self.bytes += append.bytes();
         self.appends.push_front(append);
     }
@@ -252,32 +263,56 @@ impl Waiting {
 }
 
 impl Append {
+    /// What it takes to send, about.
     pub(super) fn bytes(&self) -> usize {
-        self.updates.iter().map(|(payload, _)| payload.len()).sum()
+        self.row_bytes() + self.entry.authors.len() * AUTHOR_BYTES
+    }
+
+    fn row_bytes(&self) -> usize {
+        let rows = self.entry.rows.iter();
+        rows.map(|(payload, _)| payload.len()).sum()
     }
 }
 
 impl Journal {
     /// Waits for appends and shows the first of them, at most `bytes_max` bytes but
     /// at least one append; they stay in the journal until they are settled. Before
-    /// `not_before` it gathers, unless much waits or the log is closing.
+    /// `not_before` it gathers, unless much waits or the log is closing; those of documents
+    /// that are held it leaves out, unless the log is closing.
     /// `None` once the log is closing and nothing waits.
-    pub(super) async fn next(&self, bytes_max: usize, not_before: Instant) -> Option<Batch> {
+    pub(super) async fn next(
+        &self,
+        bytes_max: usize,
+        not_before: Instant,
+        holds: &Holds,
+    ) -> Option<Batch> {
         loop {
             // Read before looking, so that nothing appended before the closing is missed.
             let closing = self.closing.load(Ordering::Acquire);
-            let gather = {
-                let waiting = self.waiting.lock();
-                let due = closing || waiting.is_urgent() || Instant::now() >= not_before;
-                if due && !waiting.appends.is_empty() || closing {
-                    return Batch::first_of(&waiting.appends, bytes_max);
+            let now = Instant::now();
+            let look_again = {
+                let mut waiting = self.waiting.lock();
+                if closing {
+                    return Batch::first_of(&waiting.appends, bytes_max, |_| false);
                 }
-                !waiting.appends.is_empty()
+                let due = waiting.is_urgent() || now >= not_before;
+                if due || waiting.appends.is_empty() {
+                    let is_held = |document| holds.is_held(document, now);
+                    let batch = Batch::first_of(&waiting.appends, bytes_max, is_held);
+                    if batch.is_some() {
+                        return batch;
+                    }
+                    waiting.writer_idle = true;
+                    holds.next_end(now)
+                } else {
+                    Some(not_before)
+                }
             };
-            if gather {
-                let _ = timeout_at(not_before, self.changed.notified()).await;
-            } else {
-                self.changed.notified().await;
+            match look_again {
+                Some(moment) => {
+                    let _ = timeout_at(moment, self.changed.notified()).await;
+                }
+                None => self.changed.notified().await,
             }
         }
     }
@@ -299,10 +334,10 @@ impl Journal {
         for (append, answer) in settled.into_iter().rev() {
             let Append {
                 document,
-                updates,
+                entry,
                 receipt,
             } = append;
-            drop(updates);
+            drop(entry);
             // A receipt that panics must not take the writer, and all documents, with it.
             if catch_unwind(AssertUnwindSafe(|| receipt(answer))).is_err() {
                 tracing::error!(?document, "a receipt panicked");

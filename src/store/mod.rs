@@ -8,7 +8,7 @@
 //!
 //! The store knows bytes, not Yjs: it neither merges nor validates. SQL is
 //! written here and nowhere else, once for both databases except for the group
-//! commit (`batch.rs`).
+//! commit (`batch/commit.rs`).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,26 +16,31 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+mod author;
 mod batch;
 mod column;
 mod damage;
 mod database;
 mod failure;
+mod holds;
 mod list;
+mod load;
 mod log;
 mod snapshot;
 mod sole;
 mod writer;
 
 pub use self::{
-    damage::{Damage, Damaged},
+    author::Author,
+    damage::{Damage, Damaged, Reason},
     list::ListedDocument,
-    log::{AppendError, JournalOptions, Receipt, Reservation, UpdateLog},
-    snapshot::Loaded,
+    load::Loaded,
+    log::{AppendError, Entry, JournalOptions, Receipt, Reservation, UpdateLog},
 };
 pub use crate::metrics::Availability;
 
 use self::{
+    damage::Damages,
     database::{Database, reading, writing},
     failure::{bounded, report},
     writer::Writer,
@@ -48,6 +53,8 @@ use crate::{
 
 /// How long finding, making or pinging may take before the database counts as unreachable.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one large read or write may take: a snapshot of 64 MiB over a slow line.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The database of this server. Cheap to clone.
 ///
@@ -62,6 +69,7 @@ struct Inner {
     database: Arc<Database>,
     log: UpdateLog,
     writer: Mutex<Option<AbortOnDropHandle<()>>>,
+    damage: Damages,
     metrics: Metrics,
 }
 
@@ -125,11 +133,15 @@ impl Store {
             database,
             log,
             writer: Mutex::new(Some(writer)),
+            damage: Damages::default(),
             metrics,
         };
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(inner),
-        })
+        };
+        // A database that cannot tell now is asked again by whoever asks for the server's health.
+        let _ = store.damaged_documents().await;
+        Ok(store)
     }
 
     /// The log of updates.

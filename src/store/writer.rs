@@ -4,7 +4,7 @@
 //! meanwhile makes up the next batch, so batches grow with the load by themselves. A failure changes nothing but
 //! [`Availability`]: the same appends are tried again, in order, until they are
 //! written. Only what the database refuses for good is given up, and only with
-//! its own document.
+//! its own document, which is then left alone for a while.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,11 @@ use super::{
     batch::{Batch, Heads},
     database::Database,
     failure::Failure,
+    holds::Holds,
     log::{AppendError, Journal},
 };
 use crate::metrics::Metrics;
 
-/// How long a commit may take before the database counts as unavailable.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -31,6 +30,9 @@ const BATCH_BYTES_MIN: usize = 64 << 10;
 
 type Answer = Result<crate::id::Seq, AppendError>;
 
+/// The database is away: what has no answer is tried again.
+struct Away;
+
 pub(super) struct Writer {
     journal: Arc<Journal>,
     database: Arc<Database>,
@@ -38,6 +40,7 @@ pub(super) struct Writer {
     commit_interval: Duration,
     batch_bytes_max: usize,
     backoff: Duration,
+    holds: Holds,
     /// When the first of the failures in a row was met.
     down_since: Option<Instant>,
 }
@@ -57,6 +60,7 @@ impl Writer {
             commit_interval,
             batch_bytes_max: BATCH_BYTES_MAX,
             backoff: BACKOFF_MIN,
+            holds: Holds::default(),
             down_since: None,
         }
     }
@@ -64,54 +68,81 @@ impl Writer {
     /// Writes until the log is closed and empty.
     pub(super) async fn run(mut self) {
         let mut not_before = Instant::now();
-        while let Some(batch) = self.journal.next(self.batch_bytes_max, not_before).await {
+        while let Some(batch) = self.next(not_before).await {
             not_before = Instant::now() + self.commit_interval;
             self.metrics.journal_bytes(self.journal.reserved() as u64);
-            let answers = self.write(&batch).await;
-            let finished = answers.iter().all(Option::is_some);
+            // Those that the batch has skipped have no answer.
+            let mut answers = vec![None; batch.span()];
+            let written = self.write(&batch, &mut answers).await;
             self.journal.settle(answers);
             self.metrics.journal_bytes(self.journal.reserved() as u64);
-            if finished {
-                self.recover();
-            } else {
-                self.back_off().await;
+            match written {
+                Ok(()) => self.recover(),
+                Err(Away) => self.back_off().await,
             }
         }
     }
 
-    /// The answer to each append of `batch`; none to those that have to be tried again.
+    async fn next(&self, not_before: Instant) -> Option<Batch> {
+        self.journal
+            .next(self.batch_bytes_max, not_before, &self.holds)
+            .await
+    }
+
+    /// Puts the answer to each append of `batch` into `answers`; none for those that have to be
+    /// tried again.
     #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(appends = batch.appends()))]
-    async fn write(&mut self, batch: &Batch) -> Vec<Option<Answer>> {
+    async fn write(&mut self, batch: &Batch, answers: &mut [Option<Answer>]) -> Result<(), Away> {
         match self.attempt(batch).await {
-            Ok(heads) => batch.answers(&heads).into_iter().map(Some).collect(),
-            Err(Failure::Passing) => vec![None; batch.appends()],
-            Err(Failure::Lasting) => self.write_apart(batch).await,
+            Ok(heads) => self.wrote(batch, &heads, answers),
+            Err(Failure::Passing) => return Err(Away),
+            Err(Failure::Lasting) => return self.write_apart(batch, answers).await,
         }
+        Ok(())
     }
 
     /// Writes each document by itself, so that what is refused harms no other.
-    async fn write_apart(&mut self, batch: &Batch) -> Vec<Option<Answer>> {
-        let mut answers = vec![None; batch.appends()];
-        for (indexes, part) in batch.by_document() {
-            let outcomes = match self.attempt(&part).await {
-                Ok(heads) => part.answers(&heads),
+    async fn write_apart(
+        &mut self,
+        batch: &Batch,
+        answers: &mut [Option<Answer>],
+    ) -> Result<(), Away> {
+        for (document, part) in batch.by_document() {
+            match self.attempt(&part).await {
+                Ok(heads) => self.wrote(&part, &heads, answers),
                 Err(Failure::Lasting) => {
-                    let (document, rows) = (part.only_document(), part.rows());
-                    tracing::error!(?document, rows, "the database refuses updates: given up");
-                    vec![Err(AppendError::Refused); part.appends()]
+                    let retry_after = self.holds.refused(document, Instant::now());
+                    let rows = part.rows();
+                    tracing::error!(
+                        %document,
+                        rows,
+                        ?retry_after,
+                        "the database refuses updates: given up"
+                    );
+                    self.metrics.append_refused(rows as u64);
+                    for (position, refusal) in part.refusals(AppendError::Refused { retry_after }) {
+                        answers[position] = Some(refusal);
+                    }
                 }
-                Err(Failure::Passing) => break,
-            };
-            for (index, outcome) in indexes.into_iter().zip(outcomes) {
-                answers[index] = Some(outcome);
+                Err(Failure::Passing) => return Err(Away),
             }
         }
-        answers
+        Ok(())
+    }
+
+    fn wrote(&mut self, batch: &Batch, heads: &Heads, answers: &mut [Option<Answer>]) {
+        batch
+            .documents()
+            .for_each(|document| self.holds.written(document));
+        for (position, answer) in batch.answers(heads) {
+            answers[position] = Some(answer);
+        }
     }
 
     async fn attempt(&mut self, batch: &Batch) -> Result<Heads, Failure> {
         let started = Instant::now();
-        let (failure, cause) = match timeout(ATTEMPT_TIMEOUT, batch.write(&self.database)).await {
+        let (failure, cause) = match timeout(batch.time_limit(), batch.write(&self.database)).await
+        {
             Ok(Ok(heads)) => {
                 let (rows, bytes) = (batch.rows() as u64, batch.bytes() as u64);
                 self.metrics.appended(rows, bytes, started.elapsed());

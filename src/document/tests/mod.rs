@@ -23,8 +23,41 @@ fn document() -> Document {
     Document::new(CAPS)
 }
 
-fn apply(document: &mut Document, update: &[u8]) -> Result<Applied, ApplyError> {
-    document.apply(update, &validate(update).expect("valid"))
+/// What an update did, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    News,
+    Pending,
+    Nothing,
+}
+
+impl From<Applied> for Outcome {
+    fn from(applied: Applied) -> Self {
+        match (applied.visibility, applied.integrated) {
+            (Visibility::Pending, _) => Outcome::Pending,
+            (Visibility::Visible, Integrated::Nothing) => Outcome::Nothing,
+            (Visibility::Visible, _) => Outcome::News,
+        }
+    }
+}
+
+fn apply_as(
+    document: &mut Document,
+    update: &[u8],
+    may: impl Fn(ClientId) -> u32,
+) -> Result<Applied, ApplyError> {
+    let checked = validate(update).expect("valid");
+    let prepared = document.prepare(update, &checked, may)?;
+    document.apply(update, prepared)
+}
+
+fn apply(document: &mut Document, update: &[u8]) -> Result<Outcome, ApplyError> {
+    apply_as(document, update, |_| u32::MAX).map(Outcome::from)
+}
+
+fn restore(document: &mut Document, update: &[u8]) -> Result<Outcome, ApplyError> {
+    let checked = validate(update).expect("valid");
+    document.restore(update, &checked).map(Outcome::from)
 }
 
 /// A client that edits by yrs.
@@ -94,12 +127,12 @@ fn view(document: &Document) -> (String, yrs::Snapshot) {
 fn an_update_is_news_once() {
     let (mut document, ana) = (document(), Client::new(1));
     let update = ana.write(0, "hello");
-    assert_eq!(apply(&mut document, &update), Ok(Applied::News));
-    assert_eq!(apply(&mut document, &update), Ok(Applied::Nothing));
-    assert_eq!(apply(&mut document, &[0, 0]), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::Nothing));
+    assert_eq!(apply(&mut document, &[0, 0]), Ok(Outcome::Nothing));
     let deletion = ana.edit(|txn| txn.get_or_insert_text("text").remove_range(txn, 1, 2));
-    assert_eq!(apply(&mut document, &deletion), Ok(Applied::News));
-    assert_eq!(apply(&mut document, &deletion), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::Nothing));
     assert_eq!(document.clock(1), 5);
     assert_eq!(document.clock(2), 0);
     assert_eq!(view(&document), ana.view());
@@ -163,17 +196,17 @@ fn types_that_nest_too_deep_are_refused() {
     assert_eq!(document.clock(1), 0);
     assert_eq!(
         apply(&mut document, &nested(0, None, levels)),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     assert_eq!(
         apply(&mut document, &nested(levels, Some(levels - 1), 1)),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     let below = nested(levels + 1, Some(levels), 1);
     assert_eq!(apply(&mut document, &below), Err(ApplyError::TooDeep));
     // A neighbour of what is deep is as deep.
     let beside = [1, 1, 2, 0, 0x87, 1, 128, 1, 0, 0];
-    assert_eq!(apply(&mut document, &beside), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &beside), Ok(Outcome::News));
     let inside = [1, 1, 2, 1, 0x07, 0, 2, 0, 0, 0];
     assert_eq!(apply(&mut document, &inside), Err(ApplyError::TooDeep));
     assert!(!document.has_pending());
@@ -185,17 +218,17 @@ fn depth_is_known_again_after_a_reload() {
     let levels = u32::from(DEPTH_MAX);
     assert_eq!(
         apply(&mut document, &nested(0, None, levels)),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     assert_eq!(
         apply(&mut document, &ana.write(0, "text")),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     let saved = document.encode().expect("sound");
     let mut reopened = Document::new(CAPS);
     assert_eq!(
-        reopened.restore(&saved, &validate(&saved).expect("valid")),
-        Ok(Applied::News)
+        restore(&mut reopened, &saved),
+        Ok(Outcome::News)
     );
     let below = nested(levels, Some(levels - 1), 2);
     assert_eq!(apply(&mut reopened, &below), Err(ApplyError::TooDeep));
@@ -213,14 +246,14 @@ fn what_stands_in_no_type_is_collected_as_in_yjs() {
                 1, 1, 1, 0, 4, 1, 4, b't', b'e', b'x', b't', 2, b'a', b'b', 0
             ]
         ),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     assert_eq!(
         apply(
             &mut document,
             &[1, 2, 2, 0, 4, 0, 1, 0, 1, b'x', 0x84, 2, 0, 1, b'y', 0]
         ),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     assert_eq!(document.clock(2), 2);
     assert_eq!(view(&document).0, "ab||[]|{}");
@@ -240,7 +273,7 @@ fn what_stands_in_no_type_is_collected_as_in_yjs() {
         array.push_back(txn, "late");
     });
     for update in [made, gone, late] {
-        assert_eq!(apply(&mut document, &update), Ok(Applied::News));
+        assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
     }
     assert_eq!(view(&document).0, "ab||[]|{}");
 }
@@ -273,7 +306,7 @@ fn a_document_with_subdocuments_is_freed() {
         let map = txn.get_or_insert_map("map");
         map.insert(txn, "sub", Doc::new());
     });
-    assert_eq!(apply(&mut document, &update), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
     let txn = document.replica.doc().transact();
     let child = txn.subdocs().next().expect("a subdocument").clone();
     drop(txn);

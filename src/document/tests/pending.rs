@@ -2,8 +2,10 @@
 
 use yrs::{ReadTxn, Text, Transact, WriteTxn};
 
-use super::super::{Applied, ApplyError, Caps, DEPTH_MAX, Document, merge, validate};
-use super::{CAPS, Client, apply, document, nested, view};
+use super::super::{
+    ApplyError, Caps, DEPTH_MAX, Document, Integrated, Visibility, merge, validate,
+};
+use super::{CAPS, Client, Outcome, apply, apply_as, document, nested, restore, view};
 
 #[test]
 fn an_update_that_came_too_early_is_held_and_never_lost() {
@@ -13,21 +15,24 @@ fn an_update_that_came_too_early_is_held_and_never_lost() {
         ana.write(4, "two "),
         ana.write(8, "three"),
     ];
-    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
-    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Nothing));
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Outcome::Pending));
+    let again = apply_as(&mut document, &updates[2], |_| u32::MAX);
+    let again = again.expect("known to be pending");
+    assert_eq!(again.visibility, Visibility::Pending);
+    assert_eq!((again.integrated, again.held), (Integrated::Nothing, None));
     assert!(document.has_pending());
     assert_eq!(document.clock(1), 0);
     // It survives an unload, and whoever joins gets it.
     let mut reopened = Document::new(CAPS);
     let saved = document.encode().expect("sound");
     assert_eq!(
-        reopened.restore(&saved, &validate(&saved).expect("valid")),
-        Ok(Applied::Pending)
+        restore(&mut reopened, &saved),
+        Ok(Outcome::Pending)
     );
     for mut document in [document, reopened] {
-        assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+        assert_eq!(apply(&mut document, &updates[0]), Ok(Outcome::News));
         assert!(document.has_pending());
-        assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::News));
+        assert_eq!(apply(&mut document, &updates[1]), Ok(Outcome::News));
         assert!(!document.has_pending());
         assert_eq!((document.held.len(), document.held.bytes()), (0, 0));
         assert_eq!(view(&document), ana.view());
@@ -40,9 +45,9 @@ fn a_deletion_of_what_is_missing_waits_for_it() {
     let text = ana.write(0, "hello");
     ben.receive(&text);
     let deletion = ben.edit(|txn| txn.get_or_insert_text("text").remove_range(txn, 1, 3));
-    assert_eq!(apply(&mut document, &deletion), Ok(Applied::Pending));
-    assert_eq!(apply(&mut document, &deletion), Ok(Applied::Nothing));
-    assert_eq!(apply(&mut document, &text), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &text), Ok(Outcome::News));
     assert!(!document.has_pending());
     assert_eq!(view(&document), ben.view());
 }
@@ -53,9 +58,9 @@ fn what_is_ready_of_an_update_does_not_wait_for_the_rest() {
     let lost = ana.write(0, "lost");
     let early = ana.write(4, "early");
     let mixed = merge(&[early, ben.write(0, "ready")]).expect("updates");
-    assert_eq!(apply(&mut document, &mixed), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &mixed), Ok(Outcome::Pending));
     assert_eq!((document.clock(1), document.clock(2)), (0, 5));
-    assert_eq!(apply(&mut document, &lost), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &lost), Ok(Outcome::News));
     assert!(!document.has_pending());
     assert_eq!(document.clock(1), 9);
 }
@@ -70,7 +75,7 @@ fn beyond_the_caps_only_what_is_pending_is_refused() {
         ..CAPS
     });
     for update in &updates[1..4] {
-        assert_eq!(apply(&mut document, update), Ok(Applied::Pending));
+        assert_eq!(apply(&mut document, update), Ok(Outcome::Pending));
     }
     let before = document.encode();
     assert_eq!(
@@ -82,11 +87,11 @@ fn beyond_the_caps_only_what_is_pending_is_refused() {
     assert_eq!(document.encode(), before);
     assert_eq!(
         apply(&mut document, &Client::new(3).write(0, "fine")),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
-    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &updates[0]), Ok(Outcome::News));
     assert!(!document.has_pending());
-    assert_eq!(apply(&mut document, &updates[4]), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &updates[4]), Ok(Outcome::News));
 
     let mut document = Document::new(Caps {
         pending_bytes_max: 40,
@@ -94,12 +99,12 @@ fn beyond_the_caps_only_what_is_pending_is_refused() {
     });
     let large = Client::new(4);
     large.write(0, "x");
-    assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &updates[1]), Ok(Outcome::Pending));
     assert_eq!(
         apply(&mut document, &large.write(0, &"y".repeat(50))),
         Err(ApplyError::PendingFull)
     );
-    assert_eq!(apply(&mut document, &updates[3]), Ok(Applied::Pending));
+    assert_eq!(apply(&mut document, &updates[3]), Ok(Outcome::Pending));
 }
 
 #[test]
@@ -108,19 +113,19 @@ fn what_nests_too_deep_by_arriving_in_parts_is_held() {
     let levels = u32::from(DEPTH_MAX);
     assert_eq!(
         apply(&mut document, &nested(levels, Some(levels - 1), levels)),
-        Ok(Applied::Pending)
+        Ok(Outcome::Pending)
     );
     assert_eq!(
         apply(&mut document, &nested(0, None, levels)),
-        Ok(Applied::News)
+        Ok(Outcome::News)
     );
     assert_eq!(document.clock(1), levels + 1);
     assert!(document.has_pending());
     let saved = document.encode().expect("sound");
     let mut reopened = Document::new(CAPS);
     assert_eq!(
-        reopened.restore(&saved, &validate(&saved).expect("valid")),
-        Ok(Applied::Pending)
+        restore(&mut reopened, &saved),
+        Ok(Outcome::Pending)
     );
     assert_eq!(reopened.clock(1), levels + 1);
     assert_eq!(reopened.encode(), Ok(saved));
@@ -135,11 +140,11 @@ fn what_is_held_twice_in_other_blocks_is_held_once() {
     let from = yrs::StateVector::from_iter([(yrs::ClientID::new(1), 4)]);
     let joined = ana.0.transact().encode_diff_v1(&from);
     assert_eq!(validate(&joined).map(|checked| checked.runs.len()), Ok(1));
-    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
-    assert_eq!(apply(&mut document, &joined), Ok(Applied::Pending));
-    assert_eq!(apply(&mut document, &joined), Ok(Applied::Nothing));
-    assert_eq!(apply(&mut document, &updates[3]), Ok(Applied::Nothing));
-    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &updates[2]), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &joined), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &joined), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &updates[3]), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &updates[0]), Ok(Outcome::News));
     assert!(!document.has_pending());
     assert_eq!(view(&document), ana.view());
 }
@@ -150,7 +155,7 @@ fn what_is_known_in_part_is_completed() {
     apply(&mut document, &ana.write(0, "a😀b")).expect("applies");
     ana.write(4, "cd");
     let whole = ana.0.transact().encode_diff_v1(&Default::default());
-    assert_eq!(apply(&mut document, &whole), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &whole), Ok(Outcome::News));
     assert_eq!(view(&document), ana.view());
 }
 
@@ -162,8 +167,8 @@ fn a_held_update_cannot_hide_what_is_in_the_document() {
     let stolen = [
         1, 1, 1, 2, 0x84, 9, 9, 10, b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', 0,
     ];
-    assert_eq!(apply(&mut document, &stolen), Ok(Applied::Pending));
-    assert_eq!(apply(&mut document, &ana.write(2, "cd")), Ok(Applied::News));
+    assert_eq!(apply(&mut document, &stolen), Ok(Outcome::Pending));
+    assert_eq!(apply(&mut document, &ana.write(2, "cd")), Ok(Outcome::News));
     let saved = document.encode().expect("sound");
     let mut reopened = Document::new(CAPS);
     reopened
@@ -181,14 +186,17 @@ fn others_are_told_what_was_held_when_it_is_in_the_document() {
         ana.write(4, "two "),
         ana.write(8, "three"),
     ];
-    assert_eq!(apply(&mut document, &updates[2]), Ok(Applied::Pending));
-    assert_eq!(document.take_integrated(), None, "nothing to tell yet");
-    assert_eq!(apply(&mut document, &updates[0]), Ok(Applied::News));
-    assert_eq!(document.take_integrated(), None, "just the update");
+    let mut integrated = |update: &[u8]| {
+        let applied = apply_as(&mut document, update, |_| u32::MAX);
+        applied.expect("applies").integrated
+    };
+    assert_eq!(integrated(&updates[2]), Integrated::Nothing);
+    assert_eq!(integrated(&updates[0]), Integrated::Whole);
     ben.receive(&updates[0]);
-    assert_eq!(apply(&mut document, &updates[1]), Ok(Applied::News));
-    let both = document.take_integrated().expect("more than the update");
+    let Integrated::More(both) = integrated(&updates[1]) else {
+        panic!("more than the update");
+    };
     ben.receive(&both);
     assert_eq!(ben.view(), ana.view());
-    assert_eq!(document.take_integrated(), None, "told once");
+    assert_eq!(integrated(&updates[1]), Integrated::Nothing, "told once");
 }

@@ -7,7 +7,7 @@ use realtime_server::{
     error::Error,
     id::{DocumentId, DocumentKey, Seq, Team, Timestamp},
     metrics::Metrics,
-    store::{AppendError, Availability, Store, Unwritten, migrate},
+    store::{AppendError, Availability, Entry, Store, Unwritten, migrate},
 };
 use tokio::task::JoinSet;
 
@@ -240,13 +240,7 @@ async fn a_refused_document_harms_no_other(home: Home) {
         create(&store, "refused").await,
         create(&store, "stays").await,
     );
-    let forbid = if home.is_sqlite() {
-        "create trigger t before insert on update_log when length(new.payload) = 7
-         begin select raise(abort, 'no'); end"
-    } else {
-        "alter table update_log add constraint c check (length(payload) <> 7)"
-    };
-    home.run(forbid).await;
+    home.forbid_seven_bytes().await;
     let answers = [
         append(&store, stays, &[b"one"]),
         append(&store, refused, &[b"is bad."]),
@@ -256,10 +250,8 @@ async fn a_refused_document_harms_no_other(home: Home) {
     for answer in answers {
         outcomes.push(answer.await.unwrap());
     }
-    assert_eq!(
-        outcomes,
-        [Ok(Seq(1)), Err(AppendError::Refused), Ok(Seq(2))]
-    );
+    assert!(matches!(outcomes[1], Err(AppendError::Refused { .. })));
+    assert_eq!((outcomes[0], outcomes[2]), (Ok(Seq(1)), Ok(Seq(2))));
     assert_eq!(
         append(&store, refused, &[b"good"]).await.unwrap(),
         Ok(Seq(1))
@@ -291,7 +283,7 @@ async fn a_receipt_that_panics_harms_no_other(home: Home) {
     let document = create(&store, "a").await;
     store.log().append(
         document,
-        Vec::new(),
+        Entry::default(),
         Box::new(|_| panic!("as the test wants it")),
     );
     assert_eq!(append(&store, document, &[b"x"]).await.unwrap(), Ok(Seq(1)));

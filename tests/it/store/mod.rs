@@ -8,7 +8,7 @@ use bytes::Bytes;
 use realtime_server::{
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{AppendError, JournalOptions, Store, Unwritten},
+    store::{AppendError, Author, Entry, JournalOptions, Store, Unwritten},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -16,8 +16,14 @@ use tokio::sync::oneshot;
 
 use crate::postgres;
 
+mod authors;
 mod contract;
+mod damage;
+mod health;
 mod outage;
+mod pages;
+mod refusal;
+mod rollout;
 mod snapshots;
 
 const MIB: usize = 1 << 20;
@@ -103,6 +109,17 @@ impl Home {
         }
     }
 
+    /// Has the database refuse rows of seven bytes from now on.
+    pub(crate) async fn forbid_seven_bytes(&self) {
+        let forbid = if self.is_sqlite() {
+            "create trigger t before insert on update_log when length(new.payload) = 7
+             begin select raise(abort, 'no'); end"
+        } else {
+            "alter table update_log add constraint c check (length(payload) <> 7)"
+        };
+        self.run(forbid).await;
+    }
+
     /// A literal of three bytes that nobody wrote.
     pub(crate) fn rot(&self) -> &'static str {
         if self.is_sqlite() {
@@ -147,16 +164,26 @@ pub(crate) async fn create(store: &Store, room: &str) -> DocumentId {
 pub(crate) type Answer = oneshot::Receiver<Result<Seq, AppendError>>;
 
 pub(crate) fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
+    append_signed(store, document, payloads, Vec::new())
+}
+
+pub(crate) fn append_signed(
+    store: &Store,
+    document: DocumentId,
+    payloads: &[&[u8]],
+    authors: Vec<Author>,
+) -> Answer {
     let reserved = |payload: &&[u8]| {
         let reservation = store.log().reserve(payload.len()).unwrap();
         (Bytes::copy_from_slice(payload), reservation)
     };
     let (answer, receipt) = oneshot::channel();
-    let updates = payloads.iter().map(reserved).collect();
+    let rows = payloads.iter().map(reserved).collect();
+    let entry = Entry { rows, authors };
     let tell = move |outcome| {
         let _ = answer.send(outcome);
     };
-    store.log().append(document, updates, Box::new(tell));
+    store.log().append(document, entry, Box::new(tell));
     receipt
 }
 

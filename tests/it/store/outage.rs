@@ -11,7 +11,7 @@ use realtime_server::{
     error::Error,
     id::{DocumentId, Seq},
     metrics::Metrics,
-    store::{Availability, Store, Unwritten},
+    store::{Availability, Entry, Store, Unwritten},
 };
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
@@ -99,9 +99,11 @@ async fn keep_appending(
             let _ = done.send(());
         };
         let payload = Bytes::copy_from_slice(&number.to_be_bytes());
-        store
-            .log()
-            .append(document, vec![(payload, reservation)], Box::new(tell));
+        let entry = Entry {
+            rows: vec![(payload, reservation)],
+            authors: Vec::new(),
+        };
+        store.log().append(document, entry, Box::new(tell));
         last = Some(receipt);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use realtime_server::{
     id::{DocumentId, Seq},
-    store::{Damage, Damaged, Store},
+    store::{Damage, Damaged, Reason, Store},
 };
 
 use super::{Home, MIB, append, create, on_both};
@@ -114,10 +114,7 @@ async fn a_damaged_update_is_set_aside(home: Home) {
     assert_eq!(seqs(&loaded.updates), [6]);
     assert_eq!(
         loaded.damaged,
-        [Damage {
-            kind: Damaged::Update,
-            seq: Seq(5)
-        }]
+        [Damage::at(Damaged::Update, Seq(5), Reason::Checksum)]
     );
     assert_eq!(
         home.number("select seq from damaged_row where kind = 'update'")
@@ -133,6 +130,7 @@ async fn a_damaged_update_is_set_aside(home: Home) {
     let again = store.load(document).await.unwrap();
     assert_eq!(seqs(&again.updates), [6]);
     assert!(again.damaged.is_empty());
+    assert!(again.is_damaged(), "whoever opens it later is told too");
 }
 
 async fn a_damaged_snapshot_gives_way_to_the_older_one(home: Home) {
@@ -148,12 +146,10 @@ async fn a_damaged_snapshot_gives_way_to_the_older_one(home: Home) {
     assert_eq!(seqs(&loaded.updates), [3, 4, 5, 6]);
     assert_eq!(
         loaded.damaged,
-        [Damage {
-            kind: Damaged::Snapshot,
-            seq: Seq(4)
-        }]
+        [Damage::at(Damaged::Snapshot, Seq(4), Reason::Checksum)]
     );
     assert_eq!(home.number("select count(*) from damaged_row").await, 1);
+    assert!(!loaded.is_damaged(), "nothing is missing");
 
     store
         .put_snapshot(document, Seq(4), Bytes::from_static(b"anew"))
@@ -172,11 +168,14 @@ async fn the_log_serves_when_both_snapshots_are_damaged(home: Home) {
     let loaded = store.load(document).await.unwrap();
     assert_eq!(loaded.snapshot, None);
     assert_eq!(seqs(&loaded.updates), [3, 4, 5, 6]);
-    let damage = |seq| Damage {
-        kind: Damaged::Snapshot,
-        seq: Seq(seq),
+    let damage = |seq| Damage::at(Damaged::Snapshot, Seq(seq), Reason::Checksum);
+    // What was trimmed behind the older one is gone with both.
+    let lost = Damage {
+        last: Seq(2),
+        ..Damage::at(Damaged::Update, Seq(1), Reason::Missing)
     };
-    assert_eq!(loaded.damaged, [damage(4), damage(2)]);
-    assert_eq!(home.number("select count(*) from damaged_row").await, 2);
+    assert_eq!(loaded.damaged, [damage(4), damage(2), lost]);
+    assert!(loaded.is_damaged());
+    assert_eq!(home.number("select count(*) from damaged_row").await, 3);
     assert_eq!(home.number("select count(*) from snapshot").await, 0);
 }

@@ -1,0 +1,209 @@
+//! How a document takes in what was prepared, and what that sets free.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::held::HeldBlock;
+use super::known::Staged;
+use super::merge::collect;
+use super::plan::{Around, Plan, Source};
+use super::prepare::{Ready, hold, written};
+use super::ranges::Ranges;
+use super::replica::decode;
+use super::update::Id;
+use super::{Applied, ApplyError, Document, Integrated, Panicked, Prepared, cost, merge};
+use crate::id::ClientId;
+
+/// From where to where a client has got.
+struct Advanced {
+    client: ClientId,
+    from: u32,
+    to: u32,
+}
+
+impl Document {
+    pub(super) fn commit(
+        &mut self,
+        bytes: &[u8],
+        prepared: Prepared,
+        source: Source,
+    ) -> Result<Applied, ApplyError> {
+        let start = Instant::now();
+        let integrated = self.integrate(bytes, prepared.ready, source)?;
+        if prepared.cost > cost::AT_ONCE {
+            self.strain += start.elapsed();
+        }
+        let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
+        self.holdings += u64::from(!prepared.rest.is_empty());
+        for block in prepared.rest {
+            self.held.add(block);
+        }
+        self.held.delete(&prepared.rest_deletes);
+        let freed = self.free(advanced)?;
+        Ok(Applied {
+            integrated: with_freed(bytes, integrated, &freed)?,
+            held: prepared.held,
+            visibility: prepared.visibility,
+        })
+    }
+
+    fn integrate(
+        &mut self,
+        bytes: &[u8],
+        ready: Ready,
+        source: Source,
+    ) -> Result<Integrated, ApplyError> {
+        let (integrated, changed) = match ready {
+            Ready::Nothing => (Integrated::Nothing, false),
+            Ready::Whole => (Integrated::Whole, self.integrate_bytes(bytes)?),
+            Ready::Part(part) => {
+                let changed = self.integrate_bytes(&part)?;
+                (Integrated::Part(part), changed)
+            }
+            Ready::Parts(whole, parts) => {
+                self.integrate_parts(&parts, source)?;
+                (whole, true)
+            }
+        };
+        Ok(match changed {
+            true => integrated,
+            false => Integrated::Nothing,
+        })
+    }
+
+    fn integrate_bytes(&mut self, bytes: &[u8]) -> Result<bool, ApplyError> {
+        let changed = self.replica.integrate(decode(bytes)?)?;
+        self.content_bytes += bytes.len();
+        Ok(changed)
+    }
+
+    /// Integrates a costly update on a copy, and takes that on if it did not take too long.
+    fn integrate_parts(&mut self, parts: &[Vec<u8>], source: Source) -> Result<(), ApplyError> {
+        if source != Source::Client {
+            for part in parts {
+                self.integrate_bytes(part)?;
+            }
+            return Ok(());
+        }
+        let pieces = u32::try_from(self.known.pieces()).unwrap_or(u32::MAX);
+        let allowed = cost::ONE_MAX + cost::PER_PIECE * pieces;
+        let time = allowed.saturating_sub(self.strain);
+        let updates = parts.iter().map(|part| decode(part));
+        let updates = updates.collect::<Result<Vec<_>, _>>()?;
+        let copy = self
+            .replica
+            .with(updates, time.clamp(cost::ONE_MIN, cost::ONE_MAX))?;
+        self.replica = copy.ok_or(ApplyError::TooCostly)?;
+        self.content_bytes += parts.iter().map(Vec::len).sum::<usize>();
+        Ok(())
+    }
+
+    /// Notes what has become known.
+    fn note(
+        &mut self,
+        staged: Staged,
+        deletes: &Ranges,
+        reached: impl IntoIterator<Item = (ClientId, u32)>,
+    ) -> Vec<Advanced> {
+        let clocks = reached.into_iter();
+        let advanced: Vec<_> = clocks
+            .map(|(client, to)| Advanced {
+                client,
+                from: self.known.clock(client),
+                to,
+            })
+            .collect();
+        for Advanced { client, to, .. } in &advanced {
+            self.known.advance(*client, *to);
+        }
+        self.known.keep(staged);
+        self.known.delete(deletes);
+        advanced
+    }
+
+    /// Integrates what was held for want of what has become known. Returns that, as updates.
+    fn free(&mut self, mut advanced: Vec<Advanced>) -> Result<Vec<Vec<u8>>, ApplyError> {
+        let mut freed = Vec::new();
+        while !advanced.is_empty() && !self.held.is_empty() {
+            let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
+            for Advanced { client, from, to } in advanced {
+                blocks.extend(self.held.take_blocks(client, to));
+                deletes.extend(&self.held.take_deletes(client, from, to));
+            }
+            if blocks.is_empty() && deletes.is_empty() {
+                break;
+            }
+            let update;
+            (update, advanced) = self.free_some(&blocks, &deletes)?;
+            freed.extend(update);
+        }
+        Ok(freed)
+    }
+
+    /// Integrates what can be of `held`, and holds the rest again.
+    fn free_some(
+        &mut self,
+        held: &[HeldBlock],
+        deletes: &Ranges,
+    ) -> Result<(Option<Vec<u8>>, Vec<Advanced>), ApplyError> {
+        let (mut blocks, mut none) = (Vec::new(), Ranges::default());
+        for block in held {
+            collect(&block.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
+        }
+        blocks.sort_by_key(|block| block.id);
+        let plan = {
+            let around = Around {
+                known: &self.known,
+                held: &self.held,
+                is_type: |id| self.replica.is_type(id),
+                may: |_| u32::MAX,
+            };
+            let cost_ns_max = cost::FREED_MAX.as_nanos() as u64;
+            Plan::of(&blocks, deletes, Source::Held, cost_ns_max, &around)
+        };
+        let brought: BTreeMap<Id, u64> = held.iter().map(|held| (held.id, held.update)).collect();
+        let mut again = Vec::with_capacity(plan.rest.len());
+        for (block, waits) in &plan.rest {
+            let update = brought.range(..=block.id).next_back();
+            again.push(hold(*block, *waits, update.map_or(0, |(_, update)| *update))?);
+        }
+        let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
+        let ready = plan.ready.iter().map(|(block, _)| *block);
+        let ready = written(ready, &plan.ready_deletes)?;
+        let cost = Duration::from_nanos(plan.cost_ns);
+        let (staged, reached) = (plan.staged, plan.reached);
+        let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
+        let start = Instant::now();
+        let changed = !none && self.integrate_bytes(&ready)?;
+        if cost > cost::AT_ONCE {
+            self.strain += start.elapsed();
+        }
+        let advanced = self.note(staged, &ready_deletes, reached);
+        for block in again {
+            self.held.add(block);
+        }
+        self.held.delete(&rest_deletes);
+        Ok((changed.then_some(ready), advanced))
+    }
+}
+
+/// What came in with `bytes`, if it set `freed` free.
+fn with_freed(
+    bytes: &[u8],
+    integrated: Integrated,
+    freed: &[Vec<u8>],
+) -> Result<Integrated, ApplyError> {
+    if freed.is_empty() {
+        return Ok(integrated);
+    }
+    let own = match &integrated {
+        Integrated::Nothing => None,
+        Integrated::Whole => Some(bytes),
+        Integrated::Part(part) | Integrated::More(part) => Some(part.as_slice()),
+    };
+    let all: Vec<&[u8]> = own
+        .into_iter()
+        .chain(freed.iter().map(Vec::as_slice))
+        .collect();
+    Ok(Integrated::More(merge(&all).map_err(|_| Panicked)?))
+}

@@ -1,0 +1,342 @@
+//! What of an update a document can take in, before anything is changed.
+
+use std::time::Duration;
+
+use super::held::HeldBlock;
+use super::known::Staged;
+use super::merge::{collect, write_update};
+use super::plan::{Around, Plan, Source};
+use super::ranges::Ranges;
+use super::replica::decode;
+use super::update::{Block, Id};
+use super::{
+    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PIECE_BYTES,
+    StateVector, Visibility, compare, cost,
+};
+use crate::id::ClientId;
+
+/// A block, and the element that it waits for.
+type Waiting<'a> = (Block<'a>, Option<Id>);
+
+/// An update that a document can take in, cut to what is new.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) ready: Ready,
+    /// What waits, and what it is written as.
+    pub(super) rest: Vec<HeldBlock>,
+    pub(super) rest_deletes: Ranges,
+    pub(super) held: Option<Vec<u8>>,
+    /// Which clients get how far.
+    pub(super) reached: Vec<(ClientId, u32)>,
+    pub(super) deletes: Ranges,
+    pub(super) staged: Staged,
+    pub(super) visibility: Visibility,
+    pub(super) cost: Duration,
+    bytes: usize,
+    new_clients: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Ready {
+    Nothing,
+    Whole,
+    Part(Vec<u8>),
+    /// The same, and in parts of which each costs little.
+    Parts(Integrated, Vec<Vec<u8>>),
+}
+
+impl Prepared {
+    /// What applying it may cost besides what its length costs, at most.
+    pub fn cost(&self) -> Duration {
+        self.cost
+    }
+
+    /// Whether everybody will see all of the update.
+    pub fn visibility(&self) -> Visibility {
+        self.visibility
+    }
+
+    /// Whether there is nothing in it that is new.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.ready, Ready::Nothing) && self.held.is_none()
+    }
+
+    /// About what the document grows by in memory, in bytes, at most.
+    pub fn memory_bytes(&self) -> usize {
+        let ready = self.staged.pieces() + 2 * self.deletes.len();
+        let held = self.held.as_ref().map_or(0, Vec::len);
+        self.bytes + ready * PIECE_BYTES + self.new_clients * CLIENT_BYTES + held * HELD_FACTOR
+    }
+}
+
+impl Document {
+    /// The update as it stands, if it is of a few parts, all new, and needs nothing that is missing.
+    pub(super) fn whole(&self, checked: &Checked, may: &impl Fn(ClientId) -> u32) -> Option<Prepared> {
+        let new = |advance: &Advance| {
+            advance.from == self.known.clock(advance.client) && advance.to <= may(advance.client)
+        };
+        let exists = |(client, clock): (&ClientId, &u32)| {
+            *clock <= self.known.clock(*client)
+                // What is deleted may be made by the same update.
+                || matches!(checked.advances[..], [Advance { client: only, to, .. }]
+                    if only == *client && *clock <= to)
+        };
+        let ready = !checked.intricate
+            && checked.advances.iter().all(new)
+            && checked.needs.iter().all(exists)
+            && checked
+                .parents
+                .iter()
+                .all(|parent| self.replica.is_type(*parent));
+        if !ready {
+            return None;
+        }
+        let (mut staged, mut cost_ns) = (Staged::default(), 0);
+        for run in &checked.runs {
+            let scan = staged.note(&self.known, *run).ok()?;
+            cost_ns += cost::of_block(&self.known, *run, scan);
+        }
+        let mut deletes = Ranges::default();
+        for (client, range) in &checked.deleted {
+            let known = self.known.deleted().meets(*client, range.clone())
+                || deletes.meets(*client, range.clone());
+            if known {
+                return None;
+            }
+            cost_ns += cost::of_delete(&self.known, *client, range);
+            deletes.add(*client, range.clone());
+        }
+        let cost = Duration::from_nanos(cost_ns);
+        if cost > cost::TRIED {
+            return None;
+        }
+        let advanced = checked.advances.iter();
+        Some(Prepared {
+            ready: Ready::Whole,
+            rest: Vec::new(),
+            rest_deletes: Ranges::default(),
+            held: None,
+            reached: advanced.map(|by| (by.client, by.to)).collect(),
+            deletes,
+            staged,
+            visibility: Visibility::Visible,
+            cost,
+            bytes: 0,
+            new_clients: checked.advances.iter().filter(|by| by.from == 0).count(),
+        })
+    }
+
+    pub(super) fn cut(
+        &self,
+        bytes: &[u8],
+        source: Source,
+        may: impl Fn(ClientId) -> u32,
+    ) -> Result<Prepared, ApplyError> {
+        let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
+        collect(bytes, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
+        let around = Around {
+            known: &self.known,
+            held: &self.held,
+            is_type: |id| self.replica.is_type(id),
+            may,
+        };
+        let plan = Plan::of(&blocks, &deletes, source, u64::MAX, &around);
+        if source == Source::Client {
+            if let Some(fault) = plan.fault {
+                return Err(fault.into());
+            }
+            self.check_repeated(&plan.repeated)?;
+        }
+        let (rest, overlap) = self.unheld(&plan.rest, source)?;
+        let pending = plan.foreign || plan.waits_already || overlap || !rest.is_empty();
+        let held = match rest.is_empty() && plan.rest_deletes.is_empty() {
+            true => None,
+            false => Some(written(
+                rest.iter().map(|(block, _)| *block),
+                &plan.rest_deletes,
+            )?),
+        };
+        if let Some(held) = &held {
+            // It has to be sure now that it can be integrated later.
+            decode(held)?;
+            if source == Source::Client && !self.has_room(held.len()) {
+                return Err(ApplyError::PendingFull);
+            }
+        }
+        let update = self.holdings;
+        let rest = rest
+            .into_iter()
+            .map(|(block, waits)| hold(block, waits, update))
+            .collect::<Result<_, _>>()?;
+        let pending = pending || held.is_some();
+        let is_new = |client: &&ClientId| self.known.clock(**client) == 0;
+        let new_clients = plan.reached.keys().filter(is_new).count();
+        Ok(Prepared {
+            ready: ready(&plan)?,
+            rest,
+            rest_deletes: plan.rest_deletes,
+            held,
+            reached: plan.reached.into_iter().collect(),
+            deletes: plan.ready_deletes,
+            staged: plan.staged,
+            visibility: match pending {
+                true => Visibility::Pending,
+                false => Visibility::Visible,
+            },
+            cost: Duration::from_nanos(plan.cost_ns),
+            bytes: bytes.len(),
+            new_clients,
+        })
+    }
+
+    /// What of `rest` is not held yet, and whether some of it is.
+    fn unheld<'a>(
+        &self,
+        rest: &[Waiting<'a>],
+        source: Source,
+    ) -> Result<(Vec<Waiting<'a>>, bool), ApplyError> {
+        let mut parts = Vec::with_capacity(rest.len());
+        let mut overlap = false;
+        for (block, waits) in rest {
+            let Id { client, clock } = block.id;
+            let mut from = clock;
+            for other in self.held.meeting(client, clock, block.end()) {
+                overlap = true;
+                let (mut blocks, mut none) = (Vec::new(), Ranges::default());
+                collect(&other.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
+                let agrees = blocks.iter().all(|other| compare::agree(block, other));
+                if source == Source::Client && !agrees {
+                    return Err(ApplyError::Contradiction);
+                }
+                if from < other.id.clock {
+                    let part = block.tail(from - clock).head(other.id.clock - from);
+                    parts.push((part, *waits));
+                }
+                from = from.max(other.end);
+            }
+            if from < block.end() {
+                // It stands behind what is held, if that is what was left out.
+                let waits = match from == clock {
+                    true => *waits,
+                    false => Some(Id {
+                        client,
+                        clock: from - 1,
+                    }),
+                };
+                parts.push((block.tail(from - clock), waits));
+            }
+        }
+        Ok((parts, overlap))
+    }
+
+    /// Compares elements that are known with those of the document.
+    fn check_repeated(&self, repeated: &[Block<'_>]) -> Result<(), ApplyError> {
+        if repeated.is_empty() {
+            return Ok(());
+        }
+        let mut from: StateVector = self.known.clocks().collect();
+        // The first of each client last: its clock counts.
+        for block in repeated.iter().rev() {
+            from.set(block.id.client, block.id.clock);
+        }
+        let ours = self.diff(&from)?;
+        let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
+        collect(&ours, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
+        blocks.sort_by_key(|block| block.id);
+        for block in repeated {
+            let last = blocks.partition_point(|ours| {
+                ours.id.client < block.id.client
+                    || ours.id.client == block.id.client && ours.end() <= block.id.clock
+            });
+            let meeting = blocks[last..].iter().take_while(|ours| {
+                ours.id.client == block.id.client && ours.id.clock < block.end()
+            });
+            for ours in meeting {
+                if !compare::agree(block, ours) {
+                    return Err(ApplyError::Contradiction);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.held.len() < self.caps.pending_updates_max
+            && self.held.bytes() + bytes <= self.caps.pending_bytes_max
+    }
+}
+
+/// What is ready of `plan`; in parts where it may cost much.
+fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
+    if plan.ready.is_empty() && plan.ready_deletes.is_empty() {
+        return Ok(Ready::Nothing);
+    }
+    let blocks = || plan.ready.iter().map(|(block, _)| *block);
+    let costly = Duration::from_nanos(plan.cost_ns) > cost::TRIED;
+    match (plan.changed, costly) {
+        (false, false) => Ok(Ready::Whole),
+        (true, false) => Ok(Ready::Part(written(blocks(), &plan.ready_deletes)?)),
+        (false, true) => Ok(Ready::Parts(Integrated::Whole, parts(plan)?)),
+        (true, true) => {
+            let whole = written(blocks(), &plan.ready_deletes)?;
+            Ok(Ready::Parts(Integrated::Part(whole), parts(plan)?))
+        }
+    }
+}
+
+/// What is ready of `plan` in parts of which each costs little by itself.
+fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
+    let step_ns = cost::AT_ONCE.as_nanos() as u64;
+    let (mut parts, mut part, mut cost_ns) = (Vec::new(), Vec::new(), 0);
+    for (block, block_ns) in &plan.ready {
+        if cost_ns + block_ns > step_ns && !part.is_empty() {
+            parts.push(written(part.drain(..), &Ranges::default())?);
+            cost_ns = 0;
+        }
+        cost_ns += block_ns;
+        part.push(*block);
+    }
+    let mut deletes: Vec<_> = plan.ready_deletes.iter().collect();
+    // From the back: what is cut off is short.
+    deletes.reverse();
+    let mut chunks = deletes.chunks(DELETES_A_PART);
+    let of = |chunk: Option<&[(ClientId, std::ops::Range<u32>)]>| {
+        let mut ranges = Ranges::default();
+        for (client, range) in chunk.unwrap_or_default() {
+            ranges.add(*client, range.clone());
+        }
+        ranges
+    };
+    parts.push(written(part.drain(..), &of(chunks.next()))?);
+    for chunk in chunks {
+        parts.push(written([], &of(Some(chunk)))?);
+    }
+    Ok(parts)
+}
+
+/// How many deletions are tried at once.
+const DELETES_A_PART: usize = 2_000;
+
+/// An update of `blocks`, each of which makes elements of its own, and `deletes`.
+pub(super) fn written<'a>(
+    blocks: impl IntoIterator<Item = Block<'a>>,
+    deletes: &Ranges,
+) -> Result<Vec<u8>, ApplyError> {
+    // Blocks come out of one valid update, or were held apart from one another.
+    write_update(blocks.into_iter().collect(), deletes).map_err(|_| ApplyError::Undecodable)
+}
+
+/// Makes `block` one that is held.
+pub(super) fn hold(
+    block: Block<'_>,
+    waits: Option<Id>,
+    update: u64,
+) -> Result<HeldBlock, ApplyError> {
+    Ok(HeldBlock {
+        update,
+        id: block.id,
+        end: block.end(),
+        bytes: written([block], &Ranges::default())?,
+        waits,
+    })
+}

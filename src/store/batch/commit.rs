@@ -1,0 +1,203 @@
+//! The group commit: a batch, written in one transaction.
+//!
+//! Each document's head is raised under its row's lock and its rows take the
+//! positions below the new head, so positions have no gaps, whoever else
+//! writes. The statements differ between the databases because speed asks for
+//! it: Postgres gets one statement with arrays, a single round trip; SQLite,
+//! where each statement is a hop to a thread, gets five as one text.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use sqlx::{PgConnection, SqliteConnection};
+
+use super::{Batch, Heads, Share};
+use crate::{
+    id::{DocumentId, Timestamp},
+    store::database::Database,
+};
+
+/// From so many bytes on, Postgres is told to allow more than its usual time.
+const LARGE_BYTES: usize = 1 << 20;
+
+impl Batch {
+    /// Writes the batch, all of it or nothing, and notes the moment at its documents;
+    /// durable when it returns.
+    ///
+    /// A failure may leave it written all the same, where the answer was lost.
+    pub(in crate::store) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
+        let now = Timestamp::now();
+        let heads = match database {
+            Database::Postgres(postgres) => {
+                let mut lease = postgres.log.lease().await?;
+                let connection = &mut lease.connection;
+                let heads = if self.bytes > LARGE_BYTES {
+                    self.write_large_postgres(connection, now).await?
+                } else {
+                    self.write_postgres(connection, now).await?
+                };
+                lease.give_back();
+                heads
+            }
+            Database::Sqlite(sqlite) => {
+                let mut lease = sqlite.writer.lease().await?;
+                let heads = self.write_sqlite(&mut lease.connection, now).await?;
+                lease.give_back();
+                heads
+            }
+        };
+        let heads: HashMap<_, _> = heads.into_iter().collect();
+        let of = |share: &Share| heads.get(&share.document).copied();
+        Ok(Heads(self.documents.iter().map(of).collect()))
+    }
+
+    /// Postgres itself gives a large batch as long as [`time_limit`](Batch::time_limit) does.
+    async fn write_large_postgres(
+        &self,
+        connection: &mut PgConnection,
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        sqlx::query("select set_config('statement_timeout', $1, false)")
+            .bind(self.time_limit().as_millis().to_string())
+            .execute(&mut *connection)
+            .await?;
+        let heads = self.write_postgres(&mut *connection, now).await?;
+        sqlx::query("reset statement_timeout")
+            .execute(connection)
+            .await?;
+        Ok(heads)
+    }
+
+    /// Locks the documents in the order of their ids, so that writers that share
+    /// documents cannot deadlock.
+    async fn write_postgres(
+        &self,
+        connection: &mut PgConnection,
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        let documents = self
+            .documents
+            .iter()
+            .map(|share| share.document.to_string());
+        let shares: Vec<i64> = self.documents.iter().map(|share| share.rows).collect();
+        // Counted from one, as Postgres counts.
+        let owners = self.rows.iter().map(|row| row.place.document as i64 + 1);
+        let behind: Vec<i64> = self.rows.iter().map(|row| self.behind(row.place)).collect();
+        let payloads: Vec<&[u8]> = self.rows.iter().map(|row| &row.payload[..]).collect();
+        let checksums: Vec<i64> = self.rows.iter().map(|row| self.checksum(row)).collect();
+        let signed = self
+            .authors
+            .iter()
+            .map(|(document, _)| *document as i64 + 1);
+        let authors = || self.authors.iter().map(|(_, author)| author);
+        let clients = authors().map(|author| author.client as i64);
+        let users = authors().map(|author| author.user.as_str());
+        let clocks = authors().map(|author| i64::from(author.first_clock));
+        let moments = authors().map(|author| author.since);
+        sqlx::query_as(
+            "with share as (
+                 select * from unnest($1::text[], $2::bigint[]) with ordinality
+                 as share (document_id, row_count, place)
+             ), locked as (
+                 select document_id, row_count, place
+                 from document join share using (document_id)
+                 order by document_id for no key update of document
+             ), raised as (
+                 update document set head_seq = head_seq + row_count, updated_at = $7 from locked
+                 where document.document_id = locked.document_id
+                 returning document.document_id, head_seq, place
+             ), written as (
+                 insert into update_log (document_id, seq, payload, checksum)
+                 select document_id, head_seq - behind, payload, checksum
+                 from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
+                 as given (place, behind, payload, checksum) join raised using (place)
+             ), signed as (
+                 insert into author (document_id, client_id, user_id, first_clock, since)
+                 select document_id, client_id, user_id, first_clock, since
+                 from unnest($8::bigint[], $9::bigint[], $10::text[], $11::bigint[],
+                             $12::timestamptz[])
+                 as given (place, client_id, user_id, first_clock, since)
+                 join raised using (place) on conflict do nothing
+             )
+             select document_id, head_seq from raised",
+        )
+        .bind(documents.collect::<Vec<_>>())
+        .bind(shares)
+        .bind(owners.collect::<Vec<_>>())
+        .bind(behind)
+        .bind(payloads)
+        .bind(checksums)
+        .bind(now)
+        .bind(signed.collect::<Vec<_>>())
+        .bind(clients.collect::<Vec<_>>())
+        .bind(users.collect::<Vec<_>>())
+        .bind(clocks.collect::<Vec<_>>())
+        .bind(moments.collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+    }
+
+    /// One text, prepared once: each statement of its own would be a hop to SQLite's
+    /// thread and back, and one with a value list another text for every size.
+    async fn write_sqlite(
+        &self,
+        connection: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        let shares = json_rows(&self.documents, |text, share| {
+            write!(text, "\"{}\",{}", share.document, share.rows)
+        });
+        let mut payloads = Vec::with_capacity(self.bytes);
+        let rows = json_rows(&self.rows, |text, row| {
+            let (document, behind) = (self.document(row), self.behind(row.place));
+            // Counted from one, as SQLite counts.
+            let (start, length) = (payloads.len() + 1, row.payload.len());
+            payloads.extend_from_slice(&row.payload);
+            let checksum = self.checksum(row);
+            write!(text, "\"{document}\",{behind},{start},{length},{checksum}")
+        });
+        let authors = json_rows(&self.authors, |text, (document, author)| {
+            let document = self.documents[*document].document;
+            let user = serde_json::Value::from(author.user.as_str());
+            let (client, clock, since) = (author.client, author.first_clock, author.since.0);
+            write!(text, "\"{document}\",{client},{user},{clock},{since}")
+        });
+        sqlx::query_as(
+            // The last statement's parameter is the first: sqlx counts those before the first that
+            // a statement names as further arguments, on from the statement before.
+            "begin immediate;
+             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?2
+             from json_each(?3) as share where document_id = share.value ->> 0
+             returning document_id, head_seq;
+             insert into update_log (document_id, seq, payload, checksum)
+             select document_id, head_seq - (given.value ->> 1),
+                    substr(?5, given.value ->> 2, given.value ->> 3), given.value ->> 4
+             from json_each(?4) as given cross join document on document_id = given.value ->> 0;
+             insert into author (document_id, client_id, user_id, first_clock, since)
+             select document_id, given.value ->> 1, given.value ->> 2, given.value ->> 3,
+                    given.value ->> 4
+             from json_each(?1) as given cross join document on document_id = given.value ->> 0
+             where true on conflict do nothing;
+             commit",
+        )
+        .bind(authors)
+        .bind(now)
+        .bind(shares)
+        .bind(rows)
+        .bind(payloads)
+        .fetch_all(connection)
+        .await
+    }
+}
+
+/// An array of arrays, as SQLite reads it; `write` writes what is in each.
+fn json_rows<T>(items: &[T], mut write: impl FnMut(&mut String, &T) -> std::fmt::Result) -> String {
+    let mut text = String::with_capacity(items.len() * 64 + 2);
+    text.push('[');
+    for (place, item) in items.iter().enumerate() {
+        text.push_str(if place == 0 { "[" } else { ",[" });
+        write(&mut text, item).expect("a String takes everything");
+        text.push(']');
+    }
+    text.push(']');
+    text
+}

@@ -1,0 +1,143 @@
+//! What the database refuses for good is given up with its own document, which is then left
+//! alone for a while; a large append gets the time that it needs.
+
+use std::time::{Duration, Instant};
+
+use realtime_server::{
+    id::{DocumentId, Seq},
+    metrics::Metrics,
+    store::{AppendError, Availability, Store},
+};
+
+use super::{Home, MIB, append, close, create, journal, on_both};
+
+on_both!(
+    a_refused_document_is_left_alone_for_longer_each_time,
+    what_waits_behind_a_refusal_is_written,
+    closing_does_not_wait_for_a_refused_document,
+    an_append_of_fifty_mebibytes_gets_the_time_that_it_needs,
+);
+
+async fn refused_and_another(home: &Home, store: &Store) -> (DocumentId, DocumentId) {
+    let documents = (create(store, "refused").await, create(store, "other").await);
+    home.forbid_seven_bytes().await;
+    documents
+}
+
+/// Appends what is refused, and tells for how long the document is then left alone.
+async fn refusal(store: &Store, document: DocumentId) -> Duration {
+    match append(store, document, &[b"is bad."]).await.unwrap() {
+        Err(AppendError::Refused { retry_after }) => retry_after,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_refused_document_is_left_alone_for_longer_each_time(home: Home) {
+    let metrics = Metrics::new();
+    let store = Store::open(&home.url, journal(MIB), metrics.clone()).await;
+    let store = store.unwrap();
+    let (refused, other) = refused_and_another(&home, &store).await;
+    let mut availability = store.log().availability();
+    availability.mark_unchanged();
+    let began = Instant::now();
+    let mut held = refusal(&store, refused).await;
+    for _ in 0..3 {
+        // As a room does that builds its document anew and brings the update at once.
+        let again = tokio::spawn({
+            let store = store.clone();
+            async move { refusal(&store, refused).await }
+        });
+        let others = append(&store, other, &[b"x"]).await;
+        assert!(others.unwrap().is_ok());
+        assert!(!again.is_finished(), "others do not wait for it");
+        let longer = again.await.unwrap();
+        assert!(longer > held, "{longer:?} after {held:?}");
+        held = longer;
+    }
+    assert!(began.elapsed() >= Duration::from_millis(250 + 500 + 1000));
+    assert_eq!(*store.log().availability().borrow(), Availability::Ok);
+    assert!(!availability.has_changed().unwrap());
+    let counted = "realtime_appends_refused_total 4";
+    assert!(
+        metrics.render().lines().any(|line| line == counted),
+        "{}",
+        metrics.render()
+    );
+    assert_eq!(store.log().journal_bytes(), 0);
+}
+
+async fn what_waits_behind_a_refusal_is_written(home: Home) {
+    let store = home.open().await;
+    let (refused, _) = refused_and_another(&home, &store).await;
+    let first = refusal(&store, refused).await;
+    let waiting = [
+        append(&store, refused, &[b"good"]),
+        append(&store, refused, &[]),
+        append(&store, refused, &[b"better"]),
+    ];
+    let mut seqs = Vec::new();
+    for answer in waiting {
+        seqs.push(answer.await.unwrap().unwrap().0);
+    }
+    assert_eq!(seqs, [1, 1, 2]);
+    assert_eq!(refusal(&store, refused).await, first, "it begins anew");
+}
+
+async fn closing_does_not_wait_for_a_refused_document(home: Home) {
+    let store = home.open().await;
+    let (refused, _) = refused_and_another(&home, &store).await;
+    for _ in 0..4 {
+        refusal(&store, refused).await;
+    }
+    let good = append(&store, refused, &[b"good"]);
+    let began = Instant::now();
+    assert!(close(store).await.is_empty());
+    assert!(
+        began.elapsed() < Duration::from_millis(1500),
+        "it is held for 2 s: {:?}",
+        began.elapsed()
+    );
+    assert_eq!(good.await.unwrap(), Ok(Seq(1)));
+}
+
+async fn an_append_of_fifty_mebibytes_gets_the_time_that_it_needs(home: Home) {
+    let store = home.open().await;
+    let document = create(&store, "large").await;
+    // A slow disk: more than five seconds for all of it.
+    let slow = if home.is_sqlite() {
+        "create table slow (n integer);
+         create trigger slow after insert on update_log begin
+             delete from slow;
+             insert into slow with recursive c(n) as
+                 (select 1 union all select n + 1 from c where n < 400000)
+                 select max(n) from c;
+         end"
+    } else {
+        "create function slow() returns trigger as
+             'begin perform pg_sleep(0.11); return new; end' language plpgsql;
+         create trigger slow after insert on update_log for each row execute function slow()"
+    };
+    home.run(slow).await;
+    let mut availability = store.log().availability();
+    availability.mark_unchanged();
+    let row = vec![7; MIB];
+    let began = Instant::now();
+    let written = append(&store, document, &vec![&row[..]; 50]).await;
+    assert_eq!(written.unwrap(), Ok(Seq(50)));
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(5), "{took:?}: no test of it");
+    assert!(!availability.has_changed().unwrap());
+    let loaded = store.load(document).await.unwrap();
+    assert_eq!(loaded.updates.len(), 50);
+    assert!(loaded.updates.iter().all(|(_, update)| update[..] == row));
+
+    // The next small commit is on the usual terms.
+    home.run(if home.is_sqlite() {
+        "drop trigger slow"
+    } else {
+        "drop trigger slow on update_log"
+    })
+    .await;
+    let written = append(&store, document, &[b"x"]).await;
+    assert_eq!(written.unwrap(), Ok(Seq(51)));
+}
