@@ -115,10 +115,12 @@ export class Editor {
   #inbox = [];
   #outbox = [];
   #undo;
+  /** What went wrong; then there are no more edits. */
+  broken = null;
 
   constructor(random, client) {
     this.#random = random;
-    this.doc = new Y.Doc({ gc: !random.oneIn(5) });
+    this.doc = new Y.Doc({ guid: "editor", gc: !random.oneIn(5) });
     this.doc.clientID = client;
     this.doc.on("update", (update, origin) => origin !== this.#inbox && this.#outbox.push(update));
     this.roots = [this.doc.getText("text"), this.doc.getArray("array"), this.doc.getMap("map")];
@@ -132,10 +134,25 @@ export class Editor {
   }
 
   listen() {
-    for (const update of this.#inbox.splice(0)) Y.applyUpdate(this.doc, update, this.#inbox);
+    const heard = this.#inbox.splice(0);
+    this.#bear(() => heard.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
+  }
+
+  /** Does something that may fail: a forger may have written what this document has otherwise, or a type's wrong content. */
+  #bear(something) {
+    if (this.broken) return;
+    try {
+      something();
+    } catch (error) {
+      this.broken = error;
+    }
   }
 
   edit() {
+    this.#bear(() => this.#edit());
+  }
+
+  #edit() {
     const random = this.#random;
     if (this.#undo && random.oneIn(4)) {
       if (random.oneIn(3)) this.#undo.redo();

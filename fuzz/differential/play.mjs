@@ -27,7 +27,7 @@ class Member {
 
   constructor(name, client) {
     this.name = name;
-    this.doc = new Y.Doc();
+    this.doc = new Y.Doc({ guid: name });
     this.doc.clientID = client;
     const types = [this.doc.getText("text"), this.doc.getArray("array"), this.doc.getMap("map")];
     types.push(this.doc.getXmlFragment("xml"));

@@ -111,7 +111,7 @@ export function state(update) {
 
 /** A newcomer with `update`. */
 export function opened(update) {
-  const doc = new Y.Doc();
+  const doc = new Y.Doc({ guid: "newcomer" });
   Y.applyUpdate(doc, update);
   return doc;
 }
