@@ -1,6 +1,6 @@
 // Cases as files, and how they become small.
 
-import { read, write } from "./wire.mjs";
+import { GC, read, write } from "./wire.mjs";
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 
@@ -80,6 +80,13 @@ function* smaller(bytes) {
     const { blocks: all, ...section } = clients[at];
     if (all.length < 2) continue;
     yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: all.slice(0, -1) }), deletes });
+    for (let one = all.length - 2; one > 0; one--) {
+      // What stands beside it is collected as well.
+      const { kind, length } = all[one];
+      if (kind === GC) continue;
+      const blocks = all.toSpliced(one, 1, { kind: GC, length });
+      yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks }), deletes });
+    }
     const clock = section.clock + all[0].length;
     yield write({ clients: clients.toSpliced(at, 1, { ...section, clock, blocks: all.slice(1) }), deletes });
   }

@@ -11,6 +11,9 @@ import { Random } from "./random.mjs";
 import { Replica } from "./replica.mjs";
 import { parse, print, shrink } from "./cases.mjs";
 
+/** So long a case is made smaller. */
+const SHRINKING_SECONDS = 30;
+
 const CORPUS = new URL("corpus/", import.meta.url);
 
 const { values: options, positionals } = parseArgs({
@@ -21,6 +24,8 @@ const { values: options, positionals } = parseArgs({
     rooms: { type: "string", default: "4" },
     replica: { type: "string", default: new URL("../target/release/examples/replica", import.meta.url).pathname },
     "keep-going": { type: "boolean", default: false },
+    shrink: { type: "boolean", default: false },
+    verbose: { type: "boolean", default: false },
   },
 });
 
@@ -60,19 +65,20 @@ async function playCorpus(replica, figures, files) {
     if (!difference) continue;
     failed++;
     say(`${file}: ${difference.message}`);
+    if (options.shrink) await keep(replica, file, { steps, difference }, Number(options.seconds));
   }
   return failed;
 }
 
-async function keep(replica, seed, { steps, difference }) {
+async function keep(replica, file, { steps, difference }, seconds) {
   // Where the end shows it too, there is no need to look after every step.
   const atEnd = await replay(replica, steps, new Figures(), { checks: "end" });
   const checks = atEnd?.kind === difference.kind ? "end" : "all";
-  const small = await shrink(steps, difference.kind, (some) => replay(replica, some, new Figures(), { checks }));
+  const play = (some) => replay(replica, some, new Figures(), { checks });
+  const small = await shrink(steps, difference.kind, play, seconds);
   const shown = (await replay(replica, small, new Figures(), { checks })) ?? difference;
-  const file = new URL(`${difference.kind}-${seed}.json`, CORPUS);
   writeFileSync(file, print({ found: shown.message, steps: small }));
-  say(`seed ${seed}: ${shown.message}\n  kept as ${file.pathname}`);
+  say(`kept in ${file}: ${shown.message}`);
 }
 
 const replica = new Replica(options.replica);
@@ -93,7 +99,9 @@ if (positionals.length === 0) {
       figures.histories++;
       if (!played.difference) continue;
       failed++;
-      await keep(replica, mine, played);
+      const name = `${played.difference.kind}-${mine}.json`;
+      say(`seed ${mine} shows a difference`);
+      await keep(replica, new URL(name, CORPUS).pathname, played, SHRINKING_SECONDS);
     }
   };
   await Promise.all(Array.from({ length: Number(options.rooms) }, worker));

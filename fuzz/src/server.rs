@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use crate::document::{
-    Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Visibility, merge,
-    validate,
+    Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
+    merge, validate,
 };
 
 /// What a client may leave waiting, as in the server's defaults, but less.

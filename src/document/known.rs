@@ -26,6 +26,9 @@ pub(super) enum Unplaceable {
     TooDeep,
     /// Its neighbours are in different types, or under different keys of one.
     Torn,
+    /// Several elements that are not deleted would stand under one key of a map. If somebody
+    /// parts them, the first ones outlive the map, and Yjs fails when it collects that.
+    Stacked,
     /// One of its neighbours has been collected and the other has not: Yjs collects it too.
     Collected,
 }
@@ -50,6 +53,8 @@ struct ParentKey {
 struct ParentFacts {
     /// How many types lie above what it holds, minus one.
     depth: u8,
+    /// It is a key of a map.
+    keyed: bool,
     /// How many pieces were put into it.
     pieces: u32,
     /// How many of them at its very beginning.
@@ -237,6 +242,9 @@ impl Staged {
     /// [`Unplaceable`]; nothing has been noted then.
     pub(super) fn note(&mut self, known: &Known, run: Run) -> Result<u32, Unplaceable> {
         let parent = self.place(known, run)?;
+        if run.partible && parent != COLLECTED && self.facts(known, parent).keyed {
+            return Err(Unplaceable::Stacked);
+        }
         let Id { client, clock } = run.id;
         let id = Id {
             client,
@@ -274,6 +282,11 @@ impl Staged {
                     return Ok(COLLECTED);
                 };
                 let parent = self.parent(known, one);
+                if let Some(right) = other
+                    && self.is_reversed(known, one, right)
+                {
+                    return Err(Unplaceable::Torn);
+                }
                 return match other.map(|other| self.parent(known, other)) {
                     Some(other) if other == parent => Ok(parent),
                     Some(COLLECTED) => Err(Unplaceable::Collected),
@@ -300,6 +313,7 @@ impl Staged {
         let parent = Parent((known.parents.len() + self.parents.len()) as u32);
         let facts = ParentFacts {
             depth,
+            keyed: run.keyed,
             ..ParentFacts::default()
         };
         self.parents.push((key, facts));
@@ -334,6 +348,27 @@ impl Staged {
                 .pieces
                 .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
         }
+    }
+
+    /// Whether `right` is `left` or stands before it in what one client wrote in one go.
+    fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
+        if left.client != right.client || left.clock < right.clock {
+            return false;
+        }
+        let between = |clock: u32| right.clock < clock && clock <= left.clock;
+        let begun = match known.clients.get(&left.client) {
+            Some(client) if left.clock < client.clock => {
+                let after = client.starts.partition_point(|start| *start <= left.clock);
+                after
+                    .checked_sub(1)
+                    .is_some_and(|at| between(client.starts[at]))
+            }
+            _ => self
+                .starts
+                .iter()
+                .any(|piece| piece.id.client == left.client && between(piece.id.clock)),
+        };
+        !begun
     }
 
     fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {

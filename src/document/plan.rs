@@ -99,7 +99,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             types: HashSet::new(),
         };
         let news = plan.news(blocks, &around.may);
-        plan.sort(&news, &around.is_type);
+        plan.sort(&news, deletes, &around.is_type);
         plan.sort_deletes(deletes, around.held);
         plan
     }
@@ -140,7 +140,7 @@ impl<'a, 'k> Plan<'a, 'k> {
     /// Goes through each client's blocks as far as they depend on what is
     /// known. Where one waits for another client, it goes on as soon as that
     /// one has got there; so each block is looked at a few times at most.
-    fn sort(&mut self, blocks: &[Block<'a>], is_type: &impl Fn(Id) -> bool) {
+    fn sort(&mut self, blocks: &[Block<'a>], deletes: &Ranges, is_type: &impl Fn(Id) -> bool) {
         let mut queues: Vec<&[Block<'a>]> =
             blocks.chunk_by(|a, b| a.id.client == b.id.client).collect();
         let mut open: Vec<usize> = (0..queues.len()).rev().collect();
@@ -150,7 +150,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             let Some(client) = queues[at].first().map(|block| block.id.client) else {
                 continue;
             };
-            waits[at] = self.pass(&mut queues[at], is_type);
+            waits[at] = self.pass(&mut queues[at], deletes, is_type);
             if let Some(need) = waits[at] {
                 blocked.entry(need).or_default().push(at);
             }
@@ -177,7 +177,12 @@ impl<'a, 'k> Plan<'a, 'k> {
 
     /// Takes from the front of `queue` what is ready. Returns what the next
     /// block waits for, if it waits.
-    fn pass(&mut self, queue: &mut &[Block<'a>], is_type: &impl Fn(Id) -> bool) -> Option<Id> {
+    fn pass(
+        &mut self,
+        queue: &mut &[Block<'a>],
+        deletes: &Ranges,
+        is_type: &impl Fn(Id) -> bool,
+    ) -> Option<Id> {
         while let Some((block, behind)) = queue.split_first() {
             let Id { client, clock } = block.id;
             if clock > self.reached(client) {
@@ -190,7 +195,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             if let Some(need) = block.place.needs().find(missing) {
                 return Some(need);
             }
-            if !self.take(*block, is_type) {
+            if !self.take(*block, deletes, is_type) {
                 return None;
             }
             *queue = behind;
@@ -199,7 +204,12 @@ impl<'a, 'k> Plan<'a, 'k> {
     }
 
     /// Takes `block`, unless it cannot stand where it claims to or costs too much.
-    fn take(&mut self, mut block: Block<'a>, is_type: &impl Fn(Id) -> bool) -> bool {
+    fn take(
+        &mut self,
+        mut block: Block<'a>,
+        deletes: &Ranges,
+        is_type: &impl Fn(Id) -> bool,
+    ) -> bool {
         if let Place::Inside(parent) = block.place
             && !self.types.contains(&parent)
             && !is_type(parent)
@@ -209,15 +219,19 @@ impl<'a, 'k> Plan<'a, 'k> {
             block = block.collected();
             self.changed = true;
         }
-        let scan = match (self.staged.note(self.known, block.run()), self.source) {
+        let mut run = block.run();
+        // A document that keeps what was deleted joins what was replaced under a key.
+        run.partible &= !deletes.covers(block.id.client, block.id.clock..block.end());
+        let scan = match (self.staged.note(self.known, run), self.source) {
             (Ok(scan), _) => scan,
-            (Err(Unplaceable::Collected), _) | (Err(Unplaceable::Torn), Source::Held) => {
+            (Err(Unplaceable::Collected), _)
+            | (Err(Unplaceable::Torn | Unplaceable::Stacked), Source::Held) => {
                 block = block.collected();
                 self.changed = true;
                 0
             }
             // It was accepted before there was this rule: nothing accepted is lost.
-            (Err(Unplaceable::Torn), Source::Log) => 0,
+            (Err(Unplaceable::Torn | Unplaceable::Stacked), Source::Log) => 0,
             (Err(fault), _) => {
                 self.fault.get_or_insert(fault);
                 return false;

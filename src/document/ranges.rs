@@ -40,6 +40,12 @@ impl Ranges {
         );
     }
 
+    /// Whether all of `range` is in this.
+    pub(super) fn covers(&self, client: ClientId, range: Range<u32>) -> bool {
+        self.last_from(client, range.start)
+            .is_some_and(|(_, end)| end >= range.end)
+    }
+
     /// Adds all of `other`.
     pub(super) fn extend(&mut self, other: &Ranges) {
         for (client, range) in other.iter() {

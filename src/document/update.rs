@@ -85,6 +85,10 @@ pub(super) struct Run {
     pub(super) place: Place,
     /// Which root, and which key of a map, as a hash; of no meaning where the place has neither.
     pub(super) names: u64,
+    /// The place is a key of a map.
+    pub(super) keyed: bool,
+    /// There are several elements that somebody may part.
+    pub(super) partible: bool,
 }
 
 impl Run {
@@ -172,6 +176,8 @@ impl<'a> Block<'a> {
             id: self.id,
             place: self.place,
             names: self.names,
+            keyed: self.info & HAS_PARENT_SUB != 0 && !matches!(self.place, Place::Beside(..)),
+            partible: self.len > 1 && matches!(self.kind(), STRING | ANY),
         }
     }
 
