@@ -1,7 +1,9 @@
 //! How a document takes in what was prepared, and what that sets free.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
 
 use super::held::HeldBlock;
 use super::known::Staged;
@@ -28,26 +30,23 @@ impl Document {
         prepared: Prepared,
         source: Source,
     ) -> Result<Applied, ApplyError> {
-        let start = Instant::now();
+        let (source, start) = match prepared.cost {
+            cost if cost > cost::TRIED => (source, Some(ThreadTime::now())),
+            cost if cost > cost::AT_ONCE => (Source::Log, Some(ThreadTime::now())),
+            _ => (Source::Log, None),
+        };
         let integrated = self.integrate(bytes, prepared.ready, source)?;
-        if prepared.cost > cost::AT_ONCE {
-            self.strain += start.elapsed();
-        }
+        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
         self.holdings += u64::from(!prepared.rest.is_empty());
-        let rest: Vec<_> = prepared.rest.iter().map(|block| (block.id, block.end)).collect();
         for block in prepared.rest {
             self.held.add(block);
         }
         self.held.delete(&prepared.rest_deletes);
         let freed = self.free(advanced)?;
-        let held = match freed.is_empty() {
-            true => prepared.held,
-            false => self.still_held(&rest, prepared.rest_deletes)?,
-        };
         Ok(Applied {
             integrated: with_freed(bytes, integrated, &freed)?,
-            held,
+            held: prepared.held,
             visibility: prepared.visibility,
         })
     }
@@ -101,28 +100,6 @@ impl Document {
         self.replica = copy.ok_or(ApplyError::TooCostly)?;
         self.content_bytes += parts.iter().map(Vec::len).sum::<usize>();
         Ok(())
-    }
-
-    /// What is held yet of elements and deletions that have just been: it may have been set
-    /// free by what they came with.
-    fn still_held(
-        &self,
-        rest: &[(Id, u32)],
-        mut deletes: Ranges,
-    ) -> Result<Option<Vec<u8>>, ApplyError> {
-        let mut gone = deletes.clone();
-        gone.remove(self.held.deletes());
-        deletes.remove(&gone);
-        let (mut blocks, mut none) = (Vec::new(), Ranges::default());
-        for (id, end) in rest {
-            for held in self.held.meeting(id.client, id.clock, *end) {
-                collect(&held.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
-            }
-        }
-        match blocks.is_empty() && deletes.is_empty() {
-            true => Ok(None),
-            false => written(blocks, &deletes).map(Some),
-        }
     }
 
     /// Notes what has become known.
@@ -192,11 +169,7 @@ impl Document {
         let mut again = Vec::with_capacity(plan.rest.len());
         for (block, waits) in &plan.rest {
             let update = brought.range(..=block.id).next_back();
-            again.push(hold(
-                *block,
-                *waits,
-                update.map_or(0, |(_, update)| *update),
-            )?);
+            again.push(hold(*block, *waits, update.map_or(0, |(_, update)| *update))?);
         }
         let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
         let ready = plan.ready.iter().map(|(block, _)| *block);
@@ -204,11 +177,9 @@ impl Document {
         let cost = Duration::from_nanos(plan.cost_ns);
         let (staged, reached) = (plan.staged, plan.reached);
         let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
-        let start = Instant::now();
+        let start = (cost > cost::AT_ONCE).then(ThreadTime::now);
         let changed = !none && self.integrate_bytes(&ready)?;
-        if cost > cost::AT_ONCE {
-            self.strain += start.elapsed();
-        }
+        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(staged, &ready_deletes, reached);
         for block in again {
             self.held.add(block);

@@ -24,11 +24,9 @@ pub const DEPTH_MAX: u8 = 128;
 pub(super) enum Unplaceable {
     /// It would lie deeper than [`DEPTH_MAX`].
     TooDeep,
-    /// Its neighbours are in different types, or under different keys of one.
+    /// Its neighbours are in different types or under different keys of one, or it is more
+    /// than one element under a key.
     Torn,
-    /// Several elements that are not deleted would stand under one key of a map. If somebody
-    /// parts them, the first ones outlive the map, and Yjs fails when it collects that.
-    Stacked,
     /// One of its neighbours has been collected and the other has not: Yjs collects it too.
     Collected,
 }
@@ -48,13 +46,33 @@ struct ParentKey {
     names: u64,
 }
 
+/// What elements a parent holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A row of them.
+    #[default]
+    Row,
+    /// One after the other, of which the last counts: it is a key of a map.
+    Key,
+}
+
+/// What is known of a place before a block is put there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    parent: Parent,
+    /// The type that it is in, if that is no root.
+    pub(super) within: Option<Id>,
+    pub(super) shape: Shape,
+}
+
 /// What is known of a parent.
 #[derive(Clone, Copy, Debug, Default)]
 struct ParentFacts {
+    /// The type, if it is no root.
+    within: Option<Id>,
     /// How many types lie above what it holds, minus one.
     depth: u8,
-    /// It is a key of a map.
-    keyed: bool,
+    shape: Shape,
     /// How many pieces were put into it.
     pieces: u32,
     /// How many of them at its very beginning.
@@ -241,10 +259,7 @@ impl Staged {
     /// # Errors
     /// [`Unplaceable`]; nothing has been noted then.
     pub(super) fn note(&mut self, known: &Known, run: Run) -> Result<u32, Unplaceable> {
-        let parent = self.place(known, run)?;
-        if run.partible && parent != COLLECTED && self.facts(known, parent).keyed {
-            return Err(Unplaceable::Stacked);
-        }
+        let parent = self.site(known, run)?.parent;
         let Id { client, clock } = run.id;
         let id = Id {
             client,
@@ -266,6 +281,21 @@ impl Staged {
         Ok(scan)
     }
 
+    /// Where the elements that begin with `run.id` will stand. What the place refers to
+    /// must be known or staged already.
+    ///
+    /// # Errors
+    /// [`Unplaceable`].
+    pub(super) fn site(&mut self, known: &Known, run: Run) -> Result<Site, Unplaceable> {
+        let parent = self.place(known, run)?;
+        let ParentFacts { within, shape, .. } = self.facts(known, parent);
+        Ok(Site {
+            parent,
+            within,
+            shape,
+        })
+    }
+
     fn place(&mut self, known: &Known, run: Run) -> Result<Parent, Unplaceable> {
         let key = match run.place {
             Place::Nowhere => return Ok(COLLECTED),
@@ -282,11 +312,6 @@ impl Staged {
                     return Ok(COLLECTED);
                 };
                 let parent = self.parent(known, one);
-                if let Some(right) = other
-                    && self.is_reversed(known, one, right)
-                {
-                    return Err(Unplaceable::Torn);
-                }
                 return match other.map(|other| self.parent(known, other)) {
                     Some(other) if other == parent => Ok(parent),
                     Some(COLLECTED) => Err(Unplaceable::Collected),
@@ -312,8 +337,12 @@ impl Staged {
         }
         let parent = Parent((known.parents.len() + self.parents.len()) as u32);
         let facts = ParentFacts {
+            within: key.within,
             depth,
-            keyed: run.keyed,
+            shape: match run.names & KEYED {
+                0 => Shape::Row,
+                _ => Shape::Key,
+            },
             ..ParentFacts::default()
         };
         self.parents.push((key, facts));
@@ -337,8 +366,8 @@ impl Staged {
                     ..left
                 };
                 let written = next.clock < known.clock(left.client) && !known.starts(next);
-                let first =
-                    !known.left_origins.contains(&hash(left)) && !self.left_origins.contains(&left);
+                let first = !known.left_origins.contains(&hash(left))
+                    && !self.left_origins.contains(&left);
                 first && (!written || run.place.right() == Some(next))
             }
         };
@@ -348,27 +377,6 @@ impl Staged {
                 .pieces
                 .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
         }
-    }
-
-    /// Whether `right` is `left` or stands before it in what one client wrote in one go.
-    fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
-        if left.client != right.client || left.clock < right.clock {
-            return false;
-        }
-        let between = |clock: u32| right.clock < clock && clock <= left.clock;
-        let begun = match known.clients.get(&left.client) {
-            Some(client) if left.clock < client.clock => {
-                let after = client.starts.partition_point(|start| *start <= left.clock);
-                after
-                    .checked_sub(1)
-                    .is_some_and(|at| between(client.starts[at]))
-            }
-            _ => self
-                .starts
-                .iter()
-                .any(|piece| piece.id.client == left.client && between(piece.id.clock)),
-        };
-        !begun
     }
 
     fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {
@@ -399,10 +407,14 @@ fn hash(id: Id) -> u64 {
     KEY.hash_one((id.client, id.clock))
 }
 
-/// The hash of a root's name and of a map's key, as far as there are such.
+/// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
+/// tells whether there is a key.
 pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
-    KEY.hash_one((root, key))
+    let hash = KEY.hash_one((root, key)) & !KEYED;
+    hash | u64::from(key.is_some())
 }
+
+const KEYED: u64 = 1;
 
 /// Takes what is a hash already as it is.
 #[derive(Clone, Copy, Debug, Default)]

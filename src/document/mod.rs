@@ -129,7 +129,7 @@ impl From<Unplaceable> for ApplyError {
     fn from(fault: Unplaceable) -> Self {
         match fault {
             Unplaceable::TooDeep => ApplyError::TooDeep,
-            Unplaceable::Torn | Unplaceable::Collected | Unplaceable::Stacked => ApplyError::Torn,
+            Unplaceable::Torn | Unplaceable::Collected => ApplyError::Torn,
         }
     }
 }

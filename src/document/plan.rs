@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cost;
 use super::held::Held;
-use super::known::{Known, Staged, Unplaceable};
+use super::known::{Known, Shape, Staged, Unplaceable};
 use super::ranges::Ranges;
-use super::update::{Block, Id, Place, TYPE};
+use super::update::{Block, Extent, Id, Place, TYPE};
 use crate::id::ClientId;
 
 /// Who vouches for what is planned.
@@ -31,6 +31,8 @@ pub(super) enum Source {
 pub(super) struct Plan<'a, 'k> {
     known: &'k Known,
     source: Source,
+    /// What is deleted along with it.
+    deletes: &'k Ranges,
     /// In an order in which each block finds what it depends on, with what it costs.
     pub(super) ready: Vec<(Block<'a>, u64)>,
     /// Deletions of what is known or ready, with what they cost.
@@ -75,7 +77,7 @@ impl<'a, 'k> Plan<'a, 'k> {
     /// `cost_ns_max` is not taken.
     pub(super) fn of<T: Fn(Id) -> bool, M: Fn(ClientId) -> u32>(
         blocks: &[Block<'a>],
-        deletes: &Ranges,
+        deletes: &'k Ranges,
         source: Source,
         cost_ns_max: u64,
         around: &Around<'k, T, M>,
@@ -83,6 +85,7 @@ impl<'a, 'k> Plan<'a, 'k> {
         let mut plan = Self {
             known: around.known,
             source,
+            deletes,
             ready: Vec::with_capacity(blocks.len()),
             ready_deletes: Ranges::default(),
             rest: Vec::new(),
@@ -99,7 +102,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             types: HashSet::new(),
         };
         let news = plan.news(blocks, &around.may);
-        plan.sort(&news, deletes, &around.is_type);
+        plan.sort(&news, &around.is_type);
         plan.sort_deletes(deletes, around.held);
         plan
     }
@@ -140,7 +143,7 @@ impl<'a, 'k> Plan<'a, 'k> {
     /// Goes through each client's blocks as far as they depend on what is
     /// known. Where one waits for another client, it goes on as soon as that
     /// one has got there; so each block is looked at a few times at most.
-    fn sort(&mut self, blocks: &[Block<'a>], deletes: &Ranges, is_type: &impl Fn(Id) -> bool) {
+    fn sort(&mut self, blocks: &[Block<'a>], is_type: &impl Fn(Id) -> bool) {
         let mut queues: Vec<&[Block<'a>]> =
             blocks.chunk_by(|a, b| a.id.client == b.id.client).collect();
         let mut open: Vec<usize> = (0..queues.len()).rev().collect();
@@ -150,7 +153,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             let Some(client) = queues[at].first().map(|block| block.id.client) else {
                 continue;
             };
-            waits[at] = self.pass(&mut queues[at], deletes, is_type);
+            waits[at] = self.pass(&mut queues[at], is_type);
             if let Some(need) = waits[at] {
                 blocked.entry(need).or_default().push(at);
             }
@@ -177,12 +180,7 @@ impl<'a, 'k> Plan<'a, 'k> {
 
     /// Takes from the front of `queue` what is ready. Returns what the next
     /// block waits for, if it waits.
-    fn pass(
-        &mut self,
-        queue: &mut &[Block<'a>],
-        deletes: &Ranges,
-        is_type: &impl Fn(Id) -> bool,
-    ) -> Option<Id> {
+    fn pass(&mut self, queue: &mut &[Block<'a>], is_type: &impl Fn(Id) -> bool) -> Option<Id> {
         while let Some((block, behind)) = queue.split_first() {
             let Id { client, clock } = block.id;
             if clock > self.reached(client) {
@@ -195,7 +193,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             if let Some(need) = block.place.needs().find(missing) {
                 return Some(need);
             }
-            if !self.take(*block, deletes, is_type) {
+            if !self.take(*block, is_type) {
                 return None;
             }
             *queue = behind;
@@ -204,39 +202,22 @@ impl<'a, 'k> Plan<'a, 'k> {
     }
 
     /// Takes `block`, unless it cannot stand where it claims to or costs too much.
-    fn take(
-        &mut self,
-        mut block: Block<'a>,
-        deletes: &Ranges,
-        is_type: &impl Fn(Id) -> bool,
-    ) -> bool {
-        if let Place::Inside(parent) = block.place
-            && !self.types.contains(&parent)
-            && !is_type(parent)
-        {
-            // Its parent was collected, or never was a type. In Yjs it is
-            // collected too; yrs would fail halfway if it is no type.
-            block = block.collected();
-            self.changed = true;
-        }
-        let mut run = block.run();
-        // A document that keeps what was deleted joins what was replaced under a key.
-        run.partible &= !deletes.covers(block.id.client, block.id.clock..block.end());
-        let scan = match (self.staged.note(self.known, run), self.source) {
-            (Ok(scan), _) => scan,
-            (Err(Unplaceable::Collected), _)
-            | (Err(Unplaceable::Torn | Unplaceable::Stacked), Source::Held) => {
+    fn take(&mut self, mut block: Block<'a>, is_type: &impl Fn(Id) -> bool) -> bool {
+        match (self.fault_of(&block, is_type), self.source) {
+            (None, _) => {}
+            // Yjs collects it, too; yrs would not, or fail halfway.
+            (Some(Unplaceable::Collected), _) | (Some(Unplaceable::Torn), Source::Held) => {
                 block = block.collected();
                 self.changed = true;
-                0
             }
             // It was accepted before there was this rule: nothing accepted is lost.
-            (Err(Unplaceable::Torn | Unplaceable::Stacked), Source::Log) => 0,
-            (Err(fault), _) => {
+            (Some(Unplaceable::Torn), Source::Log) => {}
+            (Some(fault), _) => {
                 self.fault.get_or_insert(fault);
                 return false;
             }
-        };
+        }
+        let scan = self.staged.note(self.known, block.run()).unwrap_or(0);
         let cost_ns = cost::of_block(self.known, block.run(), scan);
         if self.cost_ns + cost_ns > self.cost_ns_max {
             return false;
@@ -248,6 +229,34 @@ impl<'a, 'k> Plan<'a, 'k> {
         self.reached.insert(block.id.client, block.end());
         self.ready.push((block, cost_ns));
         true
+    }
+
+    /// Why `block` cannot stand where it claims to.
+    fn fault_of(&mut self, block: &Block<'a>, is_type: &impl Fn(Id) -> bool) -> Option<Unplaceable> {
+        if let Place::Inside(parent) = block.place
+            && !self.types.contains(&parent)
+            && !is_type(parent)
+        {
+            // Its parent was collected, or never was a type.
+            return Some(Unplaceable::Collected);
+        }
+        match self.staged.site(self.known, block.run()) {
+            Err(fault) => Some(fault),
+            Ok(site) => {
+                let lives = |id: &Id| self.types.contains(id) || is_type(*id);
+                // Yjs finds only the last part of what a key holds once it is cut,
+                // and fails when the map is deleted.
+                let cut = site.shape == Shape::Key && block.run().extent == Extent::Several;
+                let Id { client, clock } = block.id;
+                if !site.within.as_ref().is_none_or(lives) {
+                    Some(Unplaceable::Collected)
+                } else if cut && !self.deletes.covers(client, &(clock..block.end())) {
+                    Some(Unplaceable::Torn)
+                } else {
+                    None
+                }
+            }
+        }
     }
 
     fn sort_deletes(&mut self, deletes: &Ranges, held: &Held) {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::held::HeldBlock;
-use super::known::Staged;
+use super::known::{Shape, Staged};
 use super::merge::{collect, write_update};
 use super::plan::{Around, Plan, Source};
 use super::ranges::Ranges;
 use super::replica::decode;
-use super::update::{Block, Id};
+use super::update::{Block, Extent, Id};
 use super::{
     Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PIECE_BYTES,
     StateVector, Visibility, compare, cost,
@@ -71,11 +71,7 @@ impl Prepared {
 
 impl Document {
     /// The update as it stands, if it is of a few parts, all new, and needs nothing that is missing.
-    pub(super) fn whole(
-        &self,
-        checked: &Checked,
-        may: &impl Fn(ClientId) -> u32,
-    ) -> Option<Prepared> {
+    pub(super) fn whole(&self, checked: &Checked, may: &impl Fn(ClientId) -> u32) -> Option<Prepared> {
         let new = |advance: &Advance| {
             advance.from == self.known.clock(advance.client) && advance.to <= may(advance.client)
         };
@@ -97,6 +93,15 @@ impl Document {
         }
         let (mut staged, mut cost_ns) = (Staged::default(), 0);
         for run in &checked.runs {
+            let site = staged.site(&self.known, *run).ok()?;
+            let cut = site.shape == Shape::Key && run.extent == Extent::Several;
+            let here = |id: Id| {
+                let made = |by: &Advance| by.client == id.client && id.clock >= by.from;
+                checked.advances.iter().any(made)
+            };
+            if cut || site.within.is_some_and(|id| !here(id) && !self.replica.is_type(id)) {
+                return None;
+            }
             let scan = staged.note(&self.known, *run).ok()?;
             cost_ns += cost::of_block(&self.known, *run, scan);
         }
@@ -207,8 +212,7 @@ impl Document {
             for other in self.held.meeting(client, clock, block.end()) {
                 overlap = true;
                 let (mut blocks, mut none) = (Vec::new(), Ranges::default());
-                collect(&other.bytes, &mut blocks, &mut none)
-                    .map_err(|_| ApplyError::Undecodable)?;
+                collect(&other.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
                 let agrees = blocks.iter().all(|other| compare::agree(block, other));
                 if source == Source::Client && !agrees {
                     return Err(ApplyError::Contradiction);
@@ -271,6 +275,11 @@ impl Document {
     }
 }
 
+/// How many clients' blocks are integrated at once. They are ready in an order in which
+/// each finds what it depends on; yrs, which has them by client, takes time with the
+/// square of their number where each depends on the next.
+const CLIENTS_A_PART: usize = 64;
+
 /// What is ready of `plan`; in parts where it may cost much.
 fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
     if plan.ready.is_empty() && plan.ready_deletes.is_empty() {
@@ -278,7 +287,7 @@ fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
     }
     let blocks = || plan.ready.iter().map(|(block, _)| *block);
     let costly = Duration::from_nanos(plan.cost_ns) > cost::TRIED;
-    match (plan.changed, costly) {
+    match (plan.changed, costly || plan.reached.len() > CLIENTS_A_PART) {
         (false, false) => Ok(Ready::Whole),
         (true, false) => Ok(Ready::Part(written(blocks(), &plan.ready_deletes)?)),
         (false, true) => Ok(Ready::Parts(Integrated::Whole, parts(plan)?)),
@@ -292,13 +301,17 @@ fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
 /// What is ready of `plan` in parts of which each costs little by itself.
 fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
     let step_ns = cost::AT_ONCE.as_nanos() as u64;
-    let (mut parts, mut part, mut cost_ns) = (Vec::new(), Vec::new(), 0);
+    let (mut parts, mut part, mut cost_ns) = (Vec::new(), Vec::<Block<'_>>::new(), 0);
+    let mut clients = 0;
     for (block, block_ns) in &plan.ready {
-        if cost_ns + block_ns > step_ns && !part.is_empty() {
+        let dear = cost_ns + block_ns > step_ns || clients > CLIENTS_A_PART;
+        if dear && !part.is_empty() {
             parts.push(written(part.drain(..), &Ranges::default())?);
-            cost_ns = 0;
+            (cost_ns, clients) = (0, 0);
         }
         cost_ns += block_ns;
+        let other = |last: &Block<'_>| last.id.client != block.id.client;
+        clients += usize::from(part.last().is_none_or(other));
         part.push(*block);
     }
     let mut deletes: Vec<_> = plan.ready_deletes.iter().collect();

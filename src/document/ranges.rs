@@ -40,12 +40,6 @@ impl Ranges {
         );
     }
 
-    /// Whether all of `range` is in this.
-    pub(super) fn covers(&self, client: ClientId, range: Range<u32>) -> bool {
-        self.last_from(client, range.start)
-            .is_some_and(|(_, end)| end >= range.end)
-    }
-
     /// Adds all of `other`.
     pub(super) fn extend(&mut self, other: &Ranges) {
         for (client, range) in other.iter() {
@@ -81,6 +75,12 @@ impl Ranges {
     pub(super) fn meets(&self, client: ClientId, range: Range<u32>) -> bool {
         self.last_from(client, range.end - 1)
             .is_some_and(|(_, end)| end > range.start)
+    }
+
+    /// Whether all of `range` is in this.
+    pub(super) fn covers(&self, client: ClientId, range: &Range<u32>) -> bool {
+        self.last_from(client, range.start)
+            .is_some_and(|(_, end)| end >= range.end)
     }
 
     /// The end of the range before `clock`, 0 if there is none, and the start of the one

@@ -10,7 +10,9 @@
 //! encoding v1 is written: the other one panics more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
 
 use yrs::updates::decoder::Decode;
 use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
@@ -72,7 +74,7 @@ impl Replica {
     }
 
     /// What this is with `parts`, which together are one update, integrated one after the
-    /// other; this stays as it is. `None` if that takes longer than `time`.
+    /// other; this stays as it is. `None` if that takes more of a core than `time`.
     ///
     /// # Errors
     /// [`Panicked`]; this is as sound as before.
@@ -84,7 +86,7 @@ impl Replica {
         let state = self.diff(&StateVector::default())?;
         let mut copy = Self::new();
         copy.integrate(decode(&state).map_err(|_| Panicked)?)?;
-        let start = Instant::now();
+        let start = ThreadTime::now();
         for part in parts {
             copy.integrate(part)?;
             if start.elapsed() > time {

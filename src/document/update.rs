@@ -85,10 +85,17 @@ pub(super) struct Run {
     pub(super) place: Place,
     /// Which root, and which key of a map, as a hash; of no meaning where the place has neither.
     pub(super) names: u64,
-    /// The place is a key of a map.
-    pub(super) keyed: bool,
-    /// There are several elements that somebody may part.
-    pub(super) partible: bool,
+    /// Whether it is one element or can be cut in two.
+    pub(super) extent: Extent,
+}
+
+/// Whether a block can be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// It is one element, or several without content.
+    One,
+    /// It is several elements.
+    Several,
 }
 
 impl Run {
@@ -176,8 +183,10 @@ impl<'a> Block<'a> {
             id: self.id,
             place: self.place,
             names: self.names,
-            keyed: self.info & HAS_PARENT_SUB != 0 && !matches!(self.place, Place::Beside(..)),
-            partible: self.len > 1 && matches!(self.kind(), STRING | ANY),
+            extent: match matches!(self.kind(), STRING | ANY) && self.len > 1 {
+                true => Extent::Several,
+                false => Extent::One,
+            },
         }
     }
 
@@ -186,6 +195,7 @@ impl<'a> Block<'a> {
         Self {
             info: GC,
             place: Place::Nowhere,
+            names: 0,
             ..self
         }
     }
@@ -299,6 +309,7 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
     if left.or(right).is_some() {
         return Ok((Place::Beside(left, right), 0));
     }
+    // Anything but 1 is an element, as in Yjs.
     let (place, root) = match reader.var(u32::MAX.into())? {
         1 => (Place::Root, Some(reader.var_string()?)),
         _ => (Place::Inside(read_id(reader)?), None),

@@ -1,29 +1,21 @@
-//! How a room takes in updates: checked, applied, relayed, appended, acknowledged.
-
-use std::{sync::Arc, time::Duration};
+//! How a room takes in updates: cut to what is new and allowed, applied, accepted or refused.
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::error;
 
 use super::{
-    Command, Event, Extent, Message, Participant, ResyncReason,
+    Extent, Participant,
     commits::{Accepted, Audience, Receipt},
-    live,
     ownership::Sender,
     task::{End, NOT_JOINED, Room},
-    turn,
 };
 use crate::{
     document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
     error::{Error, Result},
-<<<<<<< HEAD
-    id::{Seq, SessionId, Timestamp},
-    store::{AppendError, Author, Availability, Reservation},
-=======
-    id::{Seq, Timestamp},
-    store::{AppendError, Availability, Entry, Reservation},
->>>>>>> store
+    id::{SessionId, Timestamp},
+    limits::Pressure,
+    store::{Author, Reservation},
 };
 
 impl Room {
@@ -61,6 +53,9 @@ impl Room {
         if self.end != End::Open {
             return Err(Error::Draining);
         }
+        if self.is_left_alone(Instant::now()) {
+            return Err(Error::StorageUnavailable);
+        }
         let who = receipt.seat.participant();
         let Some(member) = self.members.find(who.session) else {
             return Err(NOT_JOINED);
@@ -87,6 +82,9 @@ impl Room {
         }
         let memory_bytes = prepared.memory_bytes();
         self.document.admits(bytes.len(), memory_bytes)?;
+        if self.shared.memory.pressure() == Pressure::Full {
+            return Err(Error::Overloaded);
+        }
         let reservation = self
             .shared
             .store
@@ -144,139 +142,6 @@ impl Room {
                 );
                 invalid_update("cannot be applied")
             }
-        }
-    }
-
-    /// Relays what was accepted, then hands it to the log.
-    pub(super) fn flush(&mut self, now: Instant) {
-        let Some(record) = &self.record else { return };
-        let document = record.id;
-        let rows = turn::merged_rows(self.commits.take_accepted());
-        for row in &rows {
-            let Some(message) = &row.message else {
-                continue;
-            };
-            let message = Message::Update(message.clone());
-            let told = self.members.tell(message, row.from, now);
-            self.relays.went(told.receivers.max(1), now);
-            self.shared
-                .metrics
-                .relayed(row.updates, told.receivers, told.bytes);
-        }
-        self.commits
-            .begin(rows.iter().map(|row| row.bytes.clone()).collect());
-        let own = self.own.clone();
-        let entry = Entry {
-            rows: rows
-                .into_iter()
-                .map(|row| (row.bytes, row.reservation))
-                .collect(),
-            authors: Vec::new(),
-        };
-        let settled = move |result| {
-            // Only a room that has ended does not hear it.
-            let _ = own.send(Command::Own(Event::Appended(result)));
-        };
-        self.shared
-            .store
-            .log()
-            .append(document, entry, Box::new(settled));
-    }
-
-    pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
-        let Some(append) = self.commits.settle() else {
-            return;
-        };
-        match result {
-            Ok(seq) => {
-                let hole = self.document.appended(seq, &append.rows);
-                let now = Instant::now();
-                self.commits.hold(append.receipts, seq, now);
-                if self.members.len() < 2 || self.relays.is_quiet(now) {
-                    self.acknowledge();
-                }
-                if hole {
-                    Box::pin(self.catch_up()).await;
-                }
-            }
-            Err(AppendError::Gone) => {
-                let gone = Error::NotFound { what: "document" };
-                append
-                    .receipts
-                    .into_iter()
-                    .for_each(|receipt| receipt.refuse(gone.clone()));
-                self.close(gone);
-            }
-            Err(AppendError::Refused { .. }) => {
-                append
-                    .receipts
-                    .into_iter()
-                    .for_each(|receipt| receipt.refuse(Error::Internal));
-                Box::pin(self.rebuild()).await;
-            }
-        }
-    }
-
-    /// Sends the acks of what is durable.
-    pub(super) fn acknowledge(&mut self) {
-        let acks = self.commits.take_acks();
-        if acks.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        for (receipt, seq) in &acks {
-            let latency = now.duration_since(receipt.received);
-            self.shared.metrics.acked(latency);
-            receipt.accept(*seq);
-        }
-        // Whoever sent many updates in one go is flushed once.
-        for of_one in acks.chunk_by(|(one, _), (next, _)| Arc::ptr_eq(&one.seat, &next.seat)) {
-            let (receipt, _) = &of_one[0];
-            receipt.seat.flush(Extent::of(acks.len()));
-        }
-    }
-
-    /// Reads what others wrote into this document's log, and shows it to the members.
-    async fn catch_up(&mut self) {
-        let Some(record) = &self.record else { return };
-        match live::read_news(&self.shared, record.id, &mut self.document).await {
-            Ok(updates) => {
-                let now = Instant::now();
-                for update in updates {
-                    self.members.tell(Message::Update(update), None, now);
-                }
-            }
-            Err(error) => {
-                error!(code = error.code(), document = %record.id, "the log could not be read again")
-            }
-        }
-    }
-
-    /// Builds the document anew from its log and from what is not in it yet.
-    pub(super) async fn rebuild(&mut self) {
-        let Some(record) = &self.record else { return };
-        let document = record.id;
-        let mut wait = Duration::from_millis(50);
-        loop {
-            match live::load(&self.shared, document, self.commits.unwritten()).await {
-                Ok(replica) => break self.document = replica,
-                Err(error) if self.shared.draining() => return self.close(error),
-                Err(_) => tokio::time::sleep(wait).await,
-            }
-            wait = (wait * 2).min(Duration::from_secs(1));
-        }
-        info!(%document, "the document was rebuilt from its log");
-        self.members
-            .resync_all(ResyncReason::Rebuilt, Instant::now());
-    }
-
-    pub(super) fn put_snapshot_when_due(&mut self) {
-        let Some(record) = &self.record else { return };
-        if *self.availability.borrow() == Availability::Ok && self.document.snapshot_is_due() {
-            let own = self.own.clone();
-            live::put_snapshot(&self.shared, record.id, &mut self.document, move |held| {
-                let _ = own.send(Command::Own(Event::SnapshotPut(held)));
-            });
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Answer, Creation, Extent, Joined, Message, Outgoing, Seat, Synced, Ticket, live,
+    Answer, Creation, Extent, Joined, Message, Outgoing, Seat, Synced, Ticket, load,
     task::{End, NOT_JOINED, Room},
 };
 use crate::{
@@ -60,7 +60,8 @@ impl Room {
             .create_document(&self.key, by, Timestamp::now())
             .await?;
         if record.head_seq > Seq(0) {
-            self.document = live::load(&self.shared, record.id, Vec::new()).await?;
+            let opened = load::load(&self.shared, record.id, Vec::new()).await?;
+            self.take_on(opened);
         }
         self.record = Some(record);
         Ok(record)
@@ -79,7 +80,7 @@ impl Room {
             update: self.difference(seat, theirs)?,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
             members: self.members.people(),
-            storage: *self.availability.borrow(),
+            storage: self.storage(),
         })
     }
 

@@ -1,24 +1,24 @@
-//! The document in memory together with what is known of its log: how it is
-//! loaded, how large it is, how far it is durable, when it needs a snapshot.
+//! The document in memory together with what is known of its log: how large it
+//! is, how far it is durable, when it needs a snapshot.
 //!
 //! Work that grows with the document (loading, encoding) runs where it does
 //! not hold up other tasks of the same thread.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tracing::{Instrument, error, warn};
+use tracing::{Instrument, warn};
 
 use super::rooms::Shared;
 use crate::{
     config::Limits,
     document::{
-        self, Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked,
+        Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked,
         Prepared, StateVector,
     },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
-    store::Loaded,
+    limits::{Memory, MemoryShare},
 };
 
 /// From this size on, encoding moves aside first.
@@ -36,31 +36,42 @@ pub(super) struct LiveDocument {
     bytes_max: usize,
     memory_bytes_max: usize,
     /// The encoded size at the last encoding, and what was added since.
-    encoded_bytes: usize,
-    added_bytes: usize,
+    pub(super) encoded_bytes: usize,
+    pub(super) added_bytes: usize,
     /// All that is in the document as one update, until the next change.
     state: Option<Bytes>,
-    durable: Seq,
-    log: Log,
+    pub(super) durable: Seq,
+    pub(super) log: Log,
     broken: bool,
+    damaged: Damaged,
+    share: MemoryShare,
+}
+
+/// Whether some of what was written cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damaged {
+    No,
+    Yes,
 }
 
 /// The log behind the newest snapshot.
 #[derive(Default)]
-struct Log {
-    rows: usize,
-    bytes: usize,
-    snapshot_bytes: usize,
+pub(super) struct Log {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+    pub(super) snapshot_bytes: usize,
     saving: bool,
 }
 
 impl LiveDocument {
     /// A document that nobody has written to.
-    pub(super) fn empty(limits: &Limits) -> Self {
-        Self::around(Document::new(caps(limits)), limits)
+    pub(super) fn empty(limits: &Limits, memory: &Memory) -> Self {
+        Self::around(Document::new(caps(limits)), limits, memory)
     }
 
-    fn around(document: Document, limits: &Limits) -> Self {
+    pub(super) fn around(document: Document, limits: &Limits, memory: &Memory) -> Self {
+        let mut share = memory.track();
+        share.set(document.memory_bytes());
         Self {
             document,
             bytes_max: limits.document_bytes_max,
@@ -71,12 +82,23 @@ impl LiveDocument {
             durable: Seq(0),
             log: Log::default(),
             broken: false,
+            damaged: Damaged::No,
+            share,
         }
     }
 
     /// The newest durable position that is known here.
     pub(super) fn durable(&self) -> Seq {
         self.durable
+    }
+
+    /// Whether some of what was written cannot be read.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged == Damaged::Yes
+    }
+
+    pub(super) fn set_damaged(&mut self) {
+        self.damaged = Damaged::Yes;
     }
 
     /// Whether the document must be rebuilt before it is used again.
@@ -147,7 +169,7 @@ impl LiveDocument {
     }
 
     /// Takes in what was accepted before, elsewhere.
-    fn restore(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
+    pub(super) fn restore(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
         let applied = aside(bytes.len(), || self.document.restore(bytes, checked));
         self.note(bytes, applied)
     }
@@ -161,6 +183,7 @@ impl LiveDocument {
             Ok(applied) if applied.integrated != Integrated::Nothing || applied.held.is_some() => {
                 self.added_bytes += bytes.len();
                 self.state = None;
+                self.share.set(self.document.memory_bytes());
             }
             Err(ApplyError::Panicked) => self.broken = true,
             Ok(_) | Err(_) => {}
@@ -236,7 +259,7 @@ impl LiveDocument {
     }
 }
 
-fn caps(limits: &Limits) -> Caps {
+pub(super) fn caps(limits: &Limits) -> Caps {
     Caps {
         pending_updates_max: limits.pending_updates_max,
         pending_bytes_max: limits.pending_bytes_max,
@@ -244,109 +267,12 @@ fn caps(limits: &Limits) -> Caps {
 }
 
 /// Runs `work` on a document of `size` bytes without holding up other tasks.
-fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+pub(super) fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size < HEAVY_BYTES {
         work()
     } else {
         tokio::task::block_in_place(work)
     }
-}
-
-/// Loads a document and adds `unwritten`, which its log does not hold yet.
-#[tracing::instrument(name = "load document", skip_all, fields(%document))]
-pub(super) async fn load(
-    shared: &Shared,
-    document: DocumentId,
-    unwritten: Vec<Bytes>,
-) -> Result<LiveDocument> {
-    let loaded = shared.store.load(document).await?;
-    Ok(aside(usize::MAX, || {
-        replay(loaded, &unwritten, document, &shared.limits)
-    }))
-}
-
-/// Applies snapshot and rows one by one. What breaks the document is left out
-/// and reported; everything else is kept.
-fn replay(loaded: Loaded, unwritten: &[Bytes], id: DocumentId, limits: &Limits) -> LiveDocument {
-    let rows: Vec<(Seq, &Bytes)> = loaded
-        .snapshot
-        .iter()
-        .map(|(seq, state)| (*seq, state))
-        .chain(loaded.updates.iter().map(|(seq, update)| (*seq, update)))
-        .chain(unwritten.iter().map(|update| (loaded.head_seq, update)))
-        .collect();
-    let mut left_out = HashSet::new();
-    let document = loop {
-        let mut document = Document::new(caps(limits));
-        let broken = rows.iter().enumerate().find(|(place, (seq, bytes))| {
-            !left_out.contains(place) && restore(&mut document, bytes, *seq, id) == Restored::Broken
-        });
-        match broken {
-            Some((place, _)) => left_out.insert(place),
-            None => break document,
-        };
-    };
-    let mut live = LiveDocument::around(document, limits);
-    live.durable = loaded.head_seq;
-    live.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
-    live.log.rows = loaded.updates.len();
-    live.log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
-    live.encoded_bytes = live.log.snapshot_bytes;
-    live.added_bytes = live.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
-    live
-}
-
-#[derive(PartialEq, Eq)]
-enum Restored {
-    Yes,
-    Broken,
-}
-
-fn restore(document: &mut Document, bytes: &[u8], seq: Seq, id: DocumentId) -> Restored {
-    let applied = match document::validate(bytes) {
-        Ok(checked) => document.restore(bytes, &checked),
-        Err(_) => Err(ApplyError::Undecodable),
-    };
-    match applied {
-        Ok(_) => Restored::Yes,
-        Err(ApplyError::Panicked) => {
-            error!(document = %id, seq = seq.0, "a stored update breaks the document; left out");
-            Restored::Broken
-        }
-        Err(reason) => {
-            error!(document = %id, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
-            Restored::Yes
-        }
-    }
-}
-
-/// Takes in what the database holds and the document in memory does not: rows that
-/// another instance wrote, or that were written twice. Returns what was new.
-#[tracing::instrument(name = "read the log again", skip_all, fields(%document))]
-pub(super) async fn read_news(
-    shared: &Shared,
-    document: DocumentId,
-    live: &mut LiveDocument,
-) -> Result<Vec<Bytes>> {
-    let loaded = shared.store.load(document).await?;
-    let durable = live.durable;
-    let mut news = Vec::new();
-    for (seq, bytes) in loaded.snapshot.into_iter().chain(loaded.updates) {
-        if seq <= durable {
-            continue;
-        }
-        let Ok(checked) = document::validate(&bytes) else {
-            continue;
-        };
-        match live.restore(&bytes, &checked).map(|applied| applied.integrated) {
-            Ok(Integrated::Whole) => news.push(bytes),
-            Ok(Integrated::Part(part) | Integrated::More(part)) => news.push(part.into()),
-            Ok(Integrated::Nothing) | Err(_) => {}
-        }
-        live.log.rows += 1;
-    }
-    live.durable = durable.max(loaded.head_seq);
-    Ok(news)
 }
 
 /// Encodes the state and has the store keep it; `settled` hears the position

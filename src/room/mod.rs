@@ -15,9 +15,11 @@
 
 mod commits;
 mod cursors;
+mod durability;
 mod edits;
 mod entry;
 mod live;
+mod load;
 mod members;
 mod ownership;
 mod rooms;
@@ -35,7 +37,6 @@ use crate::{
     document::{Checked, StateVector, Visibility, awareness::Entry},
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
-    store::Availability,
 };
 
 /// Who takes part in a room: a session, and the person that its token names.
@@ -159,7 +160,7 @@ pub struct Joined {
     /// The people present, the joining one included, each once.
     pub members: Vec<Member>,
     /// Whether updates can be made durable at present.
-    pub storage: Availability,
+    pub storage: StorageStatus,
 }
 
 /// The answer to a sync.
@@ -182,6 +183,17 @@ pub struct Member {
     pub last_seen_at: Timestamp,
 }
 
+/// How the storage of one document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageStatus {
+    /// What is written is kept.
+    Ok,
+    /// Nothing can be written at present.
+    Unavailable,
+    /// What is written is kept, but some of what was written before cannot be read.
+    Damaged,
+}
+
 /// Why a client must synchronise anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResyncReason {
@@ -201,7 +213,7 @@ pub enum Message {
     /// Synchronise anew; no updates are sent before.
     Resync(ResyncReason),
     /// The storage went away, or is back.
-    Storage(Availability),
+    Storage(StorageStatus),
     /// The room is closed for this member.
     Closed(Error),
 }

@@ -18,7 +18,8 @@ use super::{
     Answer, Command, Event, Message, Update,
     commits::{Commits, Receipt},
     cursors::Mover,
-    live::{self, LiveDocument},
+    live::LiveDocument,
+    load::{self, Opened},
     members::Members,
     ownership::Ownership,
     rooms::{Backlog, Released, Shared},
@@ -62,6 +63,8 @@ pub(super) struct Room {
     started: Instant,
     pub(super) swept_at: Instant,
     pub(super) empty_since: Instant,
+    /// The database has refused this document; until then nothing is accepted.
+    pub(super) left_alone_until: Option<Instant>,
     pub(super) end: End,
 }
 
@@ -84,7 +87,7 @@ impl Room {
         let now = Instant::now();
         Self {
             availability: shared.store.log().availability(),
-            document: LiveDocument::empty(&shared.limits),
+            document: LiveDocument::empty(&shared.limits, &shared.memory),
             members: Members::new(shared.metrics.clone()),
             relays: Pace::new(shared.timing.relay_tick_ms),
             cursors: Pace::new(shared.timing.awareness_tick_ms),
@@ -102,6 +105,7 @@ impl Room {
             started: now,
             swept_at: now,
             empty_since: now,
+            left_alone_until: None,
             end: End::Open,
         }
     }
@@ -123,8 +127,9 @@ impl Room {
             }
             tokio::select! {
                 biased;
-                _ = self.inbox.recv_many(&mut turn, TURN_MAX) => {}
+                // First, because it is rare: a flooded room is never without commands.
                 Ok(()) = self.availability.changed() => self.announce_storage(),
+                _ = self.inbox.recv_many(&mut turn, TURN_MAX) => {}
                 () = &mut timer => {}
             }
             for command in turn.drain(..) {
@@ -140,9 +145,15 @@ impl Room {
         let Some(record) = self.shared.store.find_document(&self.key).await? else {
             return Ok(());
         };
-        self.document = live::load(&self.shared, record.id, Vec::new()).await?;
+        let opened = load::load(&self.shared, record.id, Vec::new()).await?;
+        self.take_on(opened);
         self.record = Some(record);
         Ok(())
+    }
+
+    pub(super) fn take_on(&mut self, opened: Opened) {
+        self.document = opened.document;
+        self.ownership.load(opened.authors);
     }
 
     async fn take(&mut self, command: Command) {
@@ -257,9 +268,9 @@ impl Room {
         i64::try_from(age).unwrap_or(i64::MAX)
     }
 
-    fn announce_storage(&mut self) {
-        let availability = *self.availability.borrow_and_update();
-        self.members.announce(Message::Storage(availability));
+    pub(super) fn announce_storage(&mut self) {
+        self.availability.mark_unchanged();
+        self.members.announce(Message::Storage(self.storage()));
     }
 
     fn idle_deadline(&self) -> Instant {

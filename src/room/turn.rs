@@ -11,7 +11,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::commits::{Accepted, Audience};
-use crate::{document, id::SessionId, store::Reservation};
+use crate::{
+    document,
+    id::SessionId,
+    store::{Author, Reservation},
+};
 
 /// How many deliveries may go at once within a tick: a message costs as many
 /// as it has receivers, for each is a write.
@@ -86,9 +90,17 @@ pub(super) struct Row {
     pub(super) updates: u64,
 }
 
+/// What a turn has accepted, as it is told and written.
+pub(super) struct Rows {
+    pub(super) rows: Vec<Row>,
+    pub(super) authors: Vec<Author>,
+}
+
 /// Merges neighbours and keeps their order. What set something free stands alone,
 /// for that is in the log already; so does what waits.
-pub(super) fn merged_rows(accepted: Vec<Accepted>) -> Vec<Row> {
+pub(super) fn merged_rows(mut accepted: Vec<Accepted>) -> Rows {
+    let news = accepted.iter_mut();
+    let authors = news.filter_map(|update| update.author.take()).collect();
     let mut rows = Vec::with_capacity(accepted.len().div_ceil(MERGED_MAX));
     let mut group: Vec<Accepted> = Vec::new();
     for update in accepted {
@@ -104,7 +116,7 @@ pub(super) fn merged_rows(accepted: Vec<Accepted>) -> Vec<Row> {
         }
     }
     close(&mut group, &mut rows);
-    rows
+    Rows { rows, authors }
 }
 
 fn close(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::packet::Placeholder;
 use crate::{
+    room::StorageStatus,
     auth::User,
     error::Error,
     id::{RoomName, Timestamp},
     room::{Member, ResyncReason},
-    store::Availability,
 };
 
 /// The version of this protocol.
@@ -223,9 +223,10 @@ pub(super) fn resync_reason(reason: ResyncReason) -> &'static str {
 }
 
 /// How the wire calls the state of the storage.
-pub(super) fn storage_status(availability: Availability) -> &'static str {
-    match availability {
-        Availability::Ok => "ok",
-        Availability::Unavailable => "unavailable",
+pub(super) fn storage_status(status: StorageStatus) -> &'static str {
+    match status {
+        StorageStatus::Ok => "ok",
+        StorageStatus::Unavailable => "unavailable",
+        StorageStatus::Damaged => "damaged",
     }
 }

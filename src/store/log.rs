@@ -89,6 +89,16 @@ pub struct Reservation {
     bytes: usize,
 }
 
+impl Reservation {
+    /// A claim on nothing: for a further row of what this one was made for.
+    pub fn further(&self) -> Self {
+        Self {
+            journal: Arc::clone(&self.journal),
+            bytes: 0,
+        }
+    }
+}
+
 impl UpdateLog {
     pub(super) fn new(options: JournalOptions) -> (Self, Arc<Journal>) {
         let journal = Arc::new(Journal {

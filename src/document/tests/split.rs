@@ -7,8 +7,8 @@ use yrs::{
     Array, Map, MapPrelim, ReadTxn, Text, Transact, WriteTxn, XmlElementPrelim, XmlFragment,
 };
 
-use super::super::{Applied, split, validate};
-use super::{Client, apply, document, view};
+use super::super::{split, validate};
+use super::{Client, Outcome, apply, document, view};
 
 const WORDS: [&str; 5] = ["a", "é日", "😀😀", "words and words", "b"];
 
@@ -87,7 +87,7 @@ proptest! {
         for part in &parts {
             prop_assert!(part.len() <= bytes_max + 64, "{} bytes", part.len());
             prop_assert!(validate(part).is_ok());
-            prop_assert_ne!(apply(&mut cut, part), Ok(Applied::Pending));
+            prop_assert_ne!(apply(&mut cut, part), Ok(Outcome::Pending));
         }
         prop_assert!(!cut.has_pending());
         prop_assert_eq!(view(&cut), view(&whole));
@@ -124,7 +124,7 @@ fn a_pair_of_surrogates_is_never_torn() {
     assert!(parts.len() > 30);
     let mut document = document();
     for part in &parts {
-        assert_eq!(apply(&mut document, part), Ok(Applied::News));
+        assert_eq!(apply(&mut document, part), Ok(Outcome::News));
     }
     assert_eq!(view(&document).0, format!("{text}||[]|{{}}"));
 }
