@@ -39,14 +39,20 @@ impl Document {
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
         self.holdings += u64::from(!prepared.rest.is_empty());
+        let rest = prepared.rest.iter().map(|block| (block.id, block.end));
+        let rest: Vec<_> = rest.collect();
         for block in prepared.rest {
             self.held.add(block);
         }
         self.held.delete(&prepared.rest_deletes);
         let freed = self.free(advanced)?;
+        let held = match freed.is_empty() {
+            true => prepared.held,
+            false => self.still_held(&rest, prepared.rest_deletes)?,
+        };
         Ok(Applied {
             integrated: with_freed(bytes, integrated, &freed)?,
-            held: prepared.held,
+            held,
             visibility: prepared.visibility,
         })
     }
@@ -100,6 +106,29 @@ impl Document {
         self.replica = copy.ok_or(ApplyError::TooCostly)?;
         self.content_bytes += parts.iter().map(Vec::len).sum::<usize>();
         Ok(())
+    }
+
+    /// What is held yet of elements and deletions that have just been: what they came with
+    /// may have set them free.
+    fn still_held(
+        &self,
+        rest: &[(Id, u32)],
+        mut deletes: Ranges,
+    ) -> Result<Option<Vec<u8>>, ApplyError> {
+        let mut gone = deletes.clone();
+        gone.remove(self.held.deletes());
+        deletes.remove(&gone);
+        let (mut blocks, mut none) = (Vec::new(), Ranges::default());
+        for (id, end) in rest {
+            for held in self.held.meeting(id.client, id.clock, *end) {
+                collect(&held.bytes, &mut blocks, &mut none)
+                    .map_err(|_| ApplyError::Undecodable)?;
+            }
+        }
+        match blocks.is_empty() && deletes.is_empty() {
+            true => Ok(None),
+            false => written(blocks, &deletes).map(Some),
+        }
     }
 
     /// Notes what has become known.

@@ -7,7 +7,7 @@
 //! clocks that lies in one parent, and one for each place where somebody began
 //! to write.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 
 use smallvec::SmallVec;
@@ -108,6 +108,8 @@ struct Client {
 pub(super) struct Staged {
     places: BTreeMap<Id, Parent>,
     starts: Vec<Piece>,
+    /// Where these begin.
+    begun: BTreeSet<Id>,
     /// Those beyond the ones that are known.
     parents: Vec<(ParentKey, ParentFacts)>,
     parent_of: HashMap<ParentKey, Parent>,
@@ -274,6 +276,7 @@ impl Staged {
             return Ok(0);
         }
         self.starts.push(Piece { id, parent, left });
+        self.begun.insert(id);
         match left {
             Some(left) => drop(self.left_origins.insert(left)),
             None => drop(self.firsts.insert(parent)),
@@ -312,6 +315,9 @@ impl Staged {
                     return Ok(COLLECTED);
                 };
                 let parent = self.parent(known, one);
+                if other.is_some_and(|right| self.is_reversed(known, one, right)) {
+                    return Err(Unplaceable::Torn);
+                }
                 return match other.map(|other| self.parent(known, other)) {
                     Some(other) if other == parent => Ok(parent),
                     Some(COLLECTED) => Err(Unplaceable::Collected),
@@ -377,6 +383,30 @@ impl Staged {
                 .pieces
                 .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
         }
+    }
+
+    /// Whether `right` is `left`, or stands before it in what one client wrote in one go.
+    /// Yjs would cut the piece that holds both while it looks for the place of an element
+    /// between them, and find another place in a replica where it is cut already.
+    fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
+        if left.client != right.client || left.clock < right.clock {
+            return false;
+        }
+        let between = |clock: u32| right.clock < clock && clock <= left.clock;
+        let begun = match known.clients.get(&left.client) {
+            Some(client) if left.clock < client.clock => {
+                let after = client.starts.partition_point(|start| *start <= left.clock);
+                after
+                    .checked_sub(1)
+                    .is_some_and(|at| between(client.starts[at]))
+            }
+            _ => {
+                let first = Id { clock: 0, ..left };
+                let last = self.begun.range(first..=left).next_back();
+                last.is_some_and(|id| between(id.clock))
+            }
+        };
+        !begun
     }
 
     fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {
