@@ -67,10 +67,7 @@ fn same_content(one: &Block<'_>, other: &Block<'_>) -> Result<bool, Malformed> {
     match one.kind() {
         STRING => {
             let units = |text, block: &Block<'_>| Utf16::new(text, block.trimmed, block.len);
-            let (a, b) = (
-                units(a.var_string()?, one),
-                units(b.var_string()?, other),
-            );
+            let (a, b) = (units(a.var_string()?, one), units(b.var_string()?, other));
             Ok(a.agrees(b))
         }
         ANY => {
@@ -149,7 +146,11 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Malformed> {
         116 => Value::Bytes(reader.var_bytes()?),
         117 => {
             let count = reader.count()?;
-            Value::Array((0..count).map(|_| value(reader)).collect::<Result<_, _>>()?)
+            Value::Array(
+                (0..count)
+                    .map(|_| value(reader))
+                    .collect::<Result<_, _>>()?,
+            )
         }
         118 => {
             let count = reader.count()?;

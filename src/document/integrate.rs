@@ -198,7 +198,11 @@ impl Document {
         let mut again = Vec::with_capacity(plan.rest.len());
         for (block, waits) in &plan.rest {
             let update = brought.range(..=block.id).next_back();
-            again.push(hold(*block, *waits, update.map_or(0, |(_, update)| *update))?);
+            again.push(hold(
+                *block,
+                *waits,
+                update.map_or(0, |(_, update)| *update),
+            )?);
         }
         let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
         let ready = plan.ready.iter().map(|(block, _)| *block);

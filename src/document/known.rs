@@ -372,8 +372,8 @@ impl Staged {
                     ..left
                 };
                 let written = next.clock < known.clock(left.client) && !known.starts(next);
-                let first = !known.left_origins.contains(&hash(left))
-                    && !self.left_origins.contains(&left);
+                let first =
+                    !known.left_origins.contains(&hash(left)) && !self.left_origins.contains(&left);
                 first && (!written || run.place.right() == Some(next))
             }
         };

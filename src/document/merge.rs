@@ -281,10 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_no_update_is_not_merged() {
-        assert_eq!(
-            merge(&[&[0, 0][..], &[1]]),
-            Err(Unmergeable::Malformed)
-        );
+        assert_eq!(merge(&[&[0, 0][..], &[1]]), Err(Unmergeable::Malformed));
         assert_eq!(merge::<&[u8]>(&[]), Ok(vec![0, 0]));
     }
 }

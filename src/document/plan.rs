@@ -232,7 +232,11 @@ impl<'a, 'k> Plan<'a, 'k> {
     }
 
     /// Why `block` cannot stand where it claims to.
-    fn fault_of(&mut self, block: &Block<'a>, is_type: &impl Fn(Id) -> bool) -> Option<Unplaceable> {
+    fn fault_of(
+        &mut self,
+        block: &Block<'a>,
+        is_type: &impl Fn(Id) -> bool,
+    ) -> Option<Unplaceable> {
         if let Place::Inside(parent) = block.place
             && !self.types.contains(&parent)
             && !is_type(parent)

@@ -71,7 +71,11 @@ impl Prepared {
 
 impl Document {
     /// The update as it stands, if it is of a few parts, all new, and needs nothing that is missing.
-    pub(super) fn whole(&self, checked: &Checked, may: &impl Fn(ClientId) -> u32) -> Option<Prepared> {
+    pub(super) fn whole(
+        &self,
+        checked: &Checked,
+        may: &impl Fn(ClientId) -> u32,
+    ) -> Option<Prepared> {
         let new = |advance: &Advance| {
             advance.from == self.known.clock(advance.client) && advance.to <= may(advance.client)
         };
@@ -99,7 +103,11 @@ impl Document {
                 let made = |by: &Advance| by.client == id.client && id.clock >= by.from;
                 checked.advances.iter().any(made)
             };
-            if cut || site.within.is_some_and(|id| !here(id) && !self.replica.is_type(id)) {
+            if cut
+                || site
+                    .within
+                    .is_some_and(|id| !here(id) && !self.replica.is_type(id))
+            {
                 return None;
             }
             let scan = staged.note(&self.known, *run).ok()?;
@@ -212,7 +220,8 @@ impl Document {
             for other in self.held.meeting(client, clock, block.end()) {
                 overlap = true;
                 let (mut blocks, mut none) = (Vec::new(), Ranges::default());
-                collect(&other.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
+                collect(&other.bytes, &mut blocks, &mut none)
+                    .map_err(|_| ApplyError::Undecodable)?;
                 let agrees = blocks.iter().all(|other| compare::agree(block, other));
                 if source == Source::Client && !agrees {
                     return Err(ApplyError::Contradiction);

@@ -16,6 +16,9 @@ use crate::{error::Error, store::Store};
 
 /// How long health waits for the database.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Where to look when the table of documents is damaged.
+const LIST_HINT: &str = "the list of documents is damaged and none can be made: see the log of the \
+    start, and docs/operations.md, Damage";
 /// Where to look when documents are damaged.
 const DAMAGE_HINT: &str =
     "see the rows of the table damaged_row without repaired_at, and docs/operations.md, Damage";
@@ -42,24 +45,19 @@ struct Dependencies {
 /// The state of the database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Storage {
-    /// It answers; so many documents of it are damaged.
-    Answers {
-        damaged: u64,
-    },
+    Sound,
+    /// It answers, but some of what it held is damaged.
+    Damaged,
     Away,
 }
 
 pub(super) async fn health(State(parts): State<Parts>) -> Response {
     let storage = storage(&parts.store).await;
     let vitals = (parts.vitals)();
-    let damaged = match storage {
-        Storage::Answers { damaged } => damaged,
-        Storage::Away => parts.store.damaged_documents_known(),
-    };
     let (code, status) = match (vitals.draining, storage) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        (false, Storage::Answers { damaged: 0 }) => (StatusCode::OK, "ok"),
-        (false, Storage::Answers { .. }) => (StatusCode::OK, "degraded"),
+        (false, Storage::Sound) => (StatusCode::OK, "ok"),
+        (false, Storage::Damaged) => (StatusCode::OK, "degraded"),
         (false, Storage::Away) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let health = Health {
@@ -69,11 +67,11 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
         uptime_seconds: parts.started.elapsed().as_secs(),
         connections: vitals.connections,
         rooms: parts.rooms.len(),
-        damaged_documents: damaged,
-        hint: (damaged > 0).then_some(DAMAGE_HINT),
+        damaged_documents: parts.store.damaged_documents_known(),
+        hint: hint(&parts.store),
         dependencies: Dependencies {
             storage: match storage {
-                Storage::Answers { .. } => "ok",
+                Storage::Sound | Storage::Damaged => "ok",
                 Storage::Away => "unavailable",
             },
         },
@@ -90,9 +88,11 @@ pub(super) async fn ready(State(parts): State<Parts>) -> Response {
         return refuse(&Error::Draining);
     }
     match storage(&parts.store).await {
-        Storage::Answers { damaged: 0 } => "ready".into_response(),
-        Storage::Answers { damaged } => {
-            format!("degraded: {damaged} documents are damaged; {DAMAGE_HINT}").into_response()
+        Storage::Sound => "ready".into_response(),
+        Storage::Damaged => {
+            let (damaged, hint) = (parts.store.damaged_documents_known(), hint(&parts.store));
+            let hint = hint.unwrap_or_default();
+            format!("degraded: {damaged} damaged documents; {hint}").into_response()
         }
         Storage::Away => refuse(&Error::StorageUnavailable),
     }
@@ -103,10 +103,18 @@ async fn storage(store: &Store) -> Storage {
         return Storage::Away;
     };
     // A database that serves, but cannot count, has not gone away.
-    let counted = timeout(PING_TIMEOUT, store.damaged_documents()).await;
-    let damaged = match counted {
-        Ok(Ok(damaged)) => damaged,
-        Ok(Err(_)) | Err(_) => store.damaged_documents_known(),
-    };
-    Storage::Answers { damaged }
+    let _ = timeout(PING_TIMEOUT, store.damaged_documents()).await;
+    match hint(store) {
+        Some(_) => Storage::Damaged,
+        None => Storage::Sound,
+    }
+}
+
+/// Where to look, if anything is known to be damaged.
+fn hint(store: &Store) -> Option<&'static str> {
+    if store.list_is_damaged() {
+        Some(LIST_HINT)
+    } else {
+        (store.damaged_documents_known() > 0).then_some(DAMAGE_HINT)
+    }
 }

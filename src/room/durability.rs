@@ -196,6 +196,11 @@ fn in_parts(row: Row) -> Vec<(Bytes, Reservation)> {
         return vec![(row.bytes, row.reservation)];
     };
     let further = row.reservation.further();
-    let reservations = std::iter::once(row.reservation).chain(std::iter::repeat_with(|| further.further()));
-    parts.into_iter().map(Bytes::from).zip(reservations).collect()
+    let reservations =
+        std::iter::once(row.reservation).chain(std::iter::repeat_with(|| further.further()));
+    parts
+        .into_iter()
+        .map(Bytes::from)
+        .zip(reservations)
+        .collect()
 }

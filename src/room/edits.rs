@@ -101,12 +101,7 @@ impl Room {
     }
 
     /// Notes whose client id the update was typed with, if it was typed.
-    fn claim(
-        &mut self,
-        who: &Participant,
-        news: &[Advance],
-        applied: &Applied,
-    ) -> Option<Author> {
+    fn claim(&mut self, who: &Participant, news: &[Advance], applied: &Applied) -> Option<Author> {
         let [advance] = news else { return None };
         if applied.integrated != Integrated::Whole {
             return None;

@@ -13,8 +13,8 @@ use super::rooms::Shared;
 use crate::{
     config::Limits,
     document::{
-        Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked,
-        Prepared, StateVector,
+        Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
+        StateVector,
     },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
@@ -23,6 +23,9 @@ use crate::{
 
 /// From this size on, encoding moves aside first.
 const HEAVY_BYTES: usize = 64 * 1024;
+/// How many client ids a session may have edits of that are not here. It is noted for
+/// each session, and it may lie.
+const DECLARED_MAX: usize = 4_096;
 /// An update that may cost so much is applied as heavy ones are.
 const DEAR: Duration = Duration::from_millis(2);
 /// A snapshot is due when the log behind the last one has this many rows …
@@ -115,6 +118,7 @@ impl LiveDocument {
         theirs
             .iter()
             .filter(|(client, clock)| *clock > self.document.clock(*client))
+            .take(DECLARED_MAX)
             .collect()
     }
 
@@ -159,7 +163,11 @@ impl LiveDocument {
     }
 
     /// Takes in what was prepared.
-    pub(super) fn apply(&mut self, bytes: &Bytes, prepared: Prepared) -> Result<Applied, ApplyError> {
+    pub(super) fn apply(
+        &mut self,
+        bytes: &Bytes,
+        prepared: Prepared,
+    ) -> Result<Applied, ApplyError> {
         let size = match prepared.cost() < DEAR {
             true => bytes.len(),
             false => HEAVY_BYTES,
@@ -169,7 +177,11 @@ impl LiveDocument {
     }
 
     /// Takes in what was accepted before, elsewhere.
-    pub(super) fn restore(&mut self, bytes: &Bytes, checked: &Checked) -> Result<Applied, ApplyError> {
+    pub(super) fn restore(
+        &mut self,
+        bytes: &Bytes,
+        checked: &Checked,
+    ) -> Result<Applied, ApplyError> {
         let applied = aside(bytes.len(), || self.document.restore(bytes, checked));
         self.note(bytes, applied)
     }

@@ -60,9 +60,7 @@ impl Ownership {
         match (author, shown) {
             (None, None) => u32::MAX,
             (None, Some(user)) if user == sender.user => u32::MAX,
-            (Some(author), shown)
-                if self.typing.contains_key(&client) || shown == Some(author) =>
-            {
+            (Some(author), shown) if self.typing.contains_key(&client) || shown == Some(author) => {
                 0
             }
             // The owner is absent, or not known for sure.
@@ -92,7 +90,11 @@ impl Ownership {
             }
             return None;
         }
-        let has_one = || self.typing.values().any(|session| *session == sender.session);
+        let has_one = || {
+            self.typing
+                .values()
+                .any(|session| *session == sender.session)
+        };
         if shown != Some(sender.session) && has_one() {
             return None;
         }

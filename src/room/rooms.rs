@@ -223,7 +223,10 @@ impl Shared {
     }
 
     pub(super) fn idle(&self) -> Duration {
-        Duration::from_millis(self.timing.room_idle_ms)
+        match self.memory.pressure() {
+            Pressure::Easy => Duration::from_millis(self.timing.room_idle_ms),
+            Pressure::Tight | Pressure::Full => Duration::ZERO,
+        }
     }
 
     pub(super) fn draining(&self) -> bool {

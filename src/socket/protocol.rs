@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::packet::Placeholder;
 use crate::{
-    room::StorageStatus,
     auth::User,
     error::Error,
     id::{RoomName, Timestamp},
+    room::StorageStatus,
     room::{Member, ResyncReason},
 };
 

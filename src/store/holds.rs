@@ -42,7 +42,9 @@ impl Holds {
 
     /// Notes that the database has taken updates of the document.
     pub(super) fn written(&mut self, document: DocumentId) {
-        self.documents.remove(&document);
+        if !self.documents.is_empty() {
+            self.documents.remove(&document);
+        }
     }
 
     /// Whether the document is left alone at `now`.

@@ -144,7 +144,10 @@ impl Store {
         let started = Instant::now();
         let read = self.read(document).await;
         let read = read.map_err(|error| report("loading a document", Some(document), error))?;
-        let loaded = read.ok_or(Error::NotFound { what: "document" })?;
+        let Some(loaded) = read else {
+            self.absent()?;
+            return Err(Error::NotFound { what: "document" });
+        };
         if !loaded.damaged.is_empty() {
             self.set_aside(document, &loaded.damaged).await;
         }

@@ -41,12 +41,12 @@ pub use crate::metrics::Availability;
 
 use self::{
     damage::Damages,
-    database::{Database, reading, writing},
+    database::{Database, List, reading, writing},
     failure::{bounded, report},
     writer::Writer,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     id::{DocumentId, DocumentKey, Seq, Timestamp, UserId},
     metrics::Metrics,
 };
@@ -114,10 +114,10 @@ impl Store {
     /// yet is awaited for 30 s.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::error::Error::Invalid) with the field `DATABASE_URL` for an address that cannot
-    /// work, [`Error::Conflict`](crate::error::Error::Conflict) where another process holds the SQLite file,
-    /// [`Error::StorageUnavailable`](crate::error::Error::StorageUnavailable) where Postgres was not reached, otherwise
-    /// [`Error::Internal`](crate::error::Error::Internal). Causes are logged.
+    /// [`Error::Invalid`] with the field `DATABASE_URL` for an address that cannot
+    /// work, [`Error::Conflict`] where another process holds the SQLite file,
+    /// [`Error::StorageUnavailable`] where Postgres was not reached, otherwise
+    /// [`Error::Internal`]. Causes are logged.
     pub async fn open(url: &str, journal: JournalOptions, metrics: Metrics) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
         let commit_interval = journal.commit_interval;
@@ -152,11 +152,15 @@ impl Store {
     /// Looks a document up by its name. Takes at most 5 s.
     ///
     /// # Errors
-    /// [`Error::StorageUnavailable`](crate::error::Error::StorageUnavailable), or [`Error::Internal`](crate::error::Error::Internal) where the database
-    /// answers with a failure of its own.
+    /// [`Error::StorageUnavailable`], or [`Error::Internal`] where the database answers with a
+    /// failure of its own, or where it does not find a document and its list of them was found
+    /// damaged at the start: the document may well be there.
     pub async fn find_document(&self, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
         let found = bounded(REPLY_TIMEOUT, self.select_document(key)).await;
-        found.map_err(|error| report("finding a document", None, error))
+        match found.map_err(|error| report("finding a document", None, error))? {
+            Some(found) => Ok(Some(found)),
+            None => self.absent().map(|()| None),
+        }
     }
 
     /// Makes a document, or gets the one that has the name already, whoever else
@@ -170,8 +174,28 @@ impl Store {
         by: &UserId,
         now: Timestamp,
     ) -> Result<DocumentRecord> {
+        if self.list_is_damaged()
+            && let Some(found) = self.find_document(key).await?
+        {
+            return Ok(found);
+        }
         let made = bounded(REPLY_TIMEOUT, self.insert_document(key, by, now)).await;
         made.map_err(|error| report("making a document", None, error))
+    }
+
+    /// Whether the list of documents was found damaged at the start, so that documents may be
+    /// there and not be found; none is made then.
+    pub fn list_is_damaged(&self) -> bool {
+        self.inner.database.list() == List::Damaged
+    }
+
+    /// Fails where what was not found may be there all the same.
+    fn absent(&self) -> Result<()> {
+        if self.list_is_damaged() {
+            tracing::error!("a document is not found, but the list of documents is damaged");
+            return Err(Error::Internal);
+        }
+        Ok(())
     }
 
     /// Asks the database for a sign of life. Takes at most 5 s.

@@ -142,14 +142,20 @@ for (const database of databases) {
       before(set);
       after(closeClients);
 
+      /** The update is refused, or all of it is cut out and said to be open. */
+      const isInVain = async (update) => {
+        const ack = await eve.request("document_update", { room, update });
+        if (ack.ok) assert.equal(ack.pending, true);
+        else assert.ok(["conflict", "forbidden", "invalid"].includes(checkError(ack.error).code), ack.error.code);
+      };
+
       it("cannot take the clocks of somebody present, whose later edits survive (H)", async () => {
         const thief = new Y.Doc();
         Y.applyUpdate(thief, Y.encodeStateAsUpdate(ana.doc));
         thief.clientID = ana.doc.clientID;
         const known = Y.encodeStateVector(thief);
         thief.getText("text").insert(0, "stolen ".repeat(15));
-        const { code } = await attack(Y.encodeStateAsUpdate(thief, known));
-        assert.ok(["conflict", "forbidden", "invalid"].includes(code), code);
+        await isInVain(Y.encodeStateAsUpdate(thief, known));
         await ana.edit(({ text }) => text.insert(0, "REAL TEXT "));
         await until("it has arrived", () => ben.content.startsWith("REAL TEXT "));
         assert.ok(!ben.content.includes("stolen"));
@@ -167,8 +173,7 @@ for (const database of databases) {
           ...varUint(1_000_000),
           0,
         );
-        const { code } = await attack(update);
-        assert.ok(["conflict", "forbidden", "invalid"].includes(code), code);
+        await isInVain(update);
         await ana.edit(({ text }) => text.insert(0, "AND MORE "));
         await until("it has arrived", () => ben.content.startsWith("AND MORE "));
         await unharmed();

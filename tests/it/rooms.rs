@@ -1,8 +1,11 @@
 //! Rooms on a real store: what they recover, and what they never do twice.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,7 +19,7 @@ use realtime_server::{
     limits::Memory,
     metrics::Metrics,
     room::{
-        Answer, Command, Creation, Delivery, Extent, Joined, Message, Outgoing, Participant,
+        Acked, Answer, Command, Creation, Delivery, Extent, Joined, Message, Outgoing, Participant,
         RoomHandle, Rooms, Seat, Ticket, Update,
     },
     store::Store,
@@ -65,9 +68,11 @@ impl Seat for Listener {
         Delivery::Queued
     }
 
-    fn accept(&self, _: Ticket, seq: Seq) {
-        let _ = self.acks.send(seq);
+    fn accept(&self, _: Ticket, acked: Acked) {
+        let _ = self.acks.send(acked.seq);
     }
+
+    fn charge(&self, _: Duration, _: usize) {}
 
     fn flush(&self, _: Extent) {}
 
@@ -322,7 +327,7 @@ async fn acks_of_one_client_come_in_order_and_rise(home: Home) {
     });
     for update in ben.seat.updates.lock().iter() {
         let checked = document::validate(update).expect("an update");
-        replica.apply(update, &checked).expect("in order");
+        replica.restore(update, &checked).expect("in order");
     }
     assert_eq!(replica.clock(11), 500);
     assert!(

@@ -13,6 +13,7 @@ use super::*;
 mod convergence;
 mod pending;
 mod split;
+mod truth;
 
 const CAPS: Caps = Caps {
     pending_updates_max: 1_000,
@@ -226,10 +227,7 @@ fn depth_is_known_again_after_a_reload() {
     );
     let saved = document.encode().expect("sound");
     let mut reopened = Document::new(CAPS);
-    assert_eq!(
-        restore(&mut reopened, &saved),
-        Ok(Outcome::News)
-    );
+    assert_eq!(restore(&mut reopened, &saved), Ok(Outcome::News));
     let below = nested(levels, Some(levels - 1), 2);
     assert_eq!(apply(&mut reopened, &below), Err(ApplyError::TooDeep));
 }

@@ -25,10 +25,7 @@ fn an_update_that_came_too_early_is_held_and_never_lost() {
     // It survives an unload, and whoever joins gets it.
     let mut reopened = Document::new(CAPS);
     let saved = document.encode().expect("sound");
-    assert_eq!(
-        restore(&mut reopened, &saved),
-        Ok(Outcome::Pending)
-    );
+    assert_eq!(restore(&mut reopened, &saved), Ok(Outcome::Pending));
     for mut document in [document, reopened] {
         assert_eq!(apply(&mut document, &updates[0]), Ok(Outcome::News));
         assert!(document.has_pending());
@@ -123,10 +120,7 @@ fn what_nests_too_deep_by_arriving_in_parts_is_held() {
     assert!(document.has_pending());
     let saved = document.encode().expect("sound");
     let mut reopened = Document::new(CAPS);
-    assert_eq!(
-        restore(&mut reopened, &saved),
-        Ok(Outcome::Pending)
-    );
+    assert_eq!(restore(&mut reopened, &saved), Ok(Outcome::Pending));
     assert_eq!(reopened.clock(1), levels + 1);
     assert_eq!(reopened.encode(), Ok(saved));
 }

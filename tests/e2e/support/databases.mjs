@@ -2,6 +2,8 @@
 //
 //     for (const database of databases) describe(`… on ${database.name}`, () => { … });
 
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryFolder } from "./process.mjs";
 import { Postgres } from "./postgres.mjs";
@@ -15,6 +17,25 @@ const sqlite = {
   /** A new, empty database; its URL. */
   create() {
     return `sqlite://${join(temporaryFolder(), "realtime.db")}`;
+  },
+  /** Runs SQL on the database at `url`, which nobody uses now, by SQLite's own program. Returns what that says. */
+  run(url, sql) {
+    return execFileSync("sqlite3", [url.replace("sqlite://", ""), sql], { encoding: "utf8" }).trim();
+  },
+  /** Whether {@link run} can: the tests do without that program. */
+  get canRun() {
+    return (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, "sqlite3")));
+  },
+  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  backup(url) {
+    const file = url.replace("sqlite://", "");
+    const parts = ["", "-wal", "-shm"].map((ending) => file + ending);
+    const kept = parts.filter((part) => existsSync(part));
+    for (const part of kept) copyFileSync(part, `${part}.backup`);
+    return () => {
+      for (const part of parts) rmSync(part, { force: true });
+      for (const part of kept) copyFileSync(`${part}.backup`, part);
+    };
   },
 };
 
@@ -32,6 +53,20 @@ const postgres = {
   /** A new, empty database; its URL. */
   create() {
     return this.cluster.createDatabase();
+  },
+  /** Runs SQL on the database at `url`; its rows as text. */
+  run(url, sql) {
+    return this.cluster.query(sql, new URL(url).pathname.slice(1));
+  },
+  canRun: true,
+  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  backup(url) {
+    const name = new URL(url).pathname.slice(1);
+    this.cluster.query(`create database ${name}_backup template ${name}`, "postgres");
+    return () => {
+      this.cluster.query(`drop database ${name}`, "postgres");
+      this.cluster.query(`create database ${name} template ${name}_backup`, "postgres");
+    };
   },
 };
 

@@ -26,6 +26,8 @@ export class Room {
   refusals = [];
   /** The sequence number of each acknowledgement, in their order. */
   seqs = [];
+  /** How many acknowledgements said that the update waits for others: it is synchronised after each of them. */
+  pending = 0;
   /** How many `document_update` events came in. */
   received = 0;
   /** Payloads of `document_resync`, `document_storage` and `room_closed` events, in their order. */
@@ -41,6 +43,7 @@ export class Room {
 
   #client;
   #live = false;
+  #completing = false;
   #sent;
   #awareness;
 
@@ -123,7 +126,8 @@ export class Room {
     if (update) this.#apply(update);
     if (!this.joined.rights.includes("edit")) return;
     const missing = Y.encodeStateAsUpdate(this.doc, new Uint8Array(state_vector));
-    if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing);
+    // Of what waits although everything has been sent, somebody else has the rest.
+    if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing, () => {});
   }
 
   async leave() {
@@ -188,7 +192,16 @@ export class Room {
     }
   }
 
-  #send(update) {
+  /** Brings the server what an update that is pending builds upon; once, however many are pending. */
+  #complete() {
+    if (!this.#live || this.#completing) return;
+    this.#completing = true;
+    this.sync()
+      .catch((error) => this.faults.push(error))
+      .finally(() => (this.#completing = false));
+  }
+
+  #send(update, complete = () => this.#complete()) {
     this.unacknowledged += 1;
     this.#sent = new Promise((resolve, reject) => {
       const request = { room: this.name, update };
@@ -197,6 +210,10 @@ export class Room {
         if (error) return reject(error);
         if (ack.ok) {
           this.seqs.push(ack.seq);
+          if (ack.pending) {
+            this.pending += 1;
+            complete();
+          }
           return resolve(ack);
         }
         this.#live = false;

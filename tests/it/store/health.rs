@@ -66,7 +66,10 @@ async fn damaged_documents_degrade_health_but_not_readiness(home: Home) {
     assert_eq!(body["dependencies"]["storage"], "ok");
     let (status, ready) = get(port, "/health/ready").await;
     assert_eq!(status, 200);
-    assert!(ready.starts_with("degraded: 2 documents"), "{ready}");
+    assert!(
+        ready.starts_with("degraded: 2 damaged documents"),
+        "{ready}"
+    );
 
     home.run("update damaged_row set repaired_at = found_at")
         .await;

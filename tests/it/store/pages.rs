@@ -1,1 +1,298 @@
+//! Pages of a SQLite file are overwritten while the server is stopped: what a document has lost
+//! is told, whatever pages it were. None opens empty, or shortened, without a word.
 
+use std::{fmt, fs, path::PathBuf};
+
+use bytes::Bytes;
+use realtime_server::{
+    error::Error,
+    id::{Seq, Timestamp, UserId},
+    metrics::Metrics,
+    store::{Loaded, Store},
+};
+use tempfile::TempDir;
+
+use super::{Home, MIB, append, close, create, journal, key};
+
+const PAGE_BYTES: usize = 4096;
+const DOCUMENTS: usize = 30;
+const ROWS: i64 = 40;
+/// Files of each kind of garbage.
+const ROUNDS: usize = 12;
+
+/// What becomes of a page.
+#[derive(Clone, Copy, Debug)]
+enum Garbage {
+    /// Bytes without any order.
+    Noise,
+    /// Nothing but zeros, as from a disk that lost a write.
+    Zeros,
+    /// The second half is noise, as from a write that was torn.
+    Torn,
+    /// A few bytes somewhere within are noise.
+    Scratched,
+    /// Another page of the file, as from a write that went astray.
+    Astray,
+}
+
+const KINDS: [Garbage; 5] = [
+    Garbage::Noise,
+    Garbage::Zeros,
+    Garbage::Torn,
+    Garbage::Scratched,
+    Garbage::Astray,
+];
+
+/// What became of the documents of one file.
+#[derive(Default)]
+struct Tally {
+    whole: usize,
+    damaged: usize,
+    failed: usize,
+    unopened: usize,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            whole,
+            damaged,
+            failed,
+            unopened,
+        } = self;
+        write!(
+            f,
+            "{whole} whole, {damaged} told damaged, {failed} failed, {unopened} in files that did not open"
+        )
+    }
+}
+
+/// Numbers that look random and are the same each time (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, sides: usize) -> usize {
+        (self.roll() % sides as u64) as usize
+    }
+}
+
+fn row(document: usize, seq: i64) -> Vec<u8> {
+    let mut row = format!("{document}/{seq} ").into_bytes();
+    // One in eight fills pages of its own.
+    let length = if seq % 8 == 0 { 9_000 } else { 200 };
+    row.resize(length, b'.');
+    row
+}
+
+fn state(document: usize, seq: i64) -> Vec<u8> {
+    let mut state = format!("{document} up to {seq} ").into_bytes();
+    state.resize(15_000, b'.');
+    state
+}
+
+/// The bytes of a stopped server's file with thirty documents: a third each without, with one and
+/// with two snapshots.
+async fn file() -> Vec<u8> {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    for nth in 0..DOCUMENTS {
+        let document = create(&store, &format!("room-{nth}")).await;
+        let rows: Vec<_> = (1..=ROWS).map(|seq| row(nth, seq)).collect();
+        for some in rows.chunks(10) {
+            let some: Vec<_> = some.iter().map(Vec::as_slice).collect();
+            append(&store, document, &some).await.unwrap().unwrap();
+        }
+        for seq in &[20, 30][..nth % 3] {
+            let state = Bytes::from(state(nth, *seq));
+            let put = store.put_snapshot(document, Seq(*seq), state).await;
+            put.unwrap();
+        }
+    }
+    close(store).await;
+    let path = home.url.strip_prefix("sqlite://").unwrap();
+    assert!(
+        !PathBuf::from(format!("{path}-wal")).exists(),
+        "all is in it"
+    );
+    fs::read(path).unwrap()
+}
+
+fn spoil(file: &mut [u8], page: usize, garbage: Garbage, dice: &mut Dice) {
+    let pages = file.len() / PAGE_BYTES;
+    let (start, end) = (page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    let noise = match garbage {
+        Garbage::Noise => start..end,
+        Garbage::Torn => start + PAGE_BYTES / 2..end,
+        Garbage::Scratched => {
+            let from = start + dice.below(PAGE_BYTES - 40);
+            from..from + 40
+        }
+        Garbage::Zeros => return file[start..end].fill(0),
+        Garbage::Astray => {
+            let other = dice.below(pages) * PAGE_BYTES;
+            return file.copy_within(other..other + PAGE_BYTES, start);
+        }
+    };
+    let bytes = file[noise].iter_mut();
+    bytes.for_each(|byte| *byte = dice.roll() as u8);
+}
+
+/// Whether `loaded` holds all that was written to the document.
+fn is_whole(nth: usize, loaded: &Loaded) -> bool {
+    let after = match &loaded.snapshot {
+        Some((seq, held)) if held[..] == state(nth, seq.0) => seq.0,
+        Some(_) => return false,
+        None => 0,
+    };
+    let expected = (after + 1..=ROWS).map(|seq| (Seq(seq), Bytes::from(row(nth, seq))));
+    loaded.updates.iter().cloned().eq(expected)
+}
+
+/// Opens every document of `file` as a room does; panics where one has lost something in silence.
+async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("realtime.db");
+    fs::write(&path, file).unwrap();
+    let url = format!("sqlite://{}", path.display());
+    let store = match Store::open(&url, journal(MIB), Metrics::new()).await {
+        Ok(store) => store,
+        Err(_) => {
+            tally.unopened += DOCUMENTS;
+            return;
+        }
+    };
+    for nth in 0..DOCUMENTS {
+        let room = format!("room-{nth}");
+        let found = match store.find_document(&key(&room)).await {
+            Ok(found) => found,
+            Err(_) => {
+                tally.failed += 1;
+                continue;
+            }
+        };
+        let found = found.unwrap_or_else(|| panic!("{what}: {room} would be made anew"));
+        match store.load(found.id).await {
+            Ok(loaded) if is_whole(nth, &loaded) => tally.whole += 1,
+            Ok(loaded) if loaded.is_damaged() => {
+                let again = store.load(found.id).await;
+                let told = again.is_ok_and(|again| again.is_damaged());
+                assert!(told, "{what}: {room} is told damaged once only");
+                tally.damaged += 1;
+            }
+            Ok(loaded) => panic!(
+                "{what}: {room} has lost something in silence: snapshot {:?}, {} rows, head {:?}",
+                loaded.snapshot.map(|(seq, _)| seq),
+                loaded.updates.len(),
+                loaded.head_seq,
+            ),
+            Err(error @ Error::NotFound { .. }) => panic!("{what}: {room}: {error}"),
+            Err(_) => tally.failed += 1,
+        }
+    }
+    close(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_garbage_are_told_and_never_hide_an_edit() {
+    let file = file().await;
+    let pages = file.len() / PAGE_BYTES;
+    let mut tally = Tally::default();
+    open_all(&file, "as it was", &mut tally).await;
+    assert_eq!(tally.whole, DOCUMENTS);
+
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for garbage in KINDS {
+        let mut tally = Tally::default();
+        for nth in 0..ROUNDS {
+            let mut file = file.clone();
+            // A few alone, then more at once.
+            let spoiled: Vec<_> = (0..1 + nth / 2).map(|_| dice.below(pages)).collect();
+            for &page in &spoiled {
+                spoil(&mut file, page, garbage, &mut dice);
+            }
+            let what = format!("{garbage:?} on pages {spoiled:?} of {pages}");
+            open_all(&file, &what, &mut tally).await;
+        }
+        println!("{garbage:?}: {tally}");
+        assert!(tally.damaged + tally.failed + tally.unopened > 0);
+    }
+}
+
+/// The pages by which documents are found are few, and what they hide is hidden whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_in_the_list_of_documents_makes_none_anew() {
+    let file = file().await;
+    let is_list = |page: &[u8]| page.windows(9).any(|bytes| bytes == b"acmeroom-");
+    let list: Vec<_> = file
+        .chunks(PAGE_BYTES)
+        .enumerate()
+        .filter(|(_, page)| is_list(page))
+        .map(|(nth, _)| nth)
+        .collect();
+    assert!((2..20).contains(&list.len()), "table and index: {list:?}");
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    for garbage in KINDS {
+        let mut tally = Tally::default();
+        for round in 0..ROUNDS {
+            let page = list[round % list.len()];
+            let mut file = file.clone();
+            spoil(&mut file, page, garbage, &mut dice);
+            let what = format!("{garbage:?} on page {page} of the list {list:?}");
+            open_all(&file, &what, &mut tally).await;
+        }
+        println!("the list, {garbage:?}: {tally}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_list_makes_no_documents_until_it_is_repaired() {
+    const INDEX_LEAF: u8 = 10;
+    let mut file = file().await;
+    let is_index =
+        |page: &[u8]| page[0] == INDEX_LEAF && page.windows(9).any(|bytes| bytes == b"acmeroom-");
+    let pages: Vec<_> = file.chunks(PAGE_BYTES).collect();
+    let index = pages.iter().position(|page| is_index(page)).unwrap();
+    let other = |page: &&[u8]| page[0] == INDEX_LEAF && !is_index(page);
+    let other = pages.iter().position(other).unwrap();
+    file.copy_within(
+        other * PAGE_BYTES..(other + 1) * PAGE_BYTES,
+        index * PAGE_BYTES,
+    );
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("realtime.db");
+    fs::write(&path, &file).unwrap();
+    let home = Home {
+        url: format!("sqlite://{}", path.display()),
+        folder: Some(folder),
+    };
+
+    let store = home.open().await;
+    assert!(store.list_is_damaged());
+    let ana = UserId::parse("ana").unwrap();
+    for room in ["room-3", "new"] {
+        let found = store.find_document(&key(room)).await;
+        assert_eq!(found, Err(Error::Internal));
+        let made = store
+            .create_document(&key(room), &ana, Timestamp::now())
+            .await;
+        assert_eq!(made, Err(Error::Internal));
+    }
+    close(store).await;
+
+    home.run("reindex document").await;
+    let store = home.open().await;
+    assert!(!store.list_is_damaged());
+    for nth in 0..DOCUMENTS {
+        let found = store.find_document(&key(&format!("room-{nth}"))).await;
+        let document = found.unwrap().unwrap().id;
+        assert!(is_whole(nth, &store.load(document).await.unwrap()));
+    }
+    create(&store, "new").await;
+}

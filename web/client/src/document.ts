@@ -1,15 +1,13 @@
 import { ObservableV2 } from "lib0/observable";
 import { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
-import { Backoff } from "./backoff.js";
 import type { ConnectionStatus, RealtimeClient, RoomEvent, RoomListener } from "./client.js";
 import { Cursors } from "./cursors.js";
 import { RealtimeError } from "./error.js";
-import { Outbox } from "./outbox.js";
+import { Exchange, type Owner } from "./exchange.js";
 import { Persisted, type OpenPersistence } from "./persisted.js";
-import { bytes, type Joined, type ServerEvents, type Synced } from "./protocol.js";
-import { splitUpdate } from "./split.js";
-import { UNKNOWN, access, isAhead, isSame, type DocumentState, type DocumentStatus } from "./state.js";
+import { bytes, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
+import { UNKNOWN, access, isSame, type DocumentState, type DocumentStatus } from "./state.js";
 
 /** What a provider works with. */
 export interface DocumentProviderOptions {
@@ -48,18 +46,14 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   /** Resolves when all that the server has was here for the first time. */
   readonly whenSynced: Promise<void>;
 
-  readonly #outbox: Outbox;
+  readonly #exchange: Exchange;
   readonly #cursors: Cursors | undefined;
   readonly #ownAwareness: boolean;
   readonly #persisted: Persisted | undefined;
-  readonly #retries = new Backoff();
   #state: DocumentState = UNKNOWN;
   #documentId: string | undefined;
   #introduced: object | undefined;
-  /** Counts conversations with the server, so that late answers to an older one change nothing. */
-  #conversation = 0;
   #joined = false;
-  #retry: ReturnType<typeof setTimeout> | undefined;
   #detach: (() => void) | undefined;
   #resolveSynced: () => void = () => {};
   #isDestroyed = false;
@@ -75,14 +69,11 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#ownAwareness = !options.awareness;
     this.awareness = options.awareness ?? new Awareness(this.doc);
     this.whenSynced = new Promise((resolve) => (this.#resolveSynced = resolve));
-    this.#outbox = new Outbox(
-      (update, answered) => this.#sendUpdate(update, answered),
-      () => this.#become({}),
-    );
+    this.#exchange = new Exchange(this.#owner());
     if (options.awareness !== null) {
       this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
     }
-    if (this.doc.store.clients.size > 0) this.#outbox.doubt();
+    if (this.doc.store.clients.size > 0) this.#exchange.doubt();
     this.#persisted = options.persistence && new Persisted(options.persistence, room, this.doc);
     this.doc.on("update", this.#edited);
     this.doc.on("destroy", this.#docDestroyed);
@@ -143,7 +134,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   /** Leaves the room. The document stays usable, and is synchronised after the next `connect`. */
   disconnect(): void {
     if (!this.#detach) return;
-    this.#outbox.flush();
+    this.#exchange.flush();
     if (this.#joined) this.client.send("leave_room", { room: this.room }, () => {});
     this.#leave({ status: "disconnected" });
   }
@@ -165,7 +156,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   /** @internal */
   connected(): void {
     if (this.#persisted?.loading) return;
-    this.#retries.reset();
+    this.#exchange.renewed();
     this.#join();
   }
 
@@ -187,20 +178,17 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   }
 
   readonly #on: { [E in RoomEvent]: (payload: ServerEvents[E]) => void } = {
-    document_update: ({ update }) => Y.applyUpdate(this.doc, bytes(update), this),
-    document_resync: () => this.#synchronize(),
-    document_storage: ({ status }) => this.#become({ storage: status }),
+    document_update: ({ update }) => this.#exchange.receive(bytes(update)),
+    document_resync: () => this.#exchange.synchronize(),
+    document_storage: ({ status }) => this.#stored(status),
     awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),
     room_closed: ({ code }) => this.#closed(new RealtimeError(code)),
   };
 
-  readonly #edited = (update: Uint8Array, origin: unknown) => {
+  readonly #edited = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
     if (origin === this) return;
-    if (this.#persisted?.isOrigin(origin)) this.#outbox.doubt();
-    else this.#outbox.add(update);
-    // Perhaps what was too large has just been taken out again.
-    const { error } = this.#state;
-    if (error?.code === "too_large" && this.#joined && !this.#retry) this.#later(error, () => this.#synchronize());
+    if (this.#persisted?.isOrigin(origin)) this.#exchange.doubt();
+    else this.#exchange.edited(update, transaction);
   };
 
   readonly #clientChanged = (status: ConnectionStatus) => {
@@ -225,9 +213,9 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   }
 
   #join(): void {
-    const conversation = this.#begin();
+    const conversation = this.#exchange.begin();
     this.client.send("join_room", { room: this.room, state_vector: Y.encodeStateVector(this.doc) }, (answer) => {
-      if (conversation !== this.#conversation) return;
+      if (!this.#exchange.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer);
       else this.#entered(answer);
     });
@@ -244,9 +232,14 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const rights = access(permission, answer.rights);
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
     this.#become({ ...rights, status: "connected", storage: answer.storage, error: undefined });
-    this.#merge(answer);
+    this.#exchange.merge(answer);
     this.#introduce();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
+  }
+
+  #stored(storage: StorageStatus): void {
+    this.#become({ storage });
+    this.#exchange.storageChanged();
   }
 
   /** Says who sits here, where the application does not. */
@@ -258,79 +251,9 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.awareness.setLocalStateField("user", this.#introduced);
   }
 
-  /** Asks for what is missing, and sends what the server lacks. */
-  #synchronize(): void {
-    const conversation = this.#begin();
-    const payload = { room: this.room, state_vector: Y.encodeStateVector(this.doc) };
-    this.client.send("document_sync", payload, (answer) => {
-      if (conversation !== this.#conversation) return;
-      if (!(answer instanceof RealtimeError)) this.#merge(answer);
-      // Not in the room any more, or not yet: joining tells why.
-      else if (answer.code === "conflict") this.#join();
-      else this.#refused(answer);
-    });
-  }
-
-  #begin(): number {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#outbox.close();
-    this.#conversation += 1;
-    return this.#conversation;
-  }
-
-  #merge({ update, state_vector }: Pick<Synced, "state_vector"> & Partial<Synced>): void {
-    if (update) Y.applyUpdate(this.doc, bytes(update), this);
-    const theirs = bytes(state_vector);
-    if (!this.#state.readOnly) this.#outbox.open(() => Y.encodeStateAsUpdate(this.doc, theirs));
-    else if (!isAhead(this.doc, theirs)) this.#outbox.clear();
-    this.#become({ synced: true });
-    this.#resolveSynced();
-  }
-
-  #sendUpdate(update: Uint8Array, answered: (outcome: "saved" | "unsaved") => void): void {
-    const bytesMax = this.client.connection?.limits.update_bytes ?? Infinity;
-    const conversation = this.#conversation;
-    const parts = splitUpdate(update, bytesMax);
-    if (parts.some((part) => part.byteLength > bytesMax)) {
-      this.#refusedUpdate(new RealtimeError("too_large"));
-      answered("unsaved");
-      return;
-    }
-    let waiting = parts.length;
-    let outcome: "saved" | "unsaved" = "saved";
-    for (const part of parts) {
-      const payload = { room: this.room, update: part };
-      // The ack may wait for the database for as long as that is away.
-      this.client.send(
-        "document_update",
-        payload,
-        (answer) => {
-          if (conversation !== this.#conversation) return;
-          if (answer instanceof RealtimeError) {
-            outcome = "unsaved";
-            this.#refusedUpdate(answer);
-          } else {
-            this.#retries.reset();
-          }
-          waiting -= 1;
-          if (waiting === 0) answered(outcome);
-        },
-        Infinity,
-      );
-    }
-  }
-
   #sendAwareness(update: Uint8Array): void {
     // A lost cursor is shown again by its next move or renewal.
     this.client.send("awareness_update", { room: this.room, update }, () => {});
-  }
-
-  #refusedUpdate(error: RealtimeError): void {
-    if (error.code === "disconnected") return;
-    this.#become({ error });
-    if (error.retryable) this.#later(error, () => this.#synchronize());
-    else if (error.code === "forbidden" || error.code === "conflict") this.#later(error, () => this.#join());
   }
 
   #refused(error: RealtimeError): void {
@@ -338,17 +261,12 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     // A document comes into being when someone who may edit opens it: a viewer waits.
     const wait = error.retryable || error.code === "not_found" || error.code === "internal";
     this.#pause({ status: wait ? "connecting" : "disconnected", error });
-    if (wait) this.#later(error, () => this.#join());
+    if (wait) this.#exchange.later(error, () => this.#join());
   }
 
   #closed(error: RealtimeError): void {
     if (error.code === "not_found") this.#end("deleted", new RealtimeError("not_found", "the document was deleted"));
     else this.#refused(error);
-  }
-
-  #later(error: RealtimeError, run: () => void): void {
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(run, Math.max(this.#retries.next(), error.retryAfterMs ?? 0));
   }
 
   #end(ended: "deleted" | "replaced", error: RealtimeError): void {
@@ -365,7 +283,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   /** Not in the room for now. */
   #pause(state: Partial<DocumentState>): void {
-    this.#begin();
+    this.#exchange.begin();
     this.#joined = false;
     this.#cursors?.close();
     this.#become({ ...state, synced: false });
@@ -373,10 +291,10 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #become(changes: Partial<DocumentState>): void {
     const before = this.#state;
-    const unsaved = this.#outbox.unsaved;
+    const { unsaved } = this.#exchange;
     const state = { ...before, ...changes, unsaved, saved: unsaved === 0 };
-    // Whatever was refused has been overcome.
-    if (state.status === "connected" && state.saved) state.error = undefined;
+    // Whatever stood in the way has been overcome.
+    if (state.status === "connected" && state.synced && state.saved) state.error = undefined;
     if (isSame(before, state)) return;
     this.#state = state;
     if (state.status !== before.status) this.emit("status", [{ status: state.status }]);
@@ -384,6 +302,25 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
       this.emit("sync", [state.synced]);
       this.emit("synced", [state.synced]);
     }
+    if (state.synced) this.#resolveSynced();
     this.emit("change", [state]);
+  }
+
+  #owner(): Owner {
+    const { client, room, doc } = this;
+    const state = () => this.#state;
+    const isJoined = () => this.#joined;
+    return {
+      ...{ client, room, doc, origin: this },
+      get state() {
+        return state();
+      },
+      get isJoined() {
+        return isJoined();
+      },
+      become: (changes) => this.#become(changes),
+      join: () => this.#join(),
+      refused: (error) => this.#refused(error),
+    };
   }
 }

@@ -4,35 +4,75 @@ import { Pacer } from "./pacer.js";
 /** At most so often are edits sent, in milliseconds; what happens in between travels as one update. */
 const INTERVAL_MS = 20;
 
-/** Sends an update; `answered` is told once whether it is durable. */
-export type Send = (update: Uint8Array, answered: (saved: "saved" | "unsaved") => void) => void;
+/** An update without content: it is acknowledged once all that the document holds is durable. */
+const NOTHING = new Uint8Array([0, 0]);
+
+/**
+ * What a server says of an update: `saved`, durable and seen by everybody; `pending`, durable, but nobody sees it before what it
+ * depends on has arrived.
+ */
+export type Outcome = "saved" | "pending";
+
+/** What an update is: what was just written here, or what the server lacked at a synchronisation, whoever wrote it. */
+export type Kind = "edit" | "reply";
+
+/** What an outbox needs of who carries its updates. */
+export interface Carrier {
+  /** Cuts an update into parts that may travel; undefined where that is impossible, which is said elsewhere. */
+  cut(update: Uint8Array): Uint8Array[] | undefined;
+  /** Sends a part. Where it is refused, `answered` is not called, and the outbox is closed. */
+  send(part: Uint8Array, kind: Kind, answered: (outcome: Outcome) => void): void;
+  /** How many bytes may be on their way at once; one part always may. */
+  windowBytes(): number;
+  /** A number of edits was acknowledged, or else. */
+  changed(): void;
+  /** All parts of an update were answered. */
+  delivered(outcome: Outcome): void;
+}
+
+/** An update on its way, in parts. */
+interface Delivery {
+  readonly kind: Kind;
+  readonly parts: Uint8Array[];
+  /** How many parts are sent. */
+  sent: number;
+  /** How many parts are answered. */
+  answered: number;
+  readonly edits: number;
+  outcome: Outcome;
+}
 
 /**
  * The edits of this replica that the server has not acknowledged as durable.
  *
- * While open, edits are sent as they come. While closed they are only counted: the next synchronisation carries them, because
- * what the server lacks is computed from the document itself, and nothing needs to be kept here.
+ * While open, edits are sent as they come, in their order, and never more at once than the carrier's window. While closed they
+ * are only counted: the next synchronisation carries them, because what the server lacks is computed from the document itself,
+ * and nothing needs to be kept here.
  */
 export class Outbox {
-  readonly #send: Send;
-  readonly #changed: () => void;
+  readonly #carrier: Carrier;
   readonly #pacer = new Pacer(INTERVAL_MS, () => this.#flush());
   #open = false;
   /** Counts sessions, so that late answers to an older one change nothing. */
   #session = 0;
   #queue: Uint8Array[] = [];
-  #inFlight = 0;
+  #deliveries: Delivery[] = [];
+  #bytesOnTheWay = 0;
   /** Edits that the next synchronisation has to carry. */
   #due = 0;
 
-  constructor(send: Send, changed: () => void) {
-    this.#send = send;
-    this.#changed = changed;
+  constructor(carrier: Carrier) {
+    this.#carrier = carrier;
   }
 
   /** How many edits are not acknowledged. */
   get unsaved(): number {
-    return this.#queue.length + this.#inFlight + this.#due;
+    return this.#queue.length + this.#due + this.#deliveries.reduce((sum, { edits }) => sum + edits, 0);
+  }
+
+  /** Whether edits are sent as they come. */
+  get isOpen(): boolean {
+    return this.#open;
   }
 
   /** Takes an edit. */
@@ -43,37 +83,40 @@ export class Outbox {
     } else {
       this.#due += 1;
     }
-    this.#changed();
+    this.#carrier.changed();
   }
 
-  /** Notes that the document may hold edits of an earlier time which the server does not have. */
+  /** Notes that the document may hold edits which the server does not have. */
   doubt(): void {
     this.#due = Math.max(this.#due, 1);
-    this.#changed();
+    this.#carrier.changed();
   }
 
   /** Everything is known to be with the server after all. */
   clear(): void {
     this.#due = 0;
-    this.#changed();
+    this.#carrier.changed();
   }
 
-  /** Edits may be sent from now on. `difference` computes what the server lacks, and is asked only where edits are due. */
-  open(difference: () => Uint8Array): void {
+  /** Edits may be sent from now on, and before them `difference`: the parts of all that the server lacks. */
+  open(difference: Uint8Array[]): void {
     this.#open = true;
     const due = this.#due;
     this.#due = 0;
-    if (due > 0) this.#dispatch(difference(), due);
+    // Where nothing is lacking, it remains to hear that it is durable.
+    if (difference.length > 0) this.#deliver("reply", difference, Math.max(due, 1));
+    else if (due > 0) this.#deliver("reply", [NOTHING], due);
   }
 
   /** Nothing can be sent for now; what is not acknowledged is due at the next opening. */
   close(): void {
+    this.#due = this.unsaved;
     this.#open = false;
     this.#session += 1;
     this.#pacer.cancel();
-    this.#due = this.unsaved;
     this.#queue = [];
-    this.#inFlight = 0;
+    this.#deliveries = [];
+    this.#bytesOnTheWay = 0;
   }
 
   /** Sends at once what waits for its turn. */
@@ -81,21 +124,53 @@ export class Outbox {
     this.#pacer.flush();
   }
 
-  #flush(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    const [first] = queue;
-    if (first) this.#dispatch(queue.length === 1 ? first : Y.mergeUpdates(queue), queue.length);
+  /** Sends what the window allows, which may have become wider. */
+  pump(): void {
+    let delivery: Delivery | undefined;
+    while ((delivery = this.#deliveries.find(({ sent, parts }) => sent < parts.length))) {
+      const part = delivery.parts[delivery.sent] ?? NOTHING;
+      const bytes = this.#bytesOnTheWay + part.byteLength;
+      if (this.#bytesOnTheWay > 0 && bytes > this.#carrier.windowBytes()) return;
+      delivery.sent += 1;
+      this.#bytesOnTheWay = bytes;
+      this.#send(delivery, part);
+    }
+    if (this.#queue.length > 0) this.#pacer.request();
   }
 
-  #dispatch(update: Uint8Array, edits: number): void {
+  #send(delivery: Delivery, part: Uint8Array): void {
     const session = this.#session;
-    this.#inFlight += edits;
-    this.#send(update, (outcome) => {
+    this.#carrier.send(part, delivery.kind, (outcome) => {
       if (session !== this.#session) return;
-      this.#inFlight -= edits;
-      if (outcome === "unsaved") this.#due += edits;
-      this.#changed();
+      this.#bytesOnTheWay -= part.byteLength;
+      if (outcome === "pending") delivery.outcome = outcome;
+      delivery.answered += 1;
+      if (delivery.answered === delivery.parts.length) this.#delivered(delivery);
+      this.pump();
     });
+  }
+
+  #delivered(delivery: Delivery): void {
+    this.#deliveries = this.#deliveries.filter((other) => other !== delivery);
+    if (delivery.outcome === "pending") this.#due += delivery.edits;
+    this.#carrier.delivered(delivery.outcome);
+    this.#carrier.changed();
+  }
+
+  #flush(): void {
+    // What waits behind a large update becomes one update meanwhile.
+    if (this.#deliveries.some(({ sent, parts }) => sent < parts.length)) return;
+    const queue = this.#queue;
+    const [first] = queue;
+    if (!first) return;
+    const parts = this.#carrier.cut(queue.length === 1 ? first : Y.mergeUpdates(queue));
+    if (!parts) return;
+    this.#queue = [];
+    this.#deliver("edit", parts, queue.length);
+  }
+
+  #deliver(kind: Kind, parts: Uint8Array[], edits: number): void {
+    this.#deliveries.push({ kind, parts, sent: 0, answered: 0, edits, outcome: "saved" });
+    this.pump();
   }
 }

@@ -51,8 +51,8 @@ export type Right = "view" | "comment" | "edit" | "review" | "manage" | "publish
 /** The highest right of a session in a document. */
 export type Permission = "manage" | "edit" | "review" | "comment" | "view";
 
-/** Whether updates can be made durable. */
-export type StorageStatus = "ok" | "unavailable";
+/** Whether updates can be made durable; `damaged`: parts of the document could not be read from the database. */
+export type StorageStatus = "ok" | "unavailable" | "damaged";
 
 /** Bytes as they arrive: an `ArrayBuffer` in browsers, a `Buffer` in Node. */
 export type WireBytes = ArrayBuffer | Uint8Array;
@@ -114,7 +114,14 @@ export interface Requests {
   join_room: { payload: { room: string; state_vector?: Uint8Array; since?: number }; ack: Joined };
   leave_room: { payload: { room: string }; ack: object };
   document_sync: { payload: { room: string; state_vector: Uint8Array }; ack: Synced };
-  document_update: { payload: { room: string; update: Uint8Array }; ack: { seq: number } };
+  /**
+   * `reply`: it answers a synchronisation, and may carry what others wrote. `pending`: durable, and seen by nobody yet, because
+   * something that it depends on is missing, or because it carried what someone else who is present will bring.
+   */
+  document_update: {
+    payload: { room: string; update: Uint8Array; reply?: boolean };
+    ack: { seq: number; pending?: boolean };
+  };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
 }

@@ -1,74 +1,210 @@
 import * as encoding from "lib0/encoding";
 import * as Y from "yjs";
+import { isWhollyIn, splitItem, type Content, type DeleteSet, type Struct } from "./content.js";
 
 /**
- * Cuts an update into several that say the same together, each of at most `bytesMax` where possible: what cannot be cut, such as
- * one pasted text or the ranges of all deletions, stays whole. They have to be applied in order, or kept until they can be.
- *
- * The format is that of Yjs' update encoding v1: for each client a number of structs, its id, a clock and the structs; then the
- * delete set.
+ * Cuts an update into several that say the same together, each of at most `bytesMax`. Only a single element that is larger,
+ * such as an embedded picture, stays whole. Applied in order, each needs nothing but those before it and what the receiver
+ * had before the update; deletions come last.
  */
 export function splitUpdate(update: Uint8Array, bytesMax: number): Uint8Array[] {
-  if (update.byteLength <= bytesMax) return [update];
-  const { structs, ds } = Y.decodeUpdate(update);
-  const parts: Uint8Array[] = [];
-  let run: typeof structs = [];
-  let runBytes = 0;
-  for (const struct of structs) {
-    const bytes = encodedBytes(struct);
-    const previous = run.at(-1);
-    const follows = previous?.id.client === struct.id.client && previous.id.clock + previous.length === struct.id.clock;
-    if (previous && (!follows || runBytes + bytes > bytesMax - OVERHEAD_BYTES)) {
-      parts.push(encodeStructs(run));
-      run = [];
-      runBytes = 0;
-    }
-    // A gap in the clocks is said by where the next run begins.
-    if (struct instanceof Y.Skip) continue;
-    run.push(struct);
-    runBytes += bytes;
-  }
-  if (run.length > 0) parts.push(encodeStructs(run));
-  parts.push(encodeDeletions(ds));
-  return parts;
+  return update.byteLength <= bytesMax ? [update] : encodeParts(Y.decodeUpdate(update), bytesMax);
 }
 
-/** What an update takes besides its structs: counts, an id, a clock, an empty delete set. */
+/** Encodes what was read of an update, or a part of it, in the way of `splitUpdate`. Nothing at all gives no part. */
+export function encodeParts({ structs, ds }: Content, bytesMax: number): Uint8Array[] {
+  const parts: Part[] = [];
+  let part = new Part(bytesMax);
+  const next = () => {
+    parts.push(part);
+    part = new Part(bytesMax);
+  };
+  for (const struct of inOrder(structs)) {
+    for (const piece of cut(struct, bytesMax - OVERHEAD_BYTES, ds)) {
+      const bytes = encode(piece);
+      if (part.hasRoomFor(piece, bytes) === "no") next();
+      part.add(piece, bytes);
+    }
+  }
+  for (const [client, ranges] of ds.clients) {
+    for (const { clock, len } of ranges) {
+      if (part.hasRoomForDeletion(client) === "no") next();
+      part.delete(client, clock, len);
+    }
+  }
+  if (!part.isEmpty) parts.push(part);
+  return parts.map((one) => one.encode());
+}
+
+/** What an update may take besides its blocks: counts, and the head of the first client. */
 const OVERHEAD_BYTES = 40;
 
-type Structs = ReturnType<typeof Y.decodeUpdate>["structs"];
-type DeleteSet = ReturnType<typeof Y.decodeUpdate>["ds"];
+/** The most that a client's head takes: two counts, an id, a clock. */
+const HEAD_BYTES = 24;
 
-function encodedBytes(struct: Structs[number]): number {
-  const encoder = new Y.UpdateEncoderV1();
-  struct.write(encoder, 0);
-  return encoding.length(encoder.restEncoder);
+/** The most that a range takes. */
+const RANGE_BYTES = 12;
+
+/**
+ * An update that grows. The format is that of Yjs' encoding v1: the number of clients; for each the number of its blocks, its id,
+ * the clock of the first block, the blocks; then the deletions, as clients with ranges.
+ */
+class Part {
+  readonly #bytesMax: number;
+  readonly #sections = new Map<number, { clock: number; end: number; blocks: Uint8Array[] }>();
+  readonly #deletions = new Map<number, { clock: number; len: number }[]>();
+  #bytes = OVERHEAD_BYTES;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get isEmpty(): boolean {
+    return this.#sections.size === 0 && this.#deletions.size === 0;
+  }
+
+  /** An empty part takes everything. A client's blocks have to follow one another without a gap. */
+  hasRoomFor({ id }: Struct, block: Uint8Array): "yes" | "no" {
+    const section = this.#sections.get(id.client);
+    if (section && section.end !== id.clock) return "no";
+    const bytes = this.#bytes + block.byteLength + (section ? 0 : HEAD_BYTES);
+    return this.isEmpty || bytes <= this.#bytesMax ? "yes" : "no";
+  }
+
+  add({ id, length }: Struct, block: Uint8Array): void {
+    const section = this.#sections.get(id.client) ?? { clock: id.clock, end: id.clock, blocks: [] };
+    if (section.blocks.length === 0) this.#bytes += HEAD_BYTES;
+    this.#sections.set(id.client, section);
+    section.end += length;
+    section.blocks.push(block);
+    this.#bytes += block.byteLength;
+  }
+
+  hasRoomForDeletion(client: number): "yes" | "no" {
+    const bytes = this.#bytes + RANGE_BYTES + (this.#deletions.has(client) ? 0 : HEAD_BYTES);
+    return this.isEmpty || bytes <= this.#bytesMax ? "yes" : "no";
+  }
+
+  delete(client: number, clock: number, len: number): void {
+    const ranges = this.#deletions.get(client) ?? [];
+    if (ranges.length === 0) this.#bytes += HEAD_BYTES;
+    this.#deletions.set(client, ranges);
+    ranges.push({ clock, len });
+    this.#bytes += RANGE_BYTES;
+  }
+
+  encode(): Uint8Array {
+    const encoder = encoding.createEncoder();
+    const numbers = (...values: number[]) => values.forEach((value) => encoding.writeVarUint(encoder, value));
+    numbers(this.#sections.size);
+    for (const [client, { clock, blocks }] of this.#sections) {
+      numbers(blocks.length, client, clock);
+      blocks.forEach((block) => encoding.writeUint8Array(encoder, block));
+    }
+    numbers(this.#deletions.size);
+    for (const [client, ranges] of this.#deletions) {
+      numbers(client, ranges.length);
+      ranges.forEach(({ clock, len }) => numbers(clock, len));
+    }
+    return encoding.toUint8Array(encoder);
+  }
 }
 
-function encodeStructs(run: Structs): Uint8Array {
-  const first = run[0];
-  if (!first) return new Uint8Array([0, 0]);
-  const encoder = new Y.UpdateEncoderV1();
-  encoding.writeVarUint(encoder.restEncoder, 1);
-  encoding.writeVarUint(encoder.restEncoder, run.length);
-  encoding.writeVarUint(encoder.restEncoder, first.id.client);
-  encoding.writeVarUint(encoder.restEncoder, first.id.clock);
-  for (const struct of run) struct.write(encoder, 0);
-  encoding.writeVarUint(encoder.restEncoder, 0);
-  return encoder.toUint8Array();
-}
-
-function encodeDeletions(ds: DeleteSet): Uint8Array {
-  const encoder = encoding.createEncoder();
-  encoding.writeVarUint(encoder, 0);
-  encoding.writeVarUint(encoder, ds.clients.size);
-  for (const [client, ranges] of ds.clients) {
-    encoding.writeVarUint(encoder, client);
-    encoding.writeVarUint(encoder, ranges.length);
-    for (const { clock, len } of ranges) {
-      encoding.writeVarUint(encoder, clock);
-      encoding.writeVarUint(encoder, len);
+/** The blocks, each after those that it needs. Blocks of one client keep their order. */
+function* inOrder(structs: readonly Struct[]): Generator<Struct> {
+  const queues = new Map<number, { blocks: Struct[]; next: number }>();
+  for (const struct of structs) {
+    const queue = queues.get(struct.id.client) ?? { blocks: [], next: 0 };
+    queues.set(struct.id.client, queue);
+    queue.blocks.push(struct);
+  }
+  /** The client whose blocks have to come first, if there is one. */
+  const needed = (struct: Struct) => {
+    if (!(struct instanceof Y.Item)) return undefined;
+    // A parent that has no id is one of the document's own types.
+    const parent: unknown = struct.parent;
+    for (const id of [struct.origin, struct.rightOrigin, parent]) {
+      if (!(id instanceof Y.ID) || id.client === struct.id.client) continue;
+      const queue = queues.get(id.client);
+      const first = queue?.blocks[queue.next];
+      if (first && first.id.clock <= id.clock) return id.client;
+    }
+    return undefined;
+  };
+  for (const client of queues.keys()) {
+    const waiting = [client];
+    for (let current = client; ; current = waiting.at(-1) ?? client) {
+      const queue = queues.get(current);
+      const struct = queue?.blocks[queue.next];
+      const first = struct && needed(struct);
+      if (first !== undefined && !waiting.includes(first)) {
+        waiting.push(first);
+        continue;
+      }
+      if (queue && struct) {
+        queue.next += 1;
+        yield struct;
+      }
+      if (waiting.length > 1) waiting.pop();
+      else if (!struct) break;
     }
   }
-  return encoding.toUint8Array(encoder);
+}
+
+/** A block in pieces of about `bytesMax`. What is deleted already travels without its content where that is large. */
+function* cut(struct: Struct, bytesMax: number, deletions: DeleteSet): Generator<Y.Item | Y.GC> {
+  // A gap is said by where the next block begins.
+  if (struct instanceof Y.Skip) return;
+  if (!(struct instanceof Y.Item)) {
+    yield struct;
+    return;
+  }
+  let rest = struct;
+  for (;;) {
+    const length = lengthWithin(rest.content, bytesMax);
+    if (length < rest.length && isWhollyIn(deletions, rest)) {
+      const { id, origin, rightOrigin, parent, parentSub } = rest;
+      // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Yjs declares contents without their base
+      yield new Y.Item(id, null, origin, null, rightOrigin, parent, parentSub, new Y.ContentDeleted(rest.length));
+      return;
+    }
+    if (length >= rest.length || rest.length === 1) break;
+    const right = splitItem(rest, Math.max(1, length));
+    yield rest;
+    rest = right;
+  }
+  yield rest;
+}
+
+const TEXT = new TextEncoder();
+
+/** How many elements of a content, from its first on, take at most `bytesMax`. */
+function lengthWithin(content: Y.Item["content"], bytesMax: number): number {
+  if (content instanceof Y.ContentString) {
+    if (content.str.length * 3 <= bytesMax) return content.str.length;
+    // It never ends within a surrogate pair.
+    return TEXT.encodeInto(content.str.slice(0, bytesMax + 1), new Uint8Array(bytesMax)).read;
+  }
+  if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) {
+    const encoder = encoding.createEncoder();
+    const index = (content.arr as unknown[]).findIndex((value) => {
+      if (content instanceof Y.ContentJSON)
+        encoding.writeVarString(encoder, value === undefined ? "undefined" : JSON.stringify(value));
+      else encoding.writeAny(encoder, value as Parameters<typeof encoding.writeAny>[1]);
+      return encoding.length(encoder) > bytesMax;
+    });
+    return index < 0 ? content.arr.length : index;
+  }
+  if (content instanceof Y.ContentBinary || content instanceof Y.ContentEmbed) {
+    const encoder = new Y.UpdateEncoderV1();
+    content.write(encoder, 0);
+    return encoding.length(encoder.restEncoder) > bytesMax ? 0 : 1;
+  }
+  return content.getLength();
+}
+
+function encode(struct: Y.Item | Y.GC): Uint8Array {
+  const encoder = new Y.UpdateEncoderV1();
+  struct.write(encoder, 0);
+  return encoding.toUint8Array(encoder.restEncoder);
 }

@@ -1,4 +1,3 @@
-import * as Y from "yjs";
 import type { RealtimeError } from "./error.js";
 import type { Permission, Right, StorageStatus } from "./protocol.js";
 
@@ -10,15 +9,18 @@ export interface DocumentState {
   readonly status: DocumentStatus;
   /** Whether all that the server has is here. False while not connected. */
   readonly synced: boolean;
-  /** Whether all that was written here is durable on the server. */
+  /** Whether everything in this replica is durable on the server, and there for everybody to see. */
   readonly saved: boolean;
-  /** How many edits of this replica are not known to be durable. */
+  /** How many edits of this replica are not known to be that. */
   readonly unsaved: number;
   /** The highest right; undefined until it is known. */
   readonly permission: Permission | undefined;
   /** Whether edits would be refused. False until the rights are known: see `permission`. */
   readonly readOnly: boolean;
-  /** Whether the server can write to its database. While it cannot, people go on writing, and `saved` waits. */
+  /**
+   * Whether the server can write to its database. While it cannot (`unavailable`), people go on writing, and `saved` waits.
+   * `damaged`: parts of this document could not be read from the database, and what is shown is the rest.
+   */
   readonly storage: StorageStatus;
   /** What stands in the way, if anything does. */
   readonly error: RealtimeError | undefined;
@@ -49,15 +51,6 @@ export function access(
 ): Pick<DocumentState, "permission" | "readOnly"> {
   const mayEdit = rights ? rights.includes("edit") : permission === "edit" || permission === "manage";
   return { permission, readOnly: !mayEdit };
-}
-
-/** Whether the document holds structs that a replica with that state vector lacks. */
-export function isAhead(doc: Y.Doc, stateVector: Uint8Array): boolean {
-  const theirs = Y.decodeStateVector(stateVector);
-  for (const [client, clock] of Y.decodeStateVector(Y.encodeStateVector(doc))) {
-    if (clock > (theirs.get(client) ?? 0)) return true;
-  }
-  return false;
 }
 
 /** Whether two states say the same. */

@@ -144,13 +144,33 @@ describe("a document", () => {
     network.close();
   });
 
-  it("says what stands in the way of an edit that is too large, and is not saved", async () => {
+  for (const mebibytes of [3, 10]) {
+    it(`takes a pasted text of ${mebibytes} MiB, while others go on writing`, async () => {
+      const [ana, ben] = await Promise.all([join(server, `paste-${mebibytes}`), join(server, `paste-${mebibytes}`)]);
+      let largest = 0;
+      ana.client.socket.onAnyOutgoing((event, { update }) => {
+        if (event === "document_update") largest = Math.max(largest, update.byteLength);
+      });
+      text(ana).insert(0, "0123456789abcd😀".repeat(mebibytes * 64 * 1024));
+      text(ana).insert(5, "typed behind it");
+      text(ben).insert(0, "Ben writes. ");
+      await until("all of it is saved", () => ana.saved && ben.saved, 60_000);
+      assert.ok(largest <= 512 * 1024, `an update of ${largest} bytes`);
+      const cleo = await join(server, `paste-${mebibytes}`);
+      await converged([ana, ben, cleo]);
+      assert.equal(text(cleo).length, mebibytes * 1024 * 1024 + 15 + 12);
+      assert.equal(ana.state.error, undefined);
+    });
+  }
+
+  it("says what stands in the way of what cannot be cut, and is not saved", async () => {
     const ana = await join(server, "oversized");
-    text(ana).insert(0, "x".repeat(3 * 1024 * 1024));
+    text(ana).insertEmbed(0, { image: "x".repeat(3 * 1024 * 1024) });
     await until("it is refused", () => ana.state.error);
     assert.equal(ana.state.error.code, "too_large");
     assert.equal(ana.saved, false);
     text(ana).insert(0, "not saved either");
+    await pause(100);
     assert.equal(ana.saved, false);
     text(ana).delete(0, text(ana).length);
     text(ana).insert(0, "a little");

@@ -1,4 +1,4 @@
-// A large update is cut into parts that say the same.
+// A large update is cut into parts that say the same together, and each of which is valid by itself.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -41,8 +41,7 @@ describe("a large update", () => {
       const whole = Y.encodeStateAsUpdate(doc);
       const parts = splitUpdate(whole, LIMIT);
       assert.ok(parts.length > 2);
-      // The deletions stay whole.
-      assert.ok(parts.slice(0, -1).every((part) => part.byteLength <= LIMIT));
+      assert.ok(parts.every((part) => part.byteLength <= LIMIT));
       for (const order of [parts, parts.toReversed()]) {
         const copy = new Y.Doc();
         copy.getXmlFragment("xml");
@@ -65,6 +64,62 @@ describe("a large update", () => {
     const difference = Y.encodeStateAsUpdate(early, Y.encodeStateVector(late));
     splitUpdate(difference, LIMIT).forEach((part) => Y.applyUpdate(late, part));
     assert.deepEqual(content(late), content(early));
+  });
+
+  it("is cut so that no part waits for a later one, whoever wrote what", () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const copy = new Y.Doc();
+      for (const part of splitUpdate(Y.encodeStateAsUpdate(written(seed)), 1_000)) {
+        Y.applyUpdate(copy, part);
+        assert.equal(copy.store.pendingStructs, null);
+        assert.equal(copy.store.pendingDs, null);
+      }
+    }
+  });
+
+  it("is cut where it is one text, never within a character", () => {
+    const doc = new Y.Doc();
+    const one = "añ€😀".repeat(3_000);
+    doc.getText("text").insert(0, one);
+    doc.getText("text").insert(5, "in the middle");
+    for (const limit of [101, 1_000, 4_001]) {
+      const parts = splitUpdate(Y.encodeStateAsUpdate(doc), limit);
+      assert.ok(parts.length > 30_000 / limit);
+      assert.ok(parts.every((part) => part.byteLength <= limit));
+      const copy = new Y.Doc();
+      parts.forEach((part) => Y.applyUpdate(copy, part));
+      assert.equal(copy.getText("text").toString(), doc.getText("text").toString());
+    }
+  });
+
+  it("is cut within the values of an array, and within many deletions", () => {
+    const doc = new Y.Doc();
+    doc.getArray("list").insert(
+      0,
+      Array.from({ length: 5_000 }, (_, index) => ({ index, word: "x".repeat(index % 30) })),
+    );
+    for (let at = 0; at < 2_000; at += 1) doc.getArray("list").delete(at, 1);
+    const parts = splitUpdate(Y.encodeStateAsUpdate(doc), LIMIT);
+    assert.ok(parts.every((part) => part.byteLength <= LIMIT));
+    const copy = new Y.Doc();
+    parts.forEach((part) => Y.applyUpdate(copy, part));
+    assert.deepEqual(copy.getArray("list").toJSON(), doc.getArray("list").toJSON());
+    assert.deepEqual(Y.encodeStateVector(copy), Y.encodeStateVector(doc));
+  });
+
+  it("keeps a single value whole, and leaves its content out where it is deleted", () => {
+    const doc = new Y.Doc({ gc: false });
+    const text = doc.getText("text");
+    text.insertEmbed(0, { image: "x".repeat(2 * LIMIT) });
+    text.insert(0, "before ");
+    text.insert(text.length, " after");
+    const largest = () => Math.max(...splitUpdate(Y.encodeStateAsUpdate(doc), LIMIT).map((part) => part.byteLength));
+    assert.ok(largest() > 2 * LIMIT);
+    text.delete(7, 1);
+    assert.ok(largest() < 200);
+    const copy = new Y.Doc();
+    splitUpdate(Y.encodeStateAsUpdate(doc), LIMIT).forEach((part) => Y.applyUpdate(copy, part));
+    assert.equal(copy.getText("text").toString(), "before  after");
   });
 
   it("stays as it is where it is small enough", () => {

@@ -141,6 +141,39 @@ describe("the page", () => {
     await holds(again, "saved,");
   });
 
+  it("takes 10 MB pasted at once: saved, there for a newcomer, and one can go on writing", async () => {
+    const ana = await write("pasted", "Ana");
+    await ana.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const paragraph = `${"0123456789 words ".repeat(60).slice(0, 999)}\n`;
+    await ana.evaluate((text) => navigator.clipboard.writeText(text.repeat(10_000)), paragraph);
+    ana.setDefaultTimeout(120_000);
+    await ana.keyboard.press("Control+v");
+    await until("it is there", async () => (await lengthOf(ana)) === 9_990_000, 120_000, 200);
+    await until("it is saved", async () => (await status(ana)) === "Saved", 120_000, 200);
+    assert.equal(await ana.getByTestId("banner").count(), 0);
+    await ana.keyboard.type("and on");
+    await until("that is saved as well", async () => (await status(ana)) === "Saved", 60_000, 200);
+    const ben = await open("?document=pasted&name=Ben");
+    await until("Ben has all of it", async () => (await lengthOf(ben)) === 9_990_006, 120_000, 200);
+  });
+
+  it("says it plainly when parts of a document could not be read from the database", async () => {
+    const ana = await openWindow(browser);
+    windows.push(ana);
+    await ana.routeWebSocket(/socket\.io/, (near) => {
+      const far = near.connectToServer();
+      far.onMessage((frame) =>
+        near.send(typeof frame === "string" ? frame.replace('"storage":"ok"', '"storage":"damaged"') : frame),
+      );
+    });
+    await ana.goto(`${server.url}/?document=damaged&name=Ana`);
+    await ana.getByTestId("banner").getByText("Parts of this document could not be read from the database").waitFor();
+    await editor(ana).click();
+    await ana.keyboard.type("still writable");
+    await until("it is saved", async () => (await status(ana)) === "Saved");
+    await ana.getByTestId("banner").getByText("the operator has been told").waitFor();
+  });
+
   it("lets a viewer read, and not write", async () => {
     const ana = await write("guarded", "Ana");
     await ana.keyboard.type("Only read this.");
@@ -243,6 +276,10 @@ function textOf(page) {
       .forEach((element) => element.remove());
     return copy.textContent.replaceAll("\u2060", "").replaceAll("\ufeff", "");
   });
+}
+
+function lengthOf(page) {
+  return page.evaluate(() => document.querySelector(".ProseMirror")?.textContent.length ?? 0);
 }
 
 /** The characters of a text, whatever their order: where two type at once, neither knows where the other's go. */

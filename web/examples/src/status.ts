@@ -14,7 +14,8 @@ export function words(connection: ConnectionState, document: DocumentState): str
     return document.saved ? "Offline" : "Offline. Your changes are kept here and sent later.";
   if (error?.code === "not_found") return "Nobody has begun this document yet";
   if (document.status === "disconnected") return `Cannot be opened: ${error?.message ?? "closed"}`;
-  if (!document.synced) return "Opening…";
+  if (!document.synced) return error ? `Out of step with the server: ${error.message}` : "Opening…";
+  if (document.storage === "damaged") return "Parts of this document could not be read. The operator has been told.";
   if (document.readOnly) return document.saved ? "View only" : "View only. Your changes here reach nobody.";
   if (document.storage === "unavailable") return "Others see your changes, but they cannot be saved just now";
   if (!document.saved && error && !error.retryable) return `Cannot be saved: ${error.message}`;

@@ -17,6 +17,8 @@ export function reasonOf({ code, message }: RealtimeError): string {
       return "the server has too much to do just now. It is being tried again.";
     case "draining":
       return "the server is restarting";
+    case "invalid":
+      return "what the server sends and what is here do not fit together.";
     case "too_many_rooms":
       return "too many documents are open in this window.";
     case "session_revoked":

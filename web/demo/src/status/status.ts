@@ -1,4 +1,4 @@
-import type { ConnectionState, DocumentState } from "@realtime-server/client";
+import type { ConnectionState, DocumentState, RealtimeError } from "@realtime-server/client";
 import { reasonOf } from "./reason";
 
 /** How much it matters: nothing to do, wait, be aware, do something. */
@@ -44,12 +44,26 @@ export function listStatus(connection: ConnectionState, isAway: boolean, unsaved
 /** How an open document is, and whether what was written here is safe. */
 export function documentStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
   if (document.ended) return endedStatus(document.ended);
+  const status = wholeStatus(connection, isAway, document);
+  return document.storage === "damaged" ? damagedStatus(status) : status;
+}
+
+/** How a document is that the server could read. */
+function wholeStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
   if (connection.status !== "connected") return withoutConnection(connectionStatus(connection, isAway), document);
   if (document.status !== "connected") return notJoined(document);
+  if (!document.synced && document.error) return outOfStep(document, document.error);
   if (document.readOnly) return readOnlyStatus(document);
   if (document.storage === "unavailable") return withoutStorage(document);
   if (!document.saved) return savingStatus(document);
   return document.synced ? { tone: "calm", label: "Saved" } : { tone: "busy", label: "Opening…" };
+}
+
+/** An empty or shortened text must not look as if all were well. */
+function damagedStatus(status: Status): Status {
+  const sentence =
+    "Parts of this document could not be read from the database. What you see is the rest; the operator has been told.";
+  return { ...status, tone: "problem", sentence: status.sentence ? `${sentence} ${status.sentence}` : sentence };
 }
 
 function endedStatus(ended: "deleted" | "replaced"): Status {
@@ -76,6 +90,12 @@ function notJoined({ status, error, saved, unsaved, permission }: DocumentState)
   // Where there is no copy to show, the page itself says it.
   if (permission === undefined) return { tone, label };
   return { tone, label, sentence: `This document cannot be opened: ${reasonOf(error)}` };
+}
+
+function outOfStep({ saved, unsaved }: DocumentState, error: RealtimeError): Status {
+  const label = saved ? "Out of step" : `Out of step, ${unsavedText(unsaved)}`;
+  const sentence = `This page cannot follow the document just now: ${reasonOf(error)} It is being tried again.`;
+  return { tone: "problem", label, sentence };
 }
 
 function readOnlyStatus({ saved, unsaved }: DocumentState): Status {

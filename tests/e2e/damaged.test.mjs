@@ -1,0 +1,111 @@
+// Nothing stored is dropped in silence: what cannot be loaded is set aside, and those who open the document are told.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as Y from "yjs";
+import { subdocument, update } from "./support/blocks.mjs";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { Server } from "./support/server.mjs";
+import { until } from "./support/until.mjs";
+
+/** So many that a snapshot is due, and the log behind it is trimmed. */
+const UPDATES = 1_500;
+
+/** Rows that may lie in a log, of an older server or another version of yrs, and that this one does not load. */
+const UNLOADABLE = {
+  "that Yjs would throw at": update([
+    { client: 4_242, clock: 0, blocks: [subdocument({ root: "map", key: "key" }, null)] },
+  ]),
+  "that is no update at all": new TextEncoder().encode("\u{ff}not an update"),
+};
+
+/** CRC-32 as in zlib. */
+function crc32(bytes) {
+  let crc = ~0;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
+const DIALECTS = {
+  SQLite: { bytes: (hex) => `x'${hex}'`, hex: (column) => `lower(hex(${column}))` },
+  Postgres: { bytes: (hex) => `'\\x${hex}'::bytea`, hex: (column) => `encode(${column}, 'hex')` },
+};
+
+for (const database of databases) {
+  const possible = { skip: !database.canRun && "there is no program to change this database with" };
+  describe(`stored rows that cannot be loaded, on ${database.name}`, possible, () => {
+    const { bytes, hex } = DIALECTS[database.name];
+    let server;
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      closeClients();
+      if (server?.alive) await server.kill9();
+    });
+
+    const enter = async (user) => (await Client.connect(server, { person: { user } })).join("damaged");
+    const query = (sql) => database.run(server.env.DATABASE_URL, sql);
+    const metric = async (pattern) => pattern.test(await (await server.get("/metrics")).text());
+
+    /** A document with a text of two words, whose server has stopped. */
+    const arrange = async () => {
+      server = await Server.start({
+        database,
+        env: { ROOM_IDLE_MS: 100, UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 },
+      });
+      const ana = await enter("ana");
+      await ana.edit(({ text }) => text.insert(0, "two "));
+      await ana.edit(({ text }) => text.insert(4, "words "));
+      closeClients();
+      await server.stop();
+      return ana.joined.document_id;
+    };
+
+    for (const [what, payload] of Object.entries(UNLOADABLE)) {
+      it(`a row ${what} is set aside, counted, and never trimmed away`, async () => {
+        const document = await arrange();
+        const checksum = crc32(Buffer.concat([Buffer.from(document), payload]));
+        const encoded = Buffer.from(payload).toString("hex");
+        query(`update document set head_seq = head_seq + 1 where document_id = '${document}'`);
+        query(
+          `insert into update_log (document_id, seq, payload, checksum)
+             select document_id, head_seq, ${bytes(encoded)}, ${checksum} from document where document_id = '${document}'`,
+        );
+        await server.launch();
+        const ana = await enter("ana");
+        assert.equal(ana.content, "two words ");
+        assert.equal(ana.joined.storage, "damaged", "those who open it are not told");
+        assert.ok(await metric(/^realtime_rows_damaged_total\{kind="update"[^}]*\} 1$/m), "it is not counted");
+        ana.type("x".repeat(UPDATES));
+        await ana.saved();
+        closeClients();
+        await until("the document is not in memory", () => metric(/^realtime_rooms 0$/m));
+        await server.stop();
+        const kept = query(`select ${hex("payload")} from damaged_row where document_id = '${document}'`);
+        assert.equal(kept, encoded, "the row is gone");
+        await server.launch();
+        assert.equal((await enter("ben")).content, `two words ${"x".repeat(UPDATES)}`);
+      });
+    }
+
+    it("where all pages of a document are damaged it opens, and its people are told", async () => {
+      const document = await arrange();
+      query(`update update_log set checksum = checksum + 1 where document_id = '${document}'`);
+      query(`update snapshot set checksum = checksum + 1 where document_id = '${document}'`);
+      await server.launch();
+      const ana = await enter("ana");
+      assert.equal(ana.content, "");
+      assert.equal(ana.joined.storage, "damaged", "an empty text is shown as if it were whole");
+      // Whoever still has it brings it back.
+      const doc = new Y.Doc();
+      doc.getText("text").insert(0, "brought back");
+      const client = await Client.connect(server, { person: { user: "ben" } });
+      await (await client.join("damaged", doc)).saved();
+      await until("Ana has it", () => ana.content === "brought back");
+    });
+  });
+}

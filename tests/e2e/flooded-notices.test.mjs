@@ -1,0 +1,75 @@
+// The people of a flooded room hear of the database like everybody else.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { Client, closeClients } from "./support/client.mjs";
+import { BASE, alternateDeletions, longText } from "./support/costly.mjs";
+import { databases } from "./support/databases.mjs";
+import { Server } from "./support/server.mjs";
+import { until } from "./support/until.mjs";
+
+const FLOODERS = 3;
+/** How many updates of a flooder wait for their answers: the room is never without work. */
+const WINDOW = 24;
+/** A room that has much to do may tell it a little later. */
+const TOLD_WITHIN_MS = 3_000;
+const LENGTH = 60_000;
+
+for (const database of databases.filter(({ canBeStopped }) => canBeStopped)) {
+  describe(`a flooded room on ${database.name}`, () => {
+    let server;
+    let flooding = false;
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      flooding = false;
+      closeClients();
+      await server.kill9();
+    });
+
+    const connect = (user) => Client.connect(server, { person: { user } });
+
+    /** Sends known deletions without a pause, each of which costs the room some milliseconds. */
+    const flood = (client, bytes) => {
+      const send = () => {
+        if (flooding && client.socket.connected) {
+          client.socket.timeout(60_000).emit("document_update", { room: "flooded", update: bytes }, send);
+        }
+      };
+      for (let sent = 0; sent < WINDOW; sent += 1) send();
+    };
+
+    it("tells its members that the database is away, and that it is back, as soon as a quiet room does", async () => {
+      const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 100_000 };
+      server = await Server.start({ database, env });
+      const ben = await (await connect("ben")).join("flooded");
+      const calm = await (await connect("cleo")).join("quiet");
+      const flooders = await Promise.all(Array.from({ length: FLOODERS }, (_, at) => connect(`flooder-${at}`)));
+      for (const client of flooders) await client.ok("join_room", "flooded");
+      const room = "flooded";
+      await flooders[0].ok("document_update", { room, update: longText(LENGTH) });
+      const deletions = alternateDeletions(BASE, 0, LENGTH);
+      await flooders[0].ok("document_update", { room, update: deletions });
+      await until("Ben has it", () => ben.content.length === LENGTH / 2);
+      flooding = true;
+      for (const client of flooders) flood(client, deletions);
+
+      const hears = async (status) => {
+        const began = performance.now();
+        await until("the quiet room is told", () => calm.storage.at(-1) === status, 30_000);
+        const quiet_ms = performance.now() - began;
+        await until("the flooded room is told", () => ben.storage.at(-1) === status, 60_000);
+        const later_ms = performance.now() - began - quiet_ms;
+        console.log(`${status}: the flooded room hears it ${later_ms.toFixed(0)} ms after a quiet one`);
+        assert.ok(later_ms < TOLD_WITHIN_MS, `${later_ms.toFixed(0)} ms later`);
+      };
+      const write = () => calm.edit(({ map }) => map.set("at", Date.now())).catch(() => {});
+      await database.cluster.stop("immediate");
+      write();
+      await hears("unavailable");
+      await database.cluster.start();
+      await hears("ok");
+      assert.equal((await server.get("/health/live")).status, 200);
+    });
+  });
+}

@@ -1,0 +1,93 @@
+// Neighbours of an element that lie in different parents: Yjs would put it where nobody else does.
+//
+// An element says on whose right and on whose left it belongs. Where these two are in different types, or values of
+// different keys, present clients and newcomers would differ for ever, at equal state vectors.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { TYPE, text, type, update, values } from "./support/blocks.mjs";
+import { Client, checkError, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { Scene } from "./support/scene.mjs";
+import { Server } from "./support/server.mjs";
+import { sameForAll } from "./support/view.mjs";
+
+const EVE = 4_242;
+const EVES_OTHER = 4_243;
+
+/** What all build upon: two texts, two lists, two keys, and types within types. */
+const GROUND = update([
+  {
+    client: EVE,
+    clock: 0,
+    blocks: [
+      text({ root: "text" }, "abcd"), // 0 to 3
+      values({ root: "array" }, 1, 2, 3), // 4 to 6
+      values({ root: "map", key: "one" }, "first"), // 7
+      values({ root: "map", key: "two" }, "second"), // 8
+      type({ root: "array" }, TYPE.array), // 9
+      values({ inside: [EVE, 9] }, "x", "y"), // 10 and 11
+      type({ root: "array" }, TYPE.array), // 12
+      values({ inside: [EVE, 12] }, "p", "q"), // 13 and 14
+    ],
+  },
+]);
+
+const own = (clock) => [EVE, clock];
+const beside = (left, right, block = (place) => values(place, "eve")) =>
+  update([{ client: EVES_OTHER, clock: 0, blocks: [block({ left: own(left), right: own(right) })] }]);
+const writing = (place) => text(place, "eve");
+
+const STRANGE = {
+  "a text on the left, a list on the right": beside(1, 5, writing),
+  "a list on the left, a text on the right": beside(5, 1),
+  "a list on the left, another list within it on the right": beside(5, 11),
+  "one list within a list on the left, another one on the right": beside(10, 14),
+  "a key's value on the left, another key's on the right": beside(7, 8),
+  "a key's value on the left, an element of a list on the right": beside(7, 5),
+  "an element of a list on the left, a key's value on the right": beside(5, 8),
+};
+
+/** Strange as well, and not for the server to refuse where it is the same to all. */
+const CROSSED = { "a left neighbour that stands on the right of the right one": beside(2, 0, writing) };
+
+for (const database of databases) {
+  describe(`neighbours in different parents, on ${database.name}`, () => {
+    let server;
+    let scene;
+    before(async () => {
+      await database.start();
+      server = await Server.start({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
+    });
+    after(() => database.stop());
+    beforeEach(async () => {
+      scene = await Scene.set(server);
+      await scene.eve.ok("document_update", { room: scene.room, update: GROUND });
+      await scene.unharmed();
+    });
+    afterEach(closeClients);
+
+    for (const [what, bytes] of Object.entries(STRANGE)) {
+      it(`${what}: refused, and relayed to nobody`, async () => {
+        await scene.isRefused(bytes);
+        await sameForAll(server, scene.room, [scene.ana, scene.ben]);
+      });
+    }
+
+    for (const [what, bytes] of Object.entries({ ...STRANGE, ...CROSSED })) {
+      it(`${what}, together with what they are: refused, or the same to all`, async () => {
+        const together = { room: `${scene.room} anew`, update: bytes };
+        await scene.eve.ok("join_room", together.room);
+        const join = async (user) => (await Client.connect(server, { person: { user } })).join(together.room);
+        const [ana, ben] = [await join("ana"), await join("ben")];
+        const first = scene.eve.request("document_update", together);
+        const ground = scene.eve.request("document_update", { ...together, update: GROUND });
+        for (const ack of await Promise.all([first, ground])) {
+          if (!ack.ok) assert.equal(checkError(ack.error).code, "invalid");
+        }
+        await ana.edit(({ map }) => map.set("ana", "goes on"));
+        await sameForAll(server, together.room, [ana, ben]);
+      });
+    }
+  });
+}

@@ -1,0 +1,190 @@
+// Acknowledged means visible, or said: an edit that waits for what it builds upon is acknowledged as pending.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as Y from "yjs";
+import { ABSENCE_ENV, playAbsence } from "./support/absence.mjs";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { Random } from "./support/random.mjs";
+import { Server } from "./support/server.mjs";
+import { pause, until } from "./support/until.mjs";
+import { newcomer, sameForAll } from "./support/view.mjs";
+
+const KILLS = Number(process.env.KILLS ?? 5);
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const NAME = "pending";
+/** While one commit waits for the next, what is relayed is not durable. */
+const SLOW_COMMITS = { COMMIT_INTERVAL_MS: 1_000 };
+
+/** A plain program with a document of its own that speaks to the server itself, one message at a time. */
+class Program {
+  constructor(client, doc = new Y.Doc()) {
+    [this.client, this.doc] = [client, doc];
+  }
+
+  /** Types at the end of the text; the update. */
+  edit(string) {
+    const before = Y.encodeStateVector(this.doc);
+    const text = this.doc.getText("text");
+    text.insert(text.length, string);
+    return Y.encodeStateAsUpdate(this.doc, before);
+  }
+
+  send(update) {
+    return this.client.request("document_update", { room: NAME, update });
+  }
+
+  /** Sends an update that has to be accepted; whether it is pending. */
+  async pending(update) {
+    return (await this.client.ok("document_update", { room: NAME, update })).pending ?? false;
+  }
+
+  /** Synchronises: takes what it lacks, and sends all that the server lacks; whether that is pending. */
+  async synchronise() {
+    const state_vector = Y.encodeStateVector(this.doc);
+    const answer = await this.client.ok("document_sync", { room: NAME, state_vector });
+    Y.applyUpdate(this.doc, new Uint8Array(answer.update));
+    return this.pending(Y.encodeStateAsUpdate(this.doc, new Uint8Array(answer.state_vector)));
+  }
+
+  get content() {
+    return this.doc.getText("text").toString();
+  }
+}
+
+for (const database of databases) {
+  describe(`pending edits on ${database.name}`, () => {
+    let server;
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      closeClients();
+      if (server?.alive) await server.kill9();
+    });
+
+    const connect = (user) => Client.connect(server, { person: { user } });
+    const visible = async () => (await newcomer(server, NAME)).content;
+    /** A program of `user` that has joined without any synchronisation. */
+    const program = async (user, doc) => {
+      const client = await connect(user);
+      await client.ok("join_room", NAME);
+      return new Program(client, doc);
+    };
+
+    /** Ana's last words reach Ben and Cleo, and are lost in a kill. Ana does not return; the documents of the two. */
+    const loseWords = async () => {
+      server = await Server.start({ database, env: SLOW_COMMITS });
+      const ana = await (await connect("ana")).join(NAME);
+      const ben = await (await connect("ben")).join(NAME);
+      const cleo = await (await connect("cleo")).join(NAME);
+      await ana.edit(({ text }) => text.insert(0, "kept, "));
+      let acknowledged = false;
+      ana
+        .edit(({ text }) => text.insert(text.length, "lost, "))
+        .then(
+          () => (acknowledged = true),
+          () => {},
+        );
+      const whole = "kept, lost, ";
+      await until("the words are relayed", () => ben.content === whole && cleo.content === whole);
+      await server.kill9();
+      assert.equal(acknowledged, false, "the words were acknowledged before the kill");
+      closeClients();
+      await server.launch();
+      assert.equal(await visible(), "kept, ");
+      return { ben: ben.doc, cleo: cleo.doc, ana: ana.doc };
+    };
+
+    it("an edit behind words that were lost with their author is pending until somebody brings them", async () => {
+      const docs = await loseWords();
+      const ben = await program("ben", docs.ben);
+      assert.equal(await ben.pending(ben.edit("Ben's")), true);
+      assert.equal(await ben.pending(ben.edit(" own")), true);
+      assert.equal(await visible(), "kept, ");
+      assert.equal(await ben.synchronise(), false);
+      assert.equal(await visible(), "kept, lost, Ben's own");
+      assert.equal(await ben.pending(ben.edit(" words")), false);
+      const last = await sameForAll(server, NAME, []);
+      assert.equal(last.content, "kept, lost, Ben's own words");
+    });
+
+    for (const saviour of ["cleo", "ana"]) {
+      it(`what waits is held over a kill, and heals when ${saviour} comes who holds the rest`, async () => {
+        const docs = await loseWords();
+        const ben = await program("ben", docs.ben);
+        assert.equal(await ben.pending(ben.edit("Ben's words")), true);
+        closeClients();
+        await server.kill9();
+        await server.launch();
+        assert.equal(await visible(), "kept, ");
+        const present = await (await connect("dora")).join(NAME);
+        const room = await (await connect(saviour)).join(NAME, docs[saviour]);
+        await until("those present see it", () => present.content === "kept, lost, Ben's words");
+        await room.saved();
+        await room.edit(({ map }) => map.set("saviour", saviour));
+        assert.equal(room.pending, 0);
+        const last = await sameForAll(server, NAME, [room, present]);
+        assert.equal(last.content, "kept, lost, Ben's words");
+      });
+    }
+
+    it("edits behind others that were refused as rate_limited are pending, and none is invisible unsaid", async () => {
+      server = await Server.start({ database, env: { UPDATES_PER_SECOND: 40, UPDATES_BURST: 10 } });
+      const ana = await program("ana");
+      const first = await Promise.all(Array.from({ length: 20 }, () => ana.send(ana.edit("x"))));
+      const refused = first.filter(({ ok }) => !ok);
+      assert.ok(refused.length > 0, "the budget lets everything through");
+      for (const { error } of refused) assert.equal(error.code, "rate_limited");
+      const unsaid = [];
+      for (let number = 0; number < 20; number += 1) {
+        const update = ana.edit("y");
+        let ack = await ana.send(update);
+        while (!ack.ok) {
+          assert.equal(ack.error.code, "rate_limited");
+          await pause(ack.error.retry_after_ms);
+          ack = await ana.send(update);
+        }
+        if (ack.pending !== true) unsaid.push(number);
+      }
+      assert.deepEqual(unsaid, [], `${unsaid.length} of 20 edits are acknowledged as if everybody saw them`);
+      assert.ok(!(await visible()).includes("y"));
+      await pause(200);
+      assert.equal(await ana.synchronise(), false);
+      assert.equal(await visible(), ana.content);
+      assert.equal(await ana.pending(ana.edit("z")), false);
+      assert.equal((await sameForAll(server, NAME, [])).content, ana.content);
+    });
+
+    it("edits behind what a restored backup lacks are pending until somebody brings it", async () => {
+      server = await Server.start({ database });
+      const old = await program("ana");
+      await old.pending(old.edit("in the backup, "));
+      closeClients();
+      await server.stop();
+      const restore = database.backup(server.env.DATABASE_URL);
+      await server.launch();
+      const ana = await (await connect("ana")).join(NAME);
+      await ana.edit(({ text }) => text.insert(text.length, "newer than it, "));
+      const ben = await (await connect("ben")).join(NAME);
+      await until("Ben has it", () => ben.content === "in the backup, newer than it, ");
+      closeClients();
+      await server.stop();
+      restore();
+      await server.launch();
+      assert.equal(await visible(), "in the backup, ");
+      const back = await program("ben", ben.doc);
+      assert.equal(await back.pending(back.edit("Ben's words")), true);
+      assert.equal(await back.synchronise(), false);
+      assert.equal(await visible(), "in the backup, newer than it, Ben's words");
+      const last = await sameForAll(server, NAME, []);
+      assert.equal(last.content, "in the backup, newer than it, Ben's words");
+    });
+
+    it(`whoever never returns takes nothing along that was acknowledged (${KILLS} kills, seed ${SEED})`, async () => {
+      server = await Server.start({ database, env: ABSENCE_ENV });
+      const { ledger } = await playAbsence({ server, kills: KILLS, random: new Random(SEED) });
+      assert.ok(ledger.acknowledged.size > 20 * KILLS, `${ledger.acknowledged.size} edits were acknowledged`);
+    });
+  });
+}

@@ -1,0 +1,98 @@
+// A database that refuses the updates of one document, for good: that document's people are told, and nobody else
+// notices.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { Server } from "./support/server.mjs";
+import { pause, until } from "./support/until.mjs";
+import { newcomer, seen } from "./support/view.mjs";
+
+const SITTING_MS = 5_000;
+/** With a back-off of doubling waits, five seconds see no more. */
+const REBUILDS_MAX = 12;
+
+/** Makes the database refuse each new row of a document as a violated constraint. */
+const REFUSE = {
+  SQLite: (document) => [
+    `create trigger refuse before insert on update_log when new.document_id = '${document}'
+       begin select raise(abort, 'refused by the test'); end`,
+  ],
+  Postgres: (document) => [
+    `create function refuse() returns trigger language plpgsql as
+       $$ begin raise exception 'refused by the test' using errcode = '23514'; end $$`,
+    `create trigger refuse before insert on update_log for each row when (new.document_id = '${document}')
+       execute function refuse()`,
+  ],
+};
+const ALLOW = { SQLite: ["drop trigger refuse"], Postgres: ["drop trigger refuse on update_log"] };
+
+for (const database of databases) {
+  const possible = { skip: !database.canRun && "there is no program to change this database with" };
+  describe(`a document whose updates are refused by ${database.name}`, possible, () => {
+    let server;
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      closeClients();
+      if (server?.alive) await server.kill9();
+    });
+
+    const enter = async (user, name) => (await Client.connect(server, { person: { user } })).join(name);
+    const change = (statements) => statements.forEach((sql) => database.run(server.env.DATABASE_URL, sql));
+
+    it("is not rebuilt again and again, its people are told, and other documents go on", async () => {
+      server = await Server.start({ database });
+      const first = await enter("ana", "refused");
+      await first.edit(({ text }) => text.insert(0, "kept. "));
+      closeClients();
+      await server.stop();
+      change(REFUSE[database.name](first.joined.document_id));
+      await server.launch();
+
+      const ana = await enter("ana", "refused");
+      const ben = await enter("ben", "refused");
+      const other = await enter("cleo", "another");
+      const latencies = [];
+      const began = performance.now();
+      while (performance.now() - began < SITTING_MS) {
+        ana.text.insert(ana.text.length, "x");
+        const typed = performance.now();
+        await other.edit(({ text }) => text.insert(0, "y"));
+        latencies.push(performance.now() - typed);
+        await pause(20);
+      }
+      const rebuilds = server.log.split("was rebuilt from its log").length - 1;
+      const told = [ana, ben].map(({ storage }) => storage.at(-1));
+      const slowest_ms = Math.max(...latencies);
+      console.log(
+        `${rebuilds} rebuilds, ${ben.resyncs.length} resyncs, storage ${told}, others' slowest ack ${slowest_ms.toFixed(0)} ms`,
+      );
+      assert.ok(rebuilds <= REBUILDS_MAX && ben.resyncs.length <= REBUILDS_MAX, `${rebuilds} rebuilds`);
+      for (const status of told) assert.ok(["unavailable", "damaged"].includes(status), `they are told ${status}`);
+      assert.equal(ana.seqs.length, 0, "nothing is acknowledged that is not written");
+      assert.equal((await enter("dora", "refused")).joined.storage, told[0]);
+      assert.ok(slowest_ms < 2_000, `another document waited ${slowest_ms} ms`);
+      assert.deepEqual([other.refusals, other.storage], [[], []]);
+      assert.equal((await server.get("/health/live")).status, 200);
+    });
+
+    it("is written when the database allows it again, with all that was typed meanwhile", async () => {
+      server = await Server.start({ database });
+      const ana = await enter("ana", "refused");
+      await ana.edit(({ text }) => text.insert(0, "kept. "));
+      await server.stop();
+      change(REFUSE[database.name](ana.joined.document_id));
+      await server.launch();
+      await until("Ana is back", () => ana.settled);
+      ana.type("typed meanwhile");
+      await pause(500);
+      await server.kill9();
+      change(ALLOW[database.name]);
+      await server.launch();
+      await until("a newcomer sees it", async () => (await newcomer(server, "refused")).content.endsWith("meanwhile"));
+      assert.equal(seen((await newcomer(server, "refused")).doc), seen(ana.doc));
+    });
+  });
+}

@@ -1,0 +1,233 @@
+// Several people type while the server is killed again and again, and a random half of them never returns.
+//
+// Each of them is a plain client that follows section 3 of the protocol: after every connect it sends the whole
+// difference, and an ack with `pending` makes it synchronise. Somebody in a hurry types right behind `join_room`, before
+// the synchronisation, and may even be gone before it: what such an edit builds upon may have been lost with the server
+// and its author.
+
+import assert from "node:assert/strict";
+import * as Y from "yjs";
+import { Client } from "./client.mjs";
+import { pause, until } from "./until.mjs";
+import { newcomer } from "./view.mjs";
+
+/** Longer than usual: at each kill much has been relayed that is not durable yet. */
+export const ABSENCE_ENV = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 150 };
+
+const ROOM = "absent";
+const TYPISTS = 6;
+const WINDOW = 20;
+const LONGEST_SITTING_MS = 400;
+const SYNC_EVERY_MS = 50;
+const EMPTY_UPDATE_BYTES = 2;
+
+/** What was said about each edit, named by its key in the document's map: over all typists. */
+class Ledger {
+  /** Edits that were acknowledged, and not as pending: everybody has to see them, whatever happens. */
+  acknowledged = new Set();
+  /** How many acks said `pending`. */
+  pending = 0;
+  /** How many edits there are. */
+  edits = 0;
+  /** Codes of refusals, with how often each came. */
+  refusals = {};
+
+  note(keys, ack) {
+    if (!ack.ok) this.refusals[ack.error.code] = (this.refusals[ack.error.code] ?? 0) + 1;
+    else if (ack.pending) this.pending += 1;
+    else for (const key of keys) this.acknowledged.add(key);
+  }
+}
+
+class Typist {
+  doc = new Y.Doc();
+
+  #client;
+  #ledger;
+  #random;
+  #number = 0;
+  #unacknowledged = 0;
+  /** Something was pending or refused, and has not been synchronised since. */
+  #unsettled = false;
+  #syncing = false;
+  #synchronised = 0;
+  #typing = Promise.resolve();
+  #stopped = true;
+
+  constructor(client, ledger, random) {
+    Object.assign(this, { name: client.name });
+    [this.#client, this.#ledger, this.#random] = [client, ledger, random];
+    client.socket.on("document_update", ({ update }) => Y.applyUpdate(this.doc, new Uint8Array(update), this));
+    client.socket.on("document_resync", () => (this.#unsettled = true));
+  }
+
+  /**
+   * Joins and sends the whole difference. A hasty typist types before that, and some of these are gone for ever once that
+   * is acknowledged. Returns whether it is still there.
+   */
+  async join() {
+    const asked = { room: ROOM, state_vector: Y.encodeStateVector(this.doc) };
+    const joining = this.#client.ok("join_room", asked);
+    const haste = this.#random.below(4);
+    if (haste < 2) for (let edit = 0; edit < 3; edit += 1) this.#type();
+    const answer = await joining;
+    if (haste > 0) {
+      this.#meet(answer);
+      return true;
+    }
+    await until("what was typed in haste is answered", () => this.#unacknowledged === 0);
+    this.close();
+    return false;
+  }
+
+  start() {
+    this.#stopped = false;
+    this.#typing = this.#run();
+  }
+
+  async stop() {
+    this.#stopped = true;
+    await this.#typing;
+  }
+
+  /** Leaves the network; what was not acknowledged is not known to be saved. */
+  async leave() {
+    await this.stop();
+    this.#client.socket.disconnect();
+    await until("no answer is awaited", () => this.#unacknowledged === 0);
+  }
+
+  /** Comes back with all that it has. */
+  async comeBack() {
+    this.#client.socket.connect();
+    await until("it is connected", () => this.#client.socket.connected);
+    return this.join();
+  }
+
+  /** Whether all that it has is acknowledged, and nothing of it as pending; synchronises again where it is not. */
+  async settled() {
+    if (this.#unacknowledged > 0 || this.#syncing) return false;
+    if (!this.#unsettled) return [...this.doc.getMap("map").keys()].every((key) => this.#ledger.acknowledged.has(key));
+    await this.#synchronise();
+    return false;
+  }
+
+  close() {
+    this.#client.close();
+  }
+
+  async #run() {
+    while (!this.#stopped) {
+      if (this.#unsettled) this.#synchronise().catch(() => {});
+      this.#type();
+      do await pause(1 + this.#random.below(4));
+      while (!this.#stopped && this.#unacknowledged >= WINDOW);
+    }
+  }
+
+  /** One edit: a character somewhere between those of others, and a key to know it by. */
+  #type() {
+    const key = `${this.name}:${(this.#number += 1)}`;
+    const before = Y.encodeStateVector(this.doc);
+    this.#ledger.edits += 1;
+    this.doc.transact(() => {
+      const text = this.doc.getText("text");
+      text.insert(this.#random.below(text.length + 1), "x");
+      this.doc.getMap("map").set(key, true);
+    }, this);
+    this.#send(Y.encodeStateAsUpdate(this.doc, before), [key]);
+  }
+
+  /** At a pace that no server takes for a flood. */
+  async #synchronise() {
+    if (this.#syncing || performance.now() < this.#synchronised + SYNC_EVERY_MS) return;
+    [this.#syncing, this.#synchronised] = [true, performance.now()];
+    try {
+      this.#meet(await this.#client.ok("document_sync", { room: ROOM, state_vector: Y.encodeStateVector(this.doc) }));
+    } finally {
+      this.#syncing = false;
+    }
+  }
+
+  #meet({ update, state_vector }) {
+    if (update) Y.applyUpdate(this.doc, new Uint8Array(update), this);
+    this.#unsettled = false;
+    const missing = Y.encodeStateAsUpdate(this.doc, new Uint8Array(state_vector));
+    if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing, [...this.doc.getMap("map").keys()]);
+  }
+
+  #send(update, keys) {
+    // Beyond the connection's end there is only the document: the next whole difference has what it lacks.
+    if (!this.#client.socket.connected) return;
+    this.#unacknowledged += 1;
+    this.#client.socket.timeout(30_000).emit("document_update", { room: ROOM, update }, (error, ack) => {
+      this.#unacknowledged -= 1;
+      if (error) return;
+      this.#ledger.note(keys, ack);
+      if (!ack.ok || ack.pending) this.#unsettled = true;
+    });
+  }
+}
+
+/**
+ * Plays `kills` kills of `server`, started with {@link ABSENCE_ENV}, by the chance of `random`. Fails at the first
+ * acknowledged edit that a newcomer does not see, and where anything stays pending although somebody is there who has
+ * all that it builds upon. Returns figures; `report` is told of them after each kill.
+ */
+export async function playAbsence({ server, kills, random, report = () => {} }) {
+  const ledger = new Ledger();
+  const figures = { kills: 0, gone: 0, ledger };
+  let people = 0;
+  const arrive = async () => {
+    const name = `typist-${(people += 1)}`;
+    const client = await Client.connect(server, { person: { user: name }, reconnection: false });
+    const typist = new Typist(Object.assign(client, { name }), ledger, random);
+    if (await typist.join()) present.push(typist);
+    else figures.gone += 1;
+  };
+  const fill = async () => {
+    while (present.length < TYPISTS) await arrive();
+  };
+  let present = [];
+  await fill();
+
+  const check = async (when) => {
+    const acknowledged = [...ledger.acknowledged];
+    const { map } = await newcomer(server, ROOM);
+    const invisible = acknowledged.filter((key) => !map.has(key));
+    assert.deepEqual(invisible.slice(0, 5), [], `${when}: ${invisible.length} of ${acknowledged.length} are invisible`);
+  };
+  const settle = async () => {
+    for (const typist of present) await typist.stop();
+    const all = async () => (await Promise.all(present.map((typist) => typist.settled()))).every(Boolean);
+    await until("nothing that those present have is pending", all, 20_000, 20);
+    const { map } = await newcomer(server, ROOM);
+    for (const { doc, name } of present) {
+      const invisible = [...doc.getMap("map").keys()].filter((key) => !map.has(key));
+      assert.deepEqual(invisible.slice(0, 5), [], `${invisible.length} edits that ${name} has are invisible`);
+    }
+  };
+
+  while (figures.kills < kills) {
+    for (const typist of present) typist.start();
+    await pause(random.below(LONGEST_SITTING_MS));
+    await server.kill9();
+    figures.kills += 1;
+    for (const typist of present) await typist.leave();
+    const [gone, back] = [[], []];
+    for (const typist of present) (random.below(2) === 0 ? gone : back).push(typist);
+    for (const typist of gone) typist.close();
+    figures.gone += gone.length;
+    await server.launch();
+    await check(`after kill ${figures.kills}`);
+    const stayed = await Promise.all(back.map((typist) => typist.comeBack()));
+    present = back.filter((_, at) => stayed[at]);
+    figures.gone += back.length - present.length;
+    await fill();
+    if (figures.kills === kills || random.below(2) === 0) await settle();
+    await check(`when some were back after kill ${figures.kills}`);
+    report(figures);
+  }
+  for (const typist of present) typist.close();
+  return figures;
+}

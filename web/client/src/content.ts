@@ -1,0 +1,104 @@
+import * as Y from "yjs";
+
+/** An update, read: its elements and the ranges of what it deletes. */
+export interface Content {
+  structs: Struct[];
+  ds: DeleteSet;
+}
+
+/** A block of neighbouring elements of one client. */
+export type Struct = Y.Item | Y.GC | Y.Skip;
+
+/** Ranges of deleted elements, by client: what Yjs calls a delete set. */
+export interface DeleteSet {
+  clients: Map<number, { clock: number; len: number }[]>;
+}
+
+/** What a server has, as it says when it answers a join or a synchronisation. */
+export interface Known {
+  readonly stateVector: Uint8Array;
+  /** The update of that answer: it always has all deletions that the server knows. */
+  readonly update: Uint8Array | undefined;
+}
+
+/** What a document holds beyond a server. */
+export interface Lacking extends Content {
+  /** Whether something was left out, because it came in from elsewhere a moment ago. */
+  readonly isHeldBack: boolean;
+}
+
+/**
+ * What `doc` holds and the server lacks, whoever wrote it: elements, and deletions that the server has not made yet.
+ *
+ * `recent` names for a client the first clock that is left out, because its author is likely to bring it.
+ */
+export function lacking(doc: Y.Doc, known: Known, recent: ReadonlyMap<number, number> = new Map()): Lacking {
+  const { structs, ds } = Y.decodeUpdate(Y.encodeStateAsUpdate(doc, known.stateVector));
+  const heldBack: DeleteSet = { clients: new Map() };
+  const kept = structs.flatMap((struct) => {
+    const { client, clock } = struct.id;
+    const end = clock + struct.length;
+    const first = Math.max(clock, recent.get(client) ?? Infinity);
+    if (end <= first) return [struct];
+    heldBack.clients.set(client, [...(heldBack.clients.get(client) ?? []), { clock: first, len: end - first }]);
+    if (clock === first || !(struct instanceof Y.Item)) return [];
+    splitItem(struct, first - clock);
+    return [struct];
+  });
+  const isHeldBack = heldBack.clients.size > 0;
+  const deletions = isHeldBack ? subtract(ds, heldBack) : ds;
+  if (deletions.clients.size === 0 || !known.update) return { structs: kept, ds: deletions, isHeldBack };
+  return { structs: kept, ds: subtract(deletions, Y.decodeUpdate(known.update).ds), isHeldBack };
+}
+
+/** Whether there is nothing in it. */
+export function isEmpty({ structs, ds }: Content): boolean {
+  return structs.every((struct) => struct instanceof Y.Skip) && ds.clients.size === 0;
+}
+
+/** The ranges of `ds` without those of `known`. */
+export function subtract(ds: DeleteSet, known: DeleteSet): DeleteSet {
+  const rest: DeleteSet = { clients: new Map() };
+  for (const [client, ranges] of ds.clients) {
+    const taken = inOrder(known.clients.get(client) ?? []);
+    const left: { clock: number; len: number }[] = [];
+    let next = 0;
+    for (const range of inOrder(ranges)) {
+      const end = range.clock + range.len;
+      let clock = range.clock;
+      while (clock < end) {
+        while (taken[next] && endOf(taken[next]) <= clock) next += 1;
+        const hole = taken[next];
+        const until = Math.min(end, hole?.clock ?? end);
+        if (clock < until) left.push({ clock, len: until - clock });
+        clock = Math.max(until, hole && hole.clock < end ? Math.min(end, endOf(hole)) : end);
+      }
+    }
+    if (left.length > 0) rest.clients.set(client, left);
+  }
+  return rest;
+}
+
+/** Whether all elements of a block are in the ranges. */
+export function isWhollyIn(ds: DeleteSet, { id, length }: Struct): boolean {
+  const ranges = ds.clients.get(id.client) ?? [];
+  return ranges.some(({ clock, len }) => clock <= id.clock && id.clock + length <= clock + len);
+}
+
+/** Cuts a block that belongs to no document yet: it keeps its first `length` elements, and what follows is returned. */
+export function splitItem(item: Y.Item, length: number): Y.Item {
+  const { client, clock } = item.id;
+  const rest = item.content.splice(length);
+  item.length = length;
+  const [id, origin] = [Y.createID(client, clock + length), Y.createID(client, clock + length - 1)];
+  // Its parent is that of the element before it.
+  return new Y.Item(id, null, origin, null, item.rightOrigin, null, null, rest);
+}
+
+function inOrder<T extends { clock: number }>(ranges: readonly T[]): T[] {
+  return [...ranges].sort((a, b) => a.clock - b.clock);
+}
+
+function endOf(range: { clock: number; len: number } | undefined): number {
+  return range ? range.clock + range.len : Infinity;
+}
