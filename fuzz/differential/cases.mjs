@@ -78,13 +78,17 @@ function* smaller(bytes) {
   for (let at = 0; at < clients.length; at++) {
     yield write({ clients: clients.toSpliced(at, 1), deletes });
     const { blocks: all, ...section } = clients[at];
+    const length = all.reduce((sum, block) => sum + block.length, 0);
+    const nothing = [{ kind: GC, length }];
+    if (all.some(({ kind }) => kind !== GC)) {
+      yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: nothing }), deletes });
+    }
     if (all.length < 2) continue;
     yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: all.slice(0, -1) }), deletes });
     for (let one = all.length - 2; one > 0; one--) {
       // What stands beside it is collected as well.
-      const { kind, length } = all[one];
-      if (kind === GC) continue;
-      const blocks = all.toSpliced(one, 1, { kind: GC, length });
+      if (all[one].kind === GC) continue;
+      const blocks = all.toSpliced(one, 1, { kind: GC, length: all[one].length });
       yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks }), deletes });
     }
     const clock = section.clock + all[0].length;

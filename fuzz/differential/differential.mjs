@@ -50,6 +50,7 @@ async function play(replica, seed, figures) {
       if (game.steps.length % every === 0) await game.check();
     }
     await game.check();
+    await history.end();
   } catch (error) {
     difference = error instanceof Difference ? error : new Difference("error", error.stack);
   }

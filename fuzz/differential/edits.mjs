@@ -164,6 +164,11 @@ export class Editor {
     });
   }
 
+  /** All that has not been sent. */
+  rest() {
+    return this.#outbox.splice(0);
+  }
+
   /** What is on its way now: usually all, in order. */
   send() {
     const random = this.#random;

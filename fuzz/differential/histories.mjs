@@ -2,6 +2,7 @@
 
 import { Editor } from "./edits.mjs";
 import { Forger } from "./forge.mjs";
+import { Difference } from "./play.mjs";
 
 /** Small client ids and large ones, so that who is to the left of whom varies. */
 const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
@@ -21,7 +22,28 @@ export class History {
     const ids = random.shuffled(CLIENTS);
     this.#editors = Array.from({ length: 1 + random.below(3) }, () => new Editor(random, ids.pop()));
     this.#forger = random.oneIn(4) ? null : new Forger(random, game.present.doc, ids.pop());
+    game.honest = this.#forger === null;
     this.#left = 5 + random.below(40);
+  }
+
+  /** In good faith everybody has the same in the end, those who wrote it as well. */
+  async end() {
+    if (!this.#game.honest) return;
+    for (let round = 0; round < 8; round++) {
+      const told = this.#game.told.slice(this.#heard);
+      this.#heard = this.#game.told.length;
+      for (const editor of this.#editors) {
+        editor.hear(told);
+        editor.listen();
+      }
+      const turn = this.#editors.flatMap((editor) => editor.rest());
+      if (turn.length === 0 && told.length === 0) break;
+      await this.#game.step({ turn });
+    }
+    for (const { doc, broken } of this.#editors) {
+      if (broken) throw new Difference("throws", `an editor: ${broken.stack}`);
+      await this.#game.compare(`editor ${doc.clientID}`, doc);
+    }
   }
 
   /** The next step, or null at the end. */

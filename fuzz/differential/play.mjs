@@ -57,6 +57,8 @@ export class Game {
   /** Every update that was sent, with what became of it. */
   sent = [];
   told = [];
+  /** Nobody forges anything: nothing may be refused then. */
+  honest = false;
 
   constructor(room, figures) {
     this.#room = room;
@@ -96,6 +98,15 @@ export class Game {
     return seen;
   }
 
+  /** Whether this client, who has heard everything, has what a newcomer has. */
+  async compare(name, doc) {
+    const encoded = await this.#room.encode();
+    // Where Yjs looks into the middle of a pair of surrogates, it replaces both, in this client alone.
+    const torn = (text) => text.replace(/[\ud800-\udfff]/g, "\ufffd");
+    this.#same("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
+    this.#same("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
+  }
+
   #said() {
     return [...this.present.said.splice(0), ...(this.late?.said.splice(0) ?? [])];
   }
@@ -103,8 +114,9 @@ export class Game {
   async #turn(updates) {
     const { outcomes, told } = await this.#room.turn(updates);
     this.#figures.add(outcomes);
-    outcomes.forEach(({ what, micros }, at) => {
+    outcomes.forEach(({ what, micros, reason }, at) => {
       this.sent.push({ update: updates[at], what });
+      if (this.honest && what === "refused") throw new Difference("refused", `in good faith: ${reason}`);
       if (what === "broken") throw new Difference("broken", "the document broke");
       if (micros > MICROS_MAX) throw new Difference("slow", `${micros} µs`);
     });

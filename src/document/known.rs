@@ -392,21 +392,15 @@ impl Staged {
         if left.client != right.client || left.clock < right.clock {
             return false;
         }
-        let between = |clock: u32| right.clock < clock && clock <= left.clock;
-        let begun = match known.clients.get(&left.client) {
-            Some(client) if left.clock < client.clock => {
-                let after = client.starts.partition_point(|start| *start <= left.clock);
-                after
-                    .checked_sub(1)
-                    .is_some_and(|at| between(client.starts[at]))
-            }
-            _ => {
-                let first = Id { clock: 0, ..left };
-                let last = self.begun.range(first..=left).next_back();
-                last.is_some_and(|id| between(id.clock))
-            }
-        };
-        !begun
+        let first = Id { clock: 0, ..left };
+        let staged = self.begun.range(first..=left).next_back();
+        let known = known.clients.get(&left.client).and_then(|client| {
+            let after = client.starts.partition_point(|start| *start <= left.clock);
+            client.starts.get(after.checked_sub(1)?)
+        });
+        let last = known.copied().max(staged.map(|id| id.clock));
+        // Whether somebody began to write between the two.
+        last.is_none_or(|clock| clock <= right.clock)
     }
 
     fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {
