@@ -23,8 +23,6 @@ pub(super) const ONE_MAX: Duration = Duration::from_millis(80);
 pub(super) const PER_PIECE: Duration = Duration::from_nanos(500);
 /// What even an update of a document that has used all of that up may take.
 pub(super) const ONE_MIN: Duration = Duration::from_millis(1);
-/// What may be set free at once of what is held.
-pub(super) const FREED_MAX: Duration = Duration::from_millis(10);
 
 /// To pass one piece on the way to an element's place: two hash sets and a search.
 const PASS_NS: u64 = 800;

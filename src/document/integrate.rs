@@ -6,12 +6,12 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 
 use super::held::HeldBlock;
-use super::known::Staged;
 use super::merge::collect;
 use super::plan::{Around, Plan, Source};
-use super::prepare::{Ready, hold, written};
+use super::prepare::{Ready, hold, parts, written};
 use super::ranges::Ranges;
 use super::replica::decode;
+use super::staged::Staged;
 use super::update::Id;
 use super::{Applied, ApplyError, Document, Integrated, Panicked, Prepared, cost, merge};
 use crate::id::ClientId;
@@ -87,7 +87,6 @@ impl Document {
         Ok(changed)
     }
 
-    /// Integrates a costly update on a copy, and takes that on if it did not take too long.
     fn integrate_parts(&mut self, parts: &[Vec<u8>], source: Source) -> Result<(), ApplyError> {
         if source != Source::Client {
             for part in parts {
@@ -95,6 +94,14 @@ impl Document {
             }
             return Ok(());
         }
+        match self.integrate_in_time(parts)? {
+            true => Ok(()),
+            false => Err(ApplyError::TooCostly),
+        }
+    }
+
+    /// Integrates a costly update on a copy, and takes that on if it did not take too long.
+    fn integrate_in_time(&mut self, parts: &[Vec<u8>]) -> Result<bool, ApplyError> {
         let pieces = u32::try_from(self.known.pieces()).unwrap_or(u32::MAX);
         let allowed = cost::ONE_MAX + cost::PER_PIECE * pieces;
         let time = allowed.saturating_sub(self.strain);
@@ -103,9 +110,12 @@ impl Document {
         let copy = self
             .replica
             .with(updates, time.clamp(cost::ONE_MIN, cost::ONE_MAX))?;
-        self.replica = copy.ok_or(ApplyError::TooCostly)?;
+        let Some(copy) = copy else {
+            return Ok(false);
+        };
+        self.replica = copy;
         self.content_bytes += parts.iter().map(Vec::len).sum::<usize>();
-        Ok(())
+        Ok(true)
     }
 
     /// What is held yet of elements and deletions that have just been: what they came with
@@ -191,27 +201,40 @@ impl Document {
                 is_type: |id| self.replica.is_type(id),
                 may: |_| u32::MAX,
             };
-            let cost_ns_max = cost::FREED_MAX.as_nanos() as u64;
-            Plan::of(&blocks, deletes, Source::Held, cost_ns_max, &around)
+            Plan::of(&blocks, deletes, Source::Held, &around)
         };
         let brought: BTreeMap<Id, u64> = held.iter().map(|held| (held.id, held.update)).collect();
-        let mut again = Vec::with_capacity(plan.rest.len());
-        for (block, waits) in &plan.rest {
-            let update = brought.range(..=block.id).next_back();
-            again.push(hold(
-                *block,
-                *waits,
-                update.map_or(0, |(_, update)| *update),
-            )?);
-        }
-        let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
+        let brought = |id: Id| {
+            let update = brought.range(..=id).next_back();
+            update.map_or(0, |(_, update)| *update)
+        };
         let ready = plan.ready.iter().map(|(block, _)| *block);
         let ready = written(ready, &plan.ready_deletes)?;
+        let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
         let cost = Duration::from_nanos(plan.cost_ns);
+        let parts = match cost > cost::TRIED {
+            true => Some(parts(&plan)?),
+            false => None,
+        };
+        let mut again = Vec::with_capacity(plan.rest.len());
+        for (block, waits) in &plan.rest {
+            again.push(hold(*block, *waits, brought(block.id))?);
+        }
         let (staged, reached) = (plan.staged, plan.reached);
         let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
         let start = (cost > cost::AT_ONCE).then(ThreadTime::now);
-        let changed = !none && self.integrate_bytes(&ready)?;
+        let changed = match parts {
+            None => !none && self.integrate_bytes(&ready)?,
+            Some(parts) if self.integrate_in_time(&parts)? => true,
+            Some(_) => {
+                // It takes too long: it stays held, and nothing sets it free any more.
+                for block in blocks {
+                    self.held.add(hold(block, None, brought(block.id))?);
+                }
+                self.held.delete(deletes);
+                return Ok((None, Vec::new()));
+            }
+        };
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(staged, &ready_deletes, reached);
         for block in again {

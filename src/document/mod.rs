@@ -16,9 +16,10 @@
 use std::time::Duration;
 
 use self::held::Held;
-use self::known::{Known, Unplaceable};
+use self::known::Known;
 use self::plan::Source;
 use self::replica::Replica;
+use self::staged::Unplaceable;
 use crate::id::ClientId;
 
 pub mod awareness;
@@ -34,16 +35,17 @@ mod prepare;
 mod ranges;
 mod replica;
 mod split;
+mod staged;
 mod state_vector;
 mod update;
 mod validate;
 
-pub use self::known::DEPTH_MAX;
 pub use self::lib0::Malformed;
 pub use self::merge::{Unmergeable, merge};
 pub use self::prepare::Prepared;
 pub use self::replica::Panicked;
 pub use self::split::split;
+pub use self::staged::DEPTH_MAX;
 pub use self::state_vector::StateVector;
 pub use self::validate::{Advance, Checked, validate};
 

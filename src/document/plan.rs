@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cost;
 use super::held::Held;
-use super::known::{Known, Shape, Staged, Unplaceable};
+use super::known::{Known, Shape};
 use super::ranges::Ranges;
+use super::staged::{Site, Staged, Unplaceable};
 use super::update::{Block, Extent, Id, Place, TYPE};
 use crate::id::ClientId;
 
@@ -56,8 +57,6 @@ pub(super) struct Plan<'a, 'k> {
     pub(super) fault: Option<Unplaceable>,
     /// What integrating what is ready may cost beyond what its length costs, in nanoseconds.
     pub(super) cost_ns: u64,
-    /// At most so much is taken.
-    cost_ns_max: u64,
     /// The types among `ready`.
     types: HashSet<Id>,
 }
@@ -73,13 +72,11 @@ pub(super) struct Around<'k, T, M> {
 }
 
 impl<'a, 'k> Plan<'a, 'k> {
-    /// Plans `blocks`, sorted by client and clock, and `deletes`. More than
-    /// `cost_ns_max` is not taken.
+    /// Plans `blocks`, sorted by client and clock, and `deletes`.
     pub(super) fn of<T: Fn(Id) -> bool, M: Fn(ClientId) -> u32>(
         blocks: &[Block<'a>],
         deletes: &'k Ranges,
         source: Source,
-        cost_ns_max: u64,
         around: &Around<'k, T, M>,
     ) -> Self {
         let mut plan = Self {
@@ -98,7 +95,6 @@ impl<'a, 'k> Plan<'a, 'k> {
             waits_already: false,
             fault: None,
             cost_ns: 0,
-            cost_ns_max,
             types: HashSet::new(),
         };
         let news = plan.news(blocks, &around.may);
@@ -201,27 +197,25 @@ impl<'a, 'k> Plan<'a, 'k> {
         None
     }
 
-    /// Takes `block`, unless it cannot stand where it claims to or costs too much.
+    /// Takes `block`, unless it cannot stand where it claims to.
     fn take(&mut self, mut block: Block<'a>, is_type: &impl Fn(Id) -> bool) -> bool {
-        match (self.fault_of(&block, is_type), self.source) {
-            (None, _) => {}
+        let site = match (self.site_of(&block, is_type), self.source) {
+            (Ok(site), _) => site,
             // Yjs collects it, too; yrs would not, or fail halfway.
-            (Some(Unplaceable::Collected), _) | (Some(Unplaceable::Torn), Source::Held) => {
+            (Err(Unplaceable::Collected), _) | (Err(Unplaceable::Torn), Source::Held) => {
                 block = block.collected();
                 self.changed = true;
+                Site::NOWHERE
             }
             // It was accepted before there was this rule: nothing accepted is lost.
-            (Some(Unplaceable::Torn), Source::Log) => {}
-            (Some(fault), _) => {
+            (Err(Unplaceable::Torn), Source::Log) => Site::NOWHERE,
+            (Err(fault), _) => {
                 self.fault.get_or_insert(fault);
                 return false;
             }
-        }
-        let scan = self.staged.note(self.known, block.run()).unwrap_or(0);
+        };
+        let scan = self.staged.note(self.known, block.run(), site);
         let cost_ns = cost::of_block(self.known, block.run(), scan);
-        if self.cost_ns + cost_ns > self.cost_ns_max {
-            return false;
-        }
         self.cost_ns += cost_ns;
         if block.kind() == TYPE {
             self.types.insert(block.id);
@@ -231,36 +225,31 @@ impl<'a, 'k> Plan<'a, 'k> {
         true
     }
 
-    /// Why `block` cannot stand where it claims to.
-    fn fault_of(
+    /// Where `block` will stand, if it can stand where it claims to.
+    fn site_of(
         &mut self,
         block: &Block<'a>,
         is_type: &impl Fn(Id) -> bool,
-    ) -> Option<Unplaceable> {
+    ) -> Result<Site, Unplaceable> {
+        let lives = |types: &HashSet<Id>, id: &Id| types.contains(id) || is_type(*id);
         if let Place::Inside(parent) = block.place
-            && !self.types.contains(&parent)
-            && !is_type(parent)
+            && !lives(&self.types, &parent)
         {
             // Its parent was collected, or never was a type.
-            return Some(Unplaceable::Collected);
+            return Err(Unplaceable::Collected);
         }
-        match self.staged.site(self.known, block.run()) {
-            Err(fault) => Some(fault),
-            Ok(site) => {
-                let lives = |id: &Id| self.types.contains(id) || is_type(*id);
-                // Yjs finds only the last part of what a key holds once it is cut,
-                // and fails when the map is deleted.
-                let cut = site.shape == Shape::Key && block.run().extent == Extent::Several;
-                let Id { client, clock } = block.id;
-                if !site.within.as_ref().is_none_or(lives) {
-                    Some(Unplaceable::Collected)
-                } else if cut && !self.deletes.covers(client, &(clock..block.end())) {
-                    Some(Unplaceable::Torn)
-                } else {
-                    None
-                }
-            }
+        let site = self.staged.site(self.known, block.run())?;
+        if site.within.is_some_and(|id| !lives(&self.types, &id)) {
+            return Err(Unplaceable::Collected);
         }
+        // Yjs finds only the last part of what a key holds once it is cut, and fails
+        // when the map is deleted.
+        let cut = site.shape == Shape::Key && block.run().extent == Extent::Several;
+        let Id { client, clock } = block.id;
+        if cut && !self.deletes.covers(client, &(clock..block.end())) {
+            return Err(Unplaceable::Torn);
+        }
+        Ok(site)
     }
 
     fn sort_deletes(&mut self, deletes: &Ranges, held: &Held) {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::held::HeldBlock;
-use super::known::{Shape, Staged};
+use super::known::Shape;
 use super::merge::{collect, write_update};
 use super::plan::{Around, Plan, Source};
 use super::ranges::Ranges;
 use super::replica::decode;
+use super::staged::Staged;
 use super::update::{Block, Extent, Id};
 use super::{
     Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PIECE_BYTES,
@@ -110,7 +111,7 @@ impl Document {
             {
                 return None;
             }
-            let scan = staged.note(&self.known, *run).ok()?;
+            let scan = staged.note(&self.known, *run, site);
             cost_ns += cost::of_block(&self.known, *run, scan);
         }
         let mut deletes = Ranges::default();
@@ -157,7 +158,7 @@ impl Document {
             is_type: |id| self.replica.is_type(id),
             may,
         };
-        let plan = Plan::of(&blocks, &deletes, source, u64::MAX, &around);
+        let plan = Plan::of(&blocks, &deletes, source, &around);
         if source == Source::Client {
             if let Some(fault) = plan.fault {
                 return Err(fault.into());
@@ -308,7 +309,7 @@ fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
 }
 
 /// What is ready of `plan` in parts of which each costs little by itself.
-fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
+pub(super) fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
     let step_ns = cost::AT_ONCE.as_nanos() as u64;
     let (mut parts, mut part, mut cost_ns) = (Vec::new(), Vec::<Block<'_>>::new(), 0);
     let mut clients = 0;

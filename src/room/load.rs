@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     document::{self, ApplyError, Document, Integrated},
-    error::Result,
+    error::{Error, Result},
     id::{ClientId, DocumentId, UserId},
     store::{Damage, Damaged, Loaded, Reason},
 };
@@ -39,14 +39,20 @@ pub(super) async fn load(
         let damaged = loaded.is_damaged();
         let (mut live, refused) =
             aside(usize::MAX, || replay(&loaded, &unwritten, document, shared));
+        let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
+        if let Some(snapshot) = refused.iter().find(of_snapshot) {
+            // The one before it, and the log behind that, take its place.
+            match shared.store.set_aside(document, &[*snapshot]).await {
+                true => continue,
+                false => return Err(Error::StorageUnavailable),
+            }
+        }
         if damaged || !refused.is_empty() {
             live.set_damaged();
         }
-        let moved = refused.is_empty() || shared.store.set_aside(document, &refused).await;
-        let of_snapshot = |damage: &Damage| damage.kind == Damaged::Snapshot;
-        if moved && refused.iter().any(of_snapshot) {
-            // The one before it, and the log behind that, take its place.
-            continue;
+        if !refused.is_empty() {
+            // What cannot be moved now keeps the document from getting a snapshot.
+            shared.store.set_aside(document, &refused).await;
         }
         return Ok(Opened {
             document: live,
@@ -123,7 +129,11 @@ pub(super) async fn read_news(
     }
     let durable = live.durable;
     let (mut news, mut refused) = (Vec::new(), Vec::new());
-    for (seq, bytes) in loaded.snapshot.into_iter().chain(loaded.updates) {
+    let snapshot = loaded.snapshot.into_iter();
+    let stored = snapshot.map(|(seq, state)| (Damaged::Snapshot, seq, state));
+    let updates = loaded.updates.into_iter();
+    let updates = updates.map(|(seq, update)| (Damaged::Update, seq, update));
+    for (kind, seq, bytes) in stored.chain(updates) {
         if seq <= durable {
             continue;
         }
@@ -137,7 +147,7 @@ pub(super) async fn read_news(
             Ok(Integrated::Nothing) => {}
             Err(reason) => {
                 error!(%document, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
-                refused.push(Damage::at(Damaged::Update, seq, Reason::Refused));
+                refused.push(Damage::at(kind, seq, Reason::Refused));
             }
         }
         live.log.rows += 1;

@@ -48,6 +48,16 @@ struct Known {
     open: bool,
 }
 
+/// Takes rows as they come, so that a long log is in memory once.
+macro_rules! each {
+    ($rows:expr, $row:pat => $take:expr) => {{
+        let mut rows = $rows;
+        while let Some($row) = bounded(TRANSFER_TIMEOUT, rows.try_next()).await? {
+            $take;
+        }
+    }};
+}
+
 impl Loaded {
     /// Whether some of what was acknowledged is missing: rows of the log were found damaged or
     /// missing now, or earlier and nobody has repaired them.
@@ -186,32 +196,22 @@ impl Store {
             }
 
             let after = loaded.snapshot.as_ref().map_or(0, |(seq, _)| seq.0);
-            // Streamed: a long log is in memory once.
-            let mut rows = sqlx::query_as::<_, (i64, Vec<u8>, i64)>(
+            let rows = sqlx::query_as::<_, (i64, Vec<u8>, i64)>(
                 "select seq, payload, checksum from update_log
                  where document_id = $1 and seq > $2 order by seq",
-            )
-            .bind(document)
-            .bind(after)
-            .fetch(&mut *transaction);
-            while let Some((seq, payload, checksum)) =
-                bounded(TRANSFER_TIMEOUT, rows.try_next()).await?
-            {
+            );
+            let rows = rows.bind(document).bind(after).fetch(&mut *transaction);
+            each!(rows, (seq, payload, checksum) => {
                 loaded.take_update(document, Seq(seq), payload, checksum);
-            }
-            drop(rows);
+            });
 
-            let mut authors = Authors::default();
-            let mut rows = sqlx::query_as::<_, (i64, String)>(
+            let rows = sqlx::query_as::<_, (i64, String)>(
                 "select client_id, user_id from author
                  where document_id = $1 order by client_id",
-            )
-            .bind(document)
-            .fetch(&mut *transaction);
-            while let Some((client, user)) = bounded(TRANSFER_TIMEOUT, rows.try_next()).await? {
-                authors.take(client, &user);
-            }
-            drop(rows);
+            );
+            let rows = rows.bind(document).fetch(&mut *transaction);
+            let mut authors = Authors::default();
+            each!(rows, (client, user) => authors.take(client, &user));
             loaded.authors = authors.into_owners();
 
             let mut known = Vec::new();
@@ -219,12 +219,10 @@ impl Store {
                 let rows = sqlx::query_as::<_, (String, i64, i64, bool)>(
                     "select kind, seq, coalesce(last_seq, seq), repaired_at is null
                      from damaged_row where document_id = $1",
-                )
-                .bind(document)
-                .fetch_all(&mut *transaction);
-                known = bounded(TRANSFER_TIMEOUT, rows).await?;
+                );
+                let rows = rows.bind(document).fetch(&mut *transaction);
+                each!(rows, row => known.push(Known::from(row)));
             }
-            let known: Vec<_> = known.into_iter().map(Known::from).collect();
             loaded.damaged_earlier = known.iter().filter(|known| known.is_open_in_log()).count();
             loaded.take_holes(&known);
             loaded

@@ -8,6 +8,9 @@
 //! The journal outlives an outage of the database but not the process: what has
 //! no receipt is not durable.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -364,27 +367,5 @@ impl Journal {
         let change =
             |known: &mut Availability| std::mem::replace(known, availability) != availability;
         self.availability.send_if_modified(change)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reservations_bound_the_journal_and_are_given_back() {
-        let (log, _journal) = UpdateLog::new(JournalOptions {
-            bytes_max: 1000,
-            commit_interval: Duration::ZERO,
-        });
-        let first = log.reserve(500).expect("there is room");
-        assert_eq!(log.journal_bytes(), 628);
-        assert!(log.reserve(245).is_none());
-        let second = log.reserve(244).expect("there is just room");
-        drop(first);
-        assert_eq!(log.journal_bytes(), 372);
-        drop(second);
-        assert_eq!(log.journal_bytes(), 0);
-        assert!(log.reserve(usize::MAX).is_none());
     }
 }

@@ -1,0 +1,283 @@
+//! Where the blocks of an update stand, before they become known.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::known::{
+    COLLECTED, KEYED, Known, Origin, Origins, Parent, ParentFacts, ParentKey, Shape,
+};
+use super::update::{Id, Place, Run};
+
+/// How deep types may nest. Whatever walks a document recurses this deep at most.
+pub const DEPTH_MAX: u8 = 128;
+
+/// Why an element cannot stand where it claims to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unplaceable {
+    /// It would lie deeper than [`DEPTH_MAX`].
+    TooDeep,
+    /// Its neighbours are in different types or under different keys of one, or it is more
+    /// than one element under a key.
+    Torn,
+    /// One of its neighbours has been collected and the other has not: Yjs collects it too.
+    Collected,
+}
+
+/// What is known of a place before a block is put there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    parent: Parent,
+    /// The type that it is in, if that is no root.
+    pub(super) within: Option<Id>,
+    pub(super) shape: Shape,
+}
+
+impl Site {
+    /// Where collected elements are.
+    pub(super) const NOWHERE: Self = Self {
+        parent: COLLECTED,
+        within: None,
+        shape: Shape::Row,
+    };
+}
+
+/// Elements that are about to become known.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    pub(super) places: BTreeMap<Id, Parent>,
+    pub(super) starts: Vec<Piece>,
+    /// The same, by where they begin.
+    begun: BTreeMap<Id, Origins>,
+    /// Those beyond the ones that are known.
+    pub(super) parents: Vec<(ParentKey, ParentFacts)>,
+    parent_of: HashMap<ParentKey, Parent>,
+    left_origins: HashSet<Id>,
+    /// The parents that get a piece at their very beginning.
+    firsts: HashSet<Parent>,
+}
+
+/// A piece that begins at `id`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) id: Id,
+    pub(super) parent: Parent,
+    pub(super) left: Option<Id>,
+    pub(super) right: Option<Id>,
+}
+
+impl Piece {
+    pub(super) fn origins(&self) -> Origins {
+        let origin = |id: Option<Id>| match id {
+            Some(_) => Origin::Some,
+            None => Origin::None,
+        };
+        Origins {
+            left: origin(self.left),
+            right: origin(self.right),
+        }
+    }
+}
+
+impl Staged {
+    /// How many pieces there are.
+    pub(super) fn pieces(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Notes that the elements that begin with `run.id` stand at `site`. Returns how many
+    /// pieces yrs may have to pass to find their place among what others wrote there.
+    pub(super) fn note(&mut self, known: &Known, run: Run, site: Site) -> u32 {
+        let parent = site.parent;
+        let Id { client, clock } = run.id;
+        let id = Id {
+            client,
+            clock: clock.max(known.clock(client)),
+        };
+        if self.parent(known, id) != parent {
+            self.places.insert(id, parent);
+        }
+        let scan = self.scan(known, run, parent);
+        let (left, right) = (run.place.left(), run.place.right());
+        let piece = Piece {
+            id,
+            parent,
+            left,
+            right,
+        };
+        let same = |left| {
+            let before = self.origins(known, left);
+            before.is_some_and(|before| before.right == piece.origins().right)
+        };
+        if scan == 0 && run.continues() && left.is_none_or(same) {
+            return 0;
+        }
+        self.starts.push(piece);
+        self.begun.insert(id, piece.origins());
+        match left {
+            Some(left) => drop(self.left_origins.insert(left)),
+            None => drop(self.firsts.insert(parent)),
+        }
+        scan
+    }
+
+    /// Where the elements that begin with `run.id` will stand. What the place refers to
+    /// must be known or staged already.
+    ///
+    /// # Errors
+    /// [`Unplaceable`].
+    pub(super) fn site(&mut self, known: &Known, run: Run) -> Result<Site, Unplaceable> {
+        let parent = self.place(known, run)?;
+        let ParentFacts { within, shape, .. } = self.facts(known, parent);
+        Ok(Site {
+            parent,
+            within,
+            shape,
+        })
+    }
+
+    fn place(&mut self, known: &Known, run: Run) -> Result<Parent, Unplaceable> {
+        let key = match run.place {
+            Place::Nowhere => return Ok(COLLECTED),
+            Place::Root => ParentKey {
+                within: None,
+                names: run.names,
+            },
+            Place::Inside(parent) => ParentKey {
+                within: Some(parent),
+                names: run.names,
+            },
+            Place::Beside(left, right) => {
+                let (Some(one), other) = (left.or(right), left.and(right)) else {
+                    return Ok(COLLECTED);
+                };
+                let parent = self.parent(known, one);
+                if self.is_crossed(known, left, right) {
+                    return Err(Unplaceable::Torn);
+                }
+                return match other.map(|other| self.parent(known, other)) {
+                    Some(other) if other == parent => Ok(parent),
+                    Some(COLLECTED) => Err(Unplaceable::Collected),
+                    Some(_) if parent == COLLECTED => Err(Unplaceable::Collected),
+                    Some(_) => Err(Unplaceable::Torn),
+                    None => Ok(parent),
+                };
+            }
+        };
+        let found = known.parent_of.get(&key).or(self.parent_of.get(&key));
+        if let Some(parent) = found {
+            return Ok(*parent);
+        }
+        let depth = match run.place {
+            Place::Inside(parent) => {
+                let around = self.parent(known, parent);
+                self.facts(known, around).depth.saturating_add(1)
+            }
+            _ => 0,
+        };
+        if depth > DEPTH_MAX {
+            return Err(Unplaceable::TooDeep);
+        }
+        let parent = Parent((known.parents.len() + self.parents.len()) as u32);
+        let facts = ParentFacts {
+            within: key.within,
+            depth,
+            shape: match run.names & KEYED {
+                0 => Shape::Row,
+                _ => Shape::Key,
+            },
+            ..ParentFacts::default()
+        };
+        self.parents.push((key, facts));
+        self.parent_of.insert(key, parent);
+        Ok(parent)
+    }
+
+    /// Yjs looks for an element's place from its left origin to its right one. It
+    /// passes nothing where nobody else wrote behind the same left origin, for
+    /// then the two are neighbours still; and otherwise what they wrote.
+    fn scan(&self, known: &Known, run: Run, parent: Parent) -> u32 {
+        if parent == COLLECTED {
+            return 0;
+        }
+        let facts = self.facts(known, parent);
+        let free = match run.place.left() {
+            None => facts.firsts == 0 && !self.firsts.contains(&parent),
+            Some(left) => {
+                let next = Id {
+                    clock: left.clock + 1,
+                    ..left
+                };
+                let written = next.clock < known.clock(left.client) && !known.starts(next);
+                let first = !known.is_left_origin(left) && !self.left_origins.contains(&left);
+                first && (!written || run.place.right() == Some(next))
+            }
+        };
+        match free {
+            true => 0,
+            false => facts
+                .pieces
+                .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Whether an element between `left` and `right` would contradict where they stand. Yjs
+    /// places such ones differently in replicas that got things in another order.
+    ///
+    /// Whoever stands at the end had nothing right of it, and its left neighbour neither; and
+    /// the same at the beginning. No editor ever writes otherwise.
+    fn is_crossed(&self, known: &Known, left: Option<Id>, right: Option<Id>) -> bool {
+        let origins = |id| self.origins(known, id);
+        match (left, right) {
+            (Some(left), None) => origins(left).is_some_and(|of| of.right == Origin::Some),
+            (None, Some(right)) => origins(right).is_some_and(|of| of.left == Origin::Some),
+            (Some(left), Some(right)) => self.is_reversed(known, left, right),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether `right` is `left`, or stands before it in what one client wrote in one go.
+    /// Yjs would cut the piece that holds both while it looks for the place of an element
+    /// between them, and find another place in a replica where it is cut already.
+    fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
+        if left.client != right.client || left.clock < right.clock {
+            return false;
+        }
+        let first = Id { clock: 0, ..left };
+        let staged = self.begun.range(first..=left).next_back();
+        let begun = match staged {
+            Some((id, _)) => Some(id.clock),
+            None => known.last_start(left),
+        };
+        !begun.is_some_and(|clock| right.clock < clock)
+    }
+
+    fn origins(&self, known: &Known, id: Id) -> Option<Origins> {
+        let first = Id { clock: 0, ..id };
+        match self.begun.range(first..=id).next_back() {
+            Some((start, origins)) if *start == id => Some(*origins),
+            Some((_, origins)) => Some(Origins {
+                left: Origin::Some,
+                ..*origins
+            }),
+            None => known.origins(id),
+        }
+    }
+
+    fn facts(&self, known: &Known, parent: Parent) -> ParentFacts {
+        let at = parent.0 as usize;
+        match known.parents.get(at) {
+            Some(facts) => *facts,
+            None => self.parents[at - known.parents.len()].1,
+        }
+    }
+
+    fn parent(&self, known: &Known, id: Id) -> Parent {
+        let first = Id {
+            client: id.client,
+            clock: 0,
+        };
+        match self.places.range(first..=id).next_back() {
+            Some((_, parent)) => *parent,
+            None => known.parent(id),
+        }
+    }
+}
