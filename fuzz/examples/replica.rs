@@ -67,8 +67,8 @@ fn answer(rooms: &mut HashMap<u32, Room>, mut request: &[u8]) -> io::Result<Vec<
             Vec::new()
         }
         1 => turn(room, request)?,
-        2 => outcome(room.encode()),
-        3 => outcome(room.replayed().and_then(|room| room.encode())),
+        2 => outcome(room.diff(&[0])),
+        3 => outcome(room.replayed().and_then(|room| room.diff(&[0]))),
         4 => outcome(room.diff(request)),
         5 => replace(room, Room::replayed),
         6 => replace(room, Room::compacted),

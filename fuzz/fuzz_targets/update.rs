@@ -17,7 +17,7 @@ fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
     let updates = messages(input);
     let mut documents = vec![Document::new(CAPS), Document::new(CAPS)];
     let checked = validate(POPULATED).expect("a sound seed");
-    documents[1].apply(POPULATED, &checked).expect("a sound seed");
+    documents[1].restore(POPULATED, &checked).expect("a sound seed");
     for document in &mut documents {
         for update in &updates {
             send(document, update);
@@ -38,10 +38,11 @@ fn send(document: &mut Document, update: &[u8]) {
     let Ok(checked) = validate(update) else {
         return;
     };
-    assert!(merge(&[update]).is_some(), "what is valid can be merged");
+    assert!(merge(&[update]).is_ok(), "what is valid can be merged");
     let before = document.encode();
     let clocks = document.state_vector();
-    match document.apply(update, &checked) {
+    let prepared = document.prepare(update, &checked, |_| u32::MAX);
+    match prepared.and_then(|prepared| document.apply(update, prepared)) {
         Err(ApplyError::Panicked) => return,
         Err(_) => {
             assert_eq!(

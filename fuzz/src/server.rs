@@ -6,7 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::document::{Applied, ApplyError, Caps, Document, StateVector, merge, validate};
+use crate::document::{
+    Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
+    merge, validate,
+};
 
 /// What a client may leave waiting, as in the server's defaults, but less.
 const CAPS: Caps = Caps {
@@ -43,6 +46,8 @@ pub enum Answer {
 pub struct Room {
     document: Document,
     log: Vec<Vec<u8>>,
+    /// What should not have happened.
+    faults: Vec<&'static str>,
 }
 
 impl Default for Room {
@@ -50,20 +55,17 @@ impl Default for Room {
         Self {
             document: Document::new(CAPS),
             log: Vec::new(),
+            faults: Vec::new(),
         }
     }
 }
 
-/// An accepted update: what is written, and what is told where that is not the same.
+/// An accepted update: what is written, and what members are told.
 struct Accepted {
-    bytes: Vec<u8>,
-    told: Told,
-}
-
-enum Told {
-    Itself,
-    Other(Vec<u8>),
-    Nothing,
+    row: Vec<u8>,
+    message: Option<Vec<u8>>,
+    /// It set free what had waited, which is in the log already.
+    freed: bool,
 }
 
 impl Room {
@@ -83,19 +85,14 @@ impl Room {
         (outcomes, self.write(accepted))
     }
 
-    /// The document as newcomers get it and as it is saved.
-    ///
-    /// # Errors
-    /// If it is broken.
-    pub fn encode(&self) -> Result<Vec<u8>, String> {
-        self.document.encode().map_err(|error| error.to_string())
-    }
-
     /// What a client at the state vector `from` gets.
     ///
     /// # Errors
     /// If it is none, or the document is broken.
     pub fn diff(&self, from: &[u8]) -> Result<Vec<u8>, String> {
+        if let Some(fault) = self.faults.first() {
+            return Err((*fault).to_owned());
+        }
         let from = StateVector::decode(from).map_err(|error| error.to_string())?;
         self.document.diff(&from).map_err(|error| error.to_string())
     }
@@ -105,15 +102,25 @@ impl Room {
     /// # Errors
     /// If a row cannot be restored.
     pub fn replayed(&self) -> Result<Self, String> {
+        self.opened(self.log.clone())
+    }
+
+    fn opened(&self, log: Vec<Vec<u8>>) -> Result<Self, String> {
         let mut document = Document::new(CAPS);
-        for row in &self.log {
+        for row in &log {
             let checked = validate(row).map_err(|error| format!("a row is invalid: {error}"))?;
             document
                 .restore(row, &checked)
                 .map_err(|error| format!("a row cannot be restored: {error}"))?;
         }
-        let log = self.log.clone();
-        Ok(Self { document, log })
+        if document.has_pending() != self.document.has_pending() {
+            return Err("the log does not hold what waits".to_owned());
+        }
+        Ok(Self {
+            document,
+            log,
+            faults: Vec::new(),
+        })
     }
 
     /// Replaces the log by a snapshot, and opens that.
@@ -121,12 +128,8 @@ impl Room {
     /// # Errors
     /// If the document is broken or cannot be opened.
     pub fn compacted(&self) -> Result<Self, String> {
-        let log = vec![self.encode()?];
-        Self {
-            log,
-            ..Self::default()
-        }
-        .replayed()
+        let saved = self.document.encode().map_err(|error| error.to_string())?;
+        self.opened(vec![saved])
     }
 
     fn take(&mut self, update: &[u8], accepted: &mut Vec<Accepted>) -> Answer {
@@ -134,47 +137,80 @@ impl Room {
             Ok(checked) => checked,
             Err(malformed) => return Answer::Refused(malformed.reason.to_owned()),
         };
-        let (answer, nothing) = match self.document.apply(update, &checked) {
-            Ok(Applied::News) => (Answer::News, Told::Itself),
-            Ok(Applied::Pending) => (Answer::Pending, Told::Nothing),
-            Ok(Applied::Nothing) => return Answer::Nothing,
+        match self.apply(update, &checked) {
+            Ok(Some(applied)) => {
+                let visible = applied.visibility == Visibility::Visible;
+                match written(update, applied) {
+                    Ok(row) => accepted.extend(row),
+                    Err(_) => self.faults.push("what waits is in the document"),
+                }
+                if visible {
+                    Answer::News
+                } else {
+                    Answer::Pending
+                }
+            }
+            Ok(None) => Answer::Nothing,
             Err(ApplyError::Panicked) => {
                 if let Ok(room) = self.replayed() {
                     *self = room;
                 }
-                return Answer::Broken;
+                Answer::Broken
             }
-            Err(error) => return Answer::Refused(error.to_string()),
-        };
-        let told = self.document.take_integrated().map_or(nothing, Told::Other);
-        let bytes = update.to_vec();
-        accepted.push(Accepted { bytes, told });
-        answer
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    }
+
+    fn apply(&mut self, update: &[u8], checked: &Checked) -> Result<Option<Applied>, ApplyError> {
+        let prepared = self.document.prepare(update, checked, |_| u32::MAX)?;
+        if prepared.is_nothing() {
+            return Ok(None);
+        }
+        self.document.apply(update, prepared).map(Some)
     }
 
     /// Writes what was accepted, neighbours as one row, and returns what is told.
     fn write(&mut self, accepted: Vec<Accepted>) -> Vec<Vec<u8>> {
         let mut told = Vec::new();
-        let alike =
-            |a: &Accepted, b: &Accepted| matches!((&a.told, &b.told), (Told::Itself, Told::Itself));
-        for group in accepted.chunk_by(alike) {
-            let [only] = group else {
-                let updates: Vec<_> = group.iter().map(|update| &update.bytes).collect();
-                if let Some(row) = merge(&updates) {
+        let mergeable = |it: &Accepted| !it.freed && it.message.as_ref() == Some(&it.row);
+        for group in accepted.chunk_by(|a, b| mergeable(a) && mergeable(b)) {
+            if let [only] = group {
+                told.extend(only.message.clone());
+                self.log.push(only.row.clone());
+                continue;
+            }
+            let rows: Vec<_> = group.iter().map(|update| &update.row).collect();
+            match merge(&rows) {
+                Ok(row) => {
                     told.push(row.clone());
                     self.log.push(row);
                 }
-                continue;
-            };
-            match &only.told {
-                Told::Itself => told.push(only.bytes.clone()),
-                Told::Other(bytes) => told.push(bytes.clone()),
-                Told::Nothing => {}
+                Err(_) => self.faults.push("what was accepted cannot be merged"),
             }
-            self.log.push(only.bytes.clone());
         }
         told
     }
+}
+
+/// What a room writes and tells of an update that it has applied.
+fn written(update: &[u8], applied: Applied) -> Result<Option<Accepted>, Unmergeable> {
+    let freed = matches!(applied.integrated, Integrated::More(_));
+    let message = match applied.integrated {
+        Integrated::Nothing => None,
+        Integrated::Whole => Some(update.to_vec()),
+        Integrated::Part(part) | Integrated::More(part) => Some(part),
+    };
+    let row = match (&message, applied.held) {
+        (None, None) => return Ok(None),
+        (Some(message), None) => message.clone(),
+        (None, Some(held)) => held,
+        (Some(message), Some(held)) => merge(&[message, &held])?,
+    };
+    Ok(Some(Accepted {
+        row,
+        message,
+        freed,
+    }))
 }
 
 /// Processor time of this thread; on other systems than Linux the time of day.

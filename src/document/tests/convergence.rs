@@ -59,7 +59,7 @@ fn edit(clients: &[Client], (by, kind, at, size): (usize, u8, u32, u32)) -> Opti
     (update != Update::EMPTY_V1).then_some(update)
 }
 
-fn histories() -> impl Strategy<Value = (Vec<Client>, Vec<Vec<u8>>)> {
+pub(super) fn histories() -> impl Strategy<Value = (Vec<Client>, Vec<Vec<u8>>)> {
     let step = (0..3usize, 0..10u8, 0..50u32, 0..5u32);
     prop::collection::vec(step, 1..60).prop_map(|steps| {
         let clients: Vec<_> = [3, 1 << 40, 2].into_iter().map(Client::new).collect();

@@ -12,6 +12,7 @@ use super::*;
 
 mod convergence;
 mod pending;
+mod relays;
 mod split;
 mod truth;
 

@@ -54,14 +54,14 @@ fn update(blocks: &[Typed<'_>]) -> Vec<u8> {
 }
 
 /// A document, everything that is told of it, and everything that is written of it.
-struct Watched {
-    document: Document,
+pub(super) struct Watched {
+    pub(super) document: Document,
     present: Client,
     log: Vec<Vec<u8>>,
 }
 
 impl Watched {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             document: document(),
             present: Client::new(1 << 51),
@@ -69,7 +69,7 @@ impl Watched {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<Outcome, ApplyError> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<Outcome, ApplyError> {
         self.send_as(bytes, |_| u32::MAX)
     }
 

@@ -1,0 +1,112 @@
+// The differential fuzz: see fuzz/README.md.
+//
+//   node differential.mjs [--seed N] [--seconds N] [--rooms N] [--replica PATH] [--keep-going] [CASE…]
+
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { Figures } from "./figures.mjs";
+import { History } from "./histories.mjs";
+import { Difference, Game, replay } from "./play.mjs";
+import { Random } from "./random.mjs";
+import { Replica } from "./replica.mjs";
+import { parse, print, shrink } from "./cases.mjs";
+
+/** So long a case is made smaller. */
+const SHRINKING_SECONDS = 30;
+
+const CORPUS = new URL("corpus/", import.meta.url);
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: "string" },
+    seconds: { type: "string", default: "60" },
+    rooms: { type: "string", default: "4" },
+    replica: { type: "string", default: new URL("../target/release/examples/replica", import.meta.url).pathname },
+    "keep-going": { type: "boolean", default: false },
+    shrink: { type: "boolean", default: false },
+    verbose: { type: "boolean", default: false },
+  },
+});
+
+// Yjs tells the console of ids and subdocuments that two have used; that is what happens here all the time.
+for (const level of ["log", "error", "warn"]) {
+  const say = console[level];
+  console[level] = (...args) => options.verbose && say(...args);
+}
+const say = (text) => process.stdout.write(`${text}\n`);
+
+/** Plays one made-up history. Returns what was done and the difference that showed, if one did. */
+async function play(replica, seed, figures) {
+  const random = new Random(seed);
+  const room = replica.room();
+  const game = new Game(room, figures);
+  const history = new History(random, game);
+  const every = 2 + random.below(10);
+  let difference = null;
+  try {
+    for (let step = history.next(); step !== null; step = history.next()) {
+      await game.step(step);
+      if (game.steps.length % every === 0) await game.check();
+    }
+    await game.check();
+    await history.end();
+  } catch (error) {
+    difference = error instanceof Difference ? error : new Difference("error", error.stack);
+  }
+  await room.forget().catch(() => {});
+  return { steps: game.steps, difference };
+}
+
+async function playCorpus(replica, figures, files) {
+  let failed = 0;
+  for (const file of files) {
+    const { steps } = parse(readFileSync(file, "utf8"));
+    const difference = await replay(replica, steps, figures);
+    if (!difference) continue;
+    failed++;
+    say(`${file}: ${difference.message}`);
+    if (options.shrink) await keep(replica, file, { steps, difference }, Number(options.seconds));
+  }
+  return failed;
+}
+
+async function keep(replica, file, { steps, difference }, seconds) {
+  // Where the end shows it too, there is no need to look after every step.
+  const atEnd = await replay(replica, steps, new Figures(), { checks: "end" });
+  const checks = atEnd?.kind === difference.kind ? "end" : "all";
+  const play = (some) => replay(replica, some, new Figures(), { checks });
+  const small = await shrink(steps, difference.kind, play, seconds);
+  const shown = (await replay(replica, small, new Figures(), { checks })) ?? difference;
+  writeFileSync(file, print({ found: shown.message, steps: small }));
+  say(`kept in ${file}: ${shown.message}`);
+}
+
+const replica = new Replica(options.replica);
+const figures = new Figures();
+const files = positionals.length > 0 ? positionals : readdirSync(CORPUS).map((name) => new URL(name, CORPUS).pathname);
+let failed = await playCorpus(replica, figures, files);
+say(`corpus: ${files.length} cases, ${failed} differ`);
+
+if (positionals.length === 0) {
+  const first = options.seed === undefined ? Date.now() % 2 ** 31 : Number(options.seed);
+  const end = Date.now() + 1_000 * Number(options.seconds);
+  let seed = first;
+  say(`seeds from ${first}`);
+  const worker = async () => {
+    while (Date.now() < end && (failed === 0 || options["keep-going"])) {
+      const mine = seed++;
+      const played = await play(replica, mine, figures);
+      figures.histories++;
+      if (!played.difference) continue;
+      failed++;
+      const name = `${played.difference.kind}-${mine}.json`;
+      say(`seed ${mine} shows a difference`);
+      await keep(replica, new URL(name, CORPUS).pathname, played, SHRINKING_SECONDS);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(options.rooms) }, worker));
+}
+say(figures.report());
+replica.stop();
+process.exitCode = failed > 0 ? 1 : 0;

@@ -1,0 +1,29 @@
+// What was tried, and what became of it.
+
+export class Figures {
+  histories = 0;
+  #began = performance.now();
+  #counts = new Map();
+  #refused = new Map();
+  #micros = 0;
+
+  add(outcomes) {
+    for (const { what, reason, micros } of outcomes) {
+      this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
+      if (what === "refused") this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
+      this.#micros = Math.max(this.#micros, micros);
+    }
+  }
+
+  report() {
+    const tries = [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+    const seconds = (performance.now() - this.#began) / 1_000;
+    const lines = [
+      `${this.histories} histories, ${tries} updates in ${seconds.toFixed(0)} s (${(tries / seconds).toFixed(0)}/s)`,
+      [...this.#counts].map(([what, count]) => `${what} ${count}`).join(", "),
+      `longest ${(this.#micros / 1_000).toFixed(1)} ms`,
+    ];
+    const reasons = [...this.#refused].sort(([, a], [, b]) => b - a).map(([reason, count]) => `  ${count} ${reason}`);
+    return [...lines, ...(reasons.length > 0 ? ["refused:", ...reasons] : [])].join("\n");
+  }
+}

@@ -1,0 +1,76 @@
+// Histories of a document, made up as they go.
+
+import { Editor } from "./edits.mjs";
+import { Forger } from "./forge.mjs";
+import { Difference } from "./play.mjs";
+
+/** Small client ids and large ones, so that who is to the left of whom varies. */
+const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
+
+/** Makes up a history step by step. What is next depends on what the room has told so far. */
+export class History {
+  #random;
+  #game;
+  #editors;
+  #forger;
+  #left;
+  #heard = 0;
+
+  constructor(random, game) {
+    this.#random = random;
+    this.#game = game;
+    const ids = random.shuffled(CLIENTS);
+    this.#editors = Array.from({ length: 1 + random.below(3) }, () => new Editor(random, ids.pop()));
+    this.#forger = random.oneIn(4) ? null : new Forger(random, game.present.doc, ids.pop());
+    game.honest = this.#forger === null;
+    this.#left = 5 + random.below(40);
+  }
+
+  /** In good faith everybody has the same in the end, those who wrote it as well. */
+  async end() {
+    if (!this.#game.honest) return;
+    for (let round = 0; round < 8; round++) {
+      const told = this.#game.told.slice(this.#heard);
+      this.#heard = this.#game.told.length;
+      for (const editor of this.#editors) {
+        editor.hear(told);
+        editor.listen();
+      }
+      const turn = this.#editors.flatMap((editor) => editor.rest());
+      if (turn.length === 0 && told.length === 0) break;
+      await this.#game.step({ turn });
+    }
+    for (const { doc, broken } of this.#editors) {
+      if (broken) throw new Difference("throws", `an editor: ${broken.stack}`);
+      await this.#game.compare(`editor ${doc.clientID}`, doc);
+    }
+  }
+
+  /** The next step, or null at the end. */
+  next() {
+    const random = this.#random;
+    if (this.#left-- === 0) return null;
+    if (random.oneIn(40)) return { restart: true };
+    if (random.oneIn(40)) return { compact: true };
+    if (!this.#game.late && random.oneIn(20)) return { join: true };
+    const told = this.#game.told.slice(this.#heard);
+    this.#heard = this.#game.told.length;
+    for (const editor of this.#editors) editor.hear(told);
+    const turn = Array.from({ length: 1 + random.few(4) }, () => this.#updates()).flat();
+    return { turn };
+  }
+
+  #updates() {
+    const random = this.#random;
+    const { sent } = this.#game;
+    if (this.#forger && random.oneIn(2)) {
+      const update = this.#forger.update(sent.slice(-12));
+      return [random.oneIn(4) ? this.#forger.mutated(update) : update];
+    }
+    const editor = random.pick(this.#editors);
+    if (!random.oneIn(3)) editor.listen();
+    editor.edit();
+    const updates = editor.send();
+    return this.#forger && random.oneIn(25) ? updates.map((update) => this.#forger.mutated(update)) : updates;
+  }
+}

@@ -1,0 +1,169 @@
+// One document from its first update to its last: the server's replica, and stock Yjs clients beside it.
+
+import * as Y from "yjs";
+import { opened, state, view, waits } from "./view.mjs";
+
+/** No update may take longer. */
+const MICROS_MAX = 100_000;
+
+/** The client ids of the members; no editor and no forger has them by chance. */
+const PRESENT = 4_000_000_001;
+const LATE = 4_000_000_002;
+
+const EMPTY = new Uint8Array([0]);
+
+/** Something that must not be. */
+export class Difference extends Error {
+  constructor(kind, message) {
+    super(`${kind}: ${message}`);
+    this.kind = kind;
+  }
+}
+
+/** A member of the room: a page with its types defined and observed, and told nothing but what the room tells. */
+class Member {
+  /** What it says by itself: Yjs cleans up formatting after others. */
+  said = [];
+
+  constructor(name, client) {
+    this.name = name;
+    this.doc = new Y.Doc({ guid: name });
+    this.doc.clientID = client;
+    const types = [this.doc.getText("text"), this.doc.getArray("array"), this.doc.getMap("map")];
+    types.push(this.doc.getXmlFragment("xml"));
+    for (const type of types) type.observeDeep((events) => events.forEach(({ changes }) => changes.keys.size));
+    this.doc.on("update", (update, origin) => origin !== this && this.said.push(update));
+  }
+
+  take(update) {
+    try {
+      Y.applyUpdate(this.doc, update, this);
+    } catch (error) {
+      throw new Difference("throws", `${this.name}: ${error.message}`);
+    }
+    const missing = waits(this.doc);
+    if (missing !== null) throw new Difference("waits", `${this.name} waits ${missing}`);
+  }
+}
+
+/** A document that is being played. */
+export class Game {
+  #room;
+  #figures;
+  present = new Member("who was present", PRESENT);
+  late = null;
+  /** What was done, to be done again. */
+  steps = [];
+  /** Every update that was sent, with what became of it. */
+  sent = [];
+  told = [];
+  /** Nobody forges anything: nothing may be refused then. */
+  honest = false;
+
+  constructor(room, figures) {
+    this.#room = room;
+    this.#figures = figures;
+  }
+
+  /** Takes a step. Members' own updates ride along with the next turn. */
+  async step(step) {
+    this.steps.push(step);
+    if (step.turn) await this.#turn([...step.turn, ...this.#said()]);
+    if (step.restart) await this.#room.restart();
+    if (step.compact) await this.#room.compact();
+    if (step.join) {
+      this.late = new Member("who came later", LATE);
+      this.late.take(await this.#room.diff(EMPTY));
+    }
+  }
+
+  /** Lets members say what they have to say, and compares everything. */
+  async check() {
+    for (let round = 0; round < 8; round++) {
+      const said = this.#said();
+      if (said.length === 0) break;
+      await this.#turn(said);
+    }
+    const [encoded, replayed] = await Promise.all([this.#room.encode(), this.#room.replay()]);
+    const newcomer = this.#open("a newcomer", encoded);
+    const seen = view(newcomer);
+    this.#same("log", seen, () => view(this.#open("after a restart", replayed)));
+    const truth = state(encoded);
+    if (!encoded.equals(replayed)) this.#same("log", truth, () => state(replayed));
+    for (const member of [this.present, this.late]) {
+      if (!member) continue;
+      this.#same("relay", seen, () => view(member.doc), member.name);
+      this.#same("relay", truth, () => state(Y.encodeStateAsUpdate(member.doc)), member.name);
+    }
+    return seen;
+  }
+
+  /** Whether this client, who has heard everything, has what a newcomer has. */
+  async compare(name, doc) {
+    const encoded = await this.#room.encode();
+    // Where Yjs looks into the middle of a pair of surrogates, it replaces both, in this client alone.
+    const torn = (text) => text.replace(/[\ud800-\udfff]/g, "\ufffd");
+    this.#same("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
+    this.#same("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
+  }
+
+  #said() {
+    return [...this.present.said.splice(0), ...(this.late?.said.splice(0) ?? [])];
+  }
+
+  async #turn(updates) {
+    const { outcomes, told } = await this.#room.turn(updates);
+    this.#figures.add(outcomes);
+    outcomes.forEach(({ what, micros, reason }, at) => {
+      this.sent.push({ update: updates[at], what });
+      if (this.honest && what === "refused") throw new Difference("refused", `in good faith: ${reason}`);
+      if (what === "broken") throw new Difference("broken", "the document broke");
+      if (micros > MICROS_MAX) throw new Difference("slow", `${micros} µs`);
+    });
+    for (const update of told) {
+      this.told.push(update);
+      this.present.take(update);
+      this.late?.take(update);
+    }
+    return outcomes;
+  }
+
+  #open(name, update) {
+    let doc;
+    try {
+      doc = opened(update);
+    } catch (error) {
+      throw new Difference("throws", `${name}: ${error.message}`);
+    }
+    const missing = waits(doc);
+    if (missing !== null) throw new Difference("waits", `${name} waits ${missing}`);
+    return doc;
+  }
+
+  #same(kind, expected, found, name = "the log") {
+    const other = found();
+    if (other === expected) return;
+    const [a, b] = [expected.split("\n"), other.split("\n")];
+    const at = a.findIndex((line, index) => line !== b[index]);
+    const [left, right] = at < 0 ? ["(nothing)", b[a.length]] : [a[at], b[at] ?? "(nothing)"];
+    throw new Difference(kind, `a newcomer has\n  ${left}\n${name} has\n  ${right}`);
+  }
+}
+
+/** Plays recorded steps, and returns the difference that shows, or null. */
+export async function replay(replica, steps, figures, { checks = "all" } = {}) {
+  const room = replica.room();
+  const game = new Game(room, figures);
+  try {
+    for (const step of steps) {
+      await game.step(step);
+      if (checks === "all") await game.check();
+    }
+    await game.check();
+    return null;
+  } catch (error) {
+    return error instanceof Difference ? error : new Difference("error", error.stack);
+  } finally {
+    await room.forget().catch(() => {});
+  }
+}
