@@ -32,6 +32,8 @@ const SPLIT_NS: u64 = 150;
 const MOVE_NS: u64 = 1;
 /// So many elements of a piece are copied in a nanosecond.
 const COPIED_PER_NS: u64 = 8;
+/// So many elements of a piece are counted in a nanosecond to find where to cut it.
+const COUNTED_PER_NS: u64 = 2;
 
 /// The cost of a block that has to pass `scan` pieces.
 pub(super) fn of_block(known: &Known, run: Run, scan: u32) -> u64 {
@@ -68,5 +70,6 @@ fn of_cut(known: &Known, id: Id) -> u64 {
         return 0;
     }
     let moved = u64::from(known.pieces_of(id.client)) * MOVE_NS;
-    SPLIT_NS + moved + u64::from(end - id.clock) / COPIED_PER_NS
+    let copied = u64::from(end - id.clock) / COPIED_PER_NS;
+    SPLIT_NS + moved + copied + u64::from(id.clock - start) / COUNTED_PER_NS
 }

@@ -107,10 +107,10 @@ impl Document {
         let time = allowed.saturating_sub(self.strain);
         let updates = parts.iter().map(|part| decode(part));
         let updates = updates.collect::<Result<Vec<_>, _>>()?;
-        let copy = self
-            .replica
-            .with(updates, time.clamp(cost::ONE_MIN, cost::ONE_MAX))?;
-        let Some(copy) = copy else {
+        let time = time.clamp(cost::ONE_MIN, cost::ONE_MAX);
+        let Some(copy) = self.replica.with(updates, time)? else {
+            // Whoever tries again and again is refused sooner.
+            self.strain += time;
             return Ok(false);
         };
         self.replica = copy;

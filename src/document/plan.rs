@@ -8,6 +8,7 @@
 //! missing. What comes out is what is applied, relayed and written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use super::cost;
 use super::held::Held;
@@ -250,6 +251,27 @@ impl<'a, 'k> Plan<'a, 'k> {
             return Err(Unplaceable::Torn);
         }
         Ok(site)
+    }
+
+    /// The deletions that are ready: those of what was known, and those of what is ready.
+    #[expect(
+        clippy::type_complexity,
+        reason = "two rows of a client and its clocks"
+    )]
+    pub(super) fn deletes_by_age(
+        &self,
+    ) -> (Vec<(ClientId, Range<u32>)>, Vec<(ClientId, Range<u32>)>) {
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for (client, range) in self.ready_deletes.iter() {
+            let known = self.known.clock(client).clamp(range.start, range.end);
+            if range.start < known {
+                old.push((client, range.start..known));
+            }
+            if known < range.end {
+                new.push((client, known..range.end));
+            }
+        }
+        (old, new)
     }
 
     fn sort_deletes(&mut self, deletes: &Ranges, held: &Held) {

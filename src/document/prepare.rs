@@ -1,5 +1,6 @@
 //! What of an update a document can take in, before anything is changed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::held::HeldBlock;
@@ -310,10 +311,17 @@ fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
 }
 
 /// What is ready of `plan` in parts of which each costs little by itself.
+///
+/// What is deleted of what was known comes first: where somebody replaced much, it cuts
+/// the pieces between which the blocks stand.
 pub(super) fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
+    let (known, new) = plan.deletes_by_age();
+    let mut parts = Vec::new();
+    for deletes in in_steps(known) {
+        parts.push(written([], &deletes)?);
+    }
     let step_ns = cost::AT_ONCE.as_nanos() as u64;
-    let (mut parts, mut part, mut cost_ns) = (Vec::new(), Vec::<Block<'_>>::new(), 0);
-    let mut clients = 0;
+    let (mut part, mut cost_ns, mut clients) = (Vec::<Block<'_>>::new(), 0, 0);
     for (block, block_ns) in &plan.ready {
         let dear = cost_ns + block_ns > step_ns || clients > CLIENTS_A_PART;
         if dear && !part.is_empty() {
@@ -325,22 +333,35 @@ pub(super) fn parts(plan: &Plan<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
         clients += usize::from(part.last().is_none_or(other));
         part.push(*block);
     }
-    let mut deletes: Vec<_> = plan.ready_deletes.iter().collect();
-    // From the back: what is cut off is short.
-    deletes.reverse();
-    let mut chunks = deletes.chunks(DELETES_A_PART);
-    let of = |chunk: Option<&[(ClientId, std::ops::Range<u32>)]>| {
+    if !part.is_empty() {
+        parts.push(written(part, &Ranges::default())?);
+    }
+    for deletes in in_steps(new) {
+        parts.push(written([], &deletes)?);
+    }
+    Ok(parts)
+}
+
+/// `deletes` in steps that cut a long piece in time. A cut copies what lies behind it in the
+/// piece, and moves the pieces behind that: so first a few cuts make many shorter pieces,
+/// and then those are cut from the front to the back.
+fn in_steps(deletes: Vec<(ClientId, Range<u32>)>) -> Vec<Ranges> {
+    let stride = deletes.len().isqrt().max(1);
+    let (first, rest): (Vec<_>, Vec<_>) = deletes
+        .into_iter()
+        .enumerate()
+        .partition(|(at, _)| at % stride == 0);
+    let ranges = |step: &[(usize, (ClientId, Range<u32>))]| {
         let mut ranges = Ranges::default();
-        for (client, range) in chunk.unwrap_or_default() {
+        for (_, (client, range)) in step {
             ranges.add(*client, range.clone());
         }
         ranges
     };
-    parts.push(written(part.drain(..), &of(chunks.next()))?);
-    for chunk in chunks {
-        parts.push(written([], &of(Some(chunk)))?);
-    }
-    Ok(parts)
+    let steps = first
+        .chunks(DELETES_A_PART)
+        .chain(rest.chunks(DELETES_A_PART));
+    steps.map(ranges).collect()
 }
 
 /// How many deletions are tried at once.
