@@ -146,6 +146,11 @@ impl Known {
         self.clients.len()
     }
 
+    /// How many parents there are.
+    pub(super) fn parents(&self) -> usize {
+        self.parents.len()
+    }
+
     /// How many pieces the elements have been cut into, at most.
     pub(super) fn pieces(&self) -> usize {
         self.pieces
@@ -216,6 +221,10 @@ impl Known {
             .get(after)
             .map_or(known.clock, |next| next.clock);
         let (from, to) = self.deleted.around(id.client, id.clock);
+        if from > id.clock {
+            // It is deleted, and what is deleted is never cut.
+            return (id.clock, from);
+        }
         (start.max(from), end.min(to).max(id.clock + 1))
     }
 

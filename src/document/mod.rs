@@ -153,6 +153,8 @@ pub struct Document {
 
 /// What one element takes in memory besides its content, in bytes: measured.
 const PIECE_BYTES: usize = 200;
+/// What one type takes, or one key of a map.
+const PARENT_BYTES: usize = 600;
 /// What one client takes.
 const CLIENT_BYTES: usize = 600;
 /// What a held byte takes.
@@ -238,6 +240,7 @@ impl Document {
     pub fn memory_bytes(&self) -> usize {
         self.content_bytes
             + self.known.pieces() * PIECE_BYTES
+            + self.known.parents() * PARENT_BYTES
             + self.known.clients() * CLIENT_BYTES
             + self.held.bytes() * HELD_FACTOR
     }

@@ -12,8 +12,8 @@ use super::replica::decode;
 use super::staged::Staged;
 use super::update::{Block, Extent, Id};
 use super::{
-    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PIECE_BYTES,
-    StateVector, Visibility, compare, cost,
+    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PARENT_BYTES,
+    PIECE_BYTES, StateVector, Visibility, compare, cost,
 };
 use crate::id::ClientId;
 
@@ -67,7 +67,11 @@ impl Prepared {
     pub fn memory_bytes(&self) -> usize {
         let ready = self.staged.pieces() + 2 * self.deletes.len();
         let held = self.held.as_ref().map_or(0, Vec::len);
-        self.bytes + ready * PIECE_BYTES + self.new_clients * CLIENT_BYTES + held * HELD_FACTOR
+        self.bytes
+            + ready * PIECE_BYTES
+            + self.staged.parents() * PARENT_BYTES
+            + self.new_clients * CLIENT_BYTES
+            + held * HELD_FACTOR
     }
 }
 

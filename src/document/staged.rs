@@ -119,6 +119,11 @@ impl Staged {
         scan
     }
 
+    /// How many parents there are.
+    pub(super) fn parents(&self) -> usize {
+        self.parents.len()
+    }
+
     /// Where the elements that begin with `run.id` will stand. What the place refers to
     /// must be known or staged already.
     ///
@@ -150,7 +155,7 @@ impl Staged {
                     return Ok(COLLECTED);
                 };
                 let parent = self.parent(known, one);
-                if self.is_crossed(known, left, right) {
+                if parent != COLLECTED && self.is_crossed(known, left, right) {
                     return Err(Unplaceable::Torn);
                 }
                 return match other.map(|other| self.parent(known, other)) {

@@ -144,6 +144,27 @@ fn what_is_held_twice_in_other_blocks_is_held_once() {
 }
 
 #[test]
+fn what_is_written_into_a_type_that_was_replaced_is_no_news_that_waits() {
+    let mut document = document();
+    let steps: [&[u8]; 6] = [
+        &[
+            1, 2, 128, 128, 128, 128, 128, 32, 0, 39, 1, 3, 109, 97, 112, 2, 107, 48, 0, 8, 0, 128,
+            128, 128, 128, 128, 32, 0, 1, 125, 0, 0,
+        ],
+        &[
+            1, 2, 3, 0, 39, 1, 3, 109, 97, 112, 2, 107, 48, 0, 8, 0, 3, 0, 1, 125, 0, 0,
+        ],
+        &[1, 1, 3, 2, 4, 1, 4, 116, 101, 120, 116, 1, 97, 0],
+        &[1, 1, 3, 3, 68, 3, 2, 1, 97, 0],
+        &[1, 1, 3, 4, 136, 3, 1, 1, 125, 0, 0],
+        &[1, 1, 3, 5, 136, 3, 4, 1, 125, 0, 0],
+    ];
+    for (at, step) in steps.iter().enumerate() {
+        assert_eq!(apply(&mut document, step), Ok(Outcome::News), "step {at}");
+    }
+}
+
+#[test]
 fn what_is_known_in_part_is_completed() {
     let (mut document, ana) = (document(), Client::new(1));
     apply(&mut document, &ana.write(0, "a😀b")).expect("applies");
