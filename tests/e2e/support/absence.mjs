@@ -118,8 +118,11 @@ class Typist {
   /** Whether all that it has is acknowledged, and nothing of it as pending; synchronises again where it is not. */
   async settled() {
     if (this.#unacknowledged > 0 || this.#syncing) return false;
-    if (!this.#unsettled) return [...this.doc.getMap("map").keys()].every((key) => this.#ledger.acknowledged.has(key));
-    await this.#synchronise();
+    const keys = [...this.doc.getMap("map").keys()];
+    if (!this.#unsettled && keys.every((key) => this.#ledger.acknowledged.has(key))) return true;
+    // The server may have it all, and an ack was lost in a kill: it is asked for by sending all that there is.
+    if (this.#unsettled) await this.#synchronise();
+    else this.#send(Y.encodeStateAsUpdate(this.doc), keys);
     return false;
   }
 
