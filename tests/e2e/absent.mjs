@@ -34,9 +34,9 @@ console.log(`${database.name}, seed ${values.seed}`);
 
 function report({ kills: done, gone, ledger }) {
   if (done % REPORT_EVERY !== 0 && done !== kills) return;
-  const { edits, acknowledged, pending, refusals } = ledger;
+  const { edits, past, acknowledged, pending, refusals } = ledger;
   console.log(
-    `${done} kills, ${gone} never returned; ${edits} edits, ${acknowledged.size} acknowledged, ` +
+    `${done} kills, ${gone} never returned; ${edits} edits, ${past + acknowledged.size} acknowledged, ` +
       `${pending} acks said pending; refused: ${JSON.stringify(refusals)}`,
   );
 }

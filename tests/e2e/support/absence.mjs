@@ -14,23 +14,34 @@ import { newcomer } from "./view.mjs";
 /** Longer than usual: at each kill much has been relayed that is not durable yet. */
 export const ABSENCE_ENV = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 150 };
 
-const ROOM = "absent";
+/** After so many kills a new document is begun: what is checked after each kill grows with it. */
+const KILLS_OF_A_DOCUMENT = 20;
 const TYPISTS = 6;
 const WINDOW = 20;
 const LONGEST_SITTING_MS = 400;
 const SYNC_EVERY_MS = 50;
 const EMPTY_UPDATE_BYTES = 2;
 
-/** What was said about each edit, named by its key in the document's map: over all typists. */
+/** What was said about each edit, named by its key in the map of the document `room`: over all typists. */
 class Ledger {
+  /** The document of the present. */
+  room;
   /** Edits that were acknowledged, and not as pending: everybody has to see them, whatever happens. */
   acknowledged = new Set();
   /** How many acks said `pending`. */
   pending = 0;
-  /** How many edits there are. */
+  /** How many edits there are, and how many of earlier documents were acknowledged. */
   edits = 0;
+  past = 0;
   /** Codes of refusals, with how often each came. */
   refusals = {};
+
+  /** Begins a new document. */
+  begin(room) {
+    this.past += this.acknowledged.size;
+    this.acknowledged.clear();
+    this.room = room;
+  }
 
   note(keys, ack) {
     if (!ack.ok) this.refusals[ack.error.code] = (this.refusals[ack.error.code] ?? 0) + 1;
@@ -66,7 +77,7 @@ class Typist {
    * is acknowledged. Returns whether it is still there.
    */
   async join() {
-    const asked = { room: ROOM, state_vector: Y.encodeStateVector(this.doc) };
+    const asked = { room: this.#ledger.room, state_vector: Y.encodeStateVector(this.doc) };
     const joining = this.#client.ok("join_room", asked);
     const haste = this.#random.below(4);
     if (haste < 2) for (let edit = 0; edit < 3; edit += 1) this.#type();
@@ -107,8 +118,11 @@ class Typist {
   /** Whether all that it has is acknowledged, and nothing of it as pending; synchronises again where it is not. */
   async settled() {
     if (this.#unacknowledged > 0 || this.#syncing) return false;
-    if (!this.#unsettled) return [...this.doc.getMap("map").keys()].every((key) => this.#ledger.acknowledged.has(key));
-    await this.#synchronise();
+    const keys = [...this.doc.getMap("map").keys()];
+    if (!this.#unsettled && keys.every((key) => this.#ledger.acknowledged.has(key))) return true;
+    // The server may have it all, and an ack was lost in a kill: it is asked for by sending all that there is.
+    if (this.#unsettled) await this.#synchronise();
+    else this.#send(Y.encodeStateAsUpdate(this.doc), keys);
     return false;
   }
 
@@ -143,7 +157,12 @@ class Typist {
     if (this.#syncing || performance.now() < this.#synchronised + SYNC_EVERY_MS) return;
     [this.#syncing, this.#synchronised] = [true, performance.now()];
     try {
-      this.#meet(await this.#client.ok("document_sync", { room: ROOM, state_vector: Y.encodeStateVector(this.doc) }));
+      this.#meet(
+        await this.#client.ok("document_sync", {
+          room: this.#ledger.room,
+          state_vector: Y.encodeStateVector(this.doc),
+        }),
+      );
     } finally {
       this.#syncing = false;
     }
@@ -160,7 +179,7 @@ class Typist {
     // Beyond the connection's end there is only the document: the next whole difference has what it lacks.
     if (!this.#client.socket.connected) return;
     this.#unacknowledged += 1;
-    this.#client.socket.timeout(30_000).emit("document_update", { room: ROOM, update }, (error, ack) => {
+    this.#client.socket.timeout(30_000).emit("document_update", { room: this.#ledger.room, update }, (error, ack) => {
       this.#unacknowledged -= 1;
       if (error) return;
       this.#ledger.note(keys, ack);
@@ -189,11 +208,16 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
     while (present.length < TYPISTS) await arrive();
   };
   let present = [];
-  await fill();
+  const begin = async () => {
+    for (const typist of present) typist.close();
+    present = [];
+    ledger.begin(`absent ${figures.kills}`);
+    await fill();
+  };
 
   const check = async (when) => {
     const acknowledged = [...ledger.acknowledged];
-    const { map } = await newcomer(server, ROOM);
+    const { map } = await newcomer(server, ledger.room);
     const invisible = acknowledged.filter((key) => !map.has(key));
     assert.deepEqual(invisible.slice(0, 5), [], `${when}: ${invisible.length} of ${acknowledged.length} are invisible`);
   };
@@ -201,7 +225,7 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
     for (const typist of present) await typist.stop();
     const all = async () => (await Promise.all(present.map((typist) => typist.settled()))).every(Boolean);
     await until("nothing that those present have is pending", all, 20_000, 20);
-    const { map } = await newcomer(server, ROOM);
+    const { map } = await newcomer(server, ledger.room);
     for (const { doc, name } of present) {
       const invisible = [...doc.getMap("map").keys()].filter((key) => !map.has(key));
       assert.deepEqual(invisible.slice(0, 5), [], `${invisible.length} edits that ${name} has are invisible`);
@@ -209,6 +233,7 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
   };
 
   while (figures.kills < kills) {
+    if (figures.kills % KILLS_OF_A_DOCUMENT === 0) await begin();
     for (const typist of present) typist.start();
     await pause(random.below(LONGEST_SITTING_MS));
     await server.kill9();
@@ -224,7 +249,8 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
     present = back.filter((_, at) => stayed[at]);
     figures.gone += back.length - present.length;
     await fill();
-    if (figures.kills === kills || random.below(2) === 0) await settle();
+    const last = figures.kills === kills || figures.kills % KILLS_OF_A_DOCUMENT === 0;
+    if (last || random.below(2) === 0) await settle();
     await check(`when some were back after kill ${figures.kills}`);
     report(figures);
   }
