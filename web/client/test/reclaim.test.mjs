@@ -119,6 +119,7 @@ describe("a client id under which somebody else has written", () => {
     typed(ana);
     await ana.whenSaved();
     assert.ok(refusals > 0);
+    assert.equal(relay.of("join_room").length, 1, "no new connection was needed");
     checked(scene);
   });
 
