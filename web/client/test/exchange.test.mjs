@@ -270,7 +270,9 @@ describe("a large edit", () => {
         answered(answer);
       });
     };
-    relay.instead = (event) => {
+    let returned = 0;
+    relay.instead = (event, { state_vector }) => {
+      if (event === "document_sync") returned = Y.encodeStateAsUpdate(relay.doc, state_vector).byteLength;
       part += event === "document_update" ? 1 : 0;
       return event === "document_update" && part === 5 ? Relay.refusal("overloaded") : undefined;
     };
@@ -280,6 +282,7 @@ describe("a large edit", () => {
     await ana.whenSaved();
     assert.ok(most <= 2 * 1024 * 1024, `${most} bytes on their way`);
     assert.equal(relay.doc.getText("text").length, LARGE.length);
+    assert.ok(returned < 1024 * 1024, `${returned} bytes came back, although most of it was acknowledged`);
     assert.equal(ana.state.error, undefined);
   });
 
