@@ -279,10 +279,15 @@ export class Exchange {
     const heard = (answer: Requests["document_update"]["ack"] | RealtimeError) => {
       if (!this.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer, part.byteLength);
-      else answered(answer.pending ? "pending" : "saved");
+      else this.#acknowledged(part, answer.pending ? "pending" : "saved", answered);
     };
     // The ack may wait for the database for as long as that is away.
     client.send("document_update", payload, heard, Infinity);
+  }
+
+  #acknowledged(part: Uint8Array, outcome: Outcome, answered: (outcome: Outcome) => void): void {
+    if (outcome === "saved") this.#own.acknowledged(part);
+    answered(outcome);
   }
 
   #delivered(outcome: Outcome): void {

@@ -21,6 +21,15 @@ export class OwnClocks {
     }
   }
 
+  /** The server has acknowledged an update that is in the document. */
+  acknowledged(update: Uint8Array): void {
+    const { from, to } = Y.parseUpdateMeta(update);
+    for (const [client, end] of to) {
+      const saved = this.#saved.get(client);
+      if (saved !== undefined && (from.get(client) ?? 0) <= saved) this.#saved.set(client, Math.max(saved, end));
+    }
+  }
+
   /** The server has acknowledged everything in `doc`. */
   saved(doc: Y.Doc): void {
     this.#isOpen = false;

@@ -248,6 +248,74 @@ describe("an update that waits for others", () => {
   });
 });
 
+describe("a large edit", () => {
+  afterEach(closeAll);
+
+  const LARGE = "0123456789abcdef".repeat(640 * 1024);
+
+  it("is never on its way as a whole, and is tried again where a part is refused for a moment", async () => {
+    const relay = new Relay();
+    const ana = open(relay, "room");
+    await ana.whenSynced;
+    let [onTheWay, most, part] = [0, 0, 0];
+    const answers = [];
+    const { send } = relay;
+    relay.send = (event, payload, answered) => {
+      if (event !== "document_update") return send.call(relay, event, payload, answered);
+      onTheWay += payload.update.byteLength;
+      most = Math.max(most, onTheWay);
+      return send.call(relay, event, payload, (answer) => {
+        onTheWay -= payload.update.byteLength;
+        answers.push(answer);
+        answered(answer);
+      });
+    };
+    let returned = 0;
+    relay.instead = (event, { state_vector }) => {
+      const { clientID } = ana.doc;
+      if (event === "document_sync")
+        returned = Y.getState(relay.doc.store, clientID) - Y.decodeStateVector(state_vector).get(clientID);
+      part += event === "document_update" ? 1 : 0;
+      return event === "document_update" && part === 5 ? Relay.refusal("overloaded") : undefined;
+    };
+    text(ana).insert(0, LARGE);
+    await until("a part was refused", () => ana.state.error?.code === "overloaded");
+    assert.equal(ana.saved, false);
+    await ana.whenSaved();
+    assert.ok(most <= 2 * 1024 * 1024, `${most} bytes on their way`);
+    assert.equal(relay.doc.getText("text").length, LARGE.length);
+    assert.equal(returned, 0, "what is acknowledged is asked for again");
+    assert.equal(ana.state.error, undefined);
+  });
+
+  it("goes on its way as a whole while the database is away, so that others see it", async () => {
+    const relay = new Relay();
+    const ana = open(relay, "room");
+    await ana.whenSynced;
+    relay.tell("document_storage", { status: "unavailable" });
+    const acks = [];
+    const { send } = relay;
+    relay.send = (event, payload, answered) =>
+      send.call(relay, event, payload, (answer) => acks.push(() => answered(answer)));
+    text(ana).insert(0, LARGE);
+    await until("all of it is there", () => relay.doc.getText("text").length === LARGE.length);
+    assert.equal(ana.saved, false);
+    acks.forEach((answer) => answer());
+    await ana.whenSaved();
+  });
+
+  it("is cut smaller where the server finds a part too much work", async () => {
+    const relay = new Relay();
+    const ana = open(relay, "room");
+    await ana.whenSynced;
+    relay.instead = (event, { update }) =>
+      event === "document_update" && update.byteLength > 50_000 ? Relay.refusal("too_large") : undefined;
+    text(ana).insert(0, LARGE.slice(0, 1_000_000));
+    await ana.whenSaved();
+    assert.equal(relay.doc.getText("text").length, 1_000_000);
+  });
+});
+
 describe("an update of the server that cannot be applied", () => {
   afterEach(closeAll);
 

@@ -5,9 +5,12 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { IndexeddbPersistence } from "y-indexeddb";
 import * as Y from "yjs";
+import { sqlite } from "../../../tests/e2e/support/databases.mjs";
+import { Server } from "../../../tests/e2e/support/server.mjs";
 import { until } from "../../../tests/e2e/support/until.mjs";
+import { Network } from "./support/network.mjs";
 import { Relay } from "./support/relay.mjs";
-import { closeAll, open, text } from "./support/scene.mjs";
+import { closeAll, converged, join, open, text } from "./support/scene.mjs";
 
 /** All that a document shows, so that two can be compared. */
 function content(doc) {
@@ -119,6 +122,7 @@ describe("a client id under which somebody else has written", () => {
     typed(ana);
     await ana.whenSaved();
     assert.ok(refusals > 0);
+    assert.equal(relay.of("join_room").length, 1, "no new connection was needed");
     checked(scene);
   });
 
@@ -174,5 +178,26 @@ describe("a client id under which somebody else has written", () => {
       await copy.destroy();
       return doc.getText("text").toString() === relay.doc.getText("text").toString();
     });
+  });
+
+  it("is found out with the real server, too", async () => {
+    const server = await Server.start({ database: sqlite });
+    const network = await Network.to(server);
+    const ana = await join(network, "forged");
+    text(ana).insert(0, "start");
+    await ana.whenSaved();
+    network.cut();
+    await until("it knows", () => ana.status === "connecting");
+    const forger = await join(server, "forged");
+    forger.doc.clientID = ana.doc.clientID;
+    text(forger).insert(0, "FORGED ");
+    await forger.whenSaved();
+    text(ana).insert(5, " mine");
+    network.mend();
+    await ana.whenSaved();
+    await converged([ana, forger, await join(server, "forged")]);
+    assert.equal(text(ana).toString(), "FORGED start mine");
+    network.close();
+    await server.kill9();
   });
 });

@@ -93,6 +93,7 @@ describe("the page", () => {
     const [ana, ben] = await Promise.all([write("killed", "Ana"), write("killed", "Ben")]);
     await ana.keyboard.type("before ");
     await holds(ben, "before");
+    await saved(ana, ben);
     await server.kill9();
     for (const page of [ana, ben]) await page.getByTestId("banner").getByText("Offline").waitFor();
     await Promise.all([ana.keyboard.type("ANA"), ben.keyboard.type("BEN")]);
