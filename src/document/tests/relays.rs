@@ -67,7 +67,7 @@ fn deletion(client: ClientId, from: u32, len: u32) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_replica_the_log_and_the_relays_agree_after_every_step(
