@@ -56,6 +56,9 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// Taking the update in would take too long.
+    #[error("the update takes too long to integrate: send it in smaller parts")]
+    TooCostly,
     /// Too fast: wait and repeat.
     #[error("too many requests")]
     RateLimited {
@@ -96,7 +99,7 @@ impl Error {
             Error::NotFound { .. } => "not_found",
             Error::Conflict { .. } => "conflict",
             Error::Invalid { .. } => "invalid",
-            Error::TooLarge { .. } => "too_large",
+            Error::TooLarge { .. } | Error::TooCostly => "too_large",
             Error::RateLimited { .. } => "rate_limited",
             Error::TooManyRooms { .. } => "too_many_rooms",
             Error::TooManyConnections => "too_many_connections",
@@ -123,6 +126,7 @@ impl Error {
             | Error::Conflict { .. }
             | Error::Invalid { .. }
             | Error::TooLarge { .. }
+            | Error::TooCostly
             | Error::TooManyRooms { .. }
             | Error::Internal => false,
         }

@@ -35,9 +35,14 @@ const COPIED_PER_NS: u64 = 8;
 /// So many elements of a piece are counted in a nanosecond to find where to cut it.
 const COUNTED_PER_NS: u64 = 2;
 
+/// The cost of passing `scan` pieces.
+pub(super) fn of_scan(scan: u32) -> u64 {
+    u64::from(scan) * PASS_NS
+}
+
 /// The cost of a block that has to pass `scan` pieces.
 pub(super) fn of_block(known: &Known, run: Run, scan: u32) -> u64 {
-    let mut cost = u64::from(scan) * PASS_NS;
+    let mut cost = of_scan(scan);
     if scan == 0 && run.continues() {
         return cost;
     }

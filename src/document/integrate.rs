@@ -30,12 +30,15 @@ impl Document {
         prepared: Prepared,
         source: Source,
     ) -> Result<Applied, ApplyError> {
-        let (source, start) = match prepared.cost {
-            cost if cost > cost::TRIED => (source, Some(ThreadTime::now())),
-            cost if cost > cost::AT_ONCE => (Source::Log, Some(ThreadTime::now())),
-            _ => (Source::Log, None),
+        let tried = prepared.cost > cost::TRIED;
+        let recurs = prepared.recurring > cost::AT_ONCE;
+        let start = recurs.then(ThreadTime::now);
+        let trial = match (source, tried, recurs) {
+            (Source::Client, true, true) => Some(self.time_left()),
+            (Source::Client, true, false) => Some(cost::ONE_MAX),
+            _ => None,
         };
-        let integrated = self.integrate(bytes, prepared.ready, source)?;
+        let integrated = self.integrate(bytes, prepared.ready, trial)?;
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
         self.holdings += u64::from(!prepared.rest.is_empty());
@@ -61,7 +64,7 @@ impl Document {
         &mut self,
         bytes: &[u8],
         ready: Ready,
-        source: Source,
+        trial: Option<Duration>,
     ) -> Result<Integrated, ApplyError> {
         let (integrated, changed) = match ready {
             Ready::Nothing => (Integrated::Nothing, false),
@@ -71,7 +74,7 @@ impl Document {
                 (Integrated::Part(part), changed)
             }
             Ready::Parts(whole, parts) => {
-                self.integrate_parts(&parts, source)?;
+                self.integrate_parts(&parts, trial)?;
                 (whole, true)
             }
         };
@@ -87,27 +90,36 @@ impl Document {
         Ok(changed)
     }
 
-    fn integrate_parts(&mut self, parts: &[Vec<u8>], source: Source) -> Result<(), ApplyError> {
-        if source != Source::Client {
-            for part in parts {
-                self.integrate_bytes(part)?;
-            }
-            return Ok(());
+    /// Integrates an update in parts; if `trial` is given, only if that takes no longer.
+    fn integrate_parts(
+        &mut self,
+        parts: &[Vec<u8>],
+        trial: Option<Duration>,
+    ) -> Result<(), ApplyError> {
+        if let Some(time) = trial {
+            return match self.integrate_in_time(parts, time)? {
+                true => Ok(()),
+                false => Err(ApplyError::TooCostly),
+            };
         }
-        match self.integrate_in_time(parts)? {
-            true => Ok(()),
-            false => Err(ApplyError::TooCostly),
+        for part in parts {
+            self.integrate_bytes(part)?;
         }
+        Ok(())
+    }
+
+    /// How long an update may take that costs as much again at each opening.
+    fn time_left(&self) -> Duration {
+        let pieces = u32::try_from(self.known.pieces()).unwrap_or(u32::MAX);
+        let allowed = cost::ONE_MAX + cost::PER_PIECE * pieces;
+        let left = allowed.saturating_sub(self.strain);
+        left.clamp(cost::ONE_MIN, cost::ONE_MAX)
     }
 
     /// Integrates a costly update on a copy, and takes that on if it did not take too long.
-    fn integrate_in_time(&mut self, parts: &[Vec<u8>]) -> Result<bool, ApplyError> {
-        let pieces = u32::try_from(self.known.pieces()).unwrap_or(u32::MAX);
-        let allowed = cost::ONE_MAX + cost::PER_PIECE * pieces;
-        let time = allowed.saturating_sub(self.strain);
+    fn integrate_in_time(&mut self, parts: &[Vec<u8>], time: Duration) -> Result<bool, ApplyError> {
         let updates = parts.iter().map(|part| decode(part));
         let updates = updates.collect::<Result<Vec<_>, _>>()?;
-        let time = time.clamp(cost::ONE_MIN, cost::ONE_MAX);
         let Some(copy) = self.replica.with(updates, time)? else {
             // Whoever tries again and again is refused sooner.
             self.strain += time;
@@ -212,6 +224,7 @@ impl Document {
         let ready = written(ready, &plan.ready_deletes)?;
         let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
         let cost = Duration::from_nanos(plan.cost_ns);
+        let recurring = Duration::from_nanos(plan.recurring_ns);
         let parts = match cost > cost::TRIED {
             true => Some(parts(&plan)?),
             false => None,
@@ -222,10 +235,10 @@ impl Document {
         }
         let (staged, reached) = (plan.staged, plan.reached);
         let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
-        let start = (cost > cost::AT_ONCE).then(ThreadTime::now);
+        let start = (recurring > cost::AT_ONCE).then(ThreadTime::now);
         let changed = match parts {
             None => !none && self.integrate_bytes(&ready)?,
-            Some(parts) if self.integrate_in_time(&parts)? => true,
+            Some(parts) if self.integrate_in_time(&parts, self.time_left())? => true,
             Some(_) => {
                 // It takes too long: it stays held, and nothing sets it free any more.
                 for block in blocks {

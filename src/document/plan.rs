@@ -56,8 +56,10 @@ pub(super) struct Plan<'a, 'k> {
     pub(super) waits_already: bool,
     /// The first fault of the rest, if it is one that no arrival mends.
     pub(super) fault: Option<Unplaceable>,
-    /// What integrating what is ready may cost beyond what its length costs, in nanoseconds.
+    /// What integrating what is ready may cost beyond what its length costs, in nanoseconds …
     pub(super) cost_ns: u64,
+    /// … and what of it each opening of the document may cost again.
+    pub(super) recurring_ns: u64,
     /// The types among `ready`.
     types: HashSet<Id>,
 }
@@ -96,6 +98,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             waits_already: false,
             fault: None,
             cost_ns: 0,
+            recurring_ns: 0,
             types: HashSet::new(),
         };
         let news = plan.news(blocks, &around.may);
@@ -218,6 +221,7 @@ impl<'a, 'k> Plan<'a, 'k> {
         let scan = self.staged.note(self.known, block.run(), site);
         let cost_ns = cost::of_block(self.known, block.run(), scan);
         self.cost_ns += cost_ns;
+        self.recurring_ns += cost::of_scan(scan);
         if block.kind() == TYPE {
             self.types.insert(block.id);
         }

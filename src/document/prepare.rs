@@ -34,6 +34,8 @@ pub struct Prepared {
     pub(super) staged: Staged,
     pub(super) visibility: Visibility,
     pub(super) cost: Duration,
+    /// What of the cost each opening of the document may cost again.
+    pub(super) recurring: Duration,
     bytes: usize,
     new_clients: usize,
 }
@@ -102,7 +104,7 @@ impl Document {
         if !ready {
             return None;
         }
-        let (mut staged, mut cost_ns) = (Staged::default(), 0);
+        let (mut staged, mut cost_ns, mut recurring_ns) = (Staged::default(), 0, 0);
         for run in &checked.runs {
             let site = staged.site(&self.known, *run).ok()?;
             let cut = site.shape == Shape::Key && run.extent == Extent::Several;
@@ -119,6 +121,7 @@ impl Document {
             }
             let scan = staged.note(&self.known, *run, site);
             cost_ns += cost::of_block(&self.known, *run, scan);
+            recurring_ns += cost::of_scan(scan);
         }
         let mut deletes = Ranges::default();
         for (client, range) in &checked.deleted {
@@ -145,6 +148,7 @@ impl Document {
             staged,
             visibility: Visibility::Visible,
             cost,
+            recurring: Duration::from_nanos(recurring_ns),
             bytes: bytes.len(),
             new_clients: checked.advances.iter().filter(|by| by.from == 0).count(),
         })
@@ -208,6 +212,7 @@ impl Document {
                 false => Visibility::Visible,
             },
             cost: Duration::from_nanos(plan.cost_ns),
+            recurring: Duration::from_nanos(plan.recurring_ns),
             bytes: bytes.len(),
             new_clients,
         })

@@ -238,7 +238,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Conflict { .. } => StatusCode::CONFLICT,
-        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::TooLarge { .. } | Error::TooCostly => StatusCode::PAYLOAD_TOO_LARGE,
         Error::RateLimited { .. } | Error::TooManyRooms { .. } | Error::TooManyConnections => {
             StatusCode::TOO_MANY_REQUESTS
         }

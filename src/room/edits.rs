@@ -76,7 +76,9 @@ impl Room {
             let may = |client| self.ownership.may(&sender, client, shown);
             self.document.prepare(&bytes, checked, may)
         };
-        let prepared = prepared.map_err(|error| self.refusal(who, error))?;
+        let prepared = prepared
+            .inspect_err(|_| receipt.seat.charge(started.elapsed(), 0))
+            .map_err(|error| self.refusal(who, error))?;
         if prepared.is_nothing() {
             return Ok((prepared.visibility(), None));
         }
@@ -124,9 +126,7 @@ impl Room {
             ApplyError::Contradiction => Error::Conflict {
                 reason: "known clocks came with other content: the client id is not this client's alone",
             },
-            ApplyError::TooCostly => Error::TooLarge {
-                limit: self.shared.limits.update_bytes_max,
-            },
+            ApplyError::TooCostly => Error::TooCostly,
             ApplyError::PendingFull => Error::Overloaded,
             ApplyError::Panicked => {
                 self.shared.metrics.apply_panicked();
