@@ -252,7 +252,8 @@ impl Staged {
             Some((id, _)) => Some(id.clock),
             None => known.last_start(left),
         };
-        !begun.is_some_and(|clock| right.clock < clock)
+        // Where a piece begins with an element that is both, nothing is cut.
+        !begun.is_some_and(|clock| right.clock < clock || right == left && clock == left.clock)
     }
 
     fn origins(&self, known: &Known, id: Id) -> Option<Origins> {
