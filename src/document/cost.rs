@@ -21,6 +21,8 @@ pub(super) const TRIED: Duration = Duration::from_millis(40);
 pub(super) const ONE_MAX: Duration = Duration::from_millis(80);
 /// … besides so much for each piece of the document.
 pub(super) const PER_PIECE: Duration = Duration::from_nanos(500);
+/// The most ranges that one update may delete anew: each takes a microsecond at least.
+pub(super) const DELETES_MAX: usize = 80_000;
 /// What even an update of a document that has used all of that up may take.
 pub(super) const ONE_MIN: Duration = Duration::from_millis(1);
 

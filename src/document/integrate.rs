@@ -118,9 +118,7 @@ impl Document {
 
     /// Integrates a costly update on a copy, and takes that on if it did not take too long.
     fn integrate_in_time(&mut self, parts: &[Vec<u8>], time: Duration) -> Result<bool, ApplyError> {
-        let updates = parts.iter().map(|part| decode(part));
-        let updates = updates.collect::<Result<Vec<_>, _>>()?;
-        let Some(copy) = self.replica.with(updates, time)? else {
+        let Some(copy) = self.replica.with(parts, time)? else {
             // Whoever tries again and again is refused sooner.
             self.strain += time;
             return Ok(false);

@@ -162,6 +162,9 @@ impl Document {
     ) -> Result<Prepared, ApplyError> {
         let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
         collect(bytes, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
+        if source == Source::Client && self.are_too_many(&deletes) {
+            return Err(ApplyError::TooCostly);
+        }
         let around = Around {
             known: &self.known,
             held: &self.held,
@@ -216,6 +219,15 @@ impl Document {
             bytes: bytes.len(),
             new_clients,
         })
+    }
+
+    /// Whether so much is deleted here and there that it takes too long however it is done.
+    fn are_too_many(&self, deletes: &Ranges) -> bool {
+        let new = deletes
+            .iter()
+            .filter(|(client, range)| !self.known.deleted().meets(*client, range.clone()));
+        deletes.len() > cost::DELETES_MAX
+            && new.take(cost::DELETES_MAX + 1).count() > cost::DELETES_MAX
     }
 
     /// What of `rest` is not held yet, and whether some of it is.

@@ -77,18 +77,18 @@ impl Replica {
     /// other; this stays as it is. `None` if that takes more of a core than `time`.
     ///
     /// # Errors
-    /// [`Panicked`]; this is as sound as before.
+    /// `Undecodable` and `Panicked`; this is as sound as before.
     pub(super) fn with(
         &self,
-        parts: impl IntoIterator<Item = Update>,
+        parts: &[Vec<u8>],
         time: Duration,
-    ) -> Result<Option<Self>, Panicked> {
+    ) -> Result<Option<Self>, ApplyError> {
         let state = self.diff(&StateVector::default())?;
         let mut copy = Self::new();
-        copy.integrate(decode(&state).map_err(|_| Panicked)?)?;
+        copy.integrate(decode(&state)?)?;
         let start = ThreadTime::now();
         for part in parts {
-            copy.integrate(part)?;
+            copy.integrate(decode(part)?)?;
             if start.elapsed() > time {
                 return Ok(None);
             }

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tracing::{Instrument, warn};
 
 use super::rooms::Shared;
@@ -26,6 +27,10 @@ const HEAVY_BYTES: usize = 64 * 1024;
 /// How many client ids a session may have edits of that are not here. It is noted for
 /// each session, and it may lie.
 const DECLARED_MAX: usize = 4_096;
+/// Updates of this size, and dear ones, are taken in one at a time in the whole process,
+/// so that they take one core at most and what they need meanwhile only once.
+const LARGE_BYTES: usize = 512 * 1024;
+static LARGE: Mutex<()> = Mutex::new(());
 /// An update that may cost so much is applied as heavy ones are.
 const DEAR: Duration = Duration::from_millis(2);
 /// A snapshot is due when the log behind the last one has this many rows …
@@ -159,7 +164,10 @@ impl LiveDocument {
         checked: &Checked,
         may: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
-        aside(bytes.len(), || self.document.prepare(bytes, checked, may))
+        aside(bytes.len(), || {
+            let _turn = (bytes.len() >= LARGE_BYTES).then(|| LARGE.lock());
+            self.document.prepare(bytes, checked, may)
+        })
     }
 
     /// Takes in what was prepared.
@@ -168,11 +176,15 @@ impl LiveDocument {
         bytes: &Bytes,
         prepared: Prepared,
     ) -> Result<Applied, ApplyError> {
-        let size = match prepared.cost() < DEAR {
-            true => bytes.len(),
-            false => HEAVY_BYTES,
+        let dear = prepared.cost() >= DEAR;
+        let size = match dear {
+            true => HEAVY_BYTES,
+            false => bytes.len(),
         };
-        let applied = aside(size, || self.document.apply(bytes, prepared));
+        let applied = aside(size, || {
+            let _turn = (dear || bytes.len() >= LARGE_BYTES).then(|| LARGE.lock());
+            self.document.apply(bytes, prepared)
+        });
         self.note(bytes, applied)
     }
 
