@@ -4,7 +4,7 @@ import { Backoff } from "./backoff.js";
 import type { RealtimeClient } from "./client.js";
 import { isEmpty, lacking, type Lacking } from "./content.js";
 import { RealtimeError } from "./error.js";
-import { Outbox, type Kind, type Outcome } from "./outbox.js";
+import { Outbox, type Outcome } from "./outbox.js";
 import { bytes, type Requests, type Synced } from "./protocol.js";
 import { OwnClocks } from "./own.js";
 import { isForged, reclaim, replaceContent } from "./reclaim.js";
@@ -85,7 +85,7 @@ export class Exchange {
     const windowBytes = () => (owner.state.storage === "unavailable" ? Infinity : WINDOW_BYTES);
     this.#outbox = new Outbox({
       cut: (update) => this.#sendable(splitUpdate(update, this.#partBytesMax)),
-      send: (part, kind, answered) => this.#send(part, kind, answered),
+      send: (part, answered) => this.#send(part, answered),
       windowBytes,
       changed: () => owner.become({}),
       delivered: (outcome) => this.#delivered(outcome),
@@ -272,10 +272,10 @@ export class Exchange {
     return undefined;
   }
 
-  #send(part: Uint8Array, kind: Kind, answered: (outcome: Outcome) => void): void {
+  #send(part: Uint8Array, answered: (outcome: Outcome) => void): void {
     const conversation = this.#conversation;
     const { client, room } = this.#owner;
-    const payload = { room, update: part, ...(kind === "reply" && { reply: true }) };
+    const payload = { room, update: part };
     const heard = (answer: Requests["document_update"]["ack"] | RealtimeError) => {
       if (!this.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer, part.byteLength);

@@ -13,15 +13,12 @@ const NOTHING = new Uint8Array([0, 0]);
  */
 export type Outcome = "saved" | "pending";
 
-/** What an update is: what was just written here, or what the server lacked at a synchronisation, whoever wrote it. */
-export type Kind = "edit" | "reply";
-
 /** What an outbox needs of who carries its updates. */
 export interface Carrier {
   /** Cuts an update into parts that may travel; undefined where that is impossible, which is said elsewhere. */
   cut(update: Uint8Array): Uint8Array[] | undefined;
   /** Sends a part. Where it is refused, `answered` is not called, and the outbox is closed. */
-  send(part: Uint8Array, kind: Kind, answered: (outcome: Outcome) => void): void;
+  send(part: Uint8Array, answered: (outcome: Outcome) => void): void;
   /** How many bytes may be on their way at once; one part always may. */
   windowBytes(): number;
   /** A number of edits was acknowledged, or else. */
@@ -32,7 +29,6 @@ export interface Carrier {
 
 /** An update on its way, in parts. */
 interface Delivery {
-  readonly kind: Kind;
   readonly parts: Uint8Array[];
   /** How many parts are sent. */
   sent: number;
@@ -104,8 +100,8 @@ export class Outbox {
     const due = this.#due;
     this.#due = 0;
     // Where nothing is lacking, it remains to hear that it is durable.
-    if (difference.length > 0) this.#deliver("reply", difference, Math.max(due, 1));
-    else if (due > 0) this.#deliver("reply", [NOTHING], due);
+    if (difference.length > 0) this.#deliver(difference, Math.max(due, 1));
+    else if (due > 0) this.#deliver([NOTHING], due);
   }
 
   /** Nothing can be sent for now; what is not acknowledged is due at the next opening. */
@@ -140,7 +136,7 @@ export class Outbox {
 
   #send(delivery: Delivery, part: Uint8Array): void {
     const session = this.#session;
-    this.#carrier.send(part, delivery.kind, (outcome) => {
+    this.#carrier.send(part, (outcome) => {
       if (session !== this.#session) return;
       this.#bytesOnTheWay -= part.byteLength;
       if (outcome === "pending") delivery.outcome = outcome;
@@ -166,11 +162,11 @@ export class Outbox {
     const parts = this.#carrier.cut(queue.length === 1 ? first : Y.mergeUpdates(queue));
     if (!parts) return;
     this.#queue = [];
-    this.#deliver("edit", parts, queue.length);
+    this.#deliver(parts, queue.length);
   }
 
-  #deliver(kind: Kind, parts: Uint8Array[], edits: number): void {
-    this.#deliveries.push({ kind, parts, sent: 0, answered: 0, edits, outcome: "saved" });
+  #deliver(parts: Uint8Array[], edits: number): void {
+    this.#deliveries.push({ parts, sent: 0, answered: 0, edits, outcome: "saved" });
     this.pump();
   }
 }

@@ -115,11 +115,11 @@ export interface Requests {
   leave_room: { payload: { room: string }; ack: object };
   document_sync: { payload: { room: string; state_vector: Uint8Array }; ack: Synced };
   /**
-   * `reply`: it answers a synchronisation, and may carry what others wrote. `pending`: durable, and seen by nobody yet, because
+   * `pending`: durable, and seen by nobody yet, because
    * something that it depends on is missing, or because it carried what someone else who is present will bring.
    */
   document_update: {
-    payload: { room: string; update: Uint8Array; reply?: boolean };
+    payload: { room: string; update: Uint8Array };
     ack: { seq: number; pending?: boolean };
   };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
