@@ -18,13 +18,17 @@
 //! # An update
 //! [`socket`] reads a frame, checks size, rate, right and structure, and puts
 //! the update into its room's inbox, before it reads the next frame. The
-//! [`room`] applies it to its [`document`], relays it to the other members,
-//! and appends it to the [`store`]'s log, which commits the updates of all
+//! [`room`] has it cut to what is new and what its sender may bring, applies
+//! that to its [`document`], relays it to the other members, and appends it to
+//! the [`store`]'s log, which commits the updates of all
 //! rooms in groups. The commit gives the update its position, and the sender
 //! its ack.
 //!
 //! # Invariants
 //! - An ack is sent after the commit, never before. A relay does not wait.
+//! - What is applied, relayed and written of an update is the same; no element
+//!   is ever brought twice.
+//! - What an update may cost is estimated before it is paid, and bounded.
 //! - Updates of one client are applied in the order in which it sent them.
 //! - One task owns a document. No lock is held across an await.
 //! - The log is the truth; memory is a cache.

@@ -18,7 +18,7 @@ pub(super) const AT_ONCE: Duration = Duration::from_millis(2);
 pub(super) const TRIED: Duration = Duration::from_millis(40);
 /// What one update may take in all, and what all of a document's costly updates may take
 /// together, for they cost it again whenever the document is opened …
-pub(super) const ONE_MAX: Duration = Duration::from_millis(80);
+pub(super) const ONE_MAX: Duration = Duration::from_millis(50);
 /// … besides so much for each piece of the document.
 pub(super) const PER_PIECE: Duration = Duration::from_nanos(500);
 /// The most ranges that one update may delete anew: each takes a microsecond at least.
