@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     /// [`SAFE_INTEGER_MAX`]: JavaScript rounds a larger one, and yrs does not.
     ///
     /// # Errors
-    /// If it is larger, or longer than [`VAR_LEN_MAX`] bytes.
+    /// If it is larger, or longer than `VAR_LEN_MAX` bytes.
     pub fn var(&mut self, max: u64) -> Result<u64, Malformed> {
         let first = self.byte()?;
         if first < 0x80 && u64::from(first) <= max {
