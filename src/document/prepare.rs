@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::held::HeldBlock;
 use super::known::Shape;
+use super::lib0::malformed;
 use super::merge::{collect, write_update};
 use super::plan::{Around, Plan, Source};
 use super::ranges::Ranges;
 use super::replica::decode;
 use super::staged::Staged;
-use super::update::{Block, Extent, Id};
+use super::update::{Block, Extent, Id, Part, read};
 use super::{
     Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PARENT_BYTES,
     PIECE_BYTES, StateVector, Visibility, compare, cost,
@@ -160,11 +161,11 @@ impl Document {
         source: Source,
         may: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
-        let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
-        collect(bytes, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
-        if source == Source::Client && self.are_too_many(&deletes) {
+        if source == Source::Client && self.deletes_too_much(bytes) {
             return Err(ApplyError::TooCostly);
         }
+        let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
+        collect(bytes, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
         let around = Around {
             known: &self.known,
             held: &self.held,
@@ -222,12 +223,26 @@ impl Document {
     }
 
     /// Whether so much is deleted here and there that it takes too long however it is done.
-    fn are_too_many(&self, deletes: &Ranges) -> bool {
-        let new = deletes
-            .iter()
-            .filter(|(client, range)| !self.known.deleted().meets(*client, range.clone()));
-        deletes.len() > cost::DELETES_MAX
-            && new.take(cost::DELETES_MAX + 1).count() > cost::DELETES_MAX
+    fn deletes_too_much(&self, bytes: &[u8]) -> bool {
+        // A range takes two bytes at least.
+        if bytes.len() < 2 * cost::DELETES_MAX {
+            return false;
+        }
+        let (mut of, mut new) = (0, 0);
+        let counted = read(bytes, |part| {
+            match part {
+                Part::Deletes(client) => of = client,
+                Part::Delete { start, end } => {
+                    new += usize::from(!self.known.deleted().meets(of, start..end));
+                }
+                Part::Client(_) | Part::Block(_) => {}
+            }
+            match new > cost::DELETES_MAX {
+                true => malformed("it deletes too much"),
+                false => Ok(()),
+            }
+        });
+        counted.is_err()
     }
 
     /// What of `rest` is not held yet, and whether some of it is.
