@@ -139,6 +139,16 @@ impl Commits {
         self.under_way.push_back(Append { rows, receipts });
     }
 
+    /// What is not durable yet may build on what has been refused: its acks promise
+    /// no more than that it is durable.
+    pub(super) fn doubt(&mut self) {
+        let under_way = self.under_way.iter_mut();
+        let receipts = under_way.flat_map(|append| &mut append.receipts);
+        for receipt in receipts.chain(&mut self.receipts) {
+            receipt.visibility = Visibility::Pending;
+        }
+    }
+
     /// The oldest append is settled.
     pub(super) fn settle(&mut self) -> Option<Append> {
         self.under_way.pop_front()

@@ -91,10 +91,8 @@ impl Room {
                     .for_each(|receipt| receipt.refuse(Error::StorageUnavailable));
                 self.left_alone_until = Some(Instant::now() + retry_after);
                 self.announce_storage();
-                // Once, when nothing is under way any more that may be refused as well.
-                if self.commits.is_idle() {
-                    Box::pin(self.rebuild()).await;
-                }
+                self.commits.doubt();
+                Box::pin(self.rebuild()).await;
             }
         }
     }
