@@ -52,7 +52,7 @@ async function play(replica, seed, figures) {
     await game.check();
     await history.end();
   } catch (error) {
-    difference = error instanceof Difference ? error : new Difference("error", error.stack);
+    difference = error instanceof Difference ? error : new Difference("error", error.message);
   }
   await room.forget().catch(() => {});
   return { steps: game.steps, difference };

@@ -41,7 +41,7 @@ export class History {
       await this.#game.step({ turn });
     }
     for (const { doc, broken } of this.#editors) {
-      if (broken) throw new Difference("throws", `an editor: ${broken.stack}`);
+      if (broken) throw new Difference("throws", `an editor: ${broken.message}`);
       await this.#game.compare(`editor ${doc.clientID}`, doc);
     }
   }

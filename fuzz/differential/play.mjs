@@ -162,7 +162,7 @@ export async function replay(replica, steps, figures, { checks = "all" } = {}) {
     await game.check();
     return null;
   } catch (error) {
-    return error instanceof Difference ? error : new Difference("error", error.stack);
+    return error instanceof Difference ? error : new Difference("error", error.message);
   } finally {
     await room.forget().catch(() => {});
   }

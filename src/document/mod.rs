@@ -37,6 +37,7 @@ mod replica;
 mod split;
 mod staged;
 mod state_vector;
+mod steps;
 mod update;
 mod validate;
 
