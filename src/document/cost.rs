@@ -42,6 +42,12 @@ pub(super) fn of_scan(scan: u32) -> u64 {
     u64::from(scan) * PASS_NS
 }
 
+/// A bound for what a cut of a piece of `client` costs, wherever it is.
+pub(super) fn of_any_cut(known: &Known, client: ClientId) -> u64 {
+    let moved = u64::from(known.pieces_of(client)) * MOVE_NS;
+    SPLIT_NS + moved + u64::from(known.clock(client)) / COUNTED_PER_NS
+}
+
 /// The cost of a block that has to pass `scan` pieces.
 pub(super) fn of_block(known: &Known, run: Run, scan: u32) -> u64 {
     let mut cost = of_scan(scan);

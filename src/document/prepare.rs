@@ -61,6 +61,11 @@ impl Prepared {
         self.visibility
     }
 
+    /// Whether it is the update as it stands.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.ready, Ready::Whole)
+    }
+
     /// Whether there is nothing in it that is new.
     pub fn is_nothing(&self) -> bool {
         matches!(self.ready, Ready::Nothing) && self.held.is_none()
@@ -105,7 +110,22 @@ impl Document {
         if !ready {
             return None;
         }
-        let (mut staged, mut cost_ns, mut recurring_ns) = (Staged::default(), 0, 0);
+        let (mut staged, mut recurring_ns) = (Staged::default(), 0);
+        let cuts = checked
+            .needs
+            .keys()
+            .map(|client| cost::of_any_cut(&self.known, *client));
+        let own = checked
+            .advances
+            .iter()
+            .map(|by| cost::of_any_cut(&self.known, by.client));
+        let parts = 2 * (checked.runs.len() + checked.deleted.len()) as u64;
+        let mut cost_ns = parts * cuts.chain(own).max().unwrap_or(0);
+        // Only where that would be much, each cut is looked at.
+        let exact = cost_ns > cost::AT_ONCE.as_nanos() as u64;
+        if exact {
+            cost_ns = 0;
+        }
         for run in &checked.runs {
             let site = staged.site(&self.known, *run).ok()?;
             let cut = site.shape == Shape::Key && run.extent == Extent::Several;
@@ -121,7 +141,10 @@ impl Document {
                 return None;
             }
             let scan = staged.note(&self.known, *run, site);
-            cost_ns += cost::of_block(&self.known, *run, scan);
+            cost_ns += match exact {
+                true => cost::of_block(&self.known, *run, scan),
+                false => cost::of_scan(scan),
+            };
             recurring_ns += cost::of_scan(scan);
         }
         let mut deletes = Ranges::default();
@@ -131,7 +154,9 @@ impl Document {
             if known {
                 return None;
             }
-            cost_ns += cost::of_delete(&self.known, *client, range);
+            if exact {
+                cost_ns += cost::of_delete(&self.known, *client, range);
+            }
             deletes.add(*client, range.clone());
         }
         let cost = Duration::from_nanos(cost_ns);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use smallvec::SmallVec;
+
 use super::known::{
     COLLECTED, KEYED, Known, Origin, Origins, Parent, ParentFacts, ParentKey, Shape,
 };
@@ -44,16 +46,20 @@ impl Site {
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) places: BTreeMap<Id, Parent>,
-    pub(super) starts: Vec<Piece>,
-    /// The same, by where they begin.
+    pub(super) starts: SmallVec<[Piece; 2]>,
+    /// Those behind the first few, which are looked through, by where they begin.
     begun: BTreeMap<Id, Origins>,
     /// Those beyond the ones that are known.
     pub(super) parents: Vec<(ParentKey, ParentFacts)>,
     parent_of: HashMap<ParentKey, Parent>,
+    /// The same ones' left origins.
     left_origins: HashSet<Id>,
-    /// The parents that get a piece at their very beginning.
+    /// The parents that get one of them at their very beginning.
     firsts: HashSet<Parent>,
 }
+
+/// So many pieces are looked through: what people type has one or two, and no map is made for it.
+const FEW: usize = 8;
 
 /// A piece that begins at `id`.
 #[derive(Clone, Copy, Debug)]
@@ -110,13 +116,31 @@ impl Staged {
         if scan == 0 && run.continues() && left.is_none_or(same) {
             return 0;
         }
-        self.starts.push(piece);
-        self.begun.insert(id, piece.origins());
-        match left {
-            Some(left) => drop(self.left_origins.insert(left)),
-            None => drop(self.firsts.insert(parent)),
+        if self.starts.len() >= FEW {
+            self.begun.insert(id, piece.origins());
+            match left {
+                Some(left) => drop(self.left_origins.insert(left)),
+                None => drop(self.firsts.insert(parent)),
+            }
         }
+        self.starts.push(piece);
         scan
+    }
+
+    fn few(&self) -> impl Iterator<Item = &Piece> {
+        self.starts.iter().take(FEW)
+    }
+
+    /// Where the last staged piece of the client begins that begins at `id` or before it, and
+    /// its origins.
+    fn begun(&self, id: Id) -> Option<(u32, Origins)> {
+        let before = |piece: &&Piece| piece.id.client == id.client && piece.id.clock <= id.clock;
+        let few = self.few().filter(before);
+        let few = few.map(|piece| (piece.id.clock, piece.origins()));
+        let first = Id { clock: 0, ..id };
+        let more = self.begun.range(first..=id).next_back();
+        let more = more.map(|(id, origins)| (id.clock, *origins));
+        few.chain(more).max_by_key(|(clock, _)| *clock)
     }
 
     /// How many parents there are.
@@ -205,14 +229,19 @@ impl Staged {
         }
         let facts = self.facts(known, parent);
         let free = match run.place.left() {
-            None => facts.firsts == 0 && !self.firsts.contains(&parent),
+            None => {
+                let staged = |piece: &Piece| piece.left.is_none() && piece.parent == parent;
+                facts.firsts == 0 && !self.few().any(staged) && !self.firsts.contains(&parent)
+            }
             Some(left) => {
                 let next = Id {
                     clock: left.clock + 1,
                     ..left
                 };
                 let written = next.clock < known.clock(left.client) && !known.starts(next);
-                let first = !known.is_left_origin(left) && !self.left_origins.contains(&left);
+                let first = !known.is_left_origin(left)
+                    && !self.few().any(|piece| piece.left == Some(left))
+                    && !self.left_origins.contains(&left);
                 first && (!written || run.place.right() == Some(next))
             }
         };
@@ -246,10 +275,8 @@ impl Staged {
         if left.client != right.client || left.clock < right.clock {
             return false;
         }
-        let first = Id { clock: 0, ..left };
-        let staged = self.begun.range(first..=left).next_back();
-        let begun = match staged {
-            Some((id, _)) => Some(id.clock),
+        let begun = match self.begun(left) {
+            Some((clock, _)) => Some(clock),
             None => known.last_start(left),
         };
         // Where a piece begins with an element that is both, nothing is cut.
@@ -257,12 +284,11 @@ impl Staged {
     }
 
     fn origins(&self, known: &Known, id: Id) -> Option<Origins> {
-        let first = Id { clock: 0, ..id };
-        match self.begun.range(first..=id).next_back() {
-            Some((start, origins)) if *start == id => Some(*origins),
+        match self.begun(id) {
+            Some((start, origins)) if start == id.clock => Some(origins),
             Some((_, origins)) => Some(Origins {
                 left: Origin::Some,
-                ..*origins
+                ..origins
             }),
             None => known.origins(id),
         }

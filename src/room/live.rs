@@ -14,8 +14,7 @@ use super::rooms::Shared;
 use crate::{
     config::Limits,
     document::{
-        Advance, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
-        StateVector,
+        Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
     },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
@@ -125,12 +124,6 @@ impl LiveDocument {
             .filter(|(client, clock)| *clock > self.document.clock(*client))
             .take(DECLARED_MAX)
             .collect()
-    }
-
-    /// The advances of a checked update that go beyond what is here.
-    pub(super) fn news(&self, checked: &Checked) -> Vec<Advance> {
-        let new = |advance: &&Advance| advance.to > self.document.clock(advance.client);
-        checked.advances.iter().filter(new).copied().collect()
     }
 
     /// Checks that an update of `bytes`, with which the document grows by `memory_bytes`

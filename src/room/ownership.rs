@@ -75,7 +75,7 @@ impl Ownership {
         &mut self,
         sender: &Sender<'_>,
         advance: Advance,
-        shown: Option<SessionId>,
+        shown: impl FnOnce(ClientId) -> Option<SessionId>,
     ) -> Option<Author> {
         let Advance { client, from, .. } = advance;
         if self.typing.get(&client) == Some(&sender.session) {
@@ -95,7 +95,7 @@ impl Ownership {
                 .values()
                 .any(|session| *session == sender.session)
         };
-        if shown != Some(sender.session) && has_one() {
+        if has_one() && shown(client) != Some(sender.session) {
             return None;
         }
         self.typing.insert(client, sender.session);
@@ -157,9 +157,13 @@ mod tests {
         let (ana, ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
         assert_eq!(ownership.may(&ben.sender(), 7, |_| None), u32::MAX);
-        let author = ownership.claim(&ana.sender(), advance(0), None);
+        let author = ownership.claim(&ana.sender(), advance(0), |_| None);
         assert!(author.is_some_and(|author| author.user == ana.user));
-        assert!(ownership.claim(&ana.sender(), advance(1), None).is_none());
+        assert!(
+            ownership
+                .claim(&ana.sender(), advance(1), |_| None)
+                .is_none()
+        );
         assert_eq!(ownership.may(&ana.sender(), 7, |_| None), u32::MAX);
         let tab = Person::new(BEN, "ana");
         assert_eq!(ownership.may(&tab.sender(), 7, |_| None), u32::MAX);
@@ -170,7 +174,7 @@ mod tests {
     fn what_an_absent_owner_left_comes_only_from_who_said_to_have_it() {
         let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
-        ownership.claim(&ana.sender(), advance(0), None);
+        ownership.claim(&ana.sender(), advance(0), |_| None);
         ben.declared = [(7, 5)].into_iter().collect();
         assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
         ownership.release(ANA);
@@ -179,7 +183,11 @@ mod tests {
         assert_eq!(ownership.may(&ben.sender(), 7, shown), 0, "she is back");
         ben.declared = StateVector::default();
         assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
-        assert!(ownership.claim(&ben.sender(), advance(5), None).is_none());
+        assert!(
+            ownership
+                .claim(&ben.sender(), advance(5), |_| None)
+                .is_none()
+        );
     }
 
     #[test]
@@ -201,16 +209,28 @@ mod tests {
         let mut ben = Person::new(BEN, "ben");
         let mut ownership = Ownership::default();
         ben.declared = [(7, 5)].into_iter().collect();
-        assert!(ownership.claim(&ben.sender(), advance(4), None).is_none());
-        assert!(ownership.claim(&ben.sender(), advance(5), None).is_some());
+        assert!(
+            ownership
+                .claim(&ben.sender(), advance(4), |_| None)
+                .is_none()
+        );
+        assert!(
+            ownership
+                .claim(&ben.sender(), advance(5), |_| None)
+                .is_some()
+        );
         let other = Advance {
             client: 8,
             ..advance(0)
         };
         assert!(
-            ownership.claim(&ben.sender(), other, None).is_none(),
+            ownership.claim(&ben.sender(), other, |_| None).is_none(),
             "a second id of one session"
         );
-        assert!(ownership.claim(&ben.sender(), other, Some(BEN)).is_some());
+        assert!(
+            ownership
+                .claim(&ben.sender(), other, |_| Some(BEN))
+                .is_some()
+        );
     }
 }
