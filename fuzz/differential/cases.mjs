@@ -4,16 +4,16 @@ import { GC, read, write } from "./wire.mjs";
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 
-/** A case as text: what was found, and the steps that lead there. */
-export function print({ found, steps }) {
+/** A case as text: what was found, whether everybody was honest, and the steps that lead there. */
+export function print({ found, honest, steps }) {
   const lines = steps.map((step) => JSON.stringify(step.turn ? { turn: step.turn.map(hex) } : step));
-  return `{\n"found": ${JSON.stringify(found)},\n"steps": [\n${lines.join(",\n")}\n]\n}\n`;
+  return `{\n"found": ${JSON.stringify(found)},\n"honest": ${honest},\n"steps": [\n${lines.join(",\n")}\n]\n}\n`;
 }
 
 export function parse(text) {
-  const { found, steps } = JSON.parse(text);
+  const { found, honest = false, steps } = JSON.parse(text);
   const unhex = (step) => (step.turn ? { turn: step.turn.map((update) => Uint8Array.from(Buffer.from(update, "hex"))) } : step);
-  return { found, steps: steps.map(unhex) };
+  return { found, honest, steps: steps.map(unhex) };
 }
 
 /** Fewer and smaller steps that still show a difference of this kind. */

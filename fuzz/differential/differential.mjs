@@ -55,30 +55,30 @@ async function play(replica, seed, figures) {
     difference = error instanceof Difference ? error : new Difference("error", error.message);
   }
   await room.forget().catch(() => {});
-  return { steps: game.steps, difference };
+  return { honest: game.honest, steps: game.steps, difference };
 }
 
 async function playCorpus(replica, figures, files) {
   let failed = 0;
   for (const file of files) {
-    const { steps } = parse(readFileSync(file, "utf8"));
-    const difference = await replay(replica, steps, figures);
+    const played = parse(readFileSync(file, "utf8"));
+    const difference = await replay(replica, played, figures);
     if (!difference) continue;
     failed++;
     say(`${file}: ${difference.message}`);
-    if (options.shrink) await keep(replica, file, { steps, difference }, Number(options.seconds));
+    if (options.shrink) await keep(replica, file, { ...played, difference }, Number(options.seconds));
   }
   return failed;
 }
 
-async function keep(replica, file, { steps, difference }, seconds) {
+async function keep(replica, file, { honest, steps, difference }, seconds) {
   // Where the end shows it too, there is no need to look after every step.
-  const atEnd = await replay(replica, steps, new Figures(), { checks: "end" });
+  const atEnd = await replay(replica, { honest, steps }, new Figures(), { checks: "end" });
   const checks = atEnd?.kind === difference.kind ? "end" : "all";
-  const play = (some) => replay(replica, some, new Figures(), { checks });
+  const play = (some) => replay(replica, { honest, steps: some }, new Figures(), { checks });
   const small = await shrink(steps, difference.kind, play, seconds);
-  const shown = (await replay(replica, small, new Figures(), { checks })) ?? difference;
-  writeFileSync(file, print({ found: shown.message, steps: small }));
+  const shown = (await replay(replica, { honest, steps: small }, new Figures(), { checks })) ?? difference;
+  writeFileSync(file, print({ found: shown.message, honest, steps: small }));
   say(`kept in ${file}: ${shown.message}`);
 }
 

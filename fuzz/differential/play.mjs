@@ -151,9 +151,10 @@ export class Game {
 }
 
 /** Plays recorded steps, and returns the difference that shows, or null. */
-export async function replay(replica, steps, figures, { checks = "all" } = {}) {
+export async function replay(replica, { honest, steps }, figures, { checks = "all" } = {}) {
   const room = replica.room();
   const game = new Game(room, figures);
+  game.honest = honest;
   try {
     for (const step of steps) {
       await game.step(step);

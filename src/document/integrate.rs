@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
+use smallvec::SmallVec;
 
 use super::held::HeldBlock;
 use super::merge::collect;
@@ -23,6 +24,9 @@ struct Advanced {
     from: u32,
     to: u32,
 }
+
+/// What one update advances: nearly always one client.
+type AllAdvanced = SmallVec<[Advanced; 1]>;
 
 impl Document {
     pub(super) fn commit(
@@ -158,9 +162,9 @@ impl Document {
         staged: Staged,
         deletes: &Ranges,
         reached: impl IntoIterator<Item = (ClientId, u32)>,
-    ) -> Vec<Advanced> {
+    ) -> AllAdvanced {
         let clocks = reached.into_iter();
-        let advanced: Vec<_> = clocks
+        let advanced: AllAdvanced = clocks
             .map(|(client, to)| Advanced {
                 client,
                 from: self.known.clock(client),
@@ -176,7 +180,7 @@ impl Document {
     }
 
     /// Integrates what was held for want of what has become known. Returns that, as updates.
-    fn free(&mut self, mut advanced: Vec<Advanced>) -> Result<Vec<Vec<u8>>, ApplyError> {
+    fn free(&mut self, mut advanced: AllAdvanced) -> Result<Vec<Vec<u8>>, ApplyError> {
         let mut freed = Vec::new();
         while !advanced.is_empty() && !self.held.is_empty() {
             let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
@@ -199,7 +203,7 @@ impl Document {
         &mut self,
         held: &[HeldBlock],
         deletes: &Ranges,
-    ) -> Result<(Option<Vec<u8>>, Vec<Advanced>), ApplyError> {
+    ) -> Result<(Option<Vec<u8>>, AllAdvanced), ApplyError> {
         let (mut blocks, mut none) = (Vec::new(), Ranges::default());
         for block in held {
             collect(&block.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
@@ -244,7 +248,7 @@ impl Document {
                     self.held.add(hold(block, None, brought(block.id))?);
                 }
                 self.held.delete(deletes);
-                return Ok((None, Vec::new()));
+                return Ok((None, AllAdvanced::new()));
             }
         };
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());

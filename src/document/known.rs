@@ -9,7 +9,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::ranges::Ranges;
@@ -59,7 +61,7 @@ pub(super) struct ParentFacts {
 /// The clocks, places and deletions of all clients.
 #[derive(Debug)]
 pub(super) struct Known {
-    clients: HashMap<ClientId, Client>,
+    clients: HashMap<ClientId, Client, RandomState>,
     pub(super) parents: Vec<ParentFacts>,
     pub(super) parent_of: HashMap<ParentKey, Parent>,
     /// Hashes of the elements behind which somebody began a piece.
@@ -90,6 +92,9 @@ pub(super) enum Origin {
     None,
     /// It had one.
     Some,
+    /// It had the same one on both sides, as Yjs writes when it undoes. Nothing bounds it on the
+    /// right then, for that one stands on its left.
+    Same,
 }
 
 #[derive(Debug, Default)]
@@ -106,7 +111,7 @@ struct Client {
 impl Default for Known {
     fn default() -> Self {
         Self {
-            clients: HashMap::new(),
+            clients: HashMap::default(),
             parents: vec![ParentFacts::default()],
             parent_of: HashMap::new(),
             left_origins: HashSet::default(),
@@ -276,17 +281,17 @@ impl Known {
     }
 }
 
-/// One key for the life of the process, so that nobody can choose names that clash.
-static KEY: std::sync::LazyLock<std::hash::RandomState> =
-    std::sync::LazyLock::new(std::hash::RandomState::new);
-
 fn hash(id: Id) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     KEY.hash_one((id.client, id.clock))
 }
 
 /// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
 /// tells whether there is a key.
 pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
+    // Names are taken for their hashes, so this one is of the kind for which nobody can choose
+    // names that clash.
+    static KEY: LazyLock<std::hash::RandomState> = LazyLock::new(std::hash::RandomState::new);
     let hash = KEY.hash_one((root, key)) & !KEYED;
     hash | u64::from(key.is_some())
 }

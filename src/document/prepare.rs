@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::held::HeldBlock;
 use super::known::Shape;
 use super::lib0::malformed;
@@ -30,7 +32,7 @@ pub struct Prepared {
     pub(super) rest_deletes: Ranges,
     pub(super) held: Option<Vec<u8>>,
     /// Which clients get how far.
-    pub(super) reached: Vec<(ClientId, u32)>,
+    pub(super) reached: SmallVec<[(ClientId, u32); 1]>,
     pub(super) deletes: Ranges,
     pub(super) staged: Staged,
     pub(super) visibility: Visibility,

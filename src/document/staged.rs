@@ -46,19 +46,26 @@ impl Site {
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) places: BTreeMap<Id, Parent>,
-    pub(super) starts: SmallVec<[Piece; 2]>,
-    /// Those behind the first few, which are looked through, by where they begin.
-    begun: BTreeMap<Id, Origins>,
+    pub(super) starts: SmallVec<[Piece; 1]>,
     /// Those beyond the ones that are known.
     pub(super) parents: Vec<(ParentKey, ParentFacts)>,
-    parent_of: HashMap<ParentKey, Parent>,
-    /// The same ones' left origins.
-    left_origins: HashSet<Id>,
-    /// The parents that get one of them at their very beginning.
-    firsts: HashSet<Parent>,
+    /// By what the pieces and parents behind the first few are found.
+    many: Option<Box<Many>>,
 }
 
-/// So many pieces are looked through: what people type has one or two, and no map is made for it.
+/// What is too much to be looked through.
+#[derive(Debug, Default)]
+struct Many {
+    /// The origins of pieces, by where they begin.
+    begun: BTreeMap<Id, Origins>,
+    left_origins: HashSet<Id>,
+    /// The parents that get a piece at their very beginning.
+    firsts: HashSet<Parent>,
+    parent_of: HashMap<ParentKey, Parent>,
+}
+
+/// So many pieces and parents are looked through: what people type has one or two, and no map
+/// is made for it.
 const FEW: usize = 8;
 
 /// A piece that begins at `id`.
@@ -72,13 +79,13 @@ pub(super) struct Piece {
 
 impl Piece {
     pub(super) fn origins(&self) -> Origins {
-        let origin = |id: Option<Id>| match id {
-            Some(_) => Origin::Some,
-            None => Origin::None,
-        };
+        let origin = |id: Option<Id>| id.map_or(Origin::None, |_| Origin::Some);
         Origins {
             left: origin(self.left),
-            right: origin(self.right),
+            right: match self.right {
+                Some(_) if self.right == self.left => Origin::Same,
+                right => origin(right),
+            },
         }
     }
 }
@@ -117,14 +124,19 @@ impl Staged {
             return 0;
         }
         if self.starts.len() >= FEW {
-            self.begun.insert(id, piece.origins());
+            let many = self.many.get_or_insert_default();
+            many.begun.insert(id, piece.origins());
             match left {
-                Some(left) => drop(self.left_origins.insert(left)),
-                None => drop(self.firsts.insert(parent)),
+                Some(left) => drop(many.left_origins.insert(left)),
+                None => drop(many.firsts.insert(parent)),
             }
         }
         self.starts.push(piece);
         scan
+    }
+
+    fn in_many(&self, holds: impl FnOnce(&Many) -> bool) -> bool {
+        self.many.as_deref().is_some_and(holds)
     }
 
     fn few(&self) -> impl Iterator<Item = &Piece> {
@@ -138,8 +150,10 @@ impl Staged {
         let few = self.few().filter(before);
         let few = few.map(|piece| (piece.id.clock, piece.origins()));
         let first = Id { clock: 0, ..id };
-        let more = self.begun.range(first..=id).next_back();
-        let more = more.map(|(id, origins)| (id.clock, *origins));
+        let more = self.many.as_ref().and_then(|many| {
+            let (id, origins) = many.begun.range(first..=id).next_back()?;
+            Some((id.clock, *origins))
+        });
         few.chain(more).max_by_key(|(clock, _)| *clock)
     }
 
@@ -191,9 +205,13 @@ impl Staged {
                 };
             }
         };
-        let found = known.parent_of.get(&key).or(self.parent_of.get(&key));
-        if let Some(parent) = found {
-            return Ok(*parent);
+        if let Some(parent) = known
+            .parent_of
+            .get(&key)
+            .copied()
+            .or(self.parent_of(known, &key))
+        {
+            return Ok(parent);
         }
         let depth = match run.place {
             Place::Inside(parent) => {
@@ -215,9 +233,20 @@ impl Staged {
             },
             ..ParentFacts::default()
         };
+        if self.parents.len() >= FEW {
+            let many = self.many.get_or_insert_default();
+            many.parent_of.insert(key, parent);
+        }
         self.parents.push((key, facts));
-        self.parent_of.insert(key, parent);
         Ok(parent)
+    }
+
+    fn parent_of(&self, known: &Known, key: &ParentKey) -> Option<Parent> {
+        let few = &self.parents[..self.parents.len().min(FEW)];
+        match few.iter().position(|(other, _)| other == key) {
+            Some(at) => Some(Parent((known.parents.len() + at) as u32)),
+            None => self.many.as_ref()?.parent_of.get(key).copied(),
+        }
     }
 
     /// Yjs looks for an element's place from its left origin to its right one. It
@@ -231,7 +260,9 @@ impl Staged {
         let free = match run.place.left() {
             None => {
                 let staged = |piece: &Piece| piece.left.is_none() && piece.parent == parent;
-                facts.firsts == 0 && !self.few().any(staged) && !self.firsts.contains(&parent)
+                facts.firsts == 0
+                    && !self.few().any(staged)
+                    && !self.in_many(|many| many.firsts.contains(&parent))
             }
             Some(left) => {
                 let next = Id {
@@ -241,7 +272,7 @@ impl Staged {
                 let written = next.clock < known.clock(left.client) && !known.starts(next);
                 let first = !known.is_left_origin(left)
                     && !self.few().any(|piece| piece.left == Some(left))
-                    && !self.left_origins.contains(&left);
+                    && !self.in_many(|many| many.left_origins.contains(&left));
                 first && (!written || run.place.right() == Some(next))
             }
         };
