@@ -16,8 +16,8 @@ export function parse(text) {
   return { found, honest, steps: steps.map(unhex) };
 }
 
-/** Fewer and smaller steps that still show a difference of this kind. */
-export async function shrink(steps, kind, play, seconds = 10) {
+/** Fewer and smaller steps that still show a difference of this kind. What honest people wrote is left out or stays as it is. */
+export async function shrink({ honest, steps }, kind, play, seconds = 10) {
   const end = Date.now() + seconds * 1_000;
   let best = steps;
   const fails = async (some) => {
@@ -30,7 +30,7 @@ export async function shrink(steps, kind, play, seconds = 10) {
   let smaller = true;
   while (smaller && Date.now() < end) {
     smaller = await without(best, fails, () => best);
-    for (const change of [parts, blocks]) {
+    for (const change of honest ? [parts] : [parts, blocks]) {
       for (let at = best.length - 1; at >= 0; at--) {
         for (const turn of change(best[at] ?? {})) {
           if (await fails(best.toSpliced(at, 1, { turn }))) {

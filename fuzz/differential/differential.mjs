@@ -76,7 +76,7 @@ async function keep(replica, file, { honest, steps, difference }, seconds) {
   const atEnd = await replay(replica, { honest, steps }, new Figures(), { checks: "end" });
   const checks = atEnd?.kind === difference.kind ? "end" : "all";
   const play = (some) => replay(replica, { honest, steps: some }, new Figures(), { checks });
-  const small = await shrink(steps, difference.kind, play, seconds);
+  const small = await shrink({ honest, steps }, difference.kind, play, seconds);
   const shown = (await replay(replica, { honest, steps: small }, new Figures(), { checks })) ?? difference;
   writeFileSync(file, print({ found: shown.message, honest, steps: small }));
   say(`kept in ${file}: ${shown.message}`);

@@ -92,9 +92,9 @@ pub(super) enum Origin {
     None,
     /// It had one.
     Some,
-    /// It had the same one on both sides, as Yjs writes when it undoes. Nothing bounds it on the
-    /// right then, for that one stands on its left.
-    Same,
+    /// It had one that stands before its left one, or is that: Yjs writes so when it undoes
+    /// what was undone and done again. Nothing bounds it on the right.
+    Before,
 }
 
 #[derive(Debug, Default)]
@@ -201,7 +201,7 @@ impl Known {
             let client = self.clients.entry(piece.id.client).or_default();
             client.starts.push(Start {
                 clock: piece.id.clock,
-                origins: piece.origins(),
+                origins: piece.origins,
             });
             client.pieces += 1;
             self.pieces += 1;

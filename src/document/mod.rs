@@ -108,6 +108,9 @@ pub enum ApplyError {
     /// An element claims neighbours that are in different types.
     #[error("the neighbours of an element are in different types")]
     Torn,
+    /// An element claims neighbours between which it has no place that is the same in every replica.
+    #[error("an element has no place between its neighbours")]
+    Crossed,
     /// It brings other content for elements that are known.
     #[error("known clocks came with other content")]
     Contradiction,
@@ -132,6 +135,7 @@ impl From<Unplaceable> for ApplyError {
     fn from(fault: Unplaceable) -> Self {
         match fault {
             Unplaceable::TooDeep => ApplyError::TooDeep,
+            Unplaceable::Crossed => ApplyError::Crossed,
             Unplaceable::Torn | Unplaceable::Collected => ApplyError::Torn,
         }
     }

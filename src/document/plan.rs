@@ -206,13 +206,14 @@ impl<'a, 'k> Plan<'a, 'k> {
         let site = match (self.site_of(&block, is_type), self.source) {
             (Ok(site), _) => site,
             // Yjs collects it, too; yrs would not, or fail halfway.
-            (Err(Unplaceable::Collected), _) | (Err(Unplaceable::Torn), Source::Held) => {
+            (Err(Unplaceable::Collected), _)
+            | (Err(Unplaceable::Torn | Unplaceable::Crossed), Source::Held) => {
                 block = block.collected();
                 self.changed = true;
                 Site::NOWHERE
             }
             // It was accepted before there was this rule: nothing accepted is lost.
-            (Err(Unplaceable::Torn), Source::Log) => Site::NOWHERE,
+            (Err(Unplaceable::Torn | Unplaceable::Crossed), Source::Log) => Site::NOWHERE,
             (Err(fault), _) => {
                 self.fault.get_or_insert(fault);
                 return false;

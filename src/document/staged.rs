@@ -20,6 +20,8 @@ pub(super) enum Unplaceable {
     /// Its neighbours are in different types or under different keys of one, or it is more
     /// than one element under a key.
     Torn,
+    /// Its neighbours leave no place for it that is the same in every replica.
+    Crossed,
     /// One of its neighbours has been collected and the other has not: Yjs collects it too.
     Collected,
 }
@@ -74,20 +76,7 @@ pub(super) struct Piece {
     pub(super) id: Id,
     pub(super) parent: Parent,
     pub(super) left: Option<Id>,
-    pub(super) right: Option<Id>,
-}
-
-impl Piece {
-    pub(super) fn origins(&self) -> Origins {
-        let origin = |id: Option<Id>| id.map_or(Origin::None, |_| Origin::Some);
-        Origins {
-            left: origin(self.left),
-            right: match self.right {
-                Some(_) if self.right == self.left => Origin::Same,
-                right => origin(right),
-            },
-        }
-    }
+    pub(super) origins: Origins,
 }
 
 impl Staged {
@@ -110,28 +99,28 @@ impl Staged {
         }
         let scan = self.scan(known, run, parent);
         let (left, right) = (run.place.left(), run.place.right());
-        let piece = Piece {
-            id,
-            parent,
-            left,
-            right,
-        };
+        let origins = self.origins_between(known, left, right);
         let same = |left| {
             let before = self.origins(known, left);
-            before.is_some_and(|before| before.right == piece.origins().right)
+            before.is_some_and(|before| before.right == origins.right)
         };
         if scan == 0 && run.continues() && left.is_none_or(same) {
             return 0;
         }
         if self.starts.len() >= FEW {
             let many = self.many.get_or_insert_default();
-            many.begun.insert(id, piece.origins());
+            many.begun.insert(id, origins);
             match left {
                 Some(left) => drop(many.left_origins.insert(left)),
                 None => drop(many.firsts.insert(parent)),
             }
         }
-        self.starts.push(piece);
+        self.starts.push(Piece {
+            id,
+            parent,
+            left,
+            origins,
+        });
         scan
     }
 
@@ -148,7 +137,7 @@ impl Staged {
     fn begun(&self, id: Id) -> Option<(u32, Origins)> {
         let before = |piece: &&Piece| piece.id.client == id.client && piece.id.clock <= id.clock;
         let few = self.few().filter(before);
-        let few = few.map(|piece| (piece.id.clock, piece.origins()));
+        let few = few.map(|piece| (piece.id.clock, piece.origins));
         let first = Id { clock: 0, ..id };
         let more = self.many.as_ref().and_then(|many| {
             let (id, origins) = many.begun.range(first..=id).next_back()?;
@@ -194,7 +183,7 @@ impl Staged {
                 };
                 let parent = self.parent(known, one);
                 if parent != COLLECTED && self.is_crossed(known, left, right) {
-                    return Err(Unplaceable::Torn);
+                    return Err(Unplaceable::Crossed);
                 }
                 return match other.map(|other| self.parent(known, other)) {
                     Some(other) if other == parent => Ok(parent),
@@ -288,7 +277,8 @@ impl Staged {
     /// places such ones differently in replicas that got things in another order.
     ///
     /// Whoever stands at the end had nothing right of it, and its left neighbour neither; and
-    /// the same at the beginning. No editor ever writes otherwise.
+    /// the same at the beginning. Only Yjs's undo writes otherwise at times, where types were
+    /// undone and done again several times; then its replicas do not agree.
     fn is_crossed(&self, known: &Known, left: Option<Id>, right: Option<Id>) -> bool {
         let origins = |id| self.origins(known, id);
         match (left, right) {
@@ -299,19 +289,39 @@ impl Staged {
         }
     }
 
-    /// Whether `right` is `left`, or stands before it in what one client wrote in one go.
-    /// Yjs would cut the piece that holds both while it looks for the place of an element
-    /// between them, and find another place in a replica where it is cut already.
+    /// Whether `right` stands inside of the piece that holds `left`, and not behind that.
+    /// Yjs would cut the piece there while it looks for the place of an element between
+    /// them, and find another place in a replica where it is cut already.
     fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
-        if left.client != right.client || left.clock < right.clock {
-            return false;
-        }
-        let begun = match self.begun(left) {
+        left.client == right.client
+            && right.clock <= left.clock
+            // Where the piece begins with it, nothing is cut.
+            && self.last_start(known, left).is_none_or(|start| start < right.clock)
+    }
+
+    fn last_start(&self, known: &Known, id: Id) -> Option<u32> {
+        match self.begun(id) {
             Some((clock, _)) => Some(clock),
-            None => known.last_start(left),
+            None => known.last_start(id),
+        }
+    }
+
+    fn origins_between(&self, known: &Known, left: Option<Id>, right: Option<Id>) -> Origins {
+        let origin = |id: Option<Id>| id.map_or(Origin::None, |_| Origin::Some);
+        let starts_with = |left: Id, right: Id| {
+            left.client == right.client
+                && right.clock <= left.clock
+                && self.last_start(known, left) == Some(right.clock)
         };
-        // Where a piece begins with an element that is both, nothing is cut.
-        !begun.is_some_and(|clock| right.clock < clock || right == left && clock == left.clock)
+        let reversed = left.zip(right);
+        let reversed = reversed.is_some_and(|(left, right)| starts_with(left, right));
+        Origins {
+            left: origin(left),
+            right: match reversed {
+                true => Origin::Before,
+                false => origin(right),
+            },
+        }
     }
 
     fn origins(&self, known: &Known, id: Id) -> Option<Origins> {

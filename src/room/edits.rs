@@ -138,6 +138,9 @@ impl Room {
             ApplyError::Undecodable => invalid_update("cannot be decoded"),
             ApplyError::TooDeep => invalid_update("nests too deeply"),
             ApplyError::Torn => invalid_update("has neighbours in different types"),
+            ApplyError::Crossed => Error::Conflict {
+                reason: "an element has no place between its neighbours: it has to be written anew",
+            },
             ApplyError::Contradiction => Error::Conflict {
                 reason: "known clocks came with other content: the client id is not this client's alone",
             },

@@ -255,6 +255,35 @@ fn neighbours_in_different_types_are_refused() {
 }
 
 #[test]
+fn an_element_around_a_piece_has_a_place_and_one_around_a_part_of_it_has_none() {
+    let around = |left, right| {
+        let mut watched = Watched::new();
+        watched
+            .send(&update(&[Typed::new(7, 0, "abc")]))
+            .expect("applies");
+        let reversed = Typed {
+            left: Some((7, left)),
+            right: Some((7, right)),
+            ..Typed::new(8, 0, "x")
+        };
+        (watched.send(&update(&[reversed])), watched)
+    };
+    for (left, right) in [(2, 2), (2, 1), (1, 1)] {
+        assert_eq!(around(left, right).0, Err(ApplyError::Crossed));
+    }
+    for left in [0, 2] {
+        let (outcome, mut watched) = around(left, 0);
+        assert_eq!(outcome, Ok(Outcome::News));
+        // It stands at the end for those who write on.
+        let behind = Typed {
+            left: Some((8, 0)),
+            ..Typed::new(9, 0, "y")
+        };
+        assert_eq!(watched.send(&update(&[behind])), Ok(Outcome::News));
+    }
+}
+
+#[test]
 fn several_elements_under_one_key_are_refused_unless_they_are_deleted() {
     // A map (1, 0) under the key k of the root m; "ab" under its key x.
     let base = [1, 1, 1, 0, 39, 1, 1, 109, 1, 107, 1, 0];

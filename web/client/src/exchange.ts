@@ -201,7 +201,7 @@ export class Exchange {
     const hadNothing = doc.store.clients.size === 0 && !doc.store.pendingStructs;
     const known = { stateVector: bytes(state_vector), update: update && bytes(update) };
     if (known.update && this.#own.isOpen && isForged(doc, known.update)) {
-      this.#reclaim(new RealtimeError("conflict", OTHER_CONTENT));
+      this.#reclaim(new RealtimeError("conflict", OTHER_CONTENT), OTHER_CONTENT);
       return;
     }
     if (known.update && !this.#apply(known.update)) {
@@ -304,8 +304,8 @@ export class Exchange {
     this.#own.saved(this.#owner.doc);
   }
 
-  /** The server has other content under clocks of this replica, which therefore writes its own again under a new client id. */
-  #reclaim(error: RealtimeError): void {
+  /** The server cannot take what was written here under its clocks: it is written again under a new client id. */
+  #reclaim(error: RealtimeError, reason: string): void {
     const { client, room, doc, origin } = this.#owner;
     const conversation = this.begin();
     this.#owner.become({ error });
@@ -317,7 +317,8 @@ export class Exchange {
       }
       const server = { stateVector: bytes(answer.state_vector), update: bytes(answer.update) };
       try {
-        const content = reclaim(doc, server);
+        const refused = reason === NO_PLACE ? this.#own.ids : [];
+        const content = reclaim(doc, server, refused);
         // Nothing differs: it may have been a moment's state.
         if (!content) throw error;
         replaceContent(doc, content, origin);
@@ -342,8 +343,9 @@ export class Exchange {
       this.synchronize();
       return;
     }
-    if (error.code === "conflict" && error.message.includes(OTHER_CONTENT)) {
-      this.#reclaim(error);
+    const reason = REWRITTEN.find((words) => error.message.includes(words));
+    if (error.code === "conflict" && reason !== undefined) {
+      this.#reclaim(error, reason);
       return;
     }
     this.#owner.become({ error });
@@ -352,8 +354,14 @@ export class Exchange {
   }
 }
 
-/** The words of a `conflict` that is about content. */
+/** The words of a `conflict` that is about content: the server has another under the same clocks. */
 const OTHER_CONTENT = "other content";
+
+/** The words of a `conflict` about where something stands: no server can take it as it is. */
+const NO_PLACE = "no place";
+
+/** What makes a replica write its own again. */
+const REWRITTEN = [OTHER_CONTENT, NO_PLACE];
 
 /** A state vector of nothing: it asks for the whole document. */
 const EVERYTHING = new Uint8Array([0]);

@@ -11,6 +11,11 @@ export class OwnClocks {
     return this.#isOpen;
   }
 
+  /** The client ids under which something was written here. */
+  get ids(): Iterable<number> {
+    return this.#saved.keys();
+  }
+
   /** Notes what a transaction of this replica wrote. */
   note({ beforeState, afterState }: Pick<Y.Transaction, "beforeState" | "afterState">): void {
     for (const [client, end] of afterState) {

@@ -23,15 +23,20 @@ export function isForged(doc: Y.Doc, update: Uint8Array): boolean {
 /**
  * What is to be in the place of `doc`, as an update, where somebody wrote other content under clocks of its clients: all that the
  * server has, what it lacks, and what was written here under those clocks once more, under a new client id and next to where
- * it is. Undefined where nothing differs. `doc` stays as it is.
+ * it is. Undefined where nothing differs. `doc` stays as it is. What the server lacks of the clients `refused` is written once more
+ * as well.
  *
  * It works on elements, so that it holds for text with its formats, for rich text, lists and maps alike. A key of a map gets the
  * value of this replica.
  */
-export function reclaim(doc: Y.Doc, server: Whole): Uint8Array | undefined {
+export function reclaim(doc: Y.Doc, server: Whole, refused: Iterable<number> = []): Uint8Array | undefined {
   const from = claims(doc, Y.decodeUpdate(server.update).structs);
-  if (from.size === 0) return undefined;
   const { structs, ds } = lacking(doc, server);
+  for (const client of refused) {
+    const first = structs.find(({ id }) => id.client === client)?.id.clock;
+    if (first !== undefined) from.set(client, Math.min(from.get(client) ?? Infinity, first));
+  }
+  if (from.size === 0) return undefined;
   claimDependents(from, structs);
   const copy = new Y.Doc();
   Y.applyUpdate(copy, server.update);

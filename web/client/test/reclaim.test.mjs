@@ -200,4 +200,30 @@ describe("a client id under which somebody else has written", () => {
     network.close();
     await server.kill9();
   });
+
+  it("is given up where what Yjs wrote has no place on the server, and that is written again", async () => {
+    const server = await Server.start({ database: sqlite });
+    const ana = await join(server, "crossed");
+    const ben = await join(server, "crossed");
+    text(ana).insert(0, "ab");
+    await ana.whenSaved();
+    const oldId = ana.doc.clientID;
+    ana.doc.transact((transaction) => {
+      text(ana).insert(2, "c");
+      // As Yjs's undo does at times: an element with one and the same on both sides.
+      const both = Y.getItem(ana.doc.store, Y.createID(oldId, 2));
+      const id = Y.createID(oldId, 3);
+      const item = new Y.Item(id, both, both.lastId, both, both.id, text(ana), null, new Y.ContentString("d"));
+      item.integrate(transaction, 0);
+    });
+    assert.equal(text(ana).toString(), "abcd");
+    await ana.whenSaved();
+    assert.equal(ana.state.error, undefined);
+    assert.notEqual(ana.doc.clientID, oldId);
+    text(ana).insert(4, "e");
+    await ana.whenSaved();
+    await converged([ana, ben, await join(server, "crossed")]);
+    assert.equal(text(ana).toString(), "abcde");
+    await server.kill9();
+  });
 });
