@@ -71,30 +71,43 @@ pub(super) struct Known {
     pieces: usize,
 }
 
-/// A piece: the elements from `clock` to the next one.
+/// A piece: the elements from `clock` to the next one. All have the same right origin, and each
+/// has the one before it as its left origin.
 #[derive(Clone, Copy, Debug)]
 struct Start {
     clock: u32,
-    origins: Origins,
+    left: Neighbour,
+    right: Neighbour,
 }
 
-/// Which origins an element has.
+/// The neighbours that an element had when it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origins {
-    pub(super) left: Origin,
-    pub(super) right: Origin,
+    pub(super) left: Option<Id>,
+    pub(super) right: Option<Id>,
 }
 
-/// Whether an element had a neighbour on one side when it was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// It stood at the end.
-    None,
-    /// It had one.
-    Some,
-    /// It had one that stands before its left one, or is that: Yjs writes so when it undoes
-    /// what was undone and done again. Nothing bounds it on the right.
-    Before,
+/// An `Option<Id>` in half the memory: the halves of the client and the clock.
+#[derive(Clone, Copy, Debug)]
+struct Neighbour([u32; 3]);
+
+impl Neighbour {
+    /// No client has such an id: they end at 2^53.
+    const NONE: Self = Self([u32::MAX; 3]);
+}
+
+impl From<Option<Id>> for Neighbour {
+    fn from(id: Option<Id>) -> Self {
+        let of = |Id { client, clock }| Self([(client >> 32) as u32, client as u32, clock]);
+        id.map_or(Self::NONE, of)
+    }
+}
+
+impl From<Neighbour> for Option<Id> {
+    fn from(Neighbour([high, low, clock]): Neighbour) -> Self {
+        let client = u64::from(high) << 32 | u64::from(low);
+        (high != u32::MAX).then_some(Id { client, clock })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -201,13 +214,14 @@ impl Known {
             let client = self.clients.entry(piece.id.client).or_default();
             client.starts.push(Start {
                 clock: piece.id.clock,
-                origins: piece.origins,
+                left: piece.origins.left.into(),
+                right: piece.origins.right.into(),
             });
             client.pieces += 1;
             self.pieces += 1;
             let facts = &mut self.parents[piece.parent.0 as usize];
             facts.pieces += 1;
-            match piece.left {
+            match piece.origins.left {
                 Some(left) => drop(self.left_origins.insert(hash(left))),
                 None => facts.firsts += 1,
             }
@@ -261,23 +275,15 @@ impl Known {
             .is_some_and(|known| known.start(id.clock).is_some_and(|at| at.clock == id.clock))
     }
 
-    /// Where the last piece of the client begins that begins at the element `id` or before it.
-    pub(super) fn last_start(&self, id: Id) -> Option<u32> {
-        let known = self.clients.get(&id.client)?;
-        known.start(id.clock).map(|start| start.clock)
-    }
-
-    /// Which origins the element `id` has; `None` if that is forgotten.
-    pub(super) fn origins(&self, id: Id) -> Option<Origins> {
+    /// Where the piece begins that holds the element `id`, and with which origins; `None` if
+    /// that is forgotten.
+    pub(super) fn begun(&self, id: Id) -> Option<(u32, Origins)> {
         let start = self.clients.get(&id.client)?.start(id.clock)?;
-        Some(match start.clock == id.clock {
-            true => start.origins,
-            // It stands behind what was written just before it.
-            false => Origins {
-                left: Origin::Some,
-                ..start.origins
-            },
-        })
+        let origins = Origins {
+            left: start.left.into(),
+            right: start.right.into(),
+        };
+        Some((start.clock, origins))
     }
 }
 

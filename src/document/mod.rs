@@ -25,6 +25,7 @@ use crate::id::ClientId;
 pub mod awareness;
 mod compare;
 mod cost;
+mod crossing;
 mod held;
 mod integrate;
 mod known;
@@ -136,6 +137,7 @@ impl From<Unplaceable> for ApplyError {
         match fault {
             Unplaceable::TooDeep => ApplyError::TooDeep,
             Unplaceable::Crossed => ApplyError::Crossed,
+            Unplaceable::TooFar => ApplyError::TooCostly,
             Unplaceable::Torn | Unplaceable::Collected => ApplyError::Torn,
         }
     }
@@ -157,7 +159,7 @@ pub struct Document {
 }
 
 /// What one element takes in memory besides its content, in bytes: measured.
-const PIECE_BYTES: usize = 200;
+const PIECE_BYTES: usize = 220;
 /// What one type takes, or one key of a map.
 const PARENT_BYTES: usize = 600;
 /// What one client takes.

@@ -213,7 +213,7 @@ impl<'a, 'k> Plan<'a, 'k> {
                 Site::NOWHERE
             }
             // It was accepted before there was this rule: nothing accepted is lost.
-            (Err(Unplaceable::Torn | Unplaceable::Crossed), Source::Log) => Site::NOWHERE,
+            (Err(Unplaceable::Torn), Source::Log) => Site::NOWHERE,
             (Err(fault), _) => {
                 self.fault.get_or_insert(fault);
                 return false;
@@ -244,7 +244,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             // Its parent was collected, or never was a type.
             return Err(Unplaceable::Collected);
         }
-        let site = self.staged.site(self.known, block.run())?;
+        let site = self.staged.site(self.known, block.run(), self.source)?;
         if site.within.is_some_and(|id| !lives(&self.types, &id)) {
             return Err(Unplaceable::Collected);
         }

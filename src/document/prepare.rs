@@ -129,7 +129,7 @@ impl Document {
             cost_ns = 0;
         }
         for run in &checked.runs {
-            let site = staged.site(&self.known, *run).ok()?;
+            let site = staged.site(&self.known, *run, Source::Client).ok()?;
             let cut = site.shape == Shape::Key && run.extent == Extent::Several;
             let here = |id: Id| {
                 let made = |by: &Advance| by.client == id.client && id.clock >= by.from;

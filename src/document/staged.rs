@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use smallvec::SmallVec;
 
-use super::known::{
-    COLLECTED, KEYED, Known, Origin, Origins, Parent, ParentFacts, ParentKey, Shape,
-};
+use super::crossing::TooFar;
+use super::known::{COLLECTED, KEYED, Known, Origins, Parent, ParentFacts, ParentKey, Shape};
+use super::plan::Source;
 use super::update::{Id, Place, Run};
 
 /// How deep types may nest. Whatever walks a document recurses this deep at most.
@@ -22,6 +22,8 @@ pub(super) enum Unplaceable {
     Torn,
     /// Its neighbours leave no place for it that is the same in every replica.
     Crossed,
+    /// To find out would take too long.
+    TooFar,
     /// One of its neighbours has been collected and the other has not: Yjs collects it too.
     Collected,
 }
@@ -53,6 +55,8 @@ pub(super) struct Staged {
     pub(super) parents: Vec<(ParentKey, ParentFacts)>,
     /// By what the pieces and parents behind the first few are found.
     many: Option<Box<Many>>,
+    /// How many steps it took so far to find out what is crossed.
+    pub(super) steps: u32,
 }
 
 /// What is too much to be looked through.
@@ -75,7 +79,6 @@ const FEW: usize = 8;
 pub(super) struct Piece {
     pub(super) id: Id,
     pub(super) parent: Parent,
-    pub(super) left: Option<Id>,
     pub(super) origins: Origins,
 }
 
@@ -99,10 +102,10 @@ impl Staged {
         }
         let scan = self.scan(known, run, parent);
         let (left, right) = (run.place.left(), run.place.right());
-        let origins = self.origins_between(known, left, right);
+        let origins = Origins { left, right };
         let same = |left| {
-            let before = self.origins(known, left);
-            before.is_some_and(|before| before.right == origins.right)
+            let before = self.begins(known, left);
+            before.is_some_and(|(_, before)| before.right == right)
         };
         if scan == 0 && run.continues() && left.is_none_or(same) {
             return 0;
@@ -118,7 +121,6 @@ impl Staged {
         self.starts.push(Piece {
             id,
             parent,
-            left,
             origins,
         });
         scan
@@ -134,7 +136,7 @@ impl Staged {
 
     /// Where the last staged piece of the client begins that begins at `id` or before it, and
     /// its origins.
-    fn begun(&self, id: Id) -> Option<(u32, Origins)> {
+    pub(super) fn begun(&self, id: Id) -> Option<(u32, Origins)> {
         let before = |piece: &&Piece| piece.id.client == id.client && piece.id.clock <= id.clock;
         let few = self.few().filter(before);
         let few = few.map(|piece| (piece.id.clock, piece.origins));
@@ -156,8 +158,23 @@ impl Staged {
     ///
     /// # Errors
     /// [`Unplaceable`].
-    pub(super) fn site(&mut self, known: &Known, run: Run) -> Result<Site, Unplaceable> {
+    pub(super) fn site(
+        &mut self,
+        known: &Known,
+        run: Run,
+        source: Source,
+    ) -> Result<Site, Unplaceable> {
         let parent = self.place(known, run)?;
+        // What the log has was accepted, and nothing accepted is lost.
+        if parent != COLLECTED && source != Source::Log {
+            let (left, right) = (run.place.left(), run.place.right());
+            match self.is_crossed(known, left, right) {
+                Ok(false) => {}
+                Ok(true) => return Err(Unplaceable::Crossed),
+                Err(TooFar) if source == Source::Held => {}
+                Err(TooFar) => return Err(Unplaceable::TooFar),
+            }
+        }
         let ParentFacts { within, shape, .. } = self.facts(known, parent);
         Ok(Site {
             parent,
@@ -182,9 +199,6 @@ impl Staged {
                     return Ok(COLLECTED);
                 };
                 let parent = self.parent(known, one);
-                if parent != COLLECTED && self.is_crossed(known, left, right) {
-                    return Err(Unplaceable::Crossed);
-                }
                 return match other.map(|other| self.parent(known, other)) {
                     Some(other) if other == parent => Ok(parent),
                     Some(COLLECTED) => Err(Unplaceable::Collected),
@@ -248,7 +262,7 @@ impl Staged {
         let facts = self.facts(known, parent);
         let free = match run.place.left() {
             None => {
-                let staged = |piece: &Piece| piece.left.is_none() && piece.parent == parent;
+                let staged = |piece: &Piece| piece.origins.left.is_none() && piece.parent == parent;
                 facts.firsts == 0
                     && !self.few().any(staged)
                     && !self.in_many(|many| many.firsts.contains(&parent))
@@ -260,7 +274,7 @@ impl Staged {
                 };
                 let written = next.clock < known.clock(left.client) && !known.starts(next);
                 let first = !known.is_left_origin(left)
-                    && !self.few().any(|piece| piece.left == Some(left))
+                    && !self.few().any(|piece| piece.origins.left == Some(left))
                     && !self.in_many(|many| many.left_origins.contains(&left));
                 first && (!written || run.place.right() == Some(next))
             }
@@ -270,68 +284,6 @@ impl Staged {
             false => facts
                 .pieces
                 .saturating_add(u32::try_from(self.starts.len()).unwrap_or(u32::MAX)),
-        }
-    }
-
-    /// Whether an element between `left` and `right` would contradict where they stand. Yjs
-    /// places such ones differently in replicas that got things in another order.
-    ///
-    /// Whoever stands at the end had nothing right of it, and its left neighbour neither; and
-    /// the same at the beginning. Only Yjs's undo writes otherwise at times, where types were
-    /// undone and done again several times; then its replicas do not agree.
-    fn is_crossed(&self, known: &Known, left: Option<Id>, right: Option<Id>) -> bool {
-        let origins = |id| self.origins(known, id);
-        match (left, right) {
-            (Some(left), None) => origins(left).is_some_and(|of| of.right == Origin::Some),
-            (None, Some(right)) => origins(right).is_some_and(|of| of.left == Origin::Some),
-            (Some(left), Some(right)) => self.is_reversed(known, left, right),
-            (None, None) => false,
-        }
-    }
-
-    /// Whether `right` stands inside of the piece that holds `left`, and not behind that.
-    /// Yjs would cut the piece there while it looks for the place of an element between
-    /// them, and find another place in a replica where it is cut already.
-    fn is_reversed(&self, known: &Known, left: Id, right: Id) -> bool {
-        left.client == right.client
-            && right.clock <= left.clock
-            // Where the piece begins with it, nothing is cut.
-            && self.last_start(known, left).is_none_or(|start| start < right.clock)
-    }
-
-    fn last_start(&self, known: &Known, id: Id) -> Option<u32> {
-        match self.begun(id) {
-            Some((clock, _)) => Some(clock),
-            None => known.last_start(id),
-        }
-    }
-
-    fn origins_between(&self, known: &Known, left: Option<Id>, right: Option<Id>) -> Origins {
-        let origin = |id: Option<Id>| id.map_or(Origin::None, |_| Origin::Some);
-        let starts_with = |left: Id, right: Id| {
-            left.client == right.client
-                && right.clock <= left.clock
-                && self.last_start(known, left) == Some(right.clock)
-        };
-        let reversed = left.zip(right);
-        let reversed = reversed.is_some_and(|(left, right)| starts_with(left, right));
-        Origins {
-            left: origin(left),
-            right: match reversed {
-                true => Origin::Before,
-                false => origin(right),
-            },
-        }
-    }
-
-    fn origins(&self, known: &Known, id: Id) -> Option<Origins> {
-        match self.begun(id) {
-            Some((start, origins)) if start == id.clock => Some(origins),
-            Some((_, origins)) => Some(Origins {
-                left: Origin::Some,
-                ..origins
-            }),
-            None => known.origins(id),
         }
     }
 

@@ -12,6 +12,7 @@ use super::*;
 
 mod convergence;
 mod pending;
+mod places;
 mod relays;
 mod split;
 mod truth;

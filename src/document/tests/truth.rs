@@ -6,17 +6,17 @@ use super::{CAPS, Client, Outcome, apply, apply_as, document, restore, view};
 use crate::id::ClientId;
 
 /// A block of text: whose, from which clock, between which neighbours.
-struct Typed<'a> {
-    client: ClientId,
-    clock: u64,
-    left: Option<(ClientId, u64)>,
-    right: Option<(ClientId, u64)>,
-    root: &'a str,
-    text: &'a str,
+pub(super) struct Typed<'a> {
+    pub(super) client: ClientId,
+    pub(super) clock: u64,
+    pub(super) left: Option<(ClientId, u64)>,
+    pub(super) right: Option<(ClientId, u64)>,
+    pub(super) root: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl Typed<'_> {
-    fn new(client: ClientId, clock: u64, text: &str) -> Typed<'_> {
+    pub(super) fn new(client: ClientId, clock: u64, text: &str) -> Typed<'_> {
         Typed {
             client,
             clock,
@@ -28,7 +28,7 @@ impl Typed<'_> {
     }
 }
 
-fn update(blocks: &[Typed<'_>]) -> Vec<u8> {
+pub(super) fn update(blocks: &[Typed<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     write_var(&mut out, blocks.len() as u64);
     for block in blocks {
@@ -232,71 +232,6 @@ fn what_is_held_is_not_replaced_either() {
         Ok(Outcome::News)
     );
     assert_eq!(watched.text(), "abcdefgh");
-}
-
-#[test]
-fn neighbours_in_different_types_are_refused() {
-    let mut watched = Watched::new();
-    watched
-        .send(&update(&[Typed::new(7, 0, "one")]))
-        .expect("applies");
-    let other = Typed {
-        root: "other",
-        ..Typed::new(8, 0, "two")
-    };
-    watched.send(&update(&[other])).expect("applies");
-    let torn = Typed {
-        left: Some((7, 0)),
-        right: Some((8, 1)),
-        ..Typed::new(9, 0, "x")
-    };
-    assert_eq!(watched.send(&update(&[torn])), Err(ApplyError::Torn));
-    assert_eq!(watched.document.clock(9), 0);
-}
-
-#[test]
-fn an_element_around_a_piece_has_a_place_and_one_around_a_part_of_it_has_none() {
-    let around = |left, right| {
-        let mut watched = Watched::new();
-        watched
-            .send(&update(&[Typed::new(7, 0, "abc")]))
-            .expect("applies");
-        let reversed = Typed {
-            left: Some((7, left)),
-            right: Some((7, right)),
-            ..Typed::new(8, 0, "x")
-        };
-        (watched.send(&update(&[reversed])), watched)
-    };
-    for (left, right) in [(2, 2), (2, 1), (1, 1)] {
-        assert_eq!(around(left, right).0, Err(ApplyError::Crossed));
-    }
-    for left in [0, 2] {
-        let (outcome, mut watched) = around(left, 0);
-        assert_eq!(outcome, Ok(Outcome::News));
-        // It stands at the end for those who write on.
-        let behind = Typed {
-            left: Some((8, 0)),
-            ..Typed::new(9, 0, "y")
-        };
-        assert_eq!(watched.send(&update(&[behind])), Ok(Outcome::News));
-    }
-}
-
-#[test]
-fn several_elements_under_one_key_are_refused_unless_they_are_deleted() {
-    // A map (1, 0) under the key k of the root m; "ab" under its key x.
-    let base = [1, 1, 1, 0, 39, 1, 1, 109, 1, 107, 1, 0];
-    let several =
-        |deletes: &[u8]| [&[1, 1, 1, 1, 36, 0, 1, 0, 1, 120, 2, 97, 98], deletes].concat();
-    let mut watched = Watched::new();
-    assert_eq!(watched.send(&base), Ok(Outcome::News));
-    assert_eq!(watched.send(&several(&[0])), Err(ApplyError::Torn));
-    assert_eq!(
-        watched.send(&several(&[1, 1, 1, 1, 2])),
-        Ok(Outcome::News),
-        "as a client without garbage collection sends what it replaced"
-    );
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! Which places are the same in every replica, whatever came first.
+//!
+//! Yjs puts an element behind its left origin, and looks for its place among what
+//! else was written there: up to its right origin, or the first element that hangs on
+//! something further left. Each element hangs on its left origin, so that those which
+//! hang on one another make a tree, and all that hangs on an element lies behind it in one
+//! stretch. A right origin outside of that stretch bounds nothing, and one that hangs on the
+//! left origin itself is where the search ends in every replica. But one that hangs on
+//! something in between ends it at different places, depending on what is there already. No
+//! editor writes so, for the two never were neighbours: what the right one hangs on stood
+//! between them from the beginning.
+
+use super::known::{Known, Origins};
+use super::staged::Staged;
+use super::update::Id;
+
+/// So many steps are taken for one update. It is a few milliseconds.
+const STEPS_MAX: u32 = 50_000;
+
+/// To find out would take more than [`STEPS_MAX`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooFar;
+
+impl Staged {
+    /// Whether an element between `left` and `right` has no place that is the same in every
+    /// replica. Both are in one parent.
+    pub(super) fn is_crossed(
+        &mut self,
+        known: &Known,
+        left: Option<Id>,
+        right: Option<Id>,
+    ) -> Result<bool, TooFar> {
+        let Some(right) = right else {
+            return Ok(false);
+        };
+        let Some(behind) = self.left_origin(known, right) else {
+            return Ok(false);
+        };
+        let Some(left) = left else {
+            return Ok(true);
+        };
+        if behind == left {
+            return Ok(false);
+        }
+        let Some((start, origins)) = self.begins(known, left) else {
+            return Ok(false);
+        };
+        // What was known to the left one does not hang on it.
+        if origins.right == Some(right) {
+            return Ok(false);
+        }
+        let within = left.client == right.client && right.clock <= left.clock;
+        if within && start < right.clock {
+            // Yjs cuts the piece before the right one while it looks for the place, and then takes
+            // the first part for the left one; where it was cut before, it does not.
+            return Ok(true);
+        }
+        self.hangs(known, behind, left)
+    }
+
+    /// Whether `id` hangs on `on`, over however many others. It goes up from both, so that it
+    /// soon sees where it is the other way round.
+    fn hangs(&mut self, known: &Known, id: Id, on: Id) -> Result<bool, TooFar> {
+        let (mut from, mut other) = (Some(id), Some(on));
+        while let Some(at) = from {
+            if self.steps >= STEPS_MAX {
+                return Err(TooFar);
+            }
+            self.steps += 1;
+            let up = |at: Option<Id>, to: Id| {
+                let Some((at, (start, origins))) =
+                    at.and_then(|at| Some((at, self.begins(known, at)?)))
+                else {
+                    return (false, None);
+                };
+                let meets = to.client == at.client && (start..=at.clock).contains(&to.clock);
+                (meets, origins.left)
+            };
+            let (is_above, above) = up(Some(at), on);
+            if is_above {
+                return Ok(true);
+            }
+            let (is_below, other_above) = up(other, id);
+            if is_below {
+                return Ok(false);
+            }
+            (from, other) = (above, other_above);
+        }
+        Ok(false)
+    }
+
+    fn left_origin(&self, known: &Known, id: Id) -> Option<Id> {
+        let (start, origins) = self.begins(known, id)?;
+        match start == id.clock {
+            true => origins.left,
+            false => Some(Id {
+                clock: id.clock - 1,
+                ..id
+            }),
+        }
+    }
+
+    /// Where the piece begins that holds the element `id`, and with which origins.
+    pub(super) fn begins(&self, known: &Known, id: Id) -> Option<(u32, Origins)> {
+        self.begun(id).or_else(|| known.begun(id))
+    }
+}
