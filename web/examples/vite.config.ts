@@ -1,7 +1,7 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv } from "vite";
 
-const pages = ["index", "quickstart", "tiptap", "codemirror", "quill", "lexical", "hooks", "plain"];
+const pages = ["index", "quickstart", "tiptap", "codemirror", "quill", "lexical", "hooks", "plain", "webrtc"];
 
 export default defineConfig(({ mode }) => {
   const { VITE_REALTIME_SERVER_URL: target = "http://localhost:3001" } = loadEnv(mode, ".", "VITE_");

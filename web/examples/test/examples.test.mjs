@@ -1,14 +1,14 @@
 // The pages that docs/client.md shows, built, served and used by several people; and the documentation itself.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build, preview } from "vite";
 import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { freePort, temporaryFolder } from "../../../tests/e2e/support/process.mjs";
+import { adopt, freePort, temporaryFolder } from "../../../tests/e2e/support/process.mjs";
 import { Server } from "../../../tests/e2e/support/server.mjs";
 import { until } from "../../../tests/e2e/support/until.mjs";
 import { launchBrowser, openWindow } from "../../test/browser.mjs";
@@ -70,10 +70,10 @@ describe("the examples", () => {
 
   const newRoom = () => `example-${(rooms += 1)}`;
   /** A window of `user` with a page open, once it shows `status`. */
-  const open = async (page, { room, user, role = "editor", status = "Saved" }) => {
+  const open = async (page, { room, user, role = "editor", status = "Saved", ...more }) => {
     const window = await openWindow(browser);
     windows.push(window);
-    const who = new URLSearchParams({ room, user, role, name: `${user}'s name` });
+    const who = new URLSearchParams({ room, user, role, name: `${user}'s name`, ...more });
     await window.goto(`${url}/${page}.html?${who}`);
     await shows(window, status);
     return window;
@@ -263,6 +263,53 @@ describe("the examples", () => {
       await holds(window, ["first of Ana", "first of Ben", "offline"]);
       await shows(window, "Saved");
     }
+  });
+
+  it("y-webrtc beside the server: what two type at once is saved within a second, whoever brings it", async () => {
+    const port = await freePort();
+    const program = `${REPOSITORY}web/node_modules/y-webrtc/bin/server.js`;
+    const signaling = spawn("node", [program], { env: { ...process.env, PORT: port }, stdio: "ignore" });
+    adopt(signaling);
+    const page = { room: newRoom(), signaling: `ws://127.0.0.1:${port}` };
+    const ana = await open("webrtc", { ...page, user: "ana" });
+    const ben = await open("webrtc", { ...page, user: "ben" });
+    const both = [ana, ben];
+    for (const window of both) {
+      await until("they are connected directly", async () => (await window.locator("#peers").textContent()) === "1");
+    }
+    const type = async (window, words) => {
+      await window.locator(".cm-content").click();
+      await window.keyboard.type(words, { delay: 15 });
+    };
+    const content = (window) =>
+      window.locator(".cm-content").evaluate((element) => {
+        const copy = element.cloneNode(true);
+        for (const caret of copy.querySelectorAll(".cm-ySelectionCaret")) caret.remove();
+        return copy.textContent;
+      });
+    const holds = (window, length) =>
+      until("it holds what both typed", async () => {
+        assert.equal((await content(window)).length, length);
+        return true;
+      });
+
+    await Promise.all([type(ana, "a".repeat(150)), type(ben, "b".repeat(150))]);
+    const typed = performance.now();
+    for (const window of both) await shows(window, "Saved");
+    const took_ms = performance.now() - typed;
+    console.log(`saved ${took_ms.toFixed(0)} ms after the last key`);
+    assert.ok(took_ms < 1_000, `saved after ${took_ms.toFixed(0)} ms`);
+    await holds(await open("codemirror", { room: page.room, user: "cleo" }), 300);
+
+    // Without the server, they have one another; and what the other wrote comes from either.
+    await server.kill9();
+    await type(ana, "a".repeat(10));
+    await holds(ben, 310);
+    await server.launch();
+    for (const window of both) await shows(window, "Saved");
+    await Promise.all(both.map((window) => window.close()));
+    await holds(await open("codemirror", { room: page.room, user: "dora" }), 310);
+    signaling.kill();
   });
 });
 
