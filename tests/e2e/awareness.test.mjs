@@ -1,11 +1,14 @@
 // Cursors and selections, and that nobody can pose as another. Section 4 of the protocol.
 
 import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as encoding from "lib0/encoding";
 import * as Y from "yjs";
 import { Client, closeClients } from "./support/client.mjs";
 import { databases, sqlite } from "./support/databases.mjs";
+import { temporaryFolder } from "./support/process.mjs";
 import { Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
 
@@ -252,8 +255,8 @@ describe("awareness that is not renewed", () => {
   after(() => server.stop());
 
   it("is swept, while what is renewed stays", async () => {
-    const join = async (user) => (await Client.connect(server, { person: { user } })).join("swept");
-    const [ana, ben, eve] = [await join("ana"), await join("ben"), await join("eve")];
+    const enter = async (user) => (await Client.connect(server, { person: { user } })).join("swept");
+    const [ana, ben, eve] = [await enter("ana"), await enter("ben"), await enter("eve")];
     const states = eve.awareness.getStates();
     ana.awareness.setLocalState({ cursor: "forgotten" });
     ben.awareness.setLocalState({ cursor: "kept" });
@@ -268,6 +271,61 @@ describe("awareness that is not renewed", () => {
       await until("a renewal shows it again", () => states.get(ana.doc.clientID)?.cursor === "back");
     } finally {
       clearInterval(renewing);
+    }
+  });
+});
+
+/** A wall clock that can be set, for one process: libfaketime reads from a file how far it is off. */
+class WallClock {
+  #file = join(temporaryFolder(), "clock");
+
+  constructor() {
+    this.set("+0");
+  }
+
+  /** Sets it, as `+60s` or `-1h` from the true time. */
+  set(offset) {
+    writeFileSync(this.#file, offset);
+  }
+
+  get env() {
+    const libraries = readdirSync("/usr/lib").map((folder) => `/usr/lib/${folder}/faketime/libfaketimeMT.so.1`);
+    return {
+      LD_PRELOAD: libraries.find((library) => existsSync(library)) ?? assert.fail("Debian: apt-get install libfaketime"),
+      FAKETIME_TIMESTAMP_FILE: this.#file,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    };
+  }
+}
+
+describe("awareness under a wall clock that is set", () => {
+  afterEach(closeClients);
+
+  it("vanishes neither early nor late", async () => {
+    const clock = new WallClock();
+    const env = { AWARENESS_TIMEOUT_MS: TIMEOUT_MS, ...clock.env };
+    const server = await Server.start({ database: sqlite, env });
+    const date = async () => Date.parse((await server.get("/health")).headers.get("date"));
+    const enter = async (user) => (await Client.connect(server, { person: { user } })).join("set");
+    const [ana, ben, eve] = [await enter("ana"), await enter("ben"), await enter("eve")];
+    const states = eve.awareness.getStates();
+    const renewing = setInterval(() => ben.awareness.setLocalState({ cursor: "kept" }), TIMEOUT_MS / 5);
+    try {
+      for (const offset of ["+60s", "-1h"]) {
+        ana.awareness.setLocalState({ cursor: offset });
+        await until("both are seen", () => states.has(ana.doc.clientID) && states.has(ben.doc.clientID));
+        const began = performance.now();
+        clock.set(offset);
+        // What HTTP says of the date never goes back.
+        await until("the server's clock is ahead", async () => (await date()) - Date.now() > 30_000);
+        await until("the forgotten one is swept", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
+        assert.ok(performance.now() - began > TIMEOUT_MS / 2, `${offset}: not before its time`);
+        assert.equal(states.get(ben.doc.clientID)?.cursor, "kept", offset);
+      }
+    } finally {
+      clearInterval(renewing);
+      await server.stop();
     }
   });
 });
