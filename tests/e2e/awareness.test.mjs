@@ -291,7 +291,8 @@ class WallClock {
   get env() {
     const libraries = readdirSync("/usr/lib").map((folder) => `/usr/lib/${folder}/faketime/libfaketimeMT.so.1`);
     return {
-      LD_PRELOAD: libraries.find((library) => existsSync(library)) ?? assert.fail("Debian: apt-get install libfaketime"),
+      LD_PRELOAD:
+        libraries.find((library) => existsSync(library)) ?? assert.fail("Debian: apt-get install libfaketime"),
       FAKETIME_TIMESTAMP_FILE: this.#file,
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import * as Y from "yjs";
 import { Client, closeClients } from "./support/client.mjs";
 import { databases } from "./support/databases.mjs";
 import { Server } from "./support/server.mjs";
@@ -26,6 +27,13 @@ const REFUSE = {
        execute function refuse()`,
   ],
 };
+/** … each that holds the word BAD, after a second. */
+const REFUSE_BAD = [
+  `create function refuse() returns trigger language plpgsql as
+     $$ begin perform pg_sleep(1); raise exception 'refused by the test' using errcode = '23514'; end $$`,
+  `create trigger refuse before insert on update_log for each row
+     when (position('\\x424144'::bytea in new.payload) > 0) execute function refuse()`,
+];
 const ALLOW = { SQLite: ["drop trigger refuse"], Postgres: ["drop trigger refuse on update_log"] };
 
 for (const database of databases) {
@@ -93,6 +101,33 @@ for (const database of databases) {
       await server.launch();
       await until("a newcomer sees it", async () => (await newcomer(server, "refused")).content.endsWith("meanwhile"));
       assert.equal(seen((await newcomer(server, "refused")).doc), seen(ana.doc));
+    });
+
+    // SQLite cannot be slow on purpose; the room that answers is the same.
+    const slow = { skip: database.name !== "Postgres" && "only Postgres can sleep" };
+    it("says pending of what is written, and builds on what was refused", slow, async () => {
+      server = await Server.start({ database });
+      change(REFUSE_BAD);
+      const ana = await Client.connect(server, { person: { user: "ana" } });
+      await ana.ok("join_room", "refused");
+      const doc = new Y.Doc();
+      const edits = [];
+      doc.on("update", (update) => edits.push(update));
+      for (const word of ["kept ", "BAD ", "good "]) doc.getText("text").insert(doc.getText("text").length, word);
+      const send = (update) => ana.request("document_update", { room: "refused", update });
+      assert.equal((await send(edits[0])).ok, true);
+      const bad = send(edits[1]);
+      const asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+      await until("it is being written", () => database.run(server.env.DATABASE_URL, asleep) === "1");
+      const good = send(edits[2]);
+      assert.equal((await bad).error?.code, "storage_unavailable");
+      const ack = await good;
+      assert.deepEqual([ack.ok, ack.pending], [true, true], JSON.stringify(ack));
+      assert.equal((await newcomer(server, "refused")).content, "kept ");
+
+      change(ALLOW.Postgres);
+      await until("it heals", async () => (await send(edits[1])).ok);
+      assert.equal((await newcomer(server, "refused")).content, "kept BAD good ");
     });
   });
 }
