@@ -60,7 +60,8 @@ impl Room {
         if self.end != End::Open {
             return Err(Error::Draining);
         }
-        if self.is_left_alone(Instant::now()) {
+        let began = Instant::now();
+        if self.is_left_alone(began) {
             return Err(Error::StorageUnavailable);
         }
         let who = receipt.seat.participant();
@@ -83,7 +84,12 @@ impl Room {
             self.document.prepare(&bytes, checked, may)
         };
         let prepared = prepared
-            .inspect_err(|_| receipt.seat.charge(receipt.received.elapsed(), 0))
+            .inspect_err(|_| {
+                receipt.seat.charge(
+                    began.elapsed().saturating_sub(self.document.take_waited()),
+                    0,
+                );
+            })
             .map_err(|error| self.refusal(who, error))?;
         if prepared.is_nothing() {
             return Ok((prepared.visibility(), None));
@@ -103,7 +109,7 @@ impl Room {
         let applied = self.document.apply(&bytes, prepared);
         let cpu = match cheap {
             true => Duration::ZERO,
-            false => receipt.received.elapsed(),
+            false => began.elapsed().saturating_sub(self.document.take_waited()),
         };
         receipt.seat.charge(cpu, memory_bytes);
         let applied = applied.map_err(|error| self.refusal(who, error))?;

@@ -7,7 +7,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use tracing::{Instrument, warn};
 
 use super::rooms::Shared;
@@ -52,6 +53,8 @@ pub(super) struct LiveDocument {
     broken: bool,
     damaged: Damaged,
     share: MemoryShare,
+    /// How long updates waited for their turn among the large ones.
+    waited: Duration,
 }
 
 /// Whether some of what was written cannot be read.
@@ -91,6 +94,7 @@ impl LiveDocument {
             broken: false,
             damaged: Damaged::No,
             share,
+            waited: Duration::ZERO,
         }
     }
 
@@ -152,13 +156,13 @@ impl LiveDocument {
 
     /// Sees what can be taken in of what a client sent.
     pub(super) fn prepare(
-        &self,
+        &mut self,
         bytes: &Bytes,
         checked: &Checked,
         may: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
         aside(bytes.len(), || {
-            let _turn = (bytes.len() >= LARGE_BYTES).then(|| LARGE.lock());
+            let _turn = (bytes.len() >= LARGE_BYTES).then(|| turn(&mut self.waited));
             self.document.prepare(bytes, checked, may)
         })
     }
@@ -175,10 +179,16 @@ impl LiveDocument {
             false => bytes.len(),
         };
         let applied = aside(size, || {
-            let _turn = (dear || bytes.len() >= LARGE_BYTES).then(|| LARGE.lock());
+            let large = dear || bytes.len() >= LARGE_BYTES;
+            let _turn = large.then(|| turn(&mut self.waited));
             self.document.apply(bytes, prepared)
         });
         self.note(bytes, applied)
+    }
+
+    /// How long updates have waited for their turn since this was last asked.
+    pub(super) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// Takes in what was accepted before, elsewhere.
@@ -281,6 +291,14 @@ pub(super) fn caps(limits: &Limits) -> Caps {
         pending_updates_max: limits.pending_updates_max,
         pending_bytes_max: limits.pending_bytes_max,
     }
+}
+
+/// Waits for the turn to take in something large, and counts how long.
+fn turn(waited: &mut Duration) -> MutexGuard<'static, ()> {
+    let began = Instant::now();
+    let turn = LARGE.lock();
+    *waited += began.elapsed();
+    turn
 }
 
 /// Runs `work` on a document of `size` bytes without holding up other tasks.
