@@ -42,20 +42,38 @@ impl Staged {
         if behind == left {
             return Ok(false);
         }
-        let Some((start, origins)) = self.begins(known, left) else {
-            return Ok(false);
-        };
         // What was known to the left one does not hang on it.
-        if origins.right == Some(right) {
+        let of_left = self.begins(known, left);
+        if of_left.is_none_or(|(_, origins)| origins.right == Some(right)) {
             return Ok(false);
         }
-        let within = left.client == right.client && right.clock <= left.clock;
-        if within && start < right.clock {
-            // Yjs cuts the piece before the right one while it looks for the place, and then takes
-            // the first part for the left one; where it was cut before, it does not.
-            return Ok(true);
+        // Yjs cuts what holds both before the right one while it looks for the place, and then
+        // takes the first part for the left one; where it was cut before, it does not.
+        Ok(self.may_hold(known, left, right)? || self.hangs(known, behind, left)?)
+    }
+
+    /// Whether Yjs may have made one block of what was written from before `right` up to `left`.
+    fn may_hold(&mut self, known: &Known, left: Id, right: Id) -> Result<bool, TooFar> {
+        if left.client != right.client || left.clock < right.clock {
+            return Ok(false);
         }
-        self.hangs(known, behind, left)
+        let mut last = left;
+        while let Some((clock, origins)) = self.begins(known, last) {
+            if clock < right.clock {
+                return Ok(true);
+            }
+            let Some(before) = origins.left else {
+                break;
+            };
+            let continues = before.client == left.client && before.clock + 1 == clock;
+            let bounds = self.begins(known, before).map(|(_, origins)| origins.right);
+            if !continues || bounds != Some(origins.right) {
+                break;
+            }
+            self.step()?;
+            last = before;
+        }
+        Ok(false)
     }
 
     /// Whether `id` hangs on `on`, over however many others. It goes up from both, so that it
@@ -63,10 +81,7 @@ impl Staged {
     fn hangs(&mut self, known: &Known, id: Id, on: Id) -> Result<bool, TooFar> {
         let (mut from, mut other) = (Some(id), Some(on));
         while let Some(at) = from {
-            if self.steps >= STEPS_MAX {
-                return Err(TooFar);
-            }
-            self.steps += 1;
+            self.step()?;
             let up = |at: Option<Id>, to: Id| {
                 let Some((at, (start, origins))) =
                     at.and_then(|at| Some((at, self.begins(known, at)?)))
@@ -87,6 +102,11 @@ impl Staged {
             (from, other) = (above, other_above);
         }
         Ok(false)
+    }
+
+    fn step(&mut self) -> Result<(), TooFar> {
+        self.steps += 1;
+        (self.steps <= STEPS_MAX).then_some(()).ok_or(TooFar)
     }
 
     fn left_origin(&self, known: &Known, id: Id) -> Option<Id> {

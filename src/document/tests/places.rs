@@ -41,6 +41,25 @@ fn an_element_around_a_piece_has_a_place_and_one_around_a_part_of_it_has_none() 
     for (left, right) in [(2, 2), (2, 1), (1, 1)] {
         assert_eq!(around(left, right).0, Err(ApplyError::Crossed));
     }
+    // Whether "abc" is one block depends on whether the text after it was there first.
+    let mut watched = Watched::new();
+    for typed in [
+        Typed::new(7, 0, "ab"),
+        Typed {
+            left: Some((7, 1)),
+            ..Typed::new(9, 0, "later")
+        },
+        Typed::new(7, 2, "c"),
+    ] {
+        watched.send(&update(&[typed])).expect("applies");
+    }
+    let reversed = Typed {
+        left: Some((7, 2)),
+        right: Some((7, 1)),
+        ..Typed::new(8, 0, "x")
+    };
+    let sent = watched.send(&update(&[reversed]));
+    assert_eq!(sent, Err(ApplyError::Crossed));
     for left in [0, 2] {
         let (outcome, mut watched) = around(left, 0);
         assert_eq!(outcome, Ok(Outcome::News));
