@@ -168,6 +168,19 @@ export class Forger {
     return [left, right];
   }
 
+  /** Two that stand near one another, in any order: what nobody has who types there. */
+  #around() {
+    const random = this.#random;
+    const left = this.#id();
+    const structs = this.#doc.store.clients.get(left[0]) ?? [];
+    const item = structs.find((it) => it.id.clock <= left[1] && left[1] < it.id.clock + it.length);
+    if (!item?.content) return [left, this.#id()];
+    let other = item;
+    const side = random.pick(["left", "right"]);
+    for (let steps = random.below(5); steps > 0 && other[side]; steps--) other = other[side];
+    return [left, [other.id.client, other.id.clock + random.below(other.length)]];
+  }
+
   #block(before) {
     const random = this.#random;
     if (random.oneIn(25)) return { kind: random.pick([GC, SKIP]), length: 1 + random.few(4) };
@@ -176,7 +189,7 @@ export class Forger {
     if (where < 3) [block.origin, block.right] = this.#between();
     else if (where < 5) block.origin = before && random.oneIn(2) ? before : this.#id();
     else if (where === 5) block.right = this.#id();
-    else if (where === 6) [block.origin, block.right] = [this.#id(), this.#id()];
+    else if (where === 6) [block.origin, block.right] = random.oneIn(4) ? [this.#id(), this.#id()] : this.#around();
     else if (where < 9) block.parent = random.pick(ROOTS);
     else block.parent = this.#type();
     if (random.oneIn(3)) block.sub = random.pick(KEYS);

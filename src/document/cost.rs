@@ -28,6 +28,8 @@ pub(super) const ONE_MIN: Duration = Duration::from_millis(1);
 
 /// To pass one piece on the way to an element's place: two hash sets and a search.
 const PASS_NS: u64 = 800;
+/// To go from one piece to the one that it hangs on: a hash map and a search, twice.
+const STEP_NS: u64 = 150;
 /// To cut a piece in two.
 const SPLIT_NS: u64 = 150;
 /// To move one piece of a client aside.
@@ -40,6 +42,11 @@ const COUNTED_PER_NS: u64 = 2;
 /// The cost of passing `scan` pieces.
 pub(super) fn of_scan(scan: u32) -> u64 {
     u64::from(scan) * PASS_NS
+}
+
+/// What it took to see whether something is crossed.
+pub(super) fn of_steps(steps: u32) -> u64 {
+    u64::from(steps) * STEP_NS
 }
 
 /// A bound for what a cut of a piece of `client` costs, wherever it is.

@@ -161,7 +161,7 @@ impl Document {
             }
             deletes.add(*client, range.clone());
         }
-        let cost = Duration::from_nanos(cost_ns);
+        let cost = Duration::from_nanos(cost_ns + cost::of_steps(staged.steps));
         if cost > cost::TRIED {
             return None;
         }
@@ -230,6 +230,7 @@ impl Document {
         let pending = pending || held.is_some();
         let is_new = |client: &&ClientId| self.known.clock(**client) == 0;
         let new_clients = plan.reached.keys().filter(is_new).count();
+        let steps_ns = cost::of_steps(plan.staged.steps);
         Ok(Prepared {
             ready: ready(&plan)?,
             rest,
@@ -242,7 +243,7 @@ impl Document {
                 true => Visibility::Pending,
                 false => Visibility::Visible,
             },
-            cost: Duration::from_nanos(plan.cost_ns),
+            cost: Duration::from_nanos(plan.cost_ns + steps_ns),
             recurring: Duration::from_nanos(plan.recurring_ns),
             bytes: bytes.len(),
             new_clients,
