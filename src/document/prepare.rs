@@ -284,6 +284,14 @@ impl Document {
         for (block, waits) in rest {
             let Id { client, clock } = block.id;
             let mut from = clock;
+            // A part stands behind what is held, if that is what was left out before it.
+            let waits_from = |from| match from == clock {
+                true => *waits,
+                false => Some(Id {
+                    client,
+                    clock: from - 1,
+                }),
+            };
             for other in self.held.meeting(client, clock, block.end()) {
                 overlap = true;
                 let (mut blocks, mut none) = (Vec::new(), Ranges::default());
@@ -295,20 +303,12 @@ impl Document {
                 }
                 if from < other.id.clock {
                     let part = block.tail(from - clock).head(other.id.clock - from);
-                    parts.push((part, *waits));
+                    parts.push((part, waits_from(from)));
                 }
                 from = from.max(other.end);
             }
             if from < block.end() {
-                // It stands behind what is held, if that is what was left out.
-                let waits = match from == clock {
-                    true => *waits,
-                    false => Some(Id {
-                        client,
-                        clock: from - 1,
-                    }),
-                };
-                parts.push((block.tail(from - clock), waits));
+                parts.push((block.tail(from - clock), waits_from(from)));
             }
         }
         Ok((parts, overlap))
