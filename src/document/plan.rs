@@ -33,8 +33,10 @@ pub(super) enum Source {
 pub(super) struct Plan<'a, 'k> {
     known: &'k Known,
     source: Source,
-    /// What is deleted along with it.
+    /// What is deleted along with it …
     deletes: &'k Ranges,
+    /// … and what will be as soon as it is there.
+    held_deletes: &'k Ranges,
     /// In an order in which each block finds what it depends on, with what it costs.
     pub(super) ready: Vec<(Block<'a>, u64)>,
     /// Deletions of what is known or ready, with what they cost.
@@ -86,6 +88,7 @@ impl<'a, 'k> Plan<'a, 'k> {
             known: around.known,
             source,
             deletes,
+            held_deletes: around.held.deletes(),
             ready: Vec::with_capacity(blocks.len()),
             ready_deletes: Ranges::default(),
             rest: Vec::new(),
@@ -251,11 +254,21 @@ impl<'a, 'k> Plan<'a, 'k> {
         // Yjs finds only the last part of what a key holds once it is cut, and fails
         // when the map is deleted.
         let cut = site.shape == Shape::Key && block.run().extent == Extent::Several;
-        let Id { client, clock } = block.id;
-        if cut && !self.deletes.covers(client, &(clock..block.end())) {
+        if cut && !self.is_deleted(block) {
             return Err(Unplaceable::Torn);
         }
         Ok(site)
+    }
+
+    /// Whether all of `block` is deleted with it. What was accepted may have been cut to its
+    /// news, so that some of that stands in another row, or is held.
+    fn is_deleted(&self, block: &Block<'a>) -> bool {
+        let Id { client, clock } = block.id;
+        let now = |range| self.deletes.covers(client, &range);
+        let soon = |range| self.held_deletes.covers(client, &range);
+        now(clock..block.end())
+            || self.source != Source::Client
+                && (clock..block.end()).all(|at| now(at..at + 1) || soon(at..at + 1))
     }
 
     /// The deletions that are ready: those of what was known, and those of what is ready.
