@@ -33,18 +33,18 @@ impl Staged {
         let Some(right) = right else {
             return Ok(false);
         };
-        let Some(behind) = self.left_origin(known, right) else {
-            return Ok(false);
-        };
         let Some(left) = left else {
-            return Ok(true);
+            return Ok(self.left_origin(known, right).is_some());
         };
-        if behind == left {
-            return Ok(false);
-        }
         // What was known to the left one does not hang on it.
         let of_left = self.begins(known, left);
         if of_left.is_none_or(|(_, origins)| origins.right == Some(right)) {
+            return Ok(false);
+        }
+        let Some(behind) = self.left_origin(known, right) else {
+            return Ok(false);
+        };
+        if behind == left {
             return Ok(false);
         }
         // Yjs cuts what holds both before the right one while it looks for the place, and then

@@ -296,6 +296,10 @@ impl Staged {
     }
 
     fn parent(&self, known: &Known, id: Id) -> Parent {
+        // What people type stands with what they typed before.
+        if self.places.is_empty() {
+            return known.parent(id);
+        }
         let first = Id {
             client: id.client,
             clock: 0,

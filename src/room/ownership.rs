@@ -14,6 +14,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::{
     document::{Advance, StateVector},
     id::{ClientId, SessionId, Timestamp, UserId},
@@ -24,9 +26,9 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Ownership {
     /// Who owns each, as the database knows it or is about to.
-    authors: HashMap<ClientId, UserId>,
+    authors: HashMap<ClientId, UserId, RandomState>,
     /// The sessions that are present and have typed with an id.
-    typing: HashMap<ClientId, SessionId>,
+    typing: HashMap<ClientId, SessionId, RandomState>,
 }
 
 /// Who sends an update.
