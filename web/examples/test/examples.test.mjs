@@ -85,6 +85,21 @@ describe("the examples", () => {
       return true;
     });
 
+  /** Waits until the browser's copies hold all that was written: a read comes after the writes before it. */
+  const kept = (window) =>
+    window.evaluate(async () => {
+      const done = (request) =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      for (const { name } of await indexedDB.databases()) {
+        const copy = await done(indexedDB.open(name));
+        await done(copy.transaction("updates").objectStore("updates").count());
+        copy.close();
+      }
+    });
+
   for (const { page, text, caret, name } of EDITORS) {
     describe(page, () => {
       const lines = (window) =>
@@ -214,6 +229,7 @@ describe("the examples", () => {
     await shows(ana, "Offline");
     await add(ana, "quinces");
     await shows(ana, "Offline. Your changes are kept here and sent later.");
+    await kept(ana);
     await ana.reload();
     await until("the copy is there", async () => (await items(ana)).length === 2);
     await shows(ana, "Offline. Your changes are kept here and sent later.");
