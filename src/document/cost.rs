@@ -28,7 +28,7 @@ pub(super) const ONE_MIN: Duration = Duration::from_millis(1);
 
 /// To pass one piece on the way to an element's place: two hash sets and a search.
 const PASS_NS: u64 = 800;
-/// To go from one piece to the one that it hangs on: a hash map and a search, twice.
+/// To go from one piece to the one that it hangs on: a hash map and a search, twice. Estimated.
 const STEP_NS: u64 = 150;
 /// To cut a piece in two.
 const SPLIT_NS: u64 = 150;
