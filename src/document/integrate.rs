@@ -1,6 +1,7 @@
 //! How a document takes in what was prepared, and what that sets free.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
@@ -45,7 +46,7 @@ impl Document {
         };
         let integrated = self.integrate(bytes, prepared.ready, trial)?;
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
-        let advanced = self.note(prepared.staged, &prepared.deletes, prepared.reached);
+        let advanced = self.note(prepared.staged, prepared.deletes, prepared.reached);
         self.holdings += u64::from(!prepared.rest.is_empty());
         let rest = prepared.rest.iter().map(|block| (block.id, block.end));
         let rest: Vec<_> = rest.collect();
@@ -160,7 +161,7 @@ impl Document {
     fn note(
         &mut self,
         staged: Staged,
-        deletes: &Ranges,
+        deletes: impl IntoIterator<Item = (ClientId, Range<u32>)>,
         reached: impl IntoIterator<Item = (ClientId, u32)>,
     ) -> AllAdvanced {
         let clocks = reached.into_iter();
@@ -252,7 +253,7 @@ impl Document {
             }
         };
         self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
-        let advanced = self.note(staged, &ready_deletes, reached);
+        let advanced = self.note(staged, ready_deletes.iter(), reached);
         for block in again {
             self.held.add(block);
         }

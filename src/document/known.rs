@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
@@ -63,7 +64,7 @@ pub(super) struct ParentFacts {
 pub(super) struct Known {
     clients: HashMap<ClientId, Client, RandomState>,
     pub(super) parents: Vec<ParentFacts>,
-    pub(super) parent_of: HashMap<ParentKey, Parent>,
+    pub(super) parent_of: HashMap<ParentKey, Parent, RandomState>,
     /// Hashes of the elements behind which somebody began a piece.
     left_origins: HashSet<u64, Hashed>,
     /// What clients deleted; what was deleted with its parent or replaced in a map is not here.
@@ -126,7 +127,7 @@ impl Default for Known {
         Self {
             clients: HashMap::default(),
             parents: vec![ParentFacts::default()],
-            parent_of: HashMap::new(),
+            parent_of: HashMap::default(),
             left_origins: HashSet::default(),
             deleted: Ranges::default(),
             pieces: 0,
@@ -188,8 +189,8 @@ impl Known {
     }
 
     /// Notes that `deletes`, which were not known, are deleted.
-    pub(super) fn delete(&mut self, deletes: &Ranges) {
-        for (client, range) in deletes.iter() {
+    pub(super) fn delete(&mut self, deletes: impl IntoIterator<Item = (ClientId, Range<u32>)>) {
+        for (client, range) in deletes {
             self.pieces += 2;
             self.clients.entry(client).or_default().pieces += 2;
             self.deleted.add(client, range);

@@ -1,5 +1,6 @@
 //! What of an update a document can take in, before anything is changed.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -23,6 +24,9 @@ use crate::id::ClientId;
 /// A block, and the element that it waits for.
 type Waiting<'a> = (Block<'a>, Option<Id>);
 
+/// Deleted ranges, which do not meet.
+type Deletes = SmallVec<[(ClientId, Range<u32>); 1]>;
+
 /// An update that a document can take in, cut to what is new.
 #[derive(Debug)]
 pub struct Prepared {
@@ -33,7 +37,7 @@ pub struct Prepared {
     pub(super) held: Option<Vec<u8>>,
     /// Which clients get how far.
     pub(super) reached: SmallVec<[(ClientId, u32); 1]>,
-    pub(super) deletes: Ranges,
+    pub(super) deletes: Deletes,
     pub(super) staged: Staged,
     pub(super) visibility: Visibility,
     pub(super) cost: Duration,
@@ -96,7 +100,7 @@ impl Document {
         let new = |advance: &Advance| {
             advance.from == self.known.clock(advance.client) && advance.to <= may(advance.client)
         };
-        let exists = |(client, clock): (&ClientId, &u32)| {
+        let exists = |(client, clock): &(ClientId, u32)| {
             *clock <= self.known.clock(*client)
                 // What is deleted may be made by the same update.
                 || matches!(checked.advances[..], [Advance { client: only, to, .. }]
@@ -115,8 +119,8 @@ impl Document {
         let (mut staged, mut recurring_ns) = (Staged::default(), 0);
         let cuts = checked
             .needs
-            .keys()
-            .map(|client| cost::of_any_cut(&self.known, *client));
+            .iter()
+            .map(|(client, _)| cost::of_any_cut(&self.known, *client));
         let own = checked
             .advances
             .iter()
@@ -149,17 +153,18 @@ impl Document {
             };
             recurring_ns += cost::of_scan(scan);
         }
-        let mut deletes = Ranges::default();
-        for (client, range) in &checked.deleted {
+        for (at, (client, range)) in checked.deleted.iter().enumerate() {
+            let meets = |(other, earlier): &(ClientId, Range<u32>)| {
+                other == client && earlier.start < range.end && range.start < earlier.end
+            };
             let known = self.known.deleted().meets(*client, range.clone())
-                || deletes.meets(*client, range.clone());
+                || checked.deleted[..at].iter().any(meets);
             if known {
                 return None;
             }
             if exact {
                 cost_ns += cost::of_delete(&self.known, *client, range);
             }
-            deletes.add(*client, range.clone());
         }
         let cost = Duration::from_nanos(cost_ns + cost::of_steps(staged.steps));
         if cost > cost::TRIED {
@@ -172,7 +177,7 @@ impl Document {
             rest_deletes: Ranges::default(),
             held: None,
             reached: advanced.map(|by| (by.client, by.to)).collect(),
-            deletes,
+            deletes: checked.deleted.clone(),
             staged,
             visibility: Visibility::Visible,
             cost,
@@ -237,7 +242,7 @@ impl Document {
             rest_deletes: plan.rest_deletes,
             held,
             reached: plan.reached.into_iter().collect(),
-            deletes: plan.ready_deletes,
+            deletes: plan.ready_deletes.iter().collect(),
             staged: plan.staged,
             visibility: match pending {
                 true => Visibility::Pending,

@@ -4,7 +4,6 @@
 //! and without the document; [`Checked`] carries on what the document wants to
 //! know, so that an ordinary update is not read twice.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -34,8 +33,9 @@ pub struct Advance {
 pub struct Checked {
     /// One entry a client, in the order of the bytes.
     pub advances: SmallVec<[Advance; 1]>,
-    /// Elements of other clients, and deleted ones, by the clock that has to be passed.
-    pub(super) needs: BTreeMap<ClientId, u32>,
+    /// Elements of other clients, and deleted ones, by the clock that has to be passed: one
+    /// entry a client.
+    pub(super) needs: SmallVec<[(ClientId, u32); 2]>,
     /// Parents that are not among the types of the same client in this update.
     pub(super) parents: SmallVec<[Id; 1]>,
     /// The places of the blocks.
@@ -148,8 +148,13 @@ impl Pass {
     }
 
     fn need(&mut self, client: ClientId, clock: u32) {
-        let known = self.checked.needs.entry(client).or_insert(0);
-        *known = clock.min(CLOCK_MAX).max(*known);
+        let clock = clock.min(CLOCK_MAX);
+        // There are few: at most three for each part that is noted.
+        let needs = &mut self.checked.needs;
+        match needs.iter_mut().find(|(other, _)| *other == client) {
+            Some((_, known)) => *known = clock.max(*known),
+            None => needs.push((client, clock)),
+        }
     }
 }
 

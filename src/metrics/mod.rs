@@ -135,15 +135,16 @@ impl Metrics {
         self.0.joins.add(1, &[code_label(code)]);
     }
 
-    /// An update of `bytes` bytes arrived, whatever becomes of it.
+    /// An update of `bytes` bytes arrived, whatever becomes of it. It is counted with
+    /// [`updates_handled`](Self::updates_handled).
     pub fn update_received(&self, bytes: u64) {
-        self.0.updates_received.add(1, &[]);
         self.0.update_bytes.record(bytes, &[]);
     }
 
-    /// An update was applied.
-    pub fn update_accepted(&self) {
-        self.0.updates_accepted.add(1, &[]);
+    /// So many updates arrived, of which so many were applied.
+    pub fn updates_handled(&self, received: u64, accepted: u64) {
+        self.0.updates_received.add(received, &[]);
+        self.0.updates_accepted.add(accepted, &[]);
     }
 
     /// One message that merges `updates` updates was queued for each of

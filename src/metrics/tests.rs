@@ -19,7 +19,7 @@ fn after_every_fact() -> String {
     metrics.room_closed();
     metrics.joined("ok");
     metrics.update_received(40);
-    metrics.update_accepted();
+    metrics.updates_handled(1, 1);
     metrics.relayed(3, 5, 500);
     metrics.awareness_received(30);
     metrics.awareness_relayed(5, 150);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     document::awareness::{self, Author, Entry, Identity},
     error::Result,
-    id::{SessionId, Timestamp},
+    id::SessionId,
 };
 
 /// Whose cursors wait to be told.
@@ -24,11 +24,10 @@ pub(super) enum Mover {
 impl Room {
     pub(super) fn move_cursors(&mut self, seat: &dyn Seat, entries: Vec<Entry>) -> Result<()> {
         let who = seat.participant();
-        let now = Timestamp::now();
         self.members
             .find(who.session)
             .ok_or(NOT_JOINED)?
-            .last_seen_at = now;
+            .last_seen_at = self.heard_at;
         let author = Author {
             session: who.session,
             user: Identity {

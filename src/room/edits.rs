@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::error;
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
     error::{Error, Result},
-    id::{SessionId, Timestamp},
+    id::SessionId,
     limits::Pressure,
     store::{Author, Reservation},
 };
@@ -29,6 +28,7 @@ impl Room {
     /// Takes an update in, or refuses it and leaves the document as it was.
     pub(super) fn update(&mut self, mut receipt: Receipt, bytes: Bytes, checked: &Checked) {
         self.shared.metrics.update_received(bytes.len() as u64);
+        self.handled.received += 1;
         match self.apply(&receipt, bytes, checked) {
             Ok((visibility, accepted)) => {
                 receipt.visibility = visibility;
@@ -40,7 +40,7 @@ impl Room {
 
     fn accept(&mut self, receipt: Receipt, accepted: Option<Accepted>) {
         if let Some(accepted) = accepted {
-            self.shared.metrics.update_accepted();
+            self.handled.accepted += 1;
             return self.commits.accept(accepted, receipt);
         }
         if let Some(due) = self.commits.await_all(receipt) {
@@ -60,7 +60,7 @@ impl Room {
         if self.end != End::Open {
             return Err(Error::Draining);
         }
-        let began = Instant::now();
+        let began = receipt.received;
         if self.is_left_alone(began) {
             return Err(Error::StorageUnavailable);
         }
@@ -68,7 +68,7 @@ impl Room {
         let Some(member) = self.members.find(who.session) else {
             return Err(NOT_JOINED);
         };
-        member.last_seen_at = Timestamp::now();
+        member.last_seen_at = self.heard_at;
         let prepared = {
             let members = &self.members;
             let sender = Sender {

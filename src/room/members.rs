@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ const CURSORS_QUEUED_MAX: usize = 16 * 1024;
 /// The seats of one room.
 pub(super) struct Members {
     seats: Vec<Occupant>,
-    places: HashMap<SessionId, usize>,
+    places: HashMap<SessionId, usize, RandomState>,
     behind: usize,
     /// Somebody was not told of the newest cursors yet.
     unseen: bool,
@@ -85,7 +86,7 @@ impl Members {
     pub(super) fn new(metrics: Metrics) -> Self {
         Self {
             seats: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             behind: 0,
             unseen: false,
             unsent: 0,

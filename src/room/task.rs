@@ -31,7 +31,7 @@ use crate::{
         awareness::{Awareness, Entry},
     },
     error::{Error, Result},
-    id::DocumentKey,
+    id::{DocumentKey, Timestamp},
     store::{Availability, DocumentRecord},
 };
 
@@ -60,12 +60,22 @@ pub(super) struct Room {
     pub(super) commits: Commits,
     pub(super) relays: Pace,
     pub(super) cursors: Pace,
+    pub(super) handled: Handled,
+    /// When this turn began, by the clock on the wall.
+    pub(super) heard_at: Timestamp,
     started: Instant,
     pub(super) swept_at: Instant,
     pub(super) empty_since: Instant,
     /// The database has refused this document; until then nothing is accepted.
     pub(super) left_alone_until: Option<Instant>,
     pub(super) end: End,
+}
+
+/// What came of the updates of one turn: counting each costs more than some of them.
+#[derive(Default)]
+pub(super) struct Handled {
+    pub(super) received: u64,
+    pub(super) accepted: u64,
 }
 
 /// Whether the task goes on.
@@ -102,6 +112,8 @@ impl Room {
             moved: Vec::new(),
             mover: Mover::Nobody,
             commits: Commits::default(),
+            handled: Handled::default(),
+            heard_at: Timestamp::now(),
             started: now,
             swept_at: now,
             empty_since: now,
@@ -132,6 +144,7 @@ impl Room {
                 _ = self.inbox.recv_many(&mut turn, TURN_MAX) => {}
                 () = &mut timer => {}
             }
+            self.heard_at = Timestamp::now();
             for command in turn.drain(..) {
                 self.backlog.take(&command);
                 self.take(command).await;
@@ -221,6 +234,10 @@ impl Room {
     /// Relays and appends what is due, looks after laggards, ends the room where nobody needs it.
     fn end_turn(&mut self) {
         let now = Instant::now();
+        let Handled { received, accepted } = std::mem::take(&mut self.handled);
+        if received > 0 {
+            self.shared.metrics.updates_handled(received, accepted);
+        }
         let draining = self.end == End::Draining;
         let updates = self.commits.accepted() > 0;
         let flush = updates && (draining || self.relays.due(now) <= now);

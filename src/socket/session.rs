@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ pub struct Session {
     pub(super) participant: Participant,
     pub(super) budget: Budget,
     /// The rooms that were asked for and not refused.
-    pub(super) rooms: Mutex<HashMap<RoomName, Membership>>,
+    pub(super) rooms: Mutex<HashMap<RoomName, Membership, RandomState>>,
     claims: RwLock<Arc<Claims>>,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
