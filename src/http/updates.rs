@@ -1,10 +1,8 @@
 //! `POST /api/v1/documents/{room}/updates`: one update, as large as a document may be.
 //!
-//! It goes through the room like a socket's update, from a seat that is taken for this
-//! update alone: join, update and leave are queued at once, so that a client that goes
-//! away meanwhile leaves nothing behind. What the update brings is declared in the join
-//! as what the client has; like whoever answers a synchronisation, it may bring what
-//! others wrote.
+//! It goes through the room like a socket's update, from an author who takes no seat, so that
+//! a client that goes away meanwhile leaves nothing behind. Like whoever answers a
+//! synchronisation, it may bring what others wrote.
 
 use std::{
     sync::{
@@ -35,13 +33,10 @@ use super::{
 };
 use crate::{
     auth::{Claims, Right},
-    document::{self, Checked, StateVector, Visibility},
+    document::{self, Checked, Visibility},
     error::{Error, Result},
     id::{DocumentKey, RoomName, Seq, SessionId},
-    room::{
-        Acked, Answer, Command, Creation, Delivery, Extent, Outgoing, Participant, Seat, Ticket,
-        Update,
-    },
+    room::{Acked, Answer, Audiences, Command, Participant, Peer, Standing, Ticket, Update},
 };
 
 /// How long an update may take to be durable before the client is told to try again.
@@ -49,7 +44,7 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(30);
 /// From here on sessions are numbered: those of sockets begin at 1.
 const FIRST_SESSION: u64 = 1 << 62;
 const BYTES: &str = "application/octet-stream";
-/// The seat is in nobody's awareness, where a colour would be seen.
+/// The author is in nobody's awareness, where a colour would be seen.
 const COLOR: &str = "#6b5548";
 
 const TICKET: Ticket = Ticket {
@@ -153,7 +148,7 @@ impl Shared {
         let handle = self.parts.rooms.open(&DocumentKey { team, room })?;
         let session = SessionId(self.sessions_begun.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
-        let seat = Arc::new(HttpSeat {
+        let author = Arc::new(Author {
             participant: Participant {
                 session,
                 user: claims.user.clone(),
@@ -162,27 +157,13 @@ impl Shared {
             caller,
             answer: Mutex::new(Some(answer)),
         });
-        let brought = checked.advances.iter();
-        let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
-        handle.send(Command::Join {
-            seat: Arc::clone(&seat) as _,
-            ticket: TICKET,
-            creation: Creation::Allowed,
-            state_vector: Some(brought),
-        })?;
-        let sent = handle.send(Command::Update(Box::new(Update {
-            seat,
+        handle.send(Command::Update(Box::new(Update {
+            peer: author,
             ticket: TICKET,
             bytes,
             checked,
-        })));
-        let leave = Command::Leave {
-            session,
-            answer: None,
-        };
-        // A room that has ended has no seats.
-        let _ = handle.send(leave);
-        sent?;
+            standing: Standing::Author,
+        })))?;
         match timeout(DURABLE_WITHIN, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::Internal),
@@ -218,15 +199,15 @@ async fn validate(bytes: Bytes) -> Result<(Bytes, Checked)> {
     })
 }
 
-/// The seat of one request. It hears what becomes of its update, and nothing else.
-struct HttpSeat {
+/// The author of one update. It hears what becomes of that, and nothing else.
+struct Author {
     participant: Participant,
     caller: Arc<Caller>,
     /// Where the answer goes; the first one counts.
     answer: Mutex<Option<oneshot::Sender<Result<Acked>>>>,
 }
 
-impl HttpSeat {
+impl Author {
     fn settle(&self, answer: Result<Acked>) {
         if let Some(waiting) = self.answer.lock().take() {
             // A client that has gone away does not hear it.
@@ -235,30 +216,26 @@ impl HttpSeat {
     }
 }
 
-impl Seat for HttpSeat {
+impl Peer for Author {
     fn participant(&self) -> &Participant {
         &self.participant
-    }
-
-    fn deliver(&self, _: &Outgoing) -> Delivery {
-        Delivery::Queued
     }
 
     fn accept(&self, _: Ticket, acked: Acked) {
         self.settle(Ok(acked));
     }
 
-    fn charge(&self, cpu: Duration, memory_bytes: usize) {
-        self.caller.budget.charge(cpu, memory_bytes);
-    }
-
-    fn flush(&self, _: Extent) {}
-
     fn answer(&self, _: Ticket, answer: Answer) {
         if let Answer::Refused(error) = answer {
             self.settle(Err(error));
         }
     }
+
+    fn charge(&self, cpu: Duration, memory_bytes: usize) {
+        self.caller.budget.charge(cpu, memory_bytes);
+    }
+
+    fn flush(&self, _: usize) {}
 
     fn queued_bytes(&self) -> usize {
         0
@@ -267,4 +244,6 @@ impl Seat for HttpSeat {
     fn cut(&self, _: &'static str) {
         self.settle(Err(Error::Overloaded));
     }
+
+    fn sit(self: Arc<Self>, _: &mut Audiences) {}
 }

@@ -32,6 +32,7 @@ pub(super) struct Instruments {
     pub(super) awareness_relayed: Counter<u64>,
     pub(super) awareness_relayed_bytes: Counter<u64>,
     pub(super) apply_panics: Counter<u64>,
+    pub(super) room_panics: Counter<u64>,
 
     pub(super) ack_seconds: Histogram<f64>,
     pub(super) append_seconds: Histogram<f64>,
@@ -119,6 +120,9 @@ impl Instruments {
                 .build(),
             apply_panics: counter("realtime_apply_panics_total")
                 .with_description("Updates whose application panicked")
+                .build(),
+            room_panics: counter("realtime_room_panics_total")
+                .with_description("Panics of rooms, which went on from their logs or were closed")
                 .build(),
             ack_seconds: seconds("realtime_ack_seconds")
                 .with_description("From an update's arrival to its durable acknowledgement")

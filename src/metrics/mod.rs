@@ -173,6 +173,11 @@ impl Metrics {
         self.0.apply_panics.add(1, &[]);
     }
 
+    /// A room panicked; it goes on from its log, or is closed.
+    pub fn room_panicked(&self) {
+        self.0.room_panics.add(1, &[]);
+    }
+
     /// An update was acknowledged `latency` after it arrived.
     pub fn acked(&self, latency: Duration) {
         self.0.ack_seconds.record(latency.as_secs_f64(), &[]);
@@ -263,6 +268,7 @@ impl Metrics {
             updates_received,
             updates_accepted,
             apply_panics,
+            room_panics,
             append_failures,
             appends_refused,
             journal_bytes,
@@ -276,6 +282,7 @@ impl Metrics {
         updates_received.add(0, &[]);
         updates_accepted.add(0, &[]);
         apply_panics.add(0, &[]);
+        room_panics.add(0, &[]);
         append_failures.add(0, &[]);
         appends_refused.add(0, &[]);
         journal_bytes.record(0, &[]);

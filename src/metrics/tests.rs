@@ -24,6 +24,7 @@ fn after_every_fact() -> String {
     metrics.awareness_received(30);
     metrics.awareness_relayed(5, 150);
     metrics.apply_panicked();
+    metrics.room_panicked();
     metrics.memory_bytes(3000);
     metrics.memory_bytes_max(9000);
     metrics.acked(took);
@@ -77,6 +78,7 @@ fn failures_are_visible_as_zero_before_they_happen() {
         "realtime_append_failures_total 0",
         "realtime_appends_refused_total 0",
         "realtime_apply_panics_total 0",
+        "realtime_room_panics_total 0",
         "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
         "realtime_documents_damaged 0",
         "realtime_connections{transport=\"websocket\"} 0",

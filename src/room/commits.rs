@@ -4,15 +4,14 @@
 //! settled in the same order. A receipt waits with the work that it depends
 //! on; one that depends on nothing under way is due at once.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Acked, Answer, Seat, Ticket};
+use super::{Acked, Ticket};
 use crate::{
     document::Visibility,
-    error::Error,
     id::{Seq, SessionId},
     store::{Author, Reservation},
 };
@@ -41,49 +40,55 @@ pub(super) enum Audience {
 }
 
 /// A promise to answer an update when it is durable.
-pub(super) struct Receipt {
-    pub(super) seat: Arc<dyn Seat>,
+pub(super) struct Receipt<P> {
+    pub(super) peer: P,
     pub(super) ticket: Ticket,
     pub(super) received: Instant,
     pub(super) visibility: Visibility,
 }
 
-impl Receipt {
-    /// Queues the ack; the seat has to be flushed.
-    pub(super) fn accept(&self, seq: Seq) {
-        let acked = Acked {
+impl<P> Receipt<P> {
+    /// What the ack says.
+    pub(super) fn acked(&self, seq: Seq) -> Acked {
+        Acked {
             seq,
             visibility: self.visibility,
-        };
-        self.seat.accept(self.ticket, acked);
-    }
-
-    pub(super) fn refuse(self, error: Error) {
-        self.seat.answer(self.ticket, Answer::Refused(error));
+        }
     }
 }
 
 /// Rows that the log is writing, in one append.
-pub(super) struct Append {
+pub(super) struct Append<P> {
     pub(super) rows: Vec<Bytes>,
-    pub(super) receipts: Vec<Receipt>,
+    pub(super) receipts: Vec<Receipt<P>>,
 }
 
 /// How long an ack waits for a relay, so that one write takes both.
 const HELD: Duration = Duration::from_millis(15);
 
 /// The accepted, the appended, and the durable that nobody was told of yet.
-#[derive(Default)]
-pub(super) struct Commits {
+pub(super) struct Commits<P> {
     accepted: Vec<Accepted>,
-    receipts: Vec<Receipt>,
-    under_way: VecDeque<Append>,
-    durable: Vec<(Receipt, Seq)>,
+    receipts: Vec<Receipt<P>>,
+    under_way: VecDeque<Append<P>>,
+    durable: Vec<(Receipt<P>, Seq)>,
     /// When those have to be told.
     due: Option<Instant>,
 }
 
-impl Commits {
+impl<P> Default for Commits<P> {
+    fn default() -> Self {
+        Self {
+            accepted: Vec::new(),
+            receipts: Vec::new(),
+            under_way: VecDeque::new(),
+            durable: Vec::new(),
+            due: None,
+        }
+    }
+}
+
+impl<P> Commits<P> {
     /// Everything accepted is durable.
     pub(super) fn is_idle(&self) -> bool {
         self.accepted.is_empty() && self.under_way.is_empty()
@@ -93,13 +98,13 @@ impl Commits {
         self.accepted.len()
     }
 
-    pub(super) fn accept(&mut self, accepted: Accepted, receipt: Receipt) {
+    pub(super) fn accept(&mut self, accepted: Accepted, receipt: Receipt<P>) {
         self.accepted.push(accepted);
         self.receipts.push(receipt);
     }
 
     /// Holds `receipt` until all that was accepted so far is durable; gives it back if it is.
-    pub(super) fn await_all(&mut self, receipt: Receipt) -> Option<Receipt> {
+    pub(super) fn await_all(&mut self, receipt: Receipt<P>) -> Option<Receipt<P>> {
         if !self.accepted.is_empty() {
             self.receipts.push(receipt);
         } else if let Some(last) = self.under_way.back_mut() {
@@ -111,7 +116,7 @@ impl Commits {
     }
 
     /// Holds the acks of what is durable up to `seq` for the next relay, but not for long.
-    pub(super) fn hold(&mut self, receipts: Vec<Receipt>, seq: Seq, now: Instant) {
+    pub(super) fn hold(&mut self, receipts: Vec<Receipt<P>>, seq: Seq, now: Instant) {
         self.due.get_or_insert(now + HELD);
         let acks = receipts.into_iter().map(|receipt| (receipt, seq));
         self.durable.extend(acks);
@@ -123,7 +128,7 @@ impl Commits {
     }
 
     /// Takes the acks that are held, in order.
-    pub(super) fn take_acks(&mut self) -> Vec<(Receipt, Seq)> {
+    pub(super) fn take_acks(&mut self) -> Vec<(Receipt<P>, Seq)> {
         self.due = None;
         std::mem::take(&mut self.durable)
     }
@@ -150,7 +155,7 @@ impl Commits {
     }
 
     /// The oldest append is settled.
-    pub(super) fn settle(&mut self) -> Option<Append> {
+    pub(super) fn settle(&mut self) -> Option<Append<P>> {
         self.under_way.pop_front()
     }
 
@@ -166,9 +171,9 @@ impl Commits {
     }
 
     /// Gives up on everything: the receipts that will not be honoured.
-    pub(super) fn abandon(&mut self) -> Vec<Receipt> {
+    pub(super) fn abandon(&mut self) -> Vec<Receipt<P>> {
         self.accepted.clear();
-        let mut receipts: Vec<Receipt> = self
+        let mut receipts: Vec<Receipt<P>> = self
             .under_way
             .drain(..)
             .flat_map(|append| append.receipts)

@@ -1,19 +1,21 @@
-//! How a room shows who is where: stamped, gathered, told, swept.
+//! How a room shows who is where: stamped, gathered, shown, swept.
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Message, Seat,
-    members::Moved,
-    task::{NOT_JOINED, Room},
+    Message,
+    audience::Shown,
+    core::{NOT_JOINED, Output, RoomCore},
+    members::Asker,
 };
 use crate::{
-    document::awareness::{self, Author, Entry, Identity},
+    document::awareness::{self, Author, Entry, Generation, Identity},
     error::Result,
     id::SessionId,
 };
 
-/// Whose cursors wait to be told.
+/// Whose cursors wait to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mover {
     Nobody,
@@ -21,13 +23,24 @@ pub(super) enum Mover {
     Several,
 }
 
-impl Room {
-    pub(super) fn move_cursors(&mut self, seat: &dyn Seat, entries: Vec<Entry>) -> Result<()> {
-        let who = seat.participant();
-        self.members
-            .find(who.session)
-            .ok_or(NOT_JOINED)?
-            .last_seen_at = self.heard_at;
+/// Cursors that moved.
+pub(super) struct Moved {
+    /// What most are shown; nothing if nobody moved since the last time.
+    pub(super) news: Option<Bytes>,
+    /// When they moved.
+    pub(super) generation: Generation,
+    /// It removes cursors. A later message of what came since cannot express that, so that
+    /// everybody has to get this one now.
+    pub(super) urgent: bool,
+    /// The only one who moved.
+    pub(super) except: Option<SessionId>,
+}
+
+impl<P: Asker> RoomCore<P> {
+    pub(super) fn move_cursors(&mut self, peer: &P, entries: Vec<Entry>) -> Result<()> {
+        let who = peer.participant();
+        let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
+        member.last_seen_at = self.now.time;
         let author = Author {
             session: who.session,
             user: Identity {
@@ -37,8 +50,8 @@ impl Room {
                 color: who.color,
             },
         };
-        let ids_max = self.shared.limits.client_ids_per_session;
-        let age_ms = self.age_ms(Instant::now());
+        let ids_max = self.limits.client_ids_per_session;
+        let age_ms = self.age_ms();
         for entry in self.awareness.apply(&author, entries, age_ms, ids_max) {
             match self
                 .moved
@@ -57,49 +70,50 @@ impl Room {
         Ok(())
     }
 
-    /// When somebody is to be told where somebody is.
-    pub(super) fn cursors_due(&self, now: Instant) -> Option<Instant> {
+    /// When somebody is to be shown where somebody is.
+    pub(super) fn cursors_due(&self) -> Option<Instant> {
+        let now = self.now.instant;
         if !self.moved.is_empty() {
             Some(self.cursors.due(now))
-        } else if self.members.any_unseen() {
+        } else if self.shown == Shown::NotToAll {
             Some(self.cursors.next_tick(now))
         } else {
             None
         }
     }
 
-    pub(super) fn tell_moved(&mut self, now: Instant) {
+    pub(super) fn show_moved(&mut self) {
         let moved = std::mem::take(&mut self.moved);
         let except = match std::mem::replace(&mut self.mover, Mover::Nobody) {
             Mover::Only(session) => Some(session),
             Mover::Nobody | Mover::Several => None,
         };
-        let moved = Moved {
+        let receivers = self.members.listening(except);
+        self.cursors.went(receivers.max(1), self.now.instant);
+        self.outputs.push(Output::Show(Moved {
             news: (!moved.is_empty()).then(|| awareness::encode(&moved).into()),
             generation: self.awareness.end_generation(),
             urgent: moved.iter().any(|entry| entry.state.is_none()),
             except,
-        };
-        let since = |from| self.awareness.encode_since(from).into();
-        let told = self.members.show(moved, since, now);
-        self.cursors.went(told.receivers.max(1), now);
-        self.shared
-            .metrics
-            .awareness_relayed(told.receivers, told.bytes);
+        }));
     }
 
-    pub(super) fn tell_gone(&mut self, gone: &[Entry]) {
+    /// What moved from `generation` on, for those who were not shown it then.
+    pub(super) fn cursors_since(&self, generation: Generation) -> Bytes {
+        self.awareness.encode_since(generation).into()
+    }
+
+    pub(super) fn show_gone(&mut self, gone: &[Entry]) {
         if gone.is_empty() {
             return;
         }
         self.moved
             .retain(|moved| gone.iter().all(|entry| entry.client != moved.client));
         let bytes = awareness::encode(gone).into();
-        let told = self
-            .members
-            .tell(Message::Awareness(bytes), None, Instant::now());
-        self.shared
-            .metrics
-            .awareness_relayed(told.receivers, told.bytes);
+        self.outputs.push(Output::Tell {
+            message: Message::Awareness(bytes),
+            except: None,
+            updates: 0,
+        });
     }
 }

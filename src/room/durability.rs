@@ -1,112 +1,106 @@
 //! What becomes of accepted updates: relayed, written, acknowledged; and what is done
 //! when the log refuses, or holds what the document lacks.
 
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
-use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{
-    Command, Event, Extent, Message, ResyncReason, StorageStatus, live, load,
-    task::Room,
-    turn::{self, Row},
+    Message, ResyncReason, StorageStatus,
+    commits::Append,
+    core::{Fetch, Output, RoomCore, Then},
+    load::Opened,
+    members::Asker,
+    pace::{self, Row},
 };
 use crate::{
     document,
-    error::Error,
+    error::{Error, Result},
     id::Seq,
-    store::{AppendError, Availability, Entry, Reservation},
+    store::{AppendError, Availability, Entry, Loaded, Reservation},
 };
 
 /// Larger rows are written as several: a database takes many small ones better than a
 /// large one.
 const ROW_BYTES_MAX: usize = 1024 * 1024;
 
-impl Room {
+impl<P: Asker> RoomCore<P> {
     /// Relays what was accepted, then hands it to the log.
-    pub(super) fn flush(&mut self, now: Instant) {
-        let Some(record) = &self.record else { return };
-        let document = record.id;
-        let rows = turn::merged_rows(self.commits.take_accepted());
+    pub(super) fn flush(&mut self) {
+        let Some(record) = self.record else { return };
+        let now = self.now.instant;
+        let rows = pace::merged_rows(self.commits.take_accepted());
         let authors = rows.authors;
-        let rows = rows.rows;
-        for row in &rows {
+        for row in &rows.rows {
             let Some(message) = &row.message else {
                 continue;
             };
-            let message = Message::Update(message.clone());
-            let told = self.members.tell(message, row.from, now);
-            self.relays.went(told.receivers.max(1), now);
-            self.shared
-                .metrics
-                .relayed(row.updates, told.receivers, told.bytes);
+            let receivers = self.members.listening(row.from);
+            self.relays.went(receivers.max(1), now);
+            self.outputs.push(Output::Tell {
+                message: Message::Update(message.clone()),
+                except: row.from,
+                updates: row.updates,
+            });
         }
-        let rows: Vec<_> = rows.into_iter().flat_map(in_parts).collect();
+        let rows: Vec<_> = rows.rows.into_iter().flat_map(in_parts).collect();
         self.commits
             .begin(rows.iter().map(|(bytes, _)| bytes.clone()).collect());
-        let own = self.own.clone();
         let entry = Entry { rows, authors };
-        let settled = move |result| {
-            // Only a room that has ended does not hear it.
-            let _ = own.send(Command::Own(Event::Appended(result)));
-        };
-        self.shared
-            .store
-            .log()
-            .append(document, entry, Box::new(settled));
+        self.outputs.push(Output::Append(record.id, entry));
     }
 
-    pub(super) async fn appended(&mut self, result: Result<Seq, AppendError>) {
+    pub(super) fn appended(&mut self, result: Result<Seq, AppendError>) {
         let Some(append) = self.commits.settle() else {
             return;
         };
         match result {
-            Ok(seq) => {
-                if self.left_alone_until.take().is_some() {
-                    self.announce_storage();
-                }
-                let hole = self.document.appended(seq, &append.rows);
-                let now = Instant::now();
-                self.commits.hold(append.receipts, seq, now);
-                if self.members.len() < 2 || self.relays.is_quiet(now) {
-                    self.acknowledge();
-                }
-                if hole {
-                    Box::pin(self.catch_up()).await;
-                }
-            }
+            Ok(seq) => self.written(append, seq),
             Err(AppendError::Gone) => {
                 let gone = Error::NotFound { what: "document" };
-                append
-                    .receipts
-                    .into_iter()
-                    .for_each(|receipt| receipt.refuse(gone.clone()));
+                self.refuse_all(append, &gone);
                 self.close(gone);
             }
             Err(AppendError::Refused { retry_after }) => {
-                append
-                    .receipts
-                    .into_iter()
-                    .for_each(|receipt| receipt.refuse(Error::StorageUnavailable));
-                self.left_alone_until = Some(Instant::now() + retry_after);
+                self.refuse_all(append, &Error::StorageUnavailable);
+                self.left_alone_until = Some(self.now.instant + retry_after);
                 self.announce_storage();
                 self.commits.doubt();
-                Box::pin(self.rebuild()).await;
+                self.reload();
             }
         }
     }
 
+    fn written(&mut self, append: Append<P>, seq: Seq) {
+        let now = self.now.instant;
+        if self.left_alone_until.take().is_some() {
+            self.announce_storage();
+        }
+        let hole = self.document.appended(seq, &append.rows);
+        self.commits.hold(append.receipts, seq, now);
+        if self.members.len() < 2 || self.relays.is_quiet(now) {
+            self.acknowledge();
+        }
+        if let Some(record) = self.record.filter(|_| hole) {
+            let document = record.id;
+            self.fetch(Fetch::Log { document }, Then::Nothing);
+        }
+    }
+
+    fn refuse_all(&mut self, append: Append<P>, error: &Error) {
+        for receipt in append.receipts {
+            self.refuse(receipt, error.clone());
+        }
+    }
+
     /// Whether the database refused this document lately, so that nothing is accepted.
-    pub(super) fn is_left_alone(&self, now: Instant) -> bool {
+    pub(super) fn is_left_alone(&self) -> bool {
+        let now = self.now.instant;
         self.left_alone_until.is_some_and(|until| now < until)
     }
 
     /// What the members are told of the storage of this document.
     pub(super) fn storage(&self) -> StorageStatus {
-        if *self.availability.borrow() == Availability::Unavailable
-            || self.left_alone_until.is_some()
-        {
+        if self.availability == Availability::Unavailable || self.left_alone_until.is_some() {
             StorageStatus::Unavailable
         } else if self.document.is_damaged() {
             StorageStatus::Damaged
@@ -115,70 +109,78 @@ impl Room {
         }
     }
 
+    pub(super) fn announce_storage(&mut self) {
+        let storage = Message::Storage(self.storage());
+        self.outputs.push(Output::Announce(storage));
+    }
+
     /// Sends the acks of what is durable.
     pub(super) fn acknowledge(&mut self) {
         let acks = self.commits.take_acks();
-        if acks.is_empty() {
+        if !acks.is_empty() {
+            self.outputs.push(Output::Acks(acks));
+        }
+    }
+
+    /// Takes in what others wrote into this document's log, and shows it to the members.
+    pub(super) fn caught_up(&mut self, log: Result<Loaded>) {
+        let Some(document) = self.record.map(|record| record.id) else {
             return;
-        }
-        let now = Instant::now();
-        for (receipt, seq) in &acks {
-            let latency = now.duration_since(receipt.received);
-            self.shared.metrics.acked(latency);
-            receipt.accept(*seq);
-        }
-        // Whoever sent many updates in one go is flushed once.
-        for of_one in acks.chunk_by(|(one, _), (next, _)| Arc::ptr_eq(&one.seat, &next.seat)) {
-            let (receipt, _) = &of_one[0];
-            receipt.seat.flush(Extent::of(acks.len()));
-        }
-    }
-
-    /// Reads what others wrote into this document's log, and shows it to the members.
-    async fn catch_up(&mut self) {
-        let Some(record) = &self.record else { return };
-        match load::read_news(&self.shared, record.id, &mut self.document).await {
-            Ok(updates) => {
-                let now = Instant::now();
-                for update in updates {
-                    self.members.tell(Message::Update(update), None, now);
-                }
-                if self.document.is_damaged() {
-                    self.announce_storage();
-                }
-            }
+        };
+        let loaded = match log {
+            Ok(loaded) => loaded,
             Err(error) => {
-                error!(code = error.code(), document = %record.id, "the log could not be read again")
+                return error!(code = error.code(), %document, "the log could not be read again");
             }
+        };
+        let news = self.document.take_news(document, loaded);
+        for update in news.updates {
+            self.outputs.push(Output::Tell {
+                message: Message::Update(update),
+                except: None,
+                updates: 1,
+            });
+        }
+        if !news.refused.is_empty() {
+            self.outputs.push(Output::SetAside(document, news.refused));
+        }
+        if self.document.is_damaged() {
+            self.announce_storage();
         }
     }
 
-    /// Builds the document anew from its log and from what is not in it yet.
-    pub(super) async fn rebuild(&mut self) {
-        let Some(record) = &self.record else { return };
-        let document = record.id;
-        let mut wait = Duration::from_millis(50);
-        loop {
-            match load::load(&self.shared, document, self.commits.unwritten()).await {
-                Ok(opened) => break self.take_on(opened),
-                Err(error) if self.shared.draining() => return self.close(error),
-                Err(gone @ Error::NotFound { .. }) => return self.close(gone),
-                Err(_) => tokio::time::sleep(wait).await,
-            }
-            wait = (wait * 2).min(Duration::from_secs(5));
+    /// Has the document built anew from its log and from what is not in it yet.
+    pub(super) fn reload(&mut self) {
+        let Some(record) = self.record else { return };
+        let (document, unwritten) = (record.id, self.commits.unwritten());
+        let reload = Fetch::Reload {
+            document,
+            unwritten,
+        };
+        self.fetch(reload, Then::Nothing);
+    }
+
+    pub(super) fn reloaded(&mut self, reloaded: Result<Opened>) {
+        let Some(record) = self.record else { return };
+        match reloaded {
+            Ok(opened) => self.take_on(record, opened),
+            Err(error) => return self.close(error),
         }
-        info!(%document, "the document was rebuilt from its log");
+        info!(document = %record.id, "the document was rebuilt from its log");
         self.announce_storage();
-        self.members
-            .resync_all(ResyncReason::Rebuilt, Instant::now());
+        self.resync_all(ResyncReason::Rebuilt);
     }
 
     pub(super) fn put_snapshot_when_due(&mut self) {
-        let Some(record) = &self.record else { return };
-        if *self.availability.borrow() == Availability::Ok && self.document.snapshot_is_due() {
-            let own = self.own.clone();
-            live::put_snapshot(&self.shared, record.id, &mut self.document, move |held| {
-                let _ = own.send(Command::Own(Event::SnapshotPut(held)));
+        let Some(record) = self.record else { return };
+        if self.availability != Availability::Ok || !self.document.snapshot_is_due() {
+            return;
+        }
+        if let Ok((seq, state)) = self.document.take_snapshot() {
+            self.outputs.push(Output::PutSnapshot {
+                document: record.id,
+                seq,
+                state,
             });
         }
     }

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use tracing::error;
 
 use super::{
-    Extent, Participant,
+    Participant, Standing, Update,
     commits::{Accepted, Audience, Receipt},
+    core::{End, Means, NOT_JOINED, Output, RoomCore, Then, Work},
+    members::Asker,
     ownership::Sender,
-    task::{End, NOT_JOINED, Room},
 };
 use crate::{
-    document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
+    document::{
+        self, Advance, Applied, ApplyError, Checked, Integrated, Prepared, StateVector, Visibility,
+    },
     error::{Error, Result},
     id::SessionId,
     limits::Pressure,
@@ -23,22 +26,47 @@ use crate::{
 /// not taken, for looking at the clock costs a tenth of it.
 const CHEAP: Duration = Duration::from_micros(50);
 const SMALL_BYTES: usize = 1024;
+/// So many bytes of memory are gathered before a member is charged for them: people who type add
+/// a few bytes at a time.
+const OWED_BYTES_MAX: usize = 16 * 1024;
 
-impl Room {
+impl<P: Asker> RoomCore<P> {
     /// Takes an update in, or refuses it and leaves the document as it was.
-    pub(super) fn update(&mut self, mut receipt: Receipt, bytes: Bytes, checked: &Checked) {
-        self.shared.metrics.update_received(bytes.len() as u64);
+    pub(super) fn update(&mut self, update: Box<Update<P>>, means: Means) {
+        let of_author = update.standing == Standing::Author;
+        if of_author && self.record.is_none() && self.end == End::Open {
+            let peer = update.peer.clone();
+            return self.create(&peer, Then::Write(update, means));
+        }
+        let Update {
+            peer,
+            ticket,
+            bytes,
+            checked,
+            standing,
+        } = *update;
+        self.metrics.update_received(bytes.len() as u64);
         self.handled.received += 1;
-        match self.apply(&receipt, bytes, checked) {
+        let mut receipt = Receipt {
+            peer,
+            ticket,
+            received: self.now.instant,
+            visibility: Visibility::Visible,
+        };
+        match self.apply(&receipt.peer, bytes, &checked, standing, means) {
             Ok((visibility, accepted)) => {
                 receipt.visibility = visibility;
                 self.accept(receipt, accepted);
             }
-            Err(error) => receipt.refuse(error),
+            Err(error) => self.refuse(receipt, error),
+        }
+        if of_author {
+            // It is no member, so that nobody else would do this for it.
+            self.needed_at = self.now.instant;
         }
     }
 
-    fn accept(&mut self, receipt: Receipt, accepted: Option<Accepted>) {
+    fn accept(&mut self, receipt: Receipt<P>, accepted: Option<Accepted>) {
         if let Some(accepted) = accepted {
             self.handled.accepted += 1;
             return self.commits.accept(accepted, receipt);
@@ -46,76 +74,86 @@ impl Room {
         if let Some(due) = self.commits.await_all(receipt) {
             // Not before the acks that are held: a client's come in order.
             self.acknowledge();
-            due.accept(self.document.durable());
-            due.seat.flush(Extent::Few);
+            let durable = self.document.durable();
+            self.outputs.push(Output::Acks(vec![(due, durable)]));
         }
     }
 
     fn apply(
         &mut self,
-        receipt: &Receipt,
+        peer: &P,
         bytes: Bytes,
         checked: &Checked,
+        standing: Standing,
+        means: Means,
     ) -> Result<(Visibility, Option<Accepted>)> {
         if self.end != End::Open {
             return Err(Error::Draining);
         }
-        let began = receipt.received;
-        if self.is_left_alone(began) {
+        if self.is_left_alone() {
             return Err(Error::StorageUnavailable);
         }
-        let who = receipt.seat.participant();
-        let Some(member) = self.members.find(who.session) else {
-            return Err(NOT_JOINED);
+        let who = peer.participant();
+        let declared = match standing {
+            Standing::Author => {
+                let brought = checked.advances.iter();
+                let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
+                Some(self.document.lacks(&brought))
+            }
+            Standing::Member => {
+                let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
+                member.last_seen_at = self.now.time;
+                None
+            }
         };
-        member.last_seen_at = self.heard_at;
-        let prepared = {
-            let members = &self.members;
-            let sender = Sender {
-                session: who.session,
-                user: &who.user.id,
-                declared: members.declared(who.session),
-            };
-            let shown = |client| {
-                let session = self.awareness.owner(client)?;
-                Some((session, members.user(session)?))
-            };
-            let may = |client| self.ownership.may(&sender, client, shown);
-            self.document.prepare(&bytes, checked, may)
-        };
-        let prepared = prepared
-            .inspect_err(|_| {
-                receipt.seat.charge(
-                    began.elapsed().saturating_sub(self.document.take_waited()),
-                    0,
-                );
-            })
-            .map_err(|error| self.refusal(who, error))?;
+        let prepared = self
+            .prepare(who, &bytes, checked, declared.as_ref())
+            .map_err(|error| {
+                self.charge(peer, 0, Work::Timed);
+                self.refusal(who, error)
+            })?;
         if prepared.is_nothing() {
             return Ok((prepared.visibility(), None));
         }
         let memory_bytes = prepared.memory_bytes();
         self.document.admits(bytes.len(), memory_bytes)?;
-        if self.shared.memory.pressure() == Pressure::Full {
+        if means.pressure == Pressure::Full {
             return Err(Error::Overloaded);
         }
-        let reservation = self
-            .shared
-            .store
-            .log()
-            .reserve(bytes.len())
-            .ok_or(Error::StorageUnavailable)?;
+        let reservation = means.reservation.ok_or(Error::StorageUnavailable)?;
         let cheap = prepared.is_whole() && prepared.cost() < CHEAP && bytes.len() < SMALL_BYTES;
         let applied = self.document.apply(&bytes, prepared);
-        let cpu = match cheap {
-            true => Duration::ZERO,
-            false => began.elapsed().saturating_sub(self.document.take_waited()),
+        let work = match cheap {
+            true => Work::Free,
+            false => Work::Timed,
         };
-        receipt.seat.charge(cpu, memory_bytes);
+        self.charge(peer, memory_bytes, work);
         let applied = applied.map_err(|error| self.refusal(who, error))?;
-        let author = self.claim(who, &checked.advances, &applied);
+        let author = self.claim(who, &checked.advances, &applied, declared.as_ref());
         let accepted = accepted(bytes, &applied, who.session, author, reservation)?;
         Ok((applied.visibility, accepted))
+    }
+
+    /// Sees what of an update is new and may come from `who`.
+    fn prepare(
+        &mut self,
+        who: &Participant,
+        bytes: &Bytes,
+        checked: &Checked,
+        declared: Option<&StateVector>,
+    ) -> Result<Prepared, ApplyError> {
+        let members = &self.members;
+        let sender = Sender {
+            session: who.session,
+            user: &who.user.id,
+            declared: declared.unwrap_or_else(|| members.declared(who.session)),
+        };
+        let shown = |client| {
+            let session = self.awareness.owner(client)?;
+            Some((session, members.user(session)?))
+        };
+        let may = |client| self.ownership.may(&sender, client, shown);
+        self.document.prepare(bytes, checked, may)
     }
 
     /// Notes whose client id the update was typed with, if it was typed.
@@ -124,6 +162,7 @@ impl Room {
         who: &Participant,
         advances: &[Advance],
         applied: &Applied,
+        declared: Option<&StateVector>,
     ) -> Option<Author> {
         let [advance] = advances else { return None };
         if applied.integrated != Integrated::Whole {
@@ -132,10 +171,32 @@ impl Room {
         let sender = Sender {
             session: who.session,
             user: &who.user.id,
-            declared: self.members.declared(who.session),
+            declared: declared.unwrap_or_else(|| self.members.declared(who.session)),
         };
         let shown = |client| self.awareness.owner(client);
-        self.ownership.claim(&sender, *advance, shown)
+        let author = self.ownership.claim(&sender, *advance, shown);
+        if declared.is_some() {
+            // It is no member that leaves later.
+            self.ownership.release(who.session);
+        }
+        author
+    }
+
+    /// Charges `peer` for an update, or notes what it owes.
+    fn charge(&mut self, peer: &P, memory_bytes: usize, work: Work) {
+        let mut memory_bytes = memory_bytes;
+        if let Some(member) = self.members.find(peer.participant().session) {
+            member.owed_bytes += memory_bytes;
+            if work == Work::Free && member.owed_bytes < OWED_BYTES_MAX {
+                return;
+            }
+            memory_bytes = std::mem::take(&mut member.owed_bytes);
+        }
+        self.outputs.push(Output::Charge {
+            peer: peer.clone(),
+            memory_bytes,
+            work,
+        });
     }
 
     /// What a client is told of an update that was not applied.
@@ -153,7 +214,7 @@ impl Room {
             ApplyError::TooCostly => Error::TooCostly,
             ApplyError::PendingFull => Error::Overloaded,
             ApplyError::Panicked => {
-                self.shared.metrics.apply_panicked();
+                self.metrics.apply_panicked();
                 error!(
                     session = who.session.0,
                     user = who.user.id.as_str(),

@@ -1,133 +1,226 @@
-//! How members come, catch up, and go.
-
-use std::sync::Arc;
+//! How members come, catch up, fall behind, and go.
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::{
-    Answer, Creation, Extent, Joined, Message, Outgoing, Seat, Synced, Ticket, load,
-    task::{End, NOT_JOINED, Room},
+    Answer, Creation, Joined, Message, ResyncReason, Synced, Ticket,
+    audience::Gate,
+    core::{End, Fetch, NOT_JOINED, Output, RoomCore, Then, Work},
+    load::Opened,
+    members::{Asker, Member, Reading},
 };
 use crate::{
     document::StateVector,
     error::{Error, Result},
-    id::{Seq, SessionId, Timestamp},
+    id::SessionId,
     store::DocumentRecord,
 };
 
-impl Room {
-    pub(super) async fn join(
+impl<P: Asker> RoomCore<P> {
+    pub(super) fn join(
         &mut self,
-        seat: Arc<dyn Seat>,
+        peer: P,
         ticket: Ticket,
         creation: Creation,
         theirs: Option<StateVector>,
+        queued_bytes: usize,
     ) {
-        let joined = match self.record(&seat, creation).await {
-            Ok(record) => {
-                let now = Timestamp::now();
-                let declared = theirs.as_ref().map(|sv| self.document.lacks(sv));
-                self.members
-                    .admit(Arc::clone(&seat), declared.unwrap_or_default(), now);
-                self.describe(&*seat, &record, theirs.as_ref())
-            }
-            Err(error) => Err(error),
-        };
-        match joined {
-            Ok(joined) => seat.answer(ticket, Answer::Joined(Box::new(joined))),
-            Err(error) => {
-                self.leave(seat.participant().session);
-                seat.answer(ticket, Answer::Refused(error));
-            }
-        }
-    }
-
-    /// The document's record; brings the document into being where that is allowed.
-    async fn record(&mut self, seat: &Arc<dyn Seat>, creation: Creation) -> Result<DocumentRecord> {
-        match (&self.record, creation) {
+        let record = match (self.record, creation) {
             _ if self.end != End::Open => Err(Error::Draining),
-            (Some(record), _) => Ok(*record),
+            (Some(record), _) => Ok(record),
             (None, Creation::Forbidden) => Err(Error::NotFound { what: "document" }),
-            (None, Creation::Allowed) => Box::pin(self.create(seat)).await,
-        }
+            (None, Creation::Allowed) => {
+                let then = Then::Join {
+                    peer: peer.clone(),
+                    ticket,
+                    state_vector: theirs,
+                    queued_bytes,
+                };
+                return self.create(&peer, then);
+            }
+        };
+        self.admit(peer, ticket, record, theirs.as_ref(), queued_bytes);
     }
 
-    async fn create(&mut self, seat: &Arc<dyn Seat>) -> Result<DocumentRecord> {
-        let by = &seat.participant().user.id;
-        let store = &self.shared.store;
-        let record = store
-            .create_document(&self.key, by, Timestamp::now())
-            .await?;
-        if record.head_seq > Seq(0) {
-            let opened = load::load(&self.shared, record.id, Vec::new()).await?;
-            self.take_on(opened);
-        }
-        self.record = Some(record);
-        Ok(record)
+    /// Has the document brought into being, for somebody who may.
+    pub(super) fn create(&mut self, peer: &P, then: Then<P>) {
+        let by = peer.participant().user.id.clone();
+        let at = self.now.time;
+        self.fetch(Fetch::Create { by, at }, then);
     }
 
-    fn describe(
+    /// Goes on with that for which the document was created.
+    pub(super) fn created(
         &mut self,
-        seat: &dyn Seat,
-        record: &DocumentRecord,
+        created: Result<(DocumentRecord, Option<Opened>)>,
+        then: Then<P>,
+    ) {
+        let record = created.map(|(record, opened)| {
+            match opened {
+                Some(opened) => self.take_on(record, opened),
+                None => self.record = Some(record),
+            }
+            record
+        });
+        match then {
+            Then::Nothing => {}
+            Then::Join {
+                peer,
+                ticket,
+                state_vector,
+                queued_bytes,
+            } => self.admit(peer, ticket, record, state_vector.as_ref(), queued_bytes),
+            Then::Write(update, means) => match record {
+                Ok(_) => self.update(update, means),
+                Err(error) => self.answer(update.peer, update.ticket, Answer::Refused(error)),
+            },
+        }
+    }
+
+    fn admit(
+        &mut self,
+        peer: P,
+        ticket: Ticket,
+        record: Result<DocumentRecord>,
         theirs: Option<&StateVector>,
-    ) -> Result<Joined> {
-        Ok(Joined {
+        queued_bytes: usize,
+    ) {
+        let joined = record.and_then(|record| {
+            let update = self.difference(theirs, queued_bytes)?;
+            let declared = theirs.map(|theirs| self.document.lacks(theirs));
+            let declared = declared.unwrap_or_default();
+            let before = self.members.admit(peer.clone(), declared, self.now.time);
+            self.let_go(before);
+            self.outputs.push(Output::Seat(peer.clone()));
+            Ok(self.describe(&record, update))
+        });
+        let answer = match joined {
+            Ok(joined) => Answer::Joined(Box::new(joined)),
+            Err(error) => {
+                self.leave(peer.participant().session);
+                Answer::Refused(error)
+            }
+        };
+        self.answer(peer, ticket, answer);
+    }
+
+    fn describe(&self, record: &DocumentRecord, update: Bytes) -> Joined {
+        Joined {
             document: record.id,
             seq: self.document.durable(),
             state_vector: self.document.state_vector(),
-            update: self.difference(seat, theirs)?,
+            update,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
             members: self.members.people(),
             storage: self.storage(),
-        })
+        }
     }
 
     /// What a client that has `theirs` lacks.
-    fn difference(&mut self, seat: &dyn Seat, theirs: Option<&StateVector>) -> Result<Bytes> {
-        if seat.queued_bytes() > self.shared.limits.socket_queue_bytes_max {
+    fn difference(&mut self, theirs: Option<&StateVector>, queued_bytes: usize) -> Result<Bytes> {
+        if queued_bytes > self.limits.socket_queue_bytes_max {
             return Err(Error::Overloaded);
         }
-        self.document
-            .difference(theirs)
-            .map_err(|_| Error::Internal)
+        let difference = self.document.difference(theirs);
+        difference.map_err(|_| Error::Internal)
     }
 
     pub(super) fn leave(&mut self, session: SessionId) {
-        if !self.members.remove(session) {
+        let Some(member) = self.members.remove(session) else {
             return;
-        }
+        };
+        self.outputs.push(Output::Unseat(session));
+        self.let_go(Some(member));
         self.ownership.release(session);
         let gone = self.awareness.remove_session(session);
-        self.tell_gone(&gone);
-        self.empty_since = Instant::now();
+        self.show_gone(&gone);
+        self.needed_at = self.now.instant;
     }
 
-    pub(super) fn sync(&mut self, seat: &Arc<dyn Seat>, ticket: Ticket, theirs: &StateVector) {
-        let session = seat.participant().session;
-        let answer = match self.members.find(session) {
+    /// Settles with a member that is one no longer: it is charged for what it was not charged
+    /// for yet.
+    fn let_go(&mut self, member: Option<Member<P>>) {
+        let Some(member) = member else { return };
+        if let Reading::Behind { .. } = member.reading() {
+            self.metrics.lagging_ended();
+        }
+        if member.owed_bytes > 0 {
+            self.outputs.push(Output::Charge {
+                peer: member.peer,
+                memory_bytes: member.owed_bytes,
+                work: Work::Free,
+            });
+        }
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        peer: P,
+        ticket: Ticket,
+        theirs: &StateVector,
+        queued_bytes: usize,
+    ) {
+        let session = peer.participant().session;
+        let update = match self.members.get(session) {
             None => Err(NOT_JOINED),
-            Some(_) => self.difference(&**seat, Some(theirs)),
+            Some(_) => self.difference(Some(theirs), queued_bytes),
         };
-        match answer {
-            Ok(update) => {
-                let state_vector = self.document.state_vector();
-                let synced = Synced {
-                    update,
-                    state_vector,
-                    seq: self.document.durable(),
-                };
-                seat.answer(ticket, Answer::Synced(synced));
-                let declared = self.document.lacks(theirs);
-                self.members.synced(session, declared);
-                if !self.awareness.is_empty() {
-                    let everybody = Message::Awareness(self.awareness.encode_all().into());
-                    seat.deliver(&Outgoing::new(everybody));
-                    seat.flush(Extent::Many);
-                }
-            }
-            Err(error) => seat.answer(ticket, Answer::Refused(error)),
+        let update = match update {
+            Ok(update) => update,
+            Err(error) => return self.answer(peer, ticket, Answer::Refused(error)),
+        };
+        let synced = Synced {
+            update,
+            state_vector: self.document.state_vector(),
+            seq: self.document.durable(),
+        };
+        self.answer(peer, ticket, Answer::Synced(synced));
+        let declared = self.document.lacks(theirs);
+        self.members.declare(session, declared);
+        self.set_reading(session, Reading::Live);
+        self.outputs.push(Output::SetGate(session, Gate::Open));
+        if !self.awareness.is_empty() {
+            let everybody = Message::Awareness(self.awareness.encode_all().into());
+            self.outputs.push(Output::TellOne(session, everybody));
+        }
+    }
+
+    /// The queue of a session was full; it has missed something from now on.
+    pub(super) fn fell_behind(&mut self, session: SessionId) {
+        let since = self.now.instant;
+        self.set_reading(session, Reading::Behind { since });
+    }
+
+    /// The queue of a session that fell behind has drained.
+    pub(super) fn drained(&mut self, session: SessionId) {
+        self.set_reading(session, Reading::AwaitingSync);
+        let resync = Message::Resync(ResyncReason::Lagging);
+        self.outputs.push(Output::TellOne(session, resync));
+    }
+
+    /// Has every member synchronise anew.
+    pub(super) fn resync_all(&mut self, reason: ResyncReason) {
+        self.outputs.push(Output::Tell {
+            message: Message::Resync(reason),
+            except: None,
+            updates: 0,
+        });
+        let live: Vec<_> = self.members.live().collect();
+        for session in live {
+            self.set_reading(session, Reading::AwaitingSync);
+            self.outputs.push(Output::SetGate(session, Gate::Shut));
+        }
+    }
+
+    fn set_reading(&mut self, session: SessionId, reading: Reading) {
+        let is_behind = |reading| matches!(reading, Reading::Behind { .. });
+        let Some(before) = self.members.set_reading(session, reading) else {
+            return;
+        };
+        match (is_behind(before), is_behind(reading)) {
+            (false, true) => self.metrics.lagging_started(),
+            (true, false) => self.metrics.lagging_ended(),
+            _ => {}
         }
     }
 }

@@ -4,22 +4,23 @@
 //! Work that grows with the document (loading, encoding) runs where it does
 //! not hold up other tasks of the same thread.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
-use tracing::{Instrument, warn};
+use tracing::error;
 
-use super::rooms::Shared;
 use crate::{
     config::Limits,
     document::{
-        Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
+        self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
+        StateVector,
     },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
     limits::{Memory, MemoryShare},
+    store::{Damage, Damaged as Kind, Loaded, Reason},
 };
 
 /// From this size on, encoding moves aside first.
@@ -71,6 +72,15 @@ pub(super) struct Log {
     pub(super) bytes: usize,
     pub(super) snapshot_bytes: usize,
     saving: bool,
+}
+
+/// What was read of a log that is longer than what is known of it.
+#[derive(Default)]
+pub(super) struct News {
+    /// What was new, to be told.
+    pub(super) updates: Vec<Bytes>,
+    /// What cannot be used.
+    pub(super) refused: Vec<Damage>,
 }
 
 impl LiveDocument {
@@ -253,6 +263,63 @@ impl LiveDocument {
         encoded.map(Bytes::from)
     }
 
+    /// The state to keep as a snapshot, and up to where it holds everything: at least every row
+    /// up to the durable position, because rows of others before it were read first, and what is
+    /// not durable yet only adds.
+    ///
+    /// # Errors
+    /// [`Panicked`].
+    pub(super) fn take_snapshot(&mut self) -> Result<(Seq, Bytes), Panicked> {
+        let state = self.stored_state()?;
+        self.log = Log {
+            rows: 0,
+            bytes: 0,
+            snapshot_bytes: state.len(),
+            saving: true,
+        };
+        Ok((self.durable, state))
+    }
+
+    /// Takes in what the log holds and the document does not: rows that another instance wrote,
+    /// or that were written twice.
+    pub(super) fn take_news(&mut self, document: DocumentId, loaded: Loaded) -> News {
+        let mut news = News::default();
+        if loaded.is_damaged() {
+            self.set_damaged();
+        }
+        let durable = self.durable;
+        let snapshot = loaded.snapshot.into_iter();
+        let stored = snapshot.map(|(seq, state)| (Kind::Snapshot, seq, state));
+        let updates = loaded.updates.into_iter();
+        let updates = updates.map(|(seq, update)| (Kind::Update, seq, update));
+        for (kind, seq, bytes) in stored.chain(updates) {
+            if seq <= durable {
+                continue;
+            }
+            let restored = match document::validate(&bytes) {
+                Ok(checked) => self.restore(&bytes, &checked),
+                Err(_) => Err(ApplyError::Undecodable),
+            };
+            match restored.map(|applied| applied.integrated) {
+                Ok(Integrated::Whole) => news.updates.push(bytes),
+                Ok(Integrated::Part(part) | Integrated::More(part)) => {
+                    news.updates.push(part.into());
+                }
+                Ok(Integrated::Nothing) => {}
+                Err(reason) => {
+                    error!(%document, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
+                    news.refused.push(Damage::at(kind, seq, Reason::Refused));
+                }
+            }
+            self.log.rows += 1;
+        }
+        if !news.refused.is_empty() {
+            self.set_damaged();
+        }
+        self.durable = durable.max(loaded.head_seq);
+        news
+    }
+
     /// Notes that `rows` are in the log up to `last`. `true` if rows of
     /// somebody else lie before them that are not here yet.
     pub(super) fn appended(&mut self, last: Seq, rows: &[Bytes]) -> bool {
@@ -308,38 +375,4 @@ pub(super) fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
     } else {
         tokio::task::block_in_place(work)
     }
-}
-
-/// Encodes the state and has the store keep it; `settled` hears the position
-/// that it holds, or nothing if it could not be kept.
-///
-/// The state holds at least every row up to the durable position: rows of
-/// others before it were read first, and what is not durable yet only adds.
-pub(super) fn put_snapshot(
-    shared: &Arc<Shared>,
-    document: DocumentId,
-    live: &mut LiveDocument,
-    settled: impl FnOnce(Option<Seq>) + Send + 'static,
-) {
-    let Ok(state) = live.stored_state() else {
-        return;
-    };
-    let seq = live.durable;
-    live.log.saving = true;
-    live.log.snapshot_bytes = state.len();
-    live.log.rows = 0;
-    live.log.bytes = 0;
-    let shared = Arc::clone(shared);
-    let span = tracing::info_span!("put snapshot", %document, seq = seq.0, bytes = state.len());
-    let put = async move {
-        let held = match shared.store.put_snapshot(document, seq, state).await {
-            Ok(()) => Some(seq),
-            Err(error) => {
-                warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
-                None
-            }
-        };
-        settled(held);
-    };
-    tokio::spawn(put.instrument(span));
 }

@@ -13,10 +13,10 @@ use super::{
     rooms::Shared,
 };
 use crate::{
-    document::{self, ApplyError, Document, Integrated},
+    document::{self, ApplyError, Document},
     error::{Error, Result},
-    id::{ClientId, DocumentId, UserId},
-    store::{Damage, Damaged, Loaded, Reason},
+    id::{ClientId, DocumentId, DocumentKey, Seq, Timestamp, UserId},
+    store::{Damage, Damaged, DocumentRecord, Loaded, Reason},
 };
 
 /// A document that has been loaded.
@@ -26,19 +26,46 @@ pub(super) struct Opened {
     pub(super) authors: Vec<(ClientId, UserId)>,
 }
 
+/// Finds a document and loads it, if it exists.
+pub(super) async fn find(
+    shared: &Shared,
+    key: &DocumentKey,
+) -> Result<Option<(DocumentRecord, Opened)>> {
+    let Some(record) = shared.store.find_document(key).await? else {
+        return Ok(None);
+    };
+    let opened = load(shared, record.id, &[]).await?;
+    Ok(Some((record, opened)))
+}
+
+/// Brings a document into being. If somebody else has made it meanwhile, it is loaded.
+pub(super) async fn create(
+    shared: &Shared,
+    key: &DocumentKey,
+    by: &UserId,
+    at: Timestamp,
+) -> Result<(DocumentRecord, Option<Opened>)> {
+    let record = shared.store.create_document(key, by, at).await?;
+    let opened = match record.head_seq > Seq(0) {
+        true => Some(load(shared, record.id, &[]).await?),
+        false => None,
+    };
+    Ok((record, opened))
+}
+
 /// Loads a document and adds `unwritten`, which its log does not hold yet.
 #[tracing::instrument(name = "load document", skip_all, fields(%document))]
 pub(super) async fn load(
     shared: &Shared,
     document: DocumentId,
-    unwritten: Vec<Bytes>,
+    unwritten: &[Bytes],
 ) -> Result<Opened> {
     loop {
         let mut loaded = shared.store.load(document).await?;
         let authors = std::mem::take(&mut loaded.authors);
         let damaged = loaded.is_damaged();
         let (mut live, refused) =
-            aside(usize::MAX, || replay(&loaded, &unwritten, document, shared));
+            aside(usize::MAX, || replay(&loaded, unwritten, document, shared));
         let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
         if let Some(snapshot) = refused.iter().find(of_snapshot) {
             // The one before it, and the log behind that, take its place.
@@ -113,49 +140,4 @@ fn replay(
 fn restore(document: &mut Document, bytes: &[u8]) -> Result<(), ApplyError> {
     let checked = document::validate(bytes).map_err(|_| ApplyError::Undecodable)?;
     document.restore(bytes, &checked).map(drop)
-}
-
-/// Takes in what the database holds and the document in memory does not: rows that
-/// another instance wrote, or that were written twice. Returns what was new.
-#[tracing::instrument(name = "read the log again", skip_all, fields(%document))]
-pub(super) async fn read_news(
-    shared: &Shared,
-    document: DocumentId,
-    live: &mut LiveDocument,
-) -> Result<Vec<Bytes>> {
-    let loaded = shared.store.load(document).await?;
-    if loaded.is_damaged() {
-        live.set_damaged();
-    }
-    let durable = live.durable;
-    let (mut news, mut refused) = (Vec::new(), Vec::new());
-    let snapshot = loaded.snapshot.into_iter();
-    let stored = snapshot.map(|(seq, state)| (Damaged::Snapshot, seq, state));
-    let updates = loaded.updates.into_iter();
-    let updates = updates.map(|(seq, update)| (Damaged::Update, seq, update));
-    for (kind, seq, bytes) in stored.chain(updates) {
-        if seq <= durable {
-            continue;
-        }
-        let restored = match document::validate(&bytes) {
-            Ok(checked) => live.restore(&bytes, &checked),
-            Err(_) => Err(ApplyError::Undecodable),
-        };
-        match restored.map(|applied| applied.integrated) {
-            Ok(Integrated::Whole) => news.push(bytes),
-            Ok(Integrated::Part(part) | Integrated::More(part)) => news.push(part.into()),
-            Ok(Integrated::Nothing) => {}
-            Err(reason) => {
-                error!(%document, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
-                refused.push(Damage::at(kind, seq, Reason::Refused));
-            }
-        }
-        live.log.rows += 1;
-    }
-    if !refused.is_empty() {
-        live.set_damaged();
-        shared.store.set_aside(document, &refused).await;
-    }
-    live.durable = durable.max(loaded.head_seq);
-    Ok(news)
 }

@@ -1,11 +1,9 @@
-//! Who sits in a room, and who of them cannot keep up.
+//! Who is in a room, and who of them cannot keep up.
 //!
 //! A member is live until a message finds its queue full. Then nothing more is
 //! queued for it: when its queue has drained it is told to synchronise anew,
 //! and when it does, it is live again and has missed nothing. One that does
-//! not drain in time is cut. So a queue is bounded, and a hole is impossible.
-//! Cursors are only worth something while they are new: they never fill a
-//! queue, a member that reads too slowly for them is told less often.
+//! not drain in time is cut.
 
 use std::{
     collections::HashMap,
@@ -13,60 +11,49 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::{Delivery, Extent, Member, Message, Outgoing, ResyncReason, Seat};
+use super::{Participant, Peer, Person};
 use crate::{
-    document::{StateVector, awareness::Generation},
+    document::StateVector,
     id::{SessionId, Timestamp, UserId},
-    metrics::Metrics,
 };
 
-/// From so many waiting bytes on a member is told of cursors later.
-const CURSORS_QUEUED_MAX: usize = 16 * 1024;
-
-/// The seats of one room.
-pub(super) struct Members {
-    seats: Vec<Occupant>,
-    places: HashMap<SessionId, usize, RandomState>,
-    behind: usize,
-    /// Somebody was not told of the newest cursors yet.
-    unseen: bool,
-    /// How many messages are queued that were not sent.
-    unsent: u64,
-    metrics: Metrics,
+/// A handle to somebody who asks, as far as a room's core uses it: to know who that is. All
+/// else it hands back.
+pub(super) trait Asker: Clone {
+    fn participant(&self) -> &Participant;
 }
 
-/// Cursors that moved.
-pub(super) struct Moved {
-    /// What most are told; nothing if nobody moved since the last time.
-    pub(super) news: Option<Bytes>,
-    /// When they moved.
-    pub(super) generation: Generation,
-    /// Nobody is told later, for what would be told then says nothing of who left.
-    pub(super) urgent: bool,
-    /// The only one who moved.
-    pub(super) except: Option<SessionId>,
+impl Asker for Arc<dyn Peer> {
+    fn participant(&self) -> &Participant {
+        (**self).participant()
+    }
+}
+
+/// The members of one room.
+pub(super) struct Members<P> {
+    list: Vec<Member<P>>,
+    places: HashMap<SessionId, usize, RandomState>,
+    live: usize,
+    behind: usize,
 }
 
 /// One member.
-pub(super) struct Occupant {
-    pub(super) seat: Arc<dyn Seat>,
+pub(super) struct Member<P> {
+    pub(super) peer: P,
     pub(super) last_seen_at: Timestamp,
+    /// Memory that its updates took and that it was not charged for yet, in bytes.
+    pub(super) owed_bytes: usize,
     /// What the client said to have, when it synchronised, that was not here.
     declared: StateVector,
-    pace: Pace,
-    /// The first generation of cursors that it was not told of.
-    unseen: Option<Generation>,
-    /// Something is queued that was not sent.
-    unsent: bool,
+    reading: Reading,
 }
 
+/// How a member gets along with what it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pace {
+pub(super) enum Reading {
     /// Gets everything.
     Live,
     /// Its queue was full: gets nothing until it has drained.
@@ -75,31 +62,30 @@ enum Pace {
     AwaitingSync,
 }
 
-/// How many seats got a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) receivers: u64,
-    pub(super) bytes: u64,
-}
-
-impl Members {
-    pub(super) fn new(metrics: Metrics) -> Self {
+impl<P> Default for Members<P> {
+    fn default() -> Self {
         Self {
-            seats: Vec::new(),
+            list: Vec::new(),
             places: HashMap::default(),
+            live: 0,
             behind: 0,
-            unseen: false,
-            unsent: 0,
-            metrics,
         }
     }
+}
 
+impl<P: Asker> Members<P> {
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.list.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.seats.len()
+        self.list.len()
+    }
+
+    /// How many are told what everybody but `except` is told.
+    pub(super) fn listening(&self, except: Option<SessionId>) -> u64 {
+        let is_live = |session| self.get(session).is_some_and(Member::is_live);
+        (self.live - usize::from(except.is_some_and(is_live))) as u64
     }
 
     /// Whether somebody's queue has yet to drain.
@@ -107,252 +93,145 @@ impl Members {
         self.behind > 0
     }
 
-    pub(super) fn find(&mut self, session: SessionId) -> Option<&mut Occupant> {
+    /// Those whose queue has yet to drain, and since when.
+    pub(super) fn behind(&self) -> impl Iterator<Item = (&Member<P>, Instant)> {
+        let behind = |member: &'_ Member<P>| match member.reading {
+            Reading::Behind { since } => Some(since),
+            Reading::Live | Reading::AwaitingSync => None,
+        };
+        let all = self.list.iter();
+        all.filter_map(move |member| Some((member, behind(member)?)))
+    }
+
+    /// The sessions of those that are live.
+    pub(super) fn live(&self) -> impl Iterator<Item = SessionId> {
+        let live = self.list.iter().filter(|member| member.is_live());
+        live.map(|member| member.peer.participant().session)
+    }
+
+    pub(super) fn get(&self, session: SessionId) -> Option<&Member<P>> {
+        self.list.get(*self.places.get(&session)?)
+    }
+
+    pub(super) fn find(&mut self, session: SessionId) -> Option<&mut Member<P>> {
         let place = *self.places.get(&session)?;
-        self.seats.get_mut(place)
+        self.list.get_mut(place)
     }
 
     /// What a session said to have, when it synchronised, that was not here.
     pub(super) fn declared(&self, session: SessionId) -> &StateVector {
         static NOTHING: LazyLock<StateVector> = LazyLock::new(StateVector::default);
-        let place = self.places.get(&session);
-        place.map_or(&*NOTHING, |place| &self.seats[*place].declared)
+        let member = self.get(session);
+        member.map_or(&*NOTHING, |member| &member.declared)
     }
 
     /// The person of a session that is present.
     pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
-        let place = *self.places.get(&session)?;
-        self.seats
-            .get(place)
-            .map(|occupant| &occupant.seat.participant().user.id)
+        let member = self.get(session)?;
+        Some(&member.peer.participant().user.id)
     }
 
-    /// Gives `seat` a place; a seat that the session already has is replaced.
-    pub(super) fn admit(&mut self, seat: Arc<dyn Seat>, declared: StateVector, now: Timestamp) {
-        let session = seat.participant().session;
-        self.remove(session);
-        self.places.insert(session, self.seats.len());
-        self.seats.push(Occupant {
-            seat,
+    /// Takes `peer` in; what the session was before is replaced, and returned.
+    pub(super) fn admit(
+        &mut self,
+        peer: P,
+        declared: StateVector,
+        now: Timestamp,
+    ) -> Option<Member<P>> {
+        let session = peer.participant().session;
+        let before = self.remove(session);
+        self.places.insert(session, self.list.len());
+        self.list.push(Member {
+            peer,
             last_seen_at: now,
+            owed_bytes: 0,
             declared,
-            pace: Pace::Live,
-            unseen: None,
-            unsent: false,
+            reading: Reading::Live,
         });
+        self.live += 1;
+        before
     }
 
-    /// Takes the session's seat away; `false` if it had none.
-    pub(super) fn remove(&mut self, session: SessionId) -> bool {
-        let Some(place) = self.places.remove(&session) else {
-            return false;
-        };
-        let gone = self.seats.swap_remove(place);
-        if let Some(moved) = self.seats.get(place) {
-            self.places.insert(moved.seat.participant().session, place);
+    /// Takes the session out; `None` if it is no member.
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Member<P>> {
+        let place = self.places.remove(&session)?;
+        let gone = self.list.swap_remove(place);
+        if let Some(moved) = self.list.get(place) {
+            self.places.insert(moved.peer.participant().session, place);
         }
-        self.set_behind(gone.pace, Pace::Live);
-        true
+        self.count(gone.reading, None);
+        Some(gone)
     }
 
-    /// Tells every live member but `except`. Who has no room for it falls behind.
-    pub(super) fn tell(
-        &mut self,
-        message: Message,
-        except: Option<SessionId>,
-        now: Instant,
-    ) -> Told {
-        let size = message.bytes() as u64;
-        let outgoing = Outgoing::new(message);
-        let mut told = Told::default();
-        let mut fell_behind = 0;
-        for occupant in &mut self.seats {
-            if occupant.pace != Pace::Live || Some(occupant.seat.participant().session) == except {
-                continue;
-            }
-            match occupant.seat.deliver(&outgoing) {
-                Delivery::Queued => {
-                    occupant.unsent = true;
-                    told.receivers += 1;
-                    told.bytes += size;
-                }
-                Delivery::Full => {
-                    occupant.pace = Pace::Behind { since: now };
-                    fell_behind += 1;
-                }
-            }
-        }
-        self.unsent += told.receivers;
-        self.fell_behind(fell_behind);
-        told
+    /// Notes how the session gets along. Returns how it did, if that is another.
+    pub(super) fn set_reading(&mut self, session: SessionId, reading: Reading) -> Option<Reading> {
+        let member = self.find(session)?;
+        let before = std::mem::replace(&mut member.reading, reading);
+        self.count(before, Some(reading));
+        (before != reading).then_some(before)
     }
 
-    fn fell_behind(&mut self, count: usize) {
-        self.behind += count;
-        (0..count).for_each(|_| self.metrics.lagging_started());
-    }
-
-    /// Whether somebody is yet to be told of the newest cursors.
-    pub(super) fn any_unseen(&self) -> bool {
-        self.unseen
-    }
-
-    /// Tells every live member but one of moved cursors. Who has much to read is
-    /// passed over, and told when it has read, in one message that `since` makes,
-    /// what moved from then on.
-    pub(super) fn show(
-        &mut self,
-        moved: Moved,
-        mut since: impl FnMut(Generation) -> Bytes,
-        now: Instant,
-    ) -> Told {
-        let news = moved
-            .news
-            .map(|news| Outgoing::new(Message::Awareness(news)));
-        let mut late: SmallVec<[(Generation, Outgoing); 4]> = SmallVec::new();
-        let mut told = Told::default();
-        let mut fell_behind = 0;
-        self.unseen = false;
-        for occupant in &mut self.seats {
-            if occupant.pace != Pace::Live {
-                occupant.unseen = None;
-                continue;
-            }
-            if occupant.seat.queued_bytes() > CURSORS_QUEUED_MAX && !moved.urgent {
-                occupant.unseen.get_or_insert(moved.generation);
-                self.unseen = true;
-                continue;
-            }
-            let unseen = match moved.urgent {
-                true => None,
-                false => occupant.unseen.take(),
-            };
-            self.unseen |= occupant.unseen.is_some();
-            let outgoing = match (unseen, &news) {
-                (Some(from), _) => {
-                    let made = late.iter().position(|(made, _)| *made == from);
-                    let at = made.unwrap_or_else(|| {
-                        late.push((from, Outgoing::new(Message::Awareness(since(from)))));
-                        late.len() - 1
-                    });
-                    &late[at].1
-                }
-                (None, Some(news)) if Some(occupant.seat.participant().session) != moved.except => {
-                    news
-                }
-                (None, _) => continue,
-            };
-            match occupant.seat.deliver(outgoing) {
-                Delivery::Queued => {
-                    occupant.unsent = true;
-                    told.receivers += 1;
-                    told.bytes += outgoing.message.bytes() as u64;
-                }
-                Delivery::Full => {
-                    occupant.pace = Pace::Behind { since: now };
-                    fell_behind += 1;
-                }
-            }
-        }
-        self.unsent += told.receivers;
-        self.fell_behind(fell_behind);
-        told
-    }
-
-    /// Tells every member, live or not, something that is not about content.
-    /// Who cannot even take that is cut, and learns it on joining again.
-    pub(super) fn announce(&mut self, message: Message) {
-        let outgoing = Outgoing::new(message);
-        for occupant in &self.seats {
-            match occupant.seat.deliver(&outgoing) {
-                Delivery::Queued => occupant.seat.flush(Extent::of(self.seats.len())),
-                Delivery::Full => occupant.seat.cut("lagging"),
-            }
+    /// The session has synchronised and has what is `declared` besides what is here.
+    pub(super) fn declare(&mut self, session: SessionId, declared: StateVector) {
+        if let Some(member) = self.find(session) {
+            member.declared = declared;
         }
     }
 
-    /// Sends everyone what was queued since the last time, in one write each.
-    pub(super) fn flush(&mut self) {
-        if self.unsent == 0 {
-            return;
-        }
-        self.unsent = 0;
-        let extent = Extent::of(self.seats.len());
-        for occupant in &mut self.seats {
-            if std::mem::take(&mut occupant.unsent) {
-                occupant.seat.flush(extent);
-            }
-        }
-    }
-
-    /// Has every member synchronise anew.
-    pub(super) fn resync_all(&mut self, reason: ResyncReason, now: Instant) {
-        self.tell(Message::Resync(reason), None, now);
-        for occupant in &mut self.seats {
-            if occupant.pace == Pace::Live {
-                occupant.pace = Pace::AwaitingSync;
-            }
-        }
-    }
-
-    /// The session has synchronised and has what is `declared` besides what is here:
-    /// it gets everything from here on.
-    pub(super) fn synced(&mut self, session: SessionId, declared: StateVector) {
-        let Some(place) = self.places.get(&session).copied() else {
-            return;
-        };
-        let occupant = &mut self.seats[place];
-        occupant.declared = declared;
-        occupant.unseen = None;
-        let before = std::mem::replace(&mut occupant.pace, Pace::Live);
-        self.set_behind(before, Pace::Live);
-    }
-
-    /// Tells the drained to synchronise, and cuts who has not drained in time.
-    pub(super) fn tend(&mut self, now: Instant, queue_bytes_max: usize, patience: Duration) {
-        let mut drained = 0;
-        for occupant in &mut self.seats {
-            let Pace::Behind { since } = occupant.pace else {
-                continue;
-            };
-            let resync = Outgoing::new(Message::Resync(ResyncReason::Lagging));
-            let room = occupant.seat.queued_bytes() <= queue_bytes_max / 4;
-            if room && occupant.seat.deliver(&resync) == Delivery::Queued {
-                occupant.seat.flush(Extent::Many);
-                occupant.pace = Pace::AwaitingSync;
-                drained += 1;
-            } else if now.duration_since(since) >= patience {
-                occupant.seat.cut("lagging");
-            }
-        }
-        self.behind -= drained;
-        (0..drained).for_each(|_| self.metrics.lagging_ended());
+    /// Those whose queue has not drained for as long as `patience`.
+    pub(super) fn stuck(&self, now: Instant, patience: Duration) -> impl Iterator<Item = &P> {
+        let late = move |since| now.duration_since(since) >= patience;
+        let behind = self.behind().filter(move |(_, since)| late(*since));
+        behind.map(|(member, _)| &member.peer)
     }
 
     /// The people present, each once, last heard of where they were last heard of.
-    pub(super) fn people(&self) -> Vec<Member> {
-        let mut people: Vec<Member> = Vec::with_capacity(self.seats.len());
-        let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.seats.len());
-        for occupant in &self.seats {
-            let user = &occupant.seat.participant().user;
+    pub(super) fn people(&self) -> Vec<Person> {
+        let mut people: Vec<Person> = Vec::with_capacity(self.list.len());
+        let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.list.len());
+        for member in &self.list {
+            let user = &member.peer.participant().user;
             let place = *places.entry(&user.id).or_insert(people.len());
             match people.get_mut(place) {
                 Some(person) => {
-                    person.last_seen_at = person.last_seen_at.max(occupant.last_seen_at);
+                    person.last_seen_at = person.last_seen_at.max(member.last_seen_at);
                 }
-                None => people.push(Member {
+                None => people.push(Person {
                     user: user.clone(),
-                    last_seen_at: occupant.last_seen_at,
+                    last_seen_at: member.last_seen_at,
                 }),
             }
         }
         people
     }
 
-    fn set_behind(&mut self, before: Pace, after: Pace) {
-        if matches!(before, Pace::Behind { .. }) && !matches!(after, Pace::Behind { .. }) {
-            self.behind -= 1;
-            self.metrics.lagging_ended();
+    /// All handles, in no particular order.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &P> {
+        self.list.iter().map(|member| &member.peer)
+    }
+
+    fn count(&mut self, before: Reading, after: Option<Reading>) {
+        match before {
+            Reading::Live => self.live -= 1,
+            Reading::Behind { .. } => self.behind -= 1,
+            Reading::AwaitingSync => {}
         }
+        match after {
+            Some(Reading::Live) => self.live += 1,
+            Some(Reading::Behind { .. }) => self.behind += 1,
+            Some(Reading::AwaitingSync) | None => {}
+        }
+    }
+}
+
+impl<P> Member<P> {
+    /// How it gets along with what it is told.
+    pub(super) fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// Whether it is told everything.
+    pub(super) fn is_live(&self) -> bool {
+        self.reading == Reading::Live
     }
 }

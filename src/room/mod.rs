@@ -1,20 +1,25 @@
-//! Live documents: one task per open document, which alone holds its CRDT.
+//! Live documents: one room per open document, which alone holds its CRDT.
 //!
 //! ```text
 //! Rooms        which documents are open; opens each once, forgets the idle
-//! Room         the task: takes its inbox in turns (entry, edits, cursors)
-//! LiveDocument the document in memory, and how far its log is durable
-//! Members      who sits in the room, who lags, who awaits a resync
-//! Commits      what is accepted but not yet durable, and whose ack waits for it
-//! Ownership    whose Yjs client ids may be advanced by whom
+//! Driver       the task of one room: inbox, timer, store, audiences; decides nothing
+//! RoomCore     what the room decides: a pure function of its inputs and of the time
+//!   LiveDocument  the document in memory, and how far its log is durable
+//!   Members       who is in the room, who lags, who awaits a resync
+//!   Commits       what is accepted but not yet durable, and whose ack waits for it
+//!   Ownership     whose Yjs client ids may be advanced by whom
+//! Audiences    the seats of each door in the room: each message is encoded once a door
 //! ```
 //! A room relays an update before it is durable and acknowledges it after:
 //! whoever sees an edit holds it in a replica, so showing it early takes
-//! nothing back. A room knows [`Seat`]s, not sockets, and no transport. No
-//! lock is held across an await; nothing a room calls on a seat may block.
+//! nothing back. A room knows [`Peer`]s and [`Door`]s, not sockets, and no transport.
+//! No lock is held across an await; nothing a room calls on a peer may block.
 
+mod audience;
 mod commits;
+mod core;
 mod cursors;
+mod driver;
 mod durability;
 mod edits;
 mod entry;
@@ -22,16 +27,20 @@ mod live;
 mod load;
 mod members;
 mod ownership;
+mod pace;
 mod rooms;
-mod task;
-mod turn;
 
-use std::{any::Any, cell::RefCell, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
-pub use self::rooms::{RoomHandle, Rooms};
+pub use self::{
+    audience::{Audiences, Delivery, Door},
+    rooms::{RoomHandle, Rooms},
+};
 use crate::{
     auth::User,
     document::{Checked, StateVector, Visibility, awareness::Entry},
@@ -50,66 +59,37 @@ pub struct Participant {
     pub color: &'static str,
 }
 
-/// One session's place in one room, made by the door through which it came.
+/// Whoever asks something of a room, made by the door through which they came.
 ///
 /// Every method is called from the room's task: none may block or panic.
-pub trait Seat: Send + Sync + 'static {
-    /// Who sits here.
+pub trait Peer: Send + Sync + 'static {
+    /// Who asks.
     fn participant(&self) -> &Participant;
-
-    /// Queues a message for the session; [`flush`](Self::flush) sends it.
-    fn deliver(&self, outgoing: &Outgoing) -> Delivery;
 
     /// Queues the ack of an update that is durable; [`flush`](Self::flush) sends
     /// it. As with an answer, one that cannot be queued ends the connection.
     fn accept(&self, ticket: Ticket, acked: Acked);
 
-    /// Notes what the session's update cost the room: time of a core, and memory
-    /// that its document has taken for good, in bytes.
-    fn charge(&self, cpu: Duration, memory_bytes: usize);
-
-    /// Sends what is queued, in one write.
-    fn flush(&self, extent: Extent);
-
-    /// Answers one of the session's requests. An answer that cannot be queued
+    /// Answers another request, or refuses one. An answer that cannot be queued
     /// ends the connection: the client asks again after it has reconnected.
     fn answer(&self, ticket: Ticket, answer: Answer);
 
-    /// How many bytes wait to be written to the session's transport.
+    /// Notes what the peer's updates cost the room: time of a core, and memory
+    /// that the document has taken for good, in bytes.
+    fn charge(&self, cpu: Duration, memory_bytes: usize);
+
+    /// Sends what is queued. It is one of `among` that are flushed now, so that the door
+    /// can tell whether there is time to write here.
+    fn flush(&self, among: usize);
+
+    /// How many bytes wait to be written to it.
     fn queued_bytes(&self) -> usize;
 
-    /// Closes the session's transport so that the client reconnects by itself.
+    /// Closes its transport so that the client reconnects by itself.
     fn cut(&self, reason: &'static str);
-}
 
-/// Among how many seats a seat is flushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// So few that the room's task may write to each itself.
-    Few,
-    /// So many that it must not.
-    Many,
-}
-
-impl Extent {
-    /// A write takes some 10 µs, and other rooms wait meanwhile.
-    const FEW: usize = 32;
-
-    fn of(seats: usize) -> Self {
-        match seats > Self::FEW {
-            true => Self::Many,
-            false => Self::Few,
-        }
-    }
-}
-
-/// What became of a message to a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// It is queued.
-    Queued,
-    /// The queue is full: the session lags.
-    Full,
+    /// Takes a seat among those of its door. A peer that never joins takes none.
+    fn sit(self: Arc<Self>, audiences: &mut Audiences);
 }
 
 /// What the door wrote on a request to recognise its answer by. Rooms hand it back unread.
@@ -158,7 +138,7 @@ pub struct Joined {
     /// The states of everybody present, as y-protocols awareness; `None` if nobody has one.
     pub awareness: Option<Bytes>,
     /// The people present, the joining one included, each once.
-    pub members: Vec<Member>,
+    pub members: Vec<Person>,
     /// Whether updates can be made durable at present.
     pub storage: StorageStatus,
 }
@@ -176,7 +156,7 @@ pub struct Synced {
 
 /// A person in a room, however many tabs and devices they use.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct Person {
     /// The person.
     pub user: User,
     /// When they were last heard of here.
@@ -227,35 +207,6 @@ impl Message {
     }
 }
 
-/// A message on its way to many seats: each door encodes it once, however many of its seats get it.
-pub struct Outgoing {
-    /// What is sent.
-    pub message: Message,
-    wires: RefCell<SmallVec<[Box<dyn Any>; 1]>>,
-}
-
-impl Outgoing {
-    /// A message that no door has encoded yet.
-    pub fn new(message: Message) -> Self {
-        Self {
-            message,
-            wires: RefCell::default(),
-        }
-    }
-
-    /// The message as a door writes it: `encode` runs for the first seat of
-    /// each type `W`, the others get a clone.
-    pub fn wire<W: Clone + 'static>(&self, encode: impl FnOnce(&Message) -> W) -> W {
-        let mut wires = self.wires.borrow_mut();
-        if let Some(wire) = wires.iter().find_map(|wire| wire.downcast_ref::<W>()) {
-            return wire.clone();
-        }
-        let wire = encode(&self.message);
-        wires.push(Box::new(wire.clone()));
-        wire
-    }
-}
-
 /// Whether joining may bring a document into being.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
@@ -266,11 +217,13 @@ pub enum Creation {
 }
 
 /// What a door asks of a room. Commands of one session are taken in the order in which they came.
-pub enum Command {
-    /// Takes a seat.
+///
+/// `P` is a handle to the peer that asks; the room's core is told with others in its tests.
+pub enum Command<P = Arc<dyn Peer>> {
+    /// Becomes a member.
     Join {
-        /// The seat.
-        seat: Arc<dyn Seat>,
+        /// Who joins.
+        peer: P,
         /// The request.
         ticket: Ticket,
         /// Whether an unknown document may be created.
@@ -278,17 +231,17 @@ pub enum Command {
         /// What the client has, if it told.
         state_vector: Option<StateVector>,
     },
-    /// Gives the seat up; also how a closed connection ends.
+    /// Stops being a member; also how a closed connection ends.
     Leave {
-        /// Whose seat.
+        /// Whose session.
         session: SessionId,
         /// The request to answer, and where; none where the connection is gone.
-        answer: Option<(Arc<dyn Seat>, Ticket)>,
+        answer: Option<(P, Ticket)>,
     },
     /// Asks for what the client lacks.
     Sync {
         /// Who asks.
-        seat: Arc<dyn Seat>,
+        peer: P,
         /// The request.
         ticket: Ticket,
         /// What the client has.
@@ -296,11 +249,11 @@ pub enum Command {
     },
     /// Changes the document. Boxed, as it is larger than the others and an inbox
     /// is made of slots of one size.
-    Update(Box<Update>),
+    Update(Box<Update<P>>),
     /// Changes awareness states.
     Awareness {
         /// Who changes them.
-        seat: Arc<dyn Seat>,
+        peer: P,
         /// The request.
         ticket: Ticket,
         /// The decoded states.
@@ -308,44 +261,54 @@ pub enum Command {
         /// Their size on the wire.
         bytes: usize,
     },
-    /// Something that a room told itself.
-    Own(Event),
 }
 
 /// A change of the document.
-pub struct Update {
+pub struct Update<P = Arc<dyn Peer>> {
     /// Who changes it; the right was checked by the door.
-    pub seat: Arc<dyn Seat>,
+    pub peer: P,
     /// The request.
     pub ticket: Ticket,
     /// The update, Yjs v1.
     pub bytes: Bytes,
     /// What validation found in it.
     pub checked: Checked,
+    /// As what the peer writes.
+    pub standing: Standing,
 }
 
-/// What a room hears from the work that it started.
-pub enum Event {
-    /// The oldest append under way is settled.
-    Appended(Result<Seq, crate::store::AppendError>),
-    /// The snapshot under way is settled; on success, the position that it holds.
-    SnapshotPut(Option<Seq>),
-    /// Finish: write what was accepted, then end.
-    Drain,
+/// As what a peer writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As a member: one that has not joined is refused.
+    Member,
+    /// Without a seat, as a request by HTTP does: the document is created if it is unknown, and
+    /// the update may bring what others wrote, as whoever answers a synchronisation may.
+    Author,
 }
 
 /// About what a command takes in an inbox, in bytes, besides what it carries.
 const WEIGHT: usize = 128;
 const UPDATE_WEIGHT: usize = WEIGHT + size_of::<Update>();
 
-impl Command {
+impl<P: Clone> Command<P> {
+    /// Who waits for the answer, and to which request.
+    fn asker(&self) -> Option<(P, Ticket)> {
+        match self {
+            Command::Join { peer, ticket, .. }
+            | Command::Sync { peer, ticket, .. }
+            | Command::Awareness { peer, ticket, .. } => Some((peer.clone(), *ticket)),
+            Command::Update(update) => Some((update.peer.clone(), update.ticket)),
+            Command::Leave { answer, .. } => answer.clone(),
+        }
+    }
+
     /// The bytes that count against the inbox's budget.
     fn weight(&self) -> usize {
         match self {
             Command::Update(update) => update.bytes.len() + UPDATE_WEIGHT,
             Command::Awareness { bytes, .. } => *bytes + WEIGHT,
             Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => WEIGHT,
-            Command::Own(_) => 0,
         }
     }
 }

@@ -11,14 +11,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use super::{Command, Event, task::Room};
+use super::{
+    Command,
+    driver::{Driver, Event},
+};
 use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
@@ -56,9 +58,15 @@ pub struct RoomHandle {
 }
 
 struct Inbox {
-    commands: mpsc::UnboundedSender<Command>,
+    incoming: mpsc::UnboundedSender<Incoming>,
     backlog: Arc<Backlog>,
     bytes_max: usize,
+}
+
+/// What waits for a room's task.
+pub(super) enum Incoming {
+    Command(Command),
+    Own(Event),
 }
 
 /// The weight of the commands that wait in an inbox.
@@ -87,13 +95,13 @@ impl RoomHandle {
             true => waiting >= BUSY_BYTES,
             false => waiting + weight > self.inbox.bytes_max,
         };
-        if full && !matches!(command, Command::Leave { .. } | Command::Own(_)) {
+        if full && !matches!(command, Command::Leave { .. }) {
             self.inbox.backlog.0.fetch_sub(weight, Ordering::Relaxed);
             return Err(Error::Overloaded);
         }
         self.inbox
-            .commands
-            .send(command)
+            .incoming
+            .send(Incoming::Command(command))
             .map_err(|_| Error::StorageUnavailable)
     }
 
@@ -105,7 +113,7 @@ impl RoomHandle {
 
     /// Whether the room's task is over: nothing that is sent arrives.
     pub fn has_ended(&self) -> bool {
-        self.inbox.commands.is_closed()
+        self.inbox.incoming.is_closed()
     }
 }
 
@@ -149,20 +157,20 @@ impl Rooms {
         if self.shared.memory.pressure() == Pressure::Full {
             return Err(Error::Overloaded);
         }
-        let (commands, inbox) = mpsc::unbounded_channel();
+        let (incoming, inbox) = mpsc::unbounded_channel();
         let backlog = Arc::<Backlog>::default();
-        let room = Room::new(
+        let driver = Driver::new(
             key.clone(),
             Arc::clone(&self.shared),
-            commands.clone(),
+            incoming.clone(),
             inbox,
             Arc::clone(&backlog),
         );
-        self.shared.tasks.spawn(room.run());
+        self.shared.spawn(driver.run());
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
         let handle = RoomHandle {
             inbox: Arc::new(Inbox {
-                commands,
+                incoming,
                 backlog,
                 bytes_max,
             }),
@@ -192,7 +200,7 @@ impl Rooms {
         };
         for handle in handles {
             // A room that has ended has nothing left to write.
-            let _ = handle.send(Command::Own(Event::Drain));
+            let _ = handle.inbox.incoming.send(Incoming::Own(Event::Drain));
         }
         self.shared.tasks.close();
         let _ = tokio::time::timeout_at(deadline, self.shared.tasks.wait()).await;
@@ -205,7 +213,7 @@ impl Shared {
     pub(super) fn release(
         &self,
         key: &DocumentKey,
-        inbox: &mpsc::UnboundedReceiver<Command>,
+        inbox: &mpsc::UnboundedReceiver<Incoming>,
     ) -> Released {
         let mut open = self.open.lock();
         let Some(handle) = open.get(key) else {
@@ -219,7 +227,7 @@ impl Shared {
     }
 
     /// Forgets a room that ends although handles exist; later commands find it ended.
-    pub(super) fn abandon(&self, key: &DocumentKey, inbox: &mut mpsc::UnboundedReceiver<Command>) {
+    pub(super) fn abandon(&self, key: &DocumentKey, inbox: &mut mpsc::UnboundedReceiver<Incoming>) {
         let mut open = self.open.lock();
         inbox.close();
         if open.get(key).is_some_and(RoomHandle::has_ended) {
@@ -227,11 +235,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn idle(&self) -> Duration {
-        match self.memory.pressure() {
-            Pressure::Easy => Duration::from_millis(self.timing.room_idle_ms),
-            Pressure::Tight | Pressure::Full => Duration::ZERO,
-        }
+    /// Starts work that the server waits for before it ends.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
     }
 
     pub(super) fn draining(&self) -> bool {

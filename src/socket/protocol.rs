@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     id::{RoomName, Timestamp},
     room::StorageStatus,
-    room::{Member, ResyncReason},
+    room::{Person, ResyncReason},
 };
 
 /// The version of this protocol.
@@ -141,7 +141,7 @@ pub(super) struct PresencePayload<'a> {
 }
 
 impl<'a> PresencePayload<'a> {
-    pub(super) fn new(member: &'a Member, room: &'a RoomName) -> Self {
+    pub(super) fn new(member: &'a Person, room: &'a RoomName) -> Self {
         Self {
             user: &member.user,
             status: "online",

@@ -22,7 +22,7 @@ use crate::{
     auth::Right,
     document::{self, awareness},
     error::{Error, Result},
-    room::{Command, Creation, Ticket, Update},
+    room::{Command, Creation, Standing, Ticket, Update},
 };
 
 /// One request on its way in.
@@ -82,12 +82,12 @@ impl Request<'_> {
             field: "update",
             reason: "is not a Yjs update",
         })?;
-        let seat = membership.seat as _;
         membership.room.send(Command::Update(Box::new(Update {
-            seat,
+            peer: membership.seat,
             ticket,
             bytes,
             checked,
+            standing: Standing::Member,
         })))
     }
 
@@ -100,12 +100,11 @@ impl Request<'_> {
             field: "update",
             reason: "is not an awareness update",
         })?;
-        let (seat, bytes) = (membership.seat as _, bytes.len());
         membership.room.send(Command::Awareness {
-            seat,
+            peer: membership.seat,
             ticket,
             entries,
-            bytes,
+            bytes: bytes.len(),
         })
     }
 
@@ -153,9 +152,9 @@ impl Request<'_> {
         let room = self.shared.rooms.open(&self.session.key(name.clone()))?;
         let metrics = self.shared.metrics.clone();
         let seat = Arc::new(NativeSeat::new(self.session, name.clone(), metrics));
-        let place = Arc::clone(&seat) as _;
+        let peer = Arc::clone(&seat) as _;
         room.send(Command::Join {
-            seat: place,
+            peer,
             ticket,
             creation,
             state_vector,
@@ -181,9 +180,8 @@ impl Request<'_> {
         let room = fields.room()?;
         let state_vector = fields.state_vector()?;
         let membership = self.session.membership(&room)?;
-        let seat = membership.seat as _;
         membership.room.send(Command::Sync {
-            seat,
+            peer: membership.seat,
             ticket,
             state_vector,
         })

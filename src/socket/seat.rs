@@ -20,9 +20,18 @@ use crate::{
     error::Error,
     id::RoomName,
     metrics::Metrics,
-    room::{Acked, Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
+    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Participant, Peer, Ticket},
     transport,
 };
+
+/// A write takes some 10 µs, and other rooms wait meanwhile: among more seats than these, each
+/// connection's own task writes.
+const WRITTEN_HERE: usize = 32;
+
+/// The Socket.IO door, as one room has it.
+struct NativeDoor {
+    room: RoomName,
+}
 
 /// A session's place in a room.
 pub(super) struct NativeSeat {
@@ -41,47 +50,6 @@ impl NativeSeat {
             session: Arc::downgrade(session),
             metrics,
         }
-    }
-
-    fn encode(&self, message: &Message) -> transport::Message {
-        let room = &self.room;
-        let none = Attachments::new;
-        match message {
-            Message::Update(bytes) => self.bytes(event::DOCUMENT_UPDATE, bytes),
-            Message::Awareness(bytes) => self.bytes(event::AWARENESS_UPDATE, bytes),
-            Message::Resync(reason) => {
-                let reason = resync_reason(*reason);
-                Frame::event(
-                    event::DOCUMENT_RESYNC,
-                    &ResyncPayload { room, reason },
-                    none(),
-                )
-            }
-            Message::Storage(availability) => {
-                let status = storage_status(*availability);
-                Frame::event(
-                    event::DOCUMENT_STORAGE,
-                    &StoragePayload { room, status },
-                    none(),
-                )
-            }
-            Message::Closed(error) => {
-                let code = error.code();
-                Frame::event(
-                    event::ROOM_CLOSED,
-                    &RoomClosedPayload { room, code },
-                    none(),
-                )
-            }
-        }
-    }
-
-    fn bytes(&self, name: &str, bytes: &Bytes) -> transport::Message {
-        let payload = BytesPayload {
-            room: &self.room,
-            update: Placeholder(0),
-        };
-        Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
     }
 
     fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> transport::Message {
@@ -130,19 +98,67 @@ impl NativeSeat {
     }
 }
 
-impl Seat for NativeSeat {
-    fn participant(&self) -> &Participant {
-        &self.participant
+impl Door for NativeDoor {
+    type Seat = NativeSeat;
+    type Wire = transport::Message;
+
+    fn encode(&self, message: &Message) -> transport::Message {
+        let room = &self.room;
+        let none = Attachments::new;
+        match message {
+            Message::Update(bytes) => self.bytes(event::DOCUMENT_UPDATE, bytes),
+            Message::Awareness(bytes) => self.bytes(event::AWARENESS_UPDATE, bytes),
+            Message::Resync(reason) => {
+                let reason = resync_reason(*reason);
+                Frame::event(
+                    event::DOCUMENT_RESYNC,
+                    &ResyncPayload { room, reason },
+                    none(),
+                )
+            }
+            Message::Storage(availability) => {
+                let status = storage_status(*availability);
+                Frame::event(
+                    event::DOCUMENT_STORAGE,
+                    &StoragePayload { room, status },
+                    none(),
+                )
+            }
+            Message::Closed(error) => {
+                let code = error.code();
+                Frame::event(
+                    event::ROOM_CLOSED,
+                    &RoomClosedPayload { room, code },
+                    none(),
+                )
+            }
+        }
     }
 
-    fn deliver(&self, outgoing: &Outgoing) -> Delivery {
-        let Some(session) = self.session.upgrade() else {
+    fn deliver(&self, seat: &NativeSeat, message: &Message, wire: &transport::Message) -> Delivery {
+        let Some(session) = seat.session.upgrade() else {
             return Delivery::Queued;
         };
-        if let Message::Closed(_) = outgoing.message {
-            self.vacate(&session);
+        if let Message::Closed(_) = message {
+            seat.vacate(&session);
         }
-        session.offer(outgoing.wire(|message| self.encode(message)))
+        session.offer(wire.clone())
+    }
+}
+
+impl NativeDoor {
+    fn bytes(&self, name: &str, bytes: &Bytes) -> transport::Message {
+        let payload = BytesPayload {
+            room: &self.room,
+            update: Placeholder(0),
+        };
+        Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
+    }
+}
+
+impl Peer for NativeSeat {
+    fn participant(&self) -> &Participant {
+        &self.participant
     }
 
     fn accept(&self, ticket: Ticket, acked: Acked) {
@@ -157,11 +173,11 @@ impl Seat for NativeSeat {
         }
     }
 
-    fn flush(&self, extent: Extent) {
+    fn flush(&self, among: usize) {
         if let Some(session) = self.session.upgrade() {
-            session.socket().flush(match extent {
-                Extent::Few => transport::Writer::Caller,
-                Extent::Many => transport::Writer::Task,
+            session.socket().flush(match among <= WRITTEN_HERE {
+                true => transport::Writer::Caller,
+                false => transport::Writer::Task,
             });
         }
     }
@@ -205,5 +221,9 @@ impl Seat for NativeSeat {
         if let Some(session) = self.session.upgrade() {
             session.cut(reason);
         }
+    }
+    fn sit(self: Arc<Self>, audiences: &mut Audiences) {
+        let room = self.room.clone();
+        audiences.seat(|| NativeDoor { room }, self);
     }
 }

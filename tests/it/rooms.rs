@@ -19,8 +19,8 @@ use realtime_server::{
     limits::Memory,
     metrics::Metrics,
     room::{
-        Acked, Answer, Command, Creation, Delivery, Extent, Joined, Message, Outgoing, Participant,
-        RoomHandle, Rooms, Seat, Ticket, Update,
+        Acked, Answer, Audiences, Command, Creation, Delivery, Door, Joined, Message, Participant,
+        Peer, RoomHandle, Rooms, Standing, Ticket, Update,
     },
     store::Store,
 };
@@ -53,19 +53,29 @@ struct Listener {
     queued_bytes: AtomicUsize,
 }
 
-impl Seat for Listener {
-    fn participant(&self) -> &Participant {
-        &self.participant
-    }
+/// The door through which listeners come.
+struct TestDoor;
 
-    fn deliver(&self, outgoing: &Outgoing) -> Delivery {
-        match &outgoing.message {
-            Message::Update(bytes) => self.updates.lock().push(bytes.clone()),
+impl Door for TestDoor {
+    type Seat = Listener;
+    type Wire = ();
+
+    fn encode(&self, _: &Message) {}
+
+    fn deliver(&self, seat: &Listener, message: &Message, (): &()) -> Delivery {
+        match message {
+            Message::Update(bytes) => seat.updates.lock().push(bytes.clone()),
             // A test that no longer looks has seen enough.
-            Message::Awareness(bytes) => drop(self.cursors.send(bytes.clone())),
+            Message::Awareness(bytes) => drop(seat.cursors.send(bytes.clone())),
             _ => {}
         }
         Delivery::Queued
+    }
+}
+
+impl Peer for Listener {
+    fn participant(&self) -> &Participant {
+        &self.participant
     }
 
     fn accept(&self, _: Ticket, acked: Acked) {
@@ -74,7 +84,7 @@ impl Seat for Listener {
 
     fn charge(&self, _: Duration, _: usize) {}
 
-    fn flush(&self, _: Extent) {}
+    fn flush(&self, _: usize) {}
 
     fn answer(&self, _: Ticket, answer: Answer) {
         // A test that no longer listens has seen enough.
@@ -86,6 +96,10 @@ impl Seat for Listener {
     }
 
     fn cut(&self, _: &'static str) {}
+
+    fn sit(self: Arc<Self>, audiences: &mut Audiences) {
+        audiences.seat(|| TestDoor, self);
+    }
 }
 
 /// A member of a room, and what the room answers.
@@ -139,7 +153,7 @@ impl Member {
             state,
         }];
         let command = Command::Awareness {
-            seat: Arc::clone(&self.seat) as _,
+            peer: Arc::clone(&self.seat) as _,
             ticket: TICKET,
             entries,
             bytes: 0,
@@ -162,9 +176,9 @@ impl Member {
     }
 
     async fn join(&mut self) -> Result<Joined, Error> {
-        let seat = Arc::clone(&self.seat) as _;
+        let peer = Arc::clone(&self.seat) as _;
         let join = Command::Join {
-            seat,
+            peer,
             ticket: TICKET,
             creation: Creation::Allowed,
             state_vector: None,
@@ -179,10 +193,11 @@ impl Member {
 
     fn send(&self, update: &Bytes) {
         let update = Command::Update(Box::new(Update {
-            seat: Arc::clone(&self.seat) as _,
+            peer: Arc::clone(&self.seat) as _,
             ticket: TICKET,
             bytes: update.clone(),
             checked: document::validate(update).expect("an update"),
+            standing: Standing::Member,
         }));
         self.room.send(update).expect("the inbox has room");
     }

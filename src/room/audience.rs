@@ -1,0 +1,402 @@
+//! The seats of a room, by the doors through which people came.
+//!
+//! A room says each thing once. Each door that has seats in it encodes that once for its
+//! wire and hands it to each of its own seats. A seat whose queue is full is shut at once: it
+//! gets nothing more until the room's core opens it again, so that a queue is bounded and a
+//! hole is impossible. Cursors are only worth something while they are new: they never fill a
+//! queue, and a seat that reads too slowly for them is shown them less often.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::{Message, Peer, cursors::Moved};
+use crate::{document::awareness::Generation, id::SessionId};
+
+/// From so many waiting bytes on a seat is shown cursors later.
+const CURSORS_QUEUED_MAX: usize = 16 * 1024;
+
+/// A way into rooms, as one room has it: how messages are written to those who came by it.
+pub trait Door: Send + 'static {
+    /// What a seat of this door is.
+    type Seat: Peer;
+    /// A message as this door writes it.
+    type Wire;
+
+    /// Writes `message` for the wire. It is called once a message, however many seats get it.
+    fn encode(&self, message: &Message) -> Self::Wire;
+
+    /// Queues `wire`, which is `message`, for `seat`; [`Peer::flush`] sends it.
+    fn deliver(&self, seat: &Self::Seat, message: &Message, wire: &Self::Wire) -> Delivery;
+}
+
+/// What became of a message to a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is queued.
+    Queued,
+    /// The queue is full: the session lags.
+    Full,
+}
+
+/// The seats of one room, by their doors.
+#[derive(Default)]
+pub struct Audiences {
+    by_door: SmallVec<[(TypeId, Box<dyn Audience>); 1]>,
+}
+
+/// How many seats got a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) receivers: u64,
+    pub(super) bytes: u64,
+}
+
+/// Whether a seat gets what the room tells everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    Open,
+    Shut,
+}
+
+/// Whether somebody is yet to be shown the newest cursors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shown {
+    #[default]
+    ToAll,
+    NotToAll,
+}
+
+impl Audiences {
+    /// Gives `seat` a place among the seats of its door; `door` makes the door's part in this
+    /// room where it is the first one. A seat that the session already has is replaced.
+    pub fn seat<D: Door>(&mut self, door: impl FnOnce() -> D, seat: Arc<D::Seat>) {
+        self.remove(seat.participant().session);
+        let id = TypeId::of::<D>();
+        let at = self.by_door.iter().position(|(other, _)| *other == id);
+        let at = at.unwrap_or_else(|| {
+            let seats: Seats<D> = Seats::new(door());
+            self.by_door.push((id, Box::new(seats)));
+            self.by_door.len() - 1
+        });
+        let seats: &mut dyn Any = &mut *self.by_door[at].1;
+        if let Some(seats) = seats.downcast_mut::<Seats<D>>() {
+            seats.admit(seat);
+        }
+    }
+
+    /// Takes the session's seat away, if it has one.
+    pub(super) fn remove(&mut self, session: SessionId) {
+        self.each(|audience| audience.remove(session));
+    }
+
+    /// Tells every open seat but `except`. Those that have no room for it are shut, and named
+    /// in `full`.
+    pub(super) fn tell(
+        &mut self,
+        message: &Message,
+        except: Option<SessionId>,
+        full: &mut Vec<SessionId>,
+    ) -> Told {
+        let mut told = Told::default();
+        self.each(|audience| audience.tell(message, except, &mut told, full));
+        told
+    }
+
+    /// Tells one seat, whether it is open or not.
+    pub(super) fn tell_one(
+        &mut self,
+        session: SessionId,
+        message: &Message,
+        full: &mut Vec<SessionId>,
+    ) {
+        self.each(|audience| audience.tell_one(session, message, full));
+    }
+
+    /// Shows every open seat but one which cursors moved. Those that have much to read are
+    /// passed over, and shown when they have read, in one message that `since` makes, what
+    /// moved from then on.
+    pub(super) fn show(
+        &mut self,
+        moved: &Moved,
+        mut since: impl FnMut(Generation) -> Bytes,
+        full: &mut Vec<SessionId>,
+    ) -> (Told, Shown) {
+        let (mut told, mut shown) = (Told::default(), Shown::ToAll);
+        self.each(|audience| {
+            if audience.show(moved, &mut since, &mut told, full) == Shown::NotToAll {
+                shown = Shown::NotToAll;
+            }
+        });
+        (told, shown)
+    }
+
+    /// Tells every seat, open or not, something that is not about content. Those that cannot
+    /// even take that are cut, and learn it on joining again.
+    pub(super) fn announce(&mut self, message: &Message) {
+        self.each(|audience| audience.announce(message));
+    }
+
+    /// Opens or shuts the session's seat.
+    pub(super) fn set_gate(&mut self, session: SessionId, gate: Gate) {
+        self.each(|audience| audience.set_gate(session, gate));
+    }
+
+    /// Sends every seat what was queued since the last time, in one write each.
+    pub(super) fn flush(&mut self) {
+        self.each(|audience| audience.flush());
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Audience)) {
+        for (_, audience) in &mut self.by_door {
+            act(&mut **audience);
+        }
+    }
+}
+
+/// The seats of some door.
+trait Audience: Any + Send {
+    fn remove(&mut self, session: SessionId);
+    fn tell(
+        &mut self,
+        message: &Message,
+        except: Option<SessionId>,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    );
+    fn tell_one(&mut self, session: SessionId, message: &Message, full: &mut Vec<SessionId>);
+    fn show(
+        &mut self,
+        moved: &Moved,
+        since: &mut dyn FnMut(Generation) -> Bytes,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) -> Shown;
+    fn announce(&mut self, message: &Message);
+    fn set_gate(&mut self, session: SessionId, gate: Gate);
+    fn flush(&mut self);
+}
+
+/// The seats of the door `D`.
+struct Seats<D: Door> {
+    door: D,
+    seats: Vec<Seat<D>>,
+    places: HashMap<SessionId, usize, RandomState>,
+    /// How many seats have something queued that was not sent.
+    unsent: usize,
+}
+
+struct Seat<D: Door> {
+    peer: Arc<D::Seat>,
+    session: SessionId,
+    gate: Gate,
+    /// The first generation of cursors that it was not shown.
+    unseen: Option<Generation>,
+    /// Something is queued that was not sent.
+    unsent: bool,
+}
+
+impl<D: Door> Seats<D> {
+    fn new(door: D) -> Self {
+        Self {
+            door,
+            seats: Vec::new(),
+            places: HashMap::default(),
+            unsent: 0,
+        }
+    }
+
+    fn admit(&mut self, peer: Arc<D::Seat>) {
+        let session = peer.participant().session;
+        self.places.insert(session, self.seats.len());
+        self.seats.push(Seat {
+            peer,
+            session,
+            gate: Gate::Open,
+            unseen: None,
+            unsent: false,
+        });
+    }
+
+    fn find(&mut self, session: SessionId) -> Option<&mut Seat<D>> {
+        let place = *self.places.get(&session)?;
+        self.seats.get_mut(place)
+    }
+}
+
+impl<D: Door> Seat<D> {
+    /// Queues a message; shuts the seat where that is full.
+    fn deliver(
+        &mut self,
+        door: &D,
+        message: &Message,
+        wire: &D::Wire,
+        unsent: &mut usize,
+    ) -> Delivery {
+        let delivery = door.deliver(&self.peer, message, wire);
+        match delivery {
+            Delivery::Queued => {
+                *unsent += usize::from(!self.unsent);
+                self.unsent = true;
+            }
+            Delivery::Full => {
+                self.gate = Gate::Shut;
+                self.unseen = None;
+            }
+        }
+        delivery
+    }
+}
+
+impl<D: Door> Audience for Seats<D> {
+    fn remove(&mut self, session: SessionId) {
+        let Some(place) = self.places.remove(&session) else {
+            return;
+        };
+        let gone = self.seats.swap_remove(place);
+        self.unsent -= usize::from(gone.unsent);
+        if let Some(moved) = self.seats.get(place) {
+            self.places.insert(moved.session, place);
+        }
+        if gone.unsent {
+            gone.peer.flush(1);
+        }
+    }
+
+    fn tell(
+        &mut self,
+        message: &Message,
+        except: Option<SessionId>,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) {
+        if self.seats.is_empty() {
+            return;
+        }
+        let wire = self.door.encode(message);
+        for seat in &mut self.seats {
+            if seat.gate == Gate::Shut || Some(seat.session) == except {
+                continue;
+            }
+            match seat.deliver(&self.door, message, &wire, &mut self.unsent) {
+                Delivery::Queued => told.add(message),
+                Delivery::Full => full.push(seat.session),
+            }
+        }
+    }
+
+    fn tell_one(&mut self, session: SessionId, message: &Message, full: &mut Vec<SessionId>) {
+        let Some(place) = self.places.get(&session).copied() else {
+            return;
+        };
+        let wire = self.door.encode(message);
+        let seat = &mut self.seats[place];
+        if seat.deliver(&self.door, message, &wire, &mut self.unsent) == Delivery::Full {
+            full.push(session);
+        }
+    }
+
+    fn show(
+        &mut self,
+        moved: &Moved,
+        since: &mut dyn FnMut(Generation) -> Bytes,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) -> Shown {
+        let encode = |bytes: Bytes| {
+            let message = Message::Awareness(bytes);
+            let wire = self.door.encode(&message);
+            (message, wire)
+        };
+        let news = moved.news.clone().map(encode);
+        let mut late: SmallVec<[(Generation, (Message, D::Wire)); 1]> = SmallVec::new();
+        let mut shown = Shown::ToAll;
+        for seat in &mut self.seats {
+            if seat.gate == Gate::Shut {
+                continue;
+            }
+            // Those who left are told of at once: later nobody could say who they were.
+            if !moved.urgent {
+                if seat.peer.queued_bytes() > CURSORS_QUEUED_MAX {
+                    seat.unseen.get_or_insert(moved.generation);
+                    shown = Shown::NotToAll;
+                    continue;
+                }
+                if let Some(from) = seat.unseen.take() {
+                    let made = late.iter().position(|(made, _)| *made == from);
+                    let at = made.unwrap_or_else(|| {
+                        late.push((from, encode(since(from))));
+                        late.len() - 1
+                    });
+                    let (message, wire) = &late[at].1;
+                    match seat.deliver(&self.door, message, wire, &mut self.unsent) {
+                        Delivery::Queued => told.add(message),
+                        Delivery::Full => full.push(seat.session),
+                    }
+                    continue;
+                }
+            }
+            if seat.unseen.is_some() {
+                shown = Shown::NotToAll;
+            }
+            let Some((message, wire)) = &news else {
+                continue;
+            };
+            if Some(seat.session) == moved.except {
+                continue;
+            }
+            match seat.deliver(&self.door, message, wire, &mut self.unsent) {
+                Delivery::Queued => told.add(message),
+                Delivery::Full => full.push(seat.session),
+            }
+        }
+        shown
+    }
+
+    fn announce(&mut self, message: &Message) {
+        if self.seats.is_empty() {
+            return;
+        }
+        let wire = self.door.encode(message);
+        let among = self.seats.len();
+        for seat in &self.seats {
+            match self.door.deliver(&seat.peer, message, &wire) {
+                Delivery::Queued => seat.peer.flush(among),
+                Delivery::Full => seat.peer.cut("lagging"),
+            }
+        }
+    }
+
+    fn set_gate(&mut self, session: SessionId, gate: Gate) {
+        if let Some(seat) = self.find(session) {
+            seat.gate = gate;
+            seat.unseen = None;
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.unsent == 0 {
+            return;
+        }
+        self.unsent = 0;
+        let among = self.seats.len();
+        for seat in &mut self.seats {
+            if std::mem::take(&mut seat.unsent) {
+                seat.peer.flush(among);
+            }
+        }
+    }
+}
+
+impl Told {
+    fn add(&mut self, message: &Message) {
+        self.receivers += 1;
+        self.bytes += message.bytes() as u64;
+    }
+}
