@@ -154,6 +154,14 @@ impl<P> Commits<P> {
         }
     }
 
+    /// Nobody is told any more of what this turn accepted: everybody synchronises anew, and what
+    /// it builds on may be gone.
+    pub(super) fn keep_untold(&mut self) {
+        for accepted in &mut self.accepted {
+            accepted.message = None;
+        }
+    }
+
     /// The oldest append is settled.
     pub(super) fn settle(&mut self) -> Option<Append<P>> {
         self.under_way.pop_front()

@@ -152,6 +152,7 @@ impl<P: Asker> RoomCore<P> {
     /// Has the document built anew from its log and from what is not in it yet.
     pub(super) fn reload(&mut self) {
         let Some(record) = self.record else { return };
+        self.commits.keep_untold();
         let (document, unwritten) = (record.id, self.commits.unwritten());
         let reload = Fetch::Reload {
             document,

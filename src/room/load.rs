@@ -13,9 +13,11 @@ use super::{
     rooms::Shared,
 };
 use crate::{
+    config::Limits,
     document::{self, ApplyError, Document},
     error::{Error, Result},
     id::{ClientId, DocumentId, DocumentKey, Seq, Timestamp, UserId},
+    limits::Memory,
     store::{Damage, Damaged, DocumentRecord, Loaded, Reason},
 };
 
@@ -64,8 +66,9 @@ pub(super) async fn load(
         let mut loaded = shared.store.load(document).await?;
         let authors = std::mem::take(&mut loaded.authors);
         let damaged = loaded.is_damaged();
-        let (mut live, refused) =
-            aside(usize::MAX, || replay(&loaded, unwritten, document, shared));
+        let (mut live, refused) = aside(usize::MAX, || {
+            replay(&loaded, unwritten, document, &shared.limits, &shared.memory)
+        });
         let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
         if let Some(snapshot) = refused.iter().find(of_snapshot) {
             // The one before it, and the log behind that, take its place.
@@ -90,11 +93,12 @@ pub(super) async fn load(
 
 /// Applies snapshot and rows one by one. What cannot be applied is left out and
 /// returned; everything else is kept.
-fn replay(
+pub(super) fn replay(
     loaded: &Loaded,
     unwritten: &[Bytes],
     id: DocumentId,
-    shared: &Shared,
+    limits: &Limits,
+    memory: &Memory,
 ) -> (LiveDocument, Vec<Damage>) {
     let stored = |kind| move |(seq, bytes)| (Some(Damage::at(kind, seq, Reason::Refused)), bytes);
     let snapshot = loaded.snapshot.iter().map(|(seq, state)| (*seq, state));
@@ -106,7 +110,7 @@ fn replay(
         .collect();
     // One that breaks the document makes it start anew; one that is refused does not.
     let mut left_out = HashSet::new();
-    let mut document = Document::new(caps(&shared.limits));
+    let mut document = Document::new(caps(limits));
     let mut place = 0;
     while place < rows.len() {
         let refused = match left_out.contains(&place) {
@@ -119,7 +123,7 @@ fn replay(
             let seq = rows[place - 1].0.map(|damage| damage.seq.0);
             error!(document = %id, seq, ?reason, "a stored update cannot be applied; left out");
             if reason == ApplyError::Panicked {
-                document = Document::new(caps(&shared.limits));
+                document = Document::new(caps(limits));
                 place = 0;
             }
         }
@@ -127,7 +131,7 @@ fn replay(
     let mut left_out: Vec<_> = left_out.into_iter().collect();
     left_out.sort_unstable();
     let refused = left_out.into_iter().filter_map(|place| rows[place].0);
-    let mut live = LiveDocument::around(document, &shared.limits, &shared.memory);
+    let mut live = LiveDocument::around(document, limits, memory);
     live.durable = loaded.head_seq;
     live.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
     live.log.rows = loaded.updates.len();

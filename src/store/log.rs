@@ -103,7 +103,7 @@ impl Reservation {
 }
 
 impl UpdateLog {
-    pub(super) fn new(options: JournalOptions) -> (Self, Arc<Journal>) {
+    pub(crate) fn new(options: JournalOptions) -> (Self, Arc<Journal>) {
         let journal = Arc::new(Journal {
             reserved: AtomicUsize::new(0),
             reserved_max: options.bytes_max,
@@ -218,7 +218,7 @@ impl Drop for Reservation {
 }
 
 /// What has been appended and not yet settled, shared with the writer.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     reserved: AtomicUsize,
     reserved_max: usize,
     waiting: Mutex<Waiting>,

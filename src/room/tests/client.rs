@@ -1,0 +1,215 @@
+//! A client as the model has it: what it was told, what it wrote, and what it was promised.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::{
+    auth::User,
+    document::{self, StateVector},
+    error::Error,
+    id::{ClientId, Seq, SessionId, UserId},
+    room::{
+        Acked, Answer, Audiences, Delivery, Door, Message, Participant, Peer, Ticket,
+        members::Asker,
+    },
+};
+
+/// What reaches a client, in order.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
+    Joined(Bytes, StateVector),
+    Synced(Bytes, StateVector),
+    Update(Bytes),
+    Other,
+    Resync,
+    Closed,
+    Acked(u64, Acked),
+    Refused(u64, Error),
+}
+
+/// One connection.
+pub(super) struct Connection {
+    participant: Participant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    heard: Vec<Heard>,
+    is_stalled: bool,
+    is_cut: bool,
+}
+
+/// The door through which connections come.
+struct TestDoor;
+
+impl Connection {
+    pub(super) fn new(session: u64, person: u8) -> Arc<Self> {
+        let id = UserId::parse(&format!("person-{person}")).expect("an id");
+        let (name, avatar_url) = ("Somebody".into(), None);
+        Arc::new(Self {
+            participant: Participant {
+                session: SessionId(session),
+                user: User {
+                    id,
+                    name,
+                    avatar_url,
+                },
+                color: "#000000",
+            },
+            state: Mutex::default(),
+        })
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.participant.session
+    }
+
+    pub(super) fn stall(&self, is_stalled: bool) {
+        self.state.lock().is_stalled = is_stalled;
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.state.lock().is_cut
+    }
+
+    /// Takes what it was told since the last time.
+    pub(super) fn take_heard(&self) -> Vec<Heard> {
+        std::mem::take(&mut self.state.lock().heard)
+    }
+
+    fn hear(&self, heard: Heard) {
+        self.state.lock().heard.push(heard);
+    }
+}
+
+impl Door for TestDoor {
+    type Seat = Connection;
+    type Wire = Heard;
+
+    fn encode(&self, message: &Message) -> Heard {
+        match message {
+            Message::Update(bytes) => Heard::Update(bytes.clone()),
+            Message::Resync(_) => Heard::Resync,
+            Message::Awareness(_) | Message::Storage(_) => Heard::Other,
+            Message::Closed(_) => Heard::Closed,
+        }
+    }
+
+    fn deliver(&self, seat: &Connection, _: &Message, wire: &Heard) -> Delivery {
+        if seat.state.lock().is_stalled {
+            return Delivery::Full;
+        }
+        seat.hear(wire.clone());
+        Delivery::Queued
+    }
+}
+
+impl Peer for Connection {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    fn accept(&self, ticket: Ticket, acked: Acked) {
+        self.hear(Heard::Acked(number(ticket), acked));
+    }
+
+    fn answer(&self, ticket: Ticket, answer: Answer) {
+        let state_vector = |bytes: &[u8]| StateVector::decode(bytes).expect("a state vector");
+        match answer {
+            Answer::Joined(joined) => {
+                let theirs = state_vector(&joined.state_vector);
+                self.hear(Heard::Joined(joined.update, theirs));
+            }
+            Answer::Synced(synced) => {
+                let theirs = state_vector(&synced.state_vector);
+                self.hear(Heard::Synced(synced.update, theirs));
+            }
+            Answer::Done => {}
+            Answer::Refused(error) => self.hear(Heard::Refused(number(ticket), error)),
+        }
+    }
+
+    fn charge(&self, _: Duration, _: usize) {}
+
+    fn flush(&self, _: usize) {}
+
+    fn queued_bytes(&self) -> usize {
+        match self.state.lock().is_stalled {
+            true => 1 << 40,
+            false => 0,
+        }
+    }
+
+    fn cut(&self, _: &'static str) {
+        self.state.lock().is_cut = true;
+    }
+
+    fn sit(self: Arc<Self>, audiences: &mut Audiences) {
+        audiences.seat(|| TestDoor, self);
+    }
+}
+
+impl Asker for Arc<Connection> {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+}
+
+fn number(ticket: Ticket) -> u64 {
+    ticket.id.expect("each request has a number")
+}
+
+/// What somebody has of a document: each client's elements from the first one on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Replica(pub(super) BTreeMap<ClientId, u32>);
+
+impl Replica {
+    pub(super) fn clock(&self, client: ClientId) -> u32 {
+        self.0.get(&client).copied().unwrap_or(0)
+    }
+
+    /// Takes an update in.
+    ///
+    /// # Panics
+    /// If something before it is missing.
+    pub(super) fn apply(&mut self, bytes: &[u8]) {
+        let checked = document::validate(bytes).expect("an update");
+        for advance in &checked.advances {
+            let known = self.0.entry(advance.client).or_default();
+            assert!(
+                advance.from <= *known,
+                "a hole before {advance:?}: known up to {known}"
+            );
+            *known = advance.to.max(*known);
+        }
+    }
+
+    pub(super) fn state_vector(&self) -> StateVector {
+        self.0
+            .iter()
+            .map(|(client, clock)| (*client, *clock))
+            .collect()
+    }
+}
+
+/// The elements `from..to` of `client`, which stand behind one another at the front of a list.
+pub(super) fn written(client: ClientId, from: u32, to: u32) -> Bytes {
+    let (client, count) = (client as u8, (to - from) as u8);
+    let mut bytes = vec![1, 1, client, from as u8];
+    match from {
+        0 => bytes.extend([8, 1, 1, b'a']),
+        _ => bytes.extend([0x88, client, from as u8 - 1]),
+    }
+    bytes.push(count);
+    bytes.extend(std::iter::repeat_n(126, count.into()));
+    bytes.push(0);
+    bytes.into()
+}
+
+/// What a seq in an ack says of the log.
+pub(super) fn rows(seq: Seq) -> usize {
+    usize::try_from(seq.0).expect("a seq")
+}
