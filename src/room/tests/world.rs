@@ -83,6 +83,8 @@ struct Person {
     connection: Option<Arc<Connection>>,
     /// Whether it has joined, and is not told to synchronise.
     is_live: bool,
+    /// It was told to synchronise, or was refused something: it will synchronise.
+    owes_sync: bool,
     has: Replica,
     /// How far it has sent, and how far that was acknowledged.
     sent: u32,
@@ -136,7 +138,10 @@ impl World {
         let core = RoomCore::new(
             LiveDocument::empty(&limits, &memory()),
             limits,
-            Timing::default(),
+            Timing {
+                room_idle_ms: 1_000,
+                ..Timing::default()
+            },
             metrics,
             Availability::Ok,
             now,
@@ -145,6 +150,7 @@ impl World {
             client,
             connection: None,
             is_live: false,
+            owes_sync: false,
             has: Replica::default(),
             sent: 0,
             last_ack: 0,
@@ -304,6 +310,7 @@ impl World {
             return;
         };
         person.is_live = false;
+        person.owes_sync = false;
         // What was sent and not acknowledged is sent again by the next connection.
         person.sent = person.has.clock(person.client);
         let session = connection.session();
@@ -375,10 +382,11 @@ impl World {
         })));
     }
 
-    /// As a client does that was refused: it synchronises, and then sends the difference.
+    /// Synchronises, if there is a reason, and then sends the difference.
     fn resend(&mut self, who: usize) {
-        let person = &self.people[who];
-        let Some(peer) = person.connection.clone() else {
+        let person = &mut self.people[who];
+        let owes_sync = std::mem::take(&mut person.owes_sync);
+        let Some(peer) = person.connection.clone().filter(|_| owes_sync) else {
             return;
         };
         let state_vector = person.has.state_vector();
@@ -619,14 +627,16 @@ impl World {
             }
             Heard::Resync => {
                 person.is_live = false;
-                self.resend(who);
+                person.owes_sync = true;
             }
             Heard::Closed => panic!("nothing closes the room here"),
-            Heard::Acked(ticket, _) => {
+            Heard::Acked(ticket, acked) => {
+                person.owes_sync |= acked.visibility == Visibility::Pending;
                 assert!(ticket > person.last_ack, "acks come in order");
                 person.last_ack = ticket;
             }
-            Heard::Other | Heard::Refused(..) => {}
+            Heard::Refused(..) => person.owes_sync = true,
+            Heard::Other => {}
         }
     }
 
