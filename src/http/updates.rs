@@ -22,6 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use document::{Checked, StateVector, Visibility};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{sync::oneshot, time::timeout};
@@ -35,7 +36,6 @@ use super::{
 };
 use crate::{
     auth::{Claims, Right},
-    document::{self, Checked, StateVector, Visibility},
     error::{Error, Result},
     id::{DocumentKey, RoomName, Seq, SessionId},
     room::{

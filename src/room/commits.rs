@@ -7,11 +7,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use document::Visibility;
 use tokio::time::Instant;
 
 use super::{Acked, Answer, Seat, Ticket};
 use crate::{
-    document::Visibility,
     error::Error,
     id::{Seq, SessionId},
     store::{Author, Reservation},

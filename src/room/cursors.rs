@@ -1,5 +1,6 @@
 //! How a room shows who is where: stamped, gathered, told, swept.
 
+use document::awareness::{self, Author, Entry, Identity};
 use tokio::time::Instant;
 
 use super::{
@@ -7,11 +8,7 @@ use super::{
     members::Moved,
     task::{NOT_JOINED, Room},
 };
-use crate::{
-    document::awareness::{self, Author, Entry, Identity},
-    error::Result,
-    id::SessionId,
-};
+use crate::{error::Result, id::SessionId};
 
 /// Whose cursors wait to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

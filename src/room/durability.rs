@@ -13,7 +13,6 @@ use super::{
     turn::{self, Row},
 };
 use crate::{
-    document,
     error::Error,
     id::Seq,
     store::{AppendError, Availability, Entry, Reservation},

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use document::{Advance, Applied, ApplyError, Checked, Integrated, Visibility};
 use tracing::error;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
     task::{End, NOT_JOINED, Room},
 };
 use crate::{
-    document::{self, Advance, Applied, ApplyError, Checked, Integrated, Visibility},
     error::{Error, Result},
     id::SessionId,
     limits::Pressure,

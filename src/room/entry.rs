@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use document::StateVector;
 use tokio::time::Instant;
 
 use super::{
@@ -10,7 +11,6 @@ use super::{
     task::{End, NOT_JOINED, Room},
 };
 use crate::{
-    document::StateVector,
     error::{Error, Result},
     id::{Seq, SessionId, Timestamp},
     store::DocumentRecord,

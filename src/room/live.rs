@@ -7,6 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use document::{
+    Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tracing::{Instrument, warn};
@@ -14,9 +17,6 @@ use tracing::{Instrument, warn};
 use super::rooms::Shared;
 use crate::{
     config::Limits,
-    document::{
-        Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
-    },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
     limits::{Memory, MemoryShare},

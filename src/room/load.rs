@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use document::{ApplyError, Document, Integrated};
 use tracing::error;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     rooms::Shared,
 };
 use crate::{
-    document::{self, ApplyError, Document, Integrated},
     error::{Error, Result},
     id::{ClientId, DocumentId, UserId},
     store::{Damage, Damaged, Loaded, Reason},

@@ -14,13 +14,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use document::{StateVector, awareness::Generation};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{Delivery, Extent, Member, Message, Outgoing, ResyncReason, Seat};
 use crate::{
-    document::{StateVector, awareness::Generation},
     id::{SessionId, Timestamp, UserId},
     metrics::Metrics,
 };

@@ -29,12 +29,12 @@ mod turn;
 use std::{any::Any, cell::RefCell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use document::{Checked, StateVector, Visibility, awareness::Entry};
 use smallvec::SmallVec;
 
 pub use self::rooms::{RoomHandle, Rooms};
 use crate::{
     auth::User,
-    document::{Checked, StateVector, Visibility, awareness::Entry},
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
 };

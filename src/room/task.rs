@@ -9,6 +9,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use document::{
+    Visibility,
+    awareness::{Awareness, Entry},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -26,12 +30,8 @@ use super::{
     turn::Pace,
 };
 use crate::{
-    document::{
-        Visibility,
-        awareness::{Awareness, Entry},
-    },
     error::{Error, Result},
-    id::{DocumentKey, Timestamp},
+    id::{DocumentKey, SessionId, Timestamp},
     store::{Availability, DocumentRecord},
 };
 
@@ -53,7 +53,7 @@ pub(super) struct Room {
     pub(super) document: LiveDocument,
     pub(super) members: Members,
     pub(super) ownership: Ownership,
-    pub(super) awareness: Awareness,
+    pub(super) awareness: Awareness<SessionId>,
     /// The newest of each client that is yet to be told.
     pub(super) moved: Vec<Entry>,
     pub(super) mover: Mover,

@@ -21,7 +21,6 @@ use crate::{
     id::RoomName,
     metrics::Metrics,
     room::{Acked, Answer, Delivery, Extent, Joined, Message, Outgoing, Participant, Seat, Ticket},
-    transport,
 };
 
 /// A session's place in a room.
@@ -43,7 +42,7 @@ impl NativeSeat {
         }
     }
 
-    fn encode(&self, message: &Message) -> transport::Message {
+    fn encode(&self, message: &Message) -> engineio::Message {
         let room = &self.room;
         let none = Attachments::new;
         match message {
@@ -76,7 +75,7 @@ impl NativeSeat {
         }
     }
 
-    fn bytes(&self, name: &str, bytes: &Bytes) -> transport::Message {
+    fn bytes(&self, name: &str, bytes: &Bytes) -> engineio::Message {
         let payload = BytesPayload {
             room: &self.room,
             update: Placeholder(0),
@@ -84,7 +83,7 @@ impl NativeSeat {
         Frame::event(name, &payload, [bytes.clone()].into_iter().collect())
     }
 
-    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> transport::Message {
+    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> engineio::Message {
         let mut attachments = Attachments::new();
         let mut attach = |bytes: Bytes| {
             attachments.push(bytes);
@@ -160,8 +159,8 @@ impl Seat for NativeSeat {
     fn flush(&self, extent: Extent) {
         if let Some(session) = self.session.upgrade() {
             session.socket().flush(match extent {
-                Extent::Few => transport::Writer::Caller,
-                Extent::Many => transport::Writer::Task,
+                Extent::Few => engineio::Writer::Caller,
+                Extent::Many => engineio::Writer::Task,
             });
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::known::Known;
 use super::update::{Id, Run};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// Up to this an update is integrated where it arrives.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(2);

@@ -3,15 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use engineio::{Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
     service::TowerToHyperService,
 };
 use parking_lot::Mutex;
-use realtime_server::transport::{
-    Carrier, Connection, Door, Engine, Message, Options, Reason, message_text,
-};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::timeout,

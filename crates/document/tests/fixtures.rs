@@ -1,6 +1,6 @@
 //! What stock Yjs writes is taken in whole, in any order, and given back.
 
-use realtime_server::document::{Applied, Caps, Document, StateVector, Visibility, validate};
+use document::{Applied, Caps, Document, StateVector, Visibility, validate};
 use serde::Deserialize;
 use yrs::{ReadTxn, Transact, Update, updates::decoder::Decode};
 
@@ -15,7 +15,10 @@ struct Recording {
 }
 
 fn recordings() -> Vec<Recording> {
-    let recordings = include_str!("../../fixtures/yjs.json");
+    let recordings = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/yjs.json"
+    ));
     serde_json::from_str(recordings).expect("the recordings")
 }
 

@@ -1,17 +1,18 @@
 //! The awareness states of a room, and whose they are.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::stamp::{Identity, stamp};
 use super::{Entry, write};
-use crate::id::{ClientId, SessionId};
+use crate::ClientId;
 
-/// Who sends an update.
+/// Who sends an update. `S` names a session: whatever the caller tells sessions apart by.
 #[derive(Clone, Copy, Debug)]
-pub struct Author<'a> {
+pub struct Author<'a, S> {
     /// The session that it came by.
-    pub session: SessionId,
+    pub session: S,
     /// The user whose session that is.
     pub user: Identity<'a>,
 }
@@ -21,10 +22,10 @@ pub struct Author<'a> {
 /// A client id belongs to the session that first used it, until its state is
 /// removed; what another one says of it is dropped. Of a removed state nothing
 /// is remembered, so that its owner's next renewal brings it back.
-#[derive(Debug, Default)]
-pub struct Awareness {
-    states: BTreeMap<ClientId, State>,
-    sessions: HashMap<SessionId, Vec<ClientId>>,
+#[derive(Debug)]
+pub struct Awareness<S> {
+    states: BTreeMap<ClientId, State<S>>,
+    sessions: HashMap<S, Vec<ClientId>>,
     generation: Generation,
 }
 
@@ -33,8 +34,8 @@ pub struct Awareness {
 pub struct Generation(u64);
 
 #[derive(Debug)]
-struct State {
-    session: SessionId,
+struct State<S> {
+    session: S,
     user: Arc<str>,
     clock: u32,
     seen_ms: i64,
@@ -43,7 +44,17 @@ struct State {
     text: Arc<str>,
 }
 
-impl Awareness {
+impl<S> Default for Awareness<S> {
+    fn default() -> Self {
+        Self {
+            states: BTreeMap::new(),
+            sessions: HashMap::new(),
+            generation: Generation::default(),
+        }
+    }
+}
+
+impl<S: Copy + Eq + Hash> Awareness<S> {
     /// No states.
     pub fn new() -> Self {
         Self::default()
@@ -58,7 +69,7 @@ impl Awareness {
     /// came back before its old connection was noticed dead.
     pub fn apply(
         &mut self,
-        by: &Author<'_>,
+        by: &Author<'_, S>,
         entries: Vec<Entry>,
         now_ms: i64,
         ids_max: usize,
@@ -71,7 +82,7 @@ impl Awareness {
 
     /// Removes the states of `session` and returns their removal, as of the
     /// last clock seen: a newer one would hide the owner's next renewal.
-    pub fn remove_session(&mut self, session: SessionId) -> Vec<Entry> {
+    pub fn remove_session(&mut self, session: S) -> Vec<Entry> {
         let ids = self.sessions.get(&session).cloned().unwrap_or_default();
         ids.into_iter()
             .filter_map(|client| self.remove(client))
@@ -80,7 +91,7 @@ impl Awareness {
 
     /// Removes what was not renewed within `timeout_ms` and returns its removal.
     pub fn sweep(&mut self, now_ms: i64, timeout_ms: i64) -> Vec<Entry> {
-        let old = |state: &State| now_ms.saturating_sub(state.seen_ms) >= timeout_ms;
+        let old = |state: &State<S>| now_ms.saturating_sub(state.seen_ms) >= timeout_ms;
         let ids: Vec<_> = self
             .states
             .iter()
@@ -110,7 +121,7 @@ impl Awareness {
 
     /// The states that came in `since` or later, as bytes for the wire. Of removals it says nothing.
     pub fn encode_since(&self, since: Generation) -> Vec<u8> {
-        let news = |(_, state): &(&ClientId, &State)| state.generation >= since;
+        let news = |(_, state): &(&ClientId, &State<S>)| state.generation >= since;
         let states: Vec<_> = self.states.iter().filter(news).collect();
         write(
             states
@@ -120,7 +131,7 @@ impl Awareness {
     }
 
     /// The session that a client id belongs to.
-    pub fn owner(&self, client: ClientId) -> Option<SessionId> {
+    pub fn owner(&self, client: ClientId) -> Option<S> {
         self.states.get(&client).map(|state| state.session)
     }
 
@@ -131,7 +142,7 @@ impl Awareness {
 
     fn take(
         &mut self,
-        by: &Author<'_>,
+        by: &Author<'_, S>,
         entry: Entry,
         now_ms: i64,
         ids_max: usize,
@@ -211,17 +222,14 @@ mod tests {
 
     const IDS_MAX: usize = 16;
 
-    fn author(session: u64, id: &str) -> Author<'_> {
+    fn author(session: u64, id: &str) -> Author<'_, u64> {
         let user = Identity {
             id,
             name: id,
             avatar_url: None,
             color: "#abc",
         };
-        Author {
-            session: SessionId(session),
-            user,
-        }
+        Author { session, user }
     }
 
     fn entry(client: ClientId, clock: u32, state: Option<&str>) -> Entry {
@@ -232,13 +240,13 @@ mod tests {
         }
     }
 
-    fn say(room: &mut Awareness, by: &Author<'_>, client: ClientId, clock: u32) -> bool {
+    fn say(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
         !room
             .apply(by, vec![entry(client, clock, Some("{}"))], 0, IDS_MAX)
             .is_empty()
     }
 
-    fn gone(room: &mut Awareness, by: &Author<'_>, client: ClientId, clock: u32) -> bool {
+    fn gone(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
         !room
             .apply(by, vec![entry(client, clock, None)], 0, IDS_MAX)
             .is_empty()
@@ -256,7 +264,7 @@ mod tests {
         let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#abc"}}"##;
         assert_eq!(told, [entry(7, 1, Some(text))]);
         assert_eq!(decode(&room.encode_all()).as_deref(), Ok(&told[..]));
-        assert_eq!(room.owner(7), Some(SessionId(1)));
+        assert_eq!(room.owner(7), Some(1));
     }
 
     #[test]
@@ -275,7 +283,7 @@ mod tests {
             told.iter().map(|entry| entry.client).collect::<Vec<_>>(),
             [8]
         );
-        assert_eq!(room.owner(7), Some(SessionId(1)));
+        assert_eq!(room.owner(7), Some(1));
     }
 
     #[test]
@@ -296,12 +304,9 @@ mod tests {
         assert!(say(&mut room, &old, 7, 5));
         assert!(!say(&mut room, &new, 7, 5) && !gone(&mut room, &new, 7, 5));
         assert!(say(&mut room, &new, 7, 6));
-        assert_eq!(room.owner(7), Some(SessionId(2)));
-        assert!(
-            room.remove_session(SessionId(1)).is_empty(),
-            "the old one has lost it"
-        );
-        assert_eq!(room.remove_session(SessionId(2)), [entry(7, 6, None)]);
+        assert_eq!(room.owner(7), Some(2));
+        assert!(room.remove_session(1).is_empty(), "the old one has lost it");
+        assert_eq!(room.remove_session(2), [entry(7, 6, None)]);
     }
 
     #[test]
@@ -322,10 +327,10 @@ mod tests {
         assert!(say(&mut room, &ana, 7, 5) && say(&mut room, &ana, 8, 2));
         assert!(say(&mut room, &author(2, "ben"), 9, 1));
         assert_eq!(
-            room.remove_session(SessionId(1)),
+            room.remove_session(1),
             [entry(7, 5, None), entry(8, 2, None)]
         );
-        assert!(room.remove_session(SessionId(1)).is_empty());
+        assert!(room.remove_session(1).is_empty());
         assert_eq!((room.states.len(), room.sessions.len()), (1, 1));
         assert!(say(&mut room, &author(3, "ana"), 7, 5));
     }

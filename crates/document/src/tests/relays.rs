@@ -7,7 +7,7 @@ use super::super::lib0::{write_var, write_var_string};
 use super::super::merge;
 use super::convergence::histories;
 use super::truth::Watched;
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// One step of those who send.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The collaborative document: a Yjs replica without any I/O, and what guards it.
 //!
-//! This module alone uses yrs, and within it `replica` alone. Bytes from
+//! This crate alone uses yrs, and within it `replica` alone. Bytes from
 //! outside go through [`validate()`], [`Document::prepare`] and [`Document::apply`];
 //! together they promise that
 //! - nothing aborts the process, and a panic of yrs ends one document at most;
@@ -20,7 +20,6 @@ use self::known::Known;
 use self::plan::Source;
 use self::replica::Replica;
 use self::staged::Unplaceable;
-use crate::id::ClientId;
 
 pub mod awareness;
 mod compare;
@@ -50,6 +49,9 @@ pub use self::split::split;
 pub use self::staged::DEPTH_MAX;
 pub use self::state_vector::StateVector;
 pub use self::validate::{Advance, Checked, validate};
+
+/// A Yjs client id: up to 53 bits.
+pub type ClientId = u64;
 
 /// How much a document holds of updates whose dependencies are missing.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::document::lib0::{Malformed, malformed};
+use crate::lib0::{Malformed, malformed};
 
 /// What a token says of its user, and the color that goes with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 use super::ranges::Ranges;
 use super::staged::Staged;
 use super::update::Id;
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// A type, or one key of a type, that holds elements; an index into the parents of [`Known`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

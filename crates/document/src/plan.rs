@@ -16,7 +16,7 @@ use super::known::{Known, Shape};
 use super::ranges::Ranges;
 use super::staged::{Site, Staged, Unplaceable};
 use super::update::{Block, Extent, Id, Place, TYPE};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// Who vouches for what is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::super::lib0::write_var;
 use super::super::{ApplyError, Document, Integrated, Visibility, merge};
 use super::{CAPS, Client, Outcome, apply, apply_as, document, restore, view};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// A block of text: whose, from which clock, between which neighbours.
 pub(super) struct Typed<'a> {

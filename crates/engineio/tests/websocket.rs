@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use engineio::{Ended, Message, Outbox, Receiver, Sent, serve};
 use parking_lot::Mutex;
-use realtime_server::transport::{Ended, Message, Outbox, Receiver, Sent, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

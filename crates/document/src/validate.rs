@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::lib0::{Malformed, malformed};
 use super::update::{Block, CLOCK_MAX, Id, Part, Place, Run, SKIP, TYPE, read};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// What an update adds to one client's history: its elements `from..to`.
 ///

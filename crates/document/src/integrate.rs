@@ -17,7 +17,7 @@ use super::staged::Staged;
 use super::steps::parts;
 use super::update::Id;
 use super::{Applied, ApplyError, Document, Integrated, Panicked, Prepared, cost, merge};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// From where to where a client has got.
 struct Advanced {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::lib0::{Malformed, Reader, SAFE_INTEGER_MAX, check_json, malformed};
 use super::lib0::{write_var, write_var_string};
-use crate::id::ClientId;
+use crate::ClientId;
 
 mod stamp;
 mod states;

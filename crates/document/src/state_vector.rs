@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::lib0::{Malformed, Reader, write_var};
 use super::update::read_id;
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// A Yjs state vector: for each client the clock after the last known element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 
 use super::known::hash_names;
 use super::lib0::{Malformed, Reader, SAFE_INTEGER_MAX, malformed};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// The exclusive end of all clocks. Beyond it yrs computes with overflow.
 pub(super) const CLOCK_MAX: u32 = 1 << 31;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ranges::Ranges;
 use super::update::Id;
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// The blocks and deletions that wait. No element is made by two of the blocks.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::lib0::write_var;
 use super::update::{CLOCK_MAX, Id};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// A set of elements. Its ranges never touch one another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::prepare::{Ready, written};
 use super::ranges::Ranges;
 use super::update::Block;
 use super::{ApplyError, Integrated, cost};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// How many clients' blocks are integrated at once. They are ready in an order in which
 /// each finds what it depends on; yrs, which has them by client, takes time with the

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::transport::tcp::{Stream as _, Tcp};
+use crate::tcp::{Stream as _, Tcp};
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);

@@ -19,7 +19,7 @@ use super::{
     Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PARENT_BYTES,
     PIECE_BYTES, StateVector, Visibility, compare, cost,
 };
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// A block, and the element that it waits for.
 type Waiting<'a> = (Block<'a>, Option<Id>);

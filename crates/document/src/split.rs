@@ -13,7 +13,7 @@ use std::{
 
 use super::lib0::{Malformed, Reader, write_var, write_var_string};
 use super::update::{ANY, Block, HAS_ORIGIN, Id, Part, SKIP, STRING, read, utf16_len};
-use crate::id::ClientId;
+use crate::ClientId;
 
 /// About what the beginning of a client's section takes.
 const SECTION_BYTES: usize = 16;
