@@ -23,7 +23,8 @@
 //! is one task, owns no buffer while it is idle, and sends what others send
 //! as well from one place.
 //!
-//! Nothing here knows of rooms, sessions or Socket.IO.
+//! Nothing here knows of rooms, sessions or Socket.IO. What it promises, and what
+//! it does not do, is in the README beside this.
 
 mod batch;
 mod connection;
