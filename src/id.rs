@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
+pub use document::ClientId;
+
 /// The longest id or name, in bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 255;
 
@@ -129,9 +131,6 @@ impl fmt::Debug for DocumentId {
 /// One connected socket with its claims. Unique on this instance since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
-
-/// A Yjs client id: up to 53 bits.
-pub type ClientId = u64;
 
 /// A position in a document's log: starts at 1, rises, stays below 2^53. 0 is "nothing yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

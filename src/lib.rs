@@ -10,10 +10,13 @@
 //! 5  main  app                      puts the parts together
 //! 4  http  socket                   doors: parse, ask permission, call, answer
 //! 3  room  documents                live documents: one task each; the list of all
-//! 2  store  limits  transport       durable truth; how fast one may go; WebSocket and Engine.IO
-//! 1  document  auth                 pure: the CRDT and what guards it; who may what
+//! 2  store  limits                  durable truth; how fast one may go
+//! 1  auth                           who may what
 //! 0  id  error  config  metrics  telemetry
+//! -  document  engineio             the CRDT and what guards it; WebSocket and Engine.IO
 //! ```
+//! The last two are crates of their own, in `crates/`, which know nothing of the
+//! server and nothing of each other.
 //!
 //! # An update
 //! [`socket`] reads a frame, checks size, rate, right and structure, and puts
@@ -36,14 +39,13 @@
 //! - Every queue is bounded, in bytes; who cannot keep up is resynced or cut.
 //!
 //! # Library walls
-//! yrs is used in `document` alone; sqlx in `store`; hyper in `transport`;
-//! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
-//! environment is read in `main` alone.
+//! yrs is used in `crates/document` alone; hyper in `crates/engineio`, which
+//! `socket` alone uses; sqlx in `store`; axum in `http` and `app`; rust-embed in
+//! `http`; jsonwebtoken in `auth`. The environment is read in `main` alone.
 
 pub mod app;
 pub mod auth;
 pub mod config;
-pub mod document;
 pub mod documents;
 pub mod error;
 pub mod http;
@@ -54,4 +56,3 @@ pub mod room;
 pub mod socket;
 pub mod store;
 pub mod telemetry;
-pub mod transport;

@@ -5,7 +5,7 @@
 //! main              the command line
 //! scenario          what is measured, one file each
 //! room  client      who sent what when and who has it; one connection
-//! wire  yjs  lib0   what goes over a connection
+//! wire  yjs         what goes over a connection
 //! replica           whether all came to the same document
 //! meter  histogram  counts and latencies
 //! process           the server, started and watched
@@ -19,7 +19,6 @@ mod download;
 mod floor_sio;
 mod floor_ws;
 mod histogram;
-mod lib0;
 mod machine;
 mod meter;
 mod pace;

@@ -6,8 +6,7 @@
 //! [`crate::replica`] to say.
 
 use anyhow::{Result, bail};
-
-use crate::lib0::{Reader, put_number, put_text};
+use document::lib0::{Reader, SAFE_INTEGER_MAX as MAX, write_var, write_var_string};
 
 /// The shared text that everyone edits.
 pub const TEXT: &str = "text";
@@ -28,15 +27,15 @@ const SKIP: u8 = 10;
 /// The update in which `client` types its letter number `clock`, behind the one before.
 pub fn letter(client: u64, clock: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
-    put_number(&mut out, 1);
-    put_number(&mut out, 1);
-    put_number(&mut out, client);
-    put_number(&mut out, u64::from(clock));
+    write_var(&mut out, 1);
+    write_var(&mut out, 1);
+    write_var(&mut out, client);
+    write_var(&mut out, u64::from(clock));
     let letter = [b'a' + ((u64::from(clock) + client) % 26) as u8];
     let text = std::str::from_utf8(&letter).unwrap_or("x");
     let before = clock.checked_sub(1).map(|clock| (client, clock));
     put_string(&mut out, before, text);
-    put_number(&mut out, 0);
+    write_var(&mut out, 0);
     out
 }
 
@@ -45,16 +44,16 @@ fn put_string(out: &mut Vec<u8>, origin: Option<(u64, u32)>, text: &str) {
     match origin {
         Some((client, clock)) => {
             out.push(HAS_ORIGIN | STRING);
-            put_number(out, client);
-            put_number(out, u64::from(clock));
+            write_var(out, client);
+            write_var(out, u64::from(clock));
         }
         None => {
             out.push(STRING);
-            put_number(out, 1);
-            put_text(out, TEXT);
+            write_var(out, 1);
+            write_var_string(out, TEXT);
         }
     }
-    put_text(out, text);
+    write_var_string(out, text);
 }
 
 /// A document of `paragraphs` texts of `letters` letters each, which `clients`
@@ -73,15 +72,15 @@ pub fn paragraphs(clients: u64, paragraphs: usize, letters: u32, each: usize) ->
         let writers: Vec<u64> = (0..clients)
             .filter(|writer| range.clone().any(|n| n as u64 % clients == *writer))
             .collect();
-        put_number(&mut out, writers.len() as u64);
+        write_var(&mut out, writers.len() as u64);
         for writer in writers {
             let own: Vec<usize> = range
                 .clone()
                 .filter(|n| *n as u64 % clients == writer)
                 .collect();
-            put_number(&mut out, own.len() as u64);
-            put_number(&mut out, first + writer);
-            put_number(&mut out, u64::from(place(own[0]).1));
+            write_var(&mut out, own.len() as u64);
+            write_var(&mut out, first + writer);
+            write_var(&mut out, u64::from(place(own[0]).1));
             for n in own {
                 let before = n.checked_sub(1).map(|n| {
                     let (client, clock) = place(n);
@@ -95,7 +94,7 @@ pub fn paragraphs(clients: u64, paragraphs: usize, letters: u32, each: usize) ->
                 put_string(&mut out, before, &text);
             }
         }
-        put_number(&mut out, 0);
+        write_var(&mut out, 0);
         updates.push(out);
     }
     updates
@@ -106,10 +105,10 @@ pub fn paragraphs(clients: u64, paragraphs: usize, letters: u32, each: usize) ->
 /// Only content that this tool writes is understood: text and what was deleted of it.
 pub fn spans(update: &[u8], mut tell: impl FnMut(u64, u32, u32)) -> Result<()> {
     let mut reader = Reader::new(update);
-    for _ in 0..reader.number()? {
-        let structs = reader.number()?;
-        let client = reader.number()?;
-        let mut clock = u32::try_from(reader.number()?)?;
+    for _ in 0..reader.var(MAX)? {
+        let structs = reader.var(MAX)?;
+        let client = reader.var(MAX)?;
+        let mut clock = clocks(&mut reader)?;
         let mut begin = clock;
         for _ in 0..structs {
             let info = reader.byte()?;
@@ -118,7 +117,7 @@ pub fn spans(update: &[u8], mut tell: impl FnMut(u64, u32, u32)) -> Result<()> {
                 if clock > begin {
                     tell(client, begin, clock - begin);
                 }
-                clock += u32::try_from(reader.number()?)?;
+                clock += clocks(&mut reader)?;
                 begin = clock;
                 continue;
             }
@@ -134,29 +133,29 @@ pub fn spans(update: &[u8], mut tell: impl FnMut(u64, u32, u32)) -> Result<()> {
 /// Reads one struct and says how many clocks it takes.
 fn length(reader: &mut Reader<'_>, info: u8, kind: u8) -> Result<u32> {
     if kind == GC {
-        return Ok(u32::try_from(reader.number()?)?);
+        return clocks(reader);
     }
     for flag in [HAS_ORIGIN, HAS_RIGHT_ORIGIN] {
         if info & flag != 0 {
-            reader.number()?;
-            reader.number()?;
+            reader.var(MAX)?;
+            reader.var(MAX)?;
         }
     }
     if info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
-        if reader.number()? == 1 {
-            reader.bytes()?;
+        if reader.var(MAX)? == 1 {
+            reader.var_bytes()?;
         } else {
-            reader.number()?;
-            reader.number()?;
+            reader.var(MAX)?;
+            reader.var(MAX)?;
         }
         if info & HAS_PARENT_SUB != 0 {
-            reader.bytes()?;
+            reader.var_bytes()?;
         }
     }
     match kind {
-        DELETED => Ok(u32::try_from(reader.number()?)?),
+        DELETED => clocks(reader),
         STRING => {
-            let bytes = reader.bytes()?;
+            let bytes = reader.var_bytes()?;
             match bytes.is_ascii() {
                 true => Ok(u32::try_from(bytes.len())?),
                 false => {
@@ -169,26 +168,31 @@ fn length(reader: &mut Reader<'_>, info: u8, kind: u8) -> Result<u32> {
     }
 }
 
+/// Reads a clock, or a number of clocks.
+fn clocks(reader: &mut Reader<'_>) -> Result<u32> {
+    Ok(u32::try_from(reader.var(MAX)?)?)
+}
+
 /// The awareness message in which `client` shows its cursor for the `clock`th time.
 pub fn cursor(client: u64, clock: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
-    put_number(&mut out, 1);
-    put_number(&mut out, client);
-    put_number(&mut out, u64::from(clock));
+    write_var(&mut out, 1);
+    write_var(&mut out, client);
+    write_var(&mut out, u64::from(clock));
     let state = format!(
         r##"{{"user":{{"name":"u{client}","color":"#30bced"}},"cursor":{{"anchor":{clock},"head":{clock}}}}}"##
     );
-    put_text(&mut out, &state);
+    write_var_string(&mut out, &state);
     out
 }
 
 /// Tells of each state in the awareness message `update`: the client and its clock.
 pub fn cursors(update: &[u8], mut tell: impl FnMut(u64, u32)) -> Result<()> {
     let mut reader = Reader::new(update);
-    for _ in 0..reader.number()? {
-        let client = reader.number()?;
-        let clock = u32::try_from(reader.number()?)?;
-        reader.bytes()?;
+    for _ in 0..reader.var(MAX)? {
+        let client = reader.var(MAX)?;
+        let clock = clocks(&mut reader)?;
+        reader.var_bytes()?;
         tell(client, clock);
     }
     Ok(())
@@ -198,10 +202,10 @@ pub fn cursors(update: &[u8], mut tell: impl FnMut(u64, u32)) -> Result<()> {
 pub fn state_vector(first: u64, clocks: &[u32]) -> Vec<u8> {
     let known = || clocks.iter().enumerate().filter(|(_, clock)| **clock > 0);
     let mut out = Vec::new();
-    put_number(&mut out, known().count() as u64);
+    write_var(&mut out, known().count() as u64);
     for (index, clock) in known() {
-        put_number(&mut out, first + index as u64);
-        put_number(&mut out, u64::from(*clock));
+        write_var(&mut out, first + index as u64);
+        write_var(&mut out, u64::from(*clock));
     }
     out
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use realtime_server_fuzz::document::awareness::{Entry, encode};
-use realtime_server_fuzz::document::merge;
+use document::awareness::{Entry, encode};
+use document::merge;
 use yrs::types::Attrs;
 use yrs::{
     Any, Array, ArrayPrelim, Doc, Map, MapPrelim, OffsetKind, Options, ReadTxn, Text, Transact,

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use document::awareness::{Author, Awareness, Identity, decode, encode};
 use libfuzzer_sys::fuzz_target;
-use realtime_server_fuzz::document::awareness::{Author, Awareness, Identity, decode, encode};
-use realtime_server_fuzz::id::SessionId;
 use realtime_server_fuzz::{allow_caught_panics, messages};
 
 /// An object's values as they are written: a number may be one that only JavaScript reads.
@@ -18,7 +17,7 @@ fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
         assert_eq!(decode(&encode(&entries)).as_ref(), Ok(&entries), "what is read can be written");
         let id = ["ana", "ben"][at % 2];
         let user = Identity { id, name: id, avatar_url: None, color: "#000" };
-        let author = Author { session: SessionId(at as u64 % 3), user };
+        let author = Author { session: at as u64 % 3, user };
         let told = room.apply(&author, entries, at as i64, 16);
         assert_eq!(decode(&encode(&told)).as_ref(), Ok(&told), "what is told can be read");
         for entry in &told {
@@ -34,7 +33,7 @@ fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
     }
     decode(&room.encode_all()).expect("a room's states can be read");
     for session in 0..3 {
-        room.remove_session(SessionId(session));
+        room.remove_session(session);
     }
     assert!(room.is_empty(), "nothing stays");
 });

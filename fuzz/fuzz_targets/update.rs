@@ -1,8 +1,8 @@
 //! Messages as updates, applied to an empty and to a populated document.
 #![no_main]
 
+use document::{ApplyError, Caps, Document, StateVector, merge, validate};
 use libfuzzer_sys::fuzz_target;
-use realtime_server_fuzz::document::{ApplyError, Caps, Document, StateVector, merge, validate};
 use realtime_server_fuzz::{allow_caught_panics, messages};
 
 const CAPS: Caps = Caps {

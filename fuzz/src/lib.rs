@@ -1,14 +1,5 @@
-//! The part of the server that reads bytes from outside, for the fuzz targets.
-//!
-//! It is included by path and not by dependency: the rest of the server would
-//! only slow the building and the coverage down.
+//! What the fuzz targets and the differential fuzz have in common.
 
-#[path = "../../src/document/mod.rs"]
-pub mod document;
-#[path = "../../src/error.rs"]
-pub mod error;
-#[path = "../../src/id.rs"]
-pub mod id;
 pub mod server;
 
 /// Lets panics that are caught pass. libFuzzer's own hook aborts on every

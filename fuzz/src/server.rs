@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::document::{
+use document::{
     Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
     merge, validate,
 };

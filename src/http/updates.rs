@@ -33,11 +33,11 @@ use super::{
 };
 use crate::{
     auth::{Claims, Right},
-    document::{self, Checked, Visibility},
     error::{Error, Result},
     id::{DocumentKey, RoomName, Seq, SessionId},
     room::{Acked, Answer, Audiences, Command, Participant, Peer, Standing, Ticket, Update},
 };
+use document::{self, Checked, Visibility};
 
 /// How long an update may take to be durable before the client is told to try again.
 const DURABLE_WITHIN: Duration = Duration::from_secs(30);

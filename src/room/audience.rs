@@ -13,11 +13,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use document::awareness::Generation;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::{Message, Peer, cursors::Moved};
-use crate::{document::awareness::Generation, id::SessionId};
+use crate::id::SessionId;
 
 /// From so many waiting bytes on a seat is shown cursors later.
 const CURSORS_QUEUED_MAX: usize = 16 * 1024;

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::{Acked, Ticket};
 use crate::{
-    document::Visibility,
     id::{Seq, SessionId},
     store::{Author, Reservation},
 };
+use document::Visibility;
 
 /// What the document has taken in of an update: no two hold the same element,
 /// but for what was held and has been set free.

@@ -27,13 +27,13 @@ use super::{
 };
 use crate::{
     config::{Limits, Timing},
-    document::awareness::{Awareness, Entry as Cursor},
     error::{Error, Result},
     id::{DocumentId, Seq, SessionId, Timestamp, UserId},
     limits::Pressure,
     metrics::Metrics,
     store::{AppendError, Availability, Damage, DocumentRecord, Entry, Loaded, Reservation},
 };
+use document::awareness::{Awareness, Entry as Cursor};
 
 /// How often a room looks after members whose queues have to drain.
 const TEND_EVERY: Duration = Duration::from_millis(100);
@@ -183,7 +183,7 @@ pub(super) enum Then<P> {
     Join {
         peer: P,
         ticket: Ticket,
-        state_vector: Option<crate::document::StateVector>,
+        state_vector: Option<document::StateVector>,
         queued_bytes: usize,
     },
     /// The update for which it had to be.
@@ -210,7 +210,7 @@ pub(super) struct RoomCore<P> {
     pub(super) document: LiveDocument,
     pub(super) members: Members<P>,
     pub(super) ownership: Ownership,
-    pub(super) awareness: Awareness,
+    pub(super) awareness: Awareness<SessionId>,
     /// The newest of each client that is yet to be shown.
     pub(super) moved: Vec<Cursor>,
     pub(super) mover: Mover,
@@ -295,11 +295,8 @@ impl<P: Asker> RoomCore<P> {
         core.left_alone_until = broken.left_alone_until;
         core.end = broken.end;
         for peer in broken.members.peers() {
-            core.members.admit(
-                peer.clone(),
-                crate::document::StateVector::default(),
-                now.time,
-            );
+            core.members
+                .admit(peer.clone(), document::StateVector::default(), now.time);
         }
         match core.record {
             Some(_) => core.reload(),

@@ -9,11 +9,8 @@ use super::{
     core::{NOT_JOINED, Output, RoomCore},
     members::Asker,
 };
-use crate::{
-    document::awareness::{self, Author, Entry, Generation, Identity},
-    error::Result,
-    id::SessionId,
-};
+use crate::{error::Result, id::SessionId};
+use document::awareness::{self, Author, Entry, Generation, Identity};
 
 /// Whose cursors wait to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use super::{
     pace::{self, Row},
 };
 use crate::{
-    document,
     error::{Error, Result},
     id::Seq,
     store::{AppendError, Availability, Entry, Loaded, Reservation},

@@ -13,13 +13,13 @@ use super::{
     ownership::Sender,
 };
 use crate::{
-    document::{
-        self, Advance, Applied, ApplyError, Checked, Integrated, Prepared, StateVector, Visibility,
-    },
     error::{Error, Result},
     id::SessionId,
     limits::Pressure,
     store::{Author, Reservation},
+};
+use document::{
+    self, Advance, Applied, ApplyError, Checked, Integrated, Prepared, StateVector, Visibility,
 };
 
 /// An update that costs less, and is shorter, is within what each session has free: its time is

@@ -10,11 +10,11 @@ use super::{
     members::{Asker, Member, Reading},
 };
 use crate::{
-    document::StateVector,
     error::{Error, Result},
     id::SessionId,
     store::DocumentRecord,
 };
+use document::StateVector;
 
 impl<P: Asker> RoomCore<P> {
     pub(super) fn join(

@@ -13,14 +13,13 @@ use tracing::error;
 
 use crate::{
     config::Limits,
-    document::{
-        self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
-        StateVector,
-    },
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
     limits::{Memory, MemoryShare},
     store::{Damage, Damaged as Kind, Loaded, Reason},
+};
+use document::{
+    self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
 };
 
 /// From this size on, encoding moves aside first.

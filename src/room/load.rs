@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{
     config::Limits,
-    document::{self, ApplyError, Document},
     error::{Error, Result},
     id::{ClientId, DocumentId, DocumentKey, Seq, Timestamp, UserId},
     limits::Memory,
     store::{Damage, Damaged, DocumentRecord, Loaded, Reason},
 };
+use document::{self, ApplyError, Document};
 
 /// A document that has been loaded.
 pub(super) struct Opened {

@@ -15,10 +15,8 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::{Participant, Peer, Person};
-use crate::{
-    document::StateVector,
-    id::{SessionId, Timestamp, UserId},
-};
+use crate::id::{SessionId, Timestamp, UserId};
+use document::StateVector;
 
 /// A handle to somebody who asks, as far as a room's core uses it: to know who that is. All
 /// else it hands back.

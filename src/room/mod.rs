@@ -43,10 +43,10 @@ pub use self::{
 };
 use crate::{
     auth::User,
-    document::{Checked, StateVector, Visibility, awareness::Entry},
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
 };
+use document::{Checked, StateVector, Visibility, awareness::Entry};
 
 /// Who takes part in a room: a session, and the person that its token names.
 #[derive(Clone, Debug)]

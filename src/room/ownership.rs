@@ -14,10 +14,10 @@
 
 use std::collections::HashMap;
 
+use document::{Advance, StateVector};
 use foldhash::fast::RandomState;
 
 use crate::{
-    document::{Advance, StateVector},
     id::{ClientId, SessionId, Timestamp, UserId},
     store::Author,
 };

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::commits::{Accepted, Audience};
 use crate::{
-    document,
     id::SessionId,
     store::{Author, Reservation},
 };

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use engineio::{Carrier, Door, Reason};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -23,17 +24,14 @@ use super::{
     requests,
     session::Session,
 };
-use crate::{
-    metrics,
-    transport::{self, Carrier, Door, Reason},
-};
+use crate::metrics;
 
 /// How often one connection may be refused a session before it is closed:
 /// each try costs a signature to check.
 const REFUSALS_MAX: u32 = 8;
 
 /// One Engine.IO connection.
-pub(super) type EngineSocket = transport::Connection<Connection>;
+pub(super) type EngineSocket = engineio::Connection<Connection>;
 
 /// What is known of one connection.
 pub struct Connection {

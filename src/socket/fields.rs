@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use document::StateVector;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -12,7 +13,6 @@ use smallvec::SmallVec;
 
 use super::packet::{Attachments, Placeholder, Text};
 use crate::{
-    document::StateVector,
     error::{Error, Result},
     id::RoomName,
 };

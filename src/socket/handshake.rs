@@ -9,6 +9,7 @@ use std::{
     task::{Context, Waker},
 };
 
+use engineio::{Reason, Sent};
 use rand::Rng;
 use serde::Deserialize;
 use tracing::{Instrument, debug, info};
@@ -29,7 +30,6 @@ use crate::{
     id::Timestamp,
     limits::Role,
     room::{Command, Participant},
-    transport::{Reason, Sent},
 };
 
 /// The colours of people who chose none: dark enough for white text on them.

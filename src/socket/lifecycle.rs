@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use engineio::Reason;
 use tokio::time::Instant;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     protocol::{ExpiringPayload, event},
     session::Session,
 };
-use crate::{id::Timestamp, transport::Reason};
+use crate::id::Timestamp;
 
 /// How often everybody is looked at.
 const EVERY: Duration = Duration::from_millis(500);

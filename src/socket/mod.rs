@@ -11,7 +11,7 @@
 //! seat         a session's place in a room
 //! lifecycle    what comes with time: expiry, notices, silent connections
 //! ```
-//! This door stands on the Engine.IO of [`transport`] and
+//! This door stands on the Engine.IO of [`engineio`] and
 //! frames Socket.IO itself, because socketioxide 0.18 spawns a task for every event
 //! (8 % of 20,000 consecutive events overtook one another), tells of a full
 //! queue without saying whose, encodes a message anew for every socket, and
@@ -39,6 +39,7 @@ use std::{
     time::Duration,
 };
 
+use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
 
 use self::{
@@ -53,11 +54,10 @@ use crate::{
     limits::Role,
     metrics::Metrics,
     room::Rooms,
-    transport::{self, Options, Reason, Sid},
 };
 
 /// The service that answers under `/socket.io`.
-pub type SocketService = transport::Engine<Engine>;
+pub type SocketService = engineio::Engine<Engine>;
 
 /// Packets that may wait for one socket. They are bounded in bytes as well;
 /// this bounds the small ones: the acks of what a socket had sent before it was
@@ -132,7 +132,7 @@ impl Sockets {
             payload_bytes_max: answered / 3 * 4,
             ..Options::default()
         };
-        transport::Engine::new(Engine::new(self.clone()), options)
+        engineio::Engine::new(Engine::new(self.clone()), options)
     }
 
     /// How many sockets are connected, with a session or on the way to one.

@@ -8,6 +8,8 @@
 use std::{borrow::Cow, fmt::Arguments, io::Write};
 
 use bytes::Bytes;
+use document::Visibility;
+use engineio::Message;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, SeqAccess, Visitor},
@@ -16,12 +18,7 @@ use serde::{
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use crate::{
-    document::Visibility,
-    id::Seq,
-    room::Acked,
-    transport::{self, Message},
-};
+use crate::{id::Seq, room::Acked};
 
 /// The most binary attachments that one packet may announce.
 pub const ATTACHMENTS_MAX: usize = 4;
@@ -193,7 +190,7 @@ pub struct Frame;
 impl Frame {
     /// An event with one argument, `payload`, whose [`Placeholder`]s number `attachments`.
     pub fn event(name: &str, payload: &impl Serialize, attachments: Attachments) -> Message {
-        let mut text = transport::message_text(TEXT_BYTES);
+        let mut text = engineio::message_text(TEXT_BYTES);
         match attachments.len() {
             0 => text.push_str("2"),
             count => write(&mut text, format_args!("5{count}-")),
@@ -206,7 +203,7 @@ impl Frame {
 
     /// The acknowledgement of the request that came with the number `ack`.
     pub fn ack(ack: u64, payload: &impl Serialize, attachments: Attachments) -> Message {
-        let mut text = transport::message_text(TEXT_BYTES);
+        let mut text = engineio::message_text(TEXT_BYTES);
         match attachments.len() {
             0 => write(&mut text, format_args!("3{ack}[")),
             count => write(&mut text, format_args!("6{count}-{ack}[")),
@@ -248,17 +245,17 @@ impl Frame {
     }
 
     fn plain(text: Arguments<'_>) -> Message {
-        let mut buffer = transport::message_text(SHORT_TEXT_BYTES);
+        let mut buffer = engineio::message_text(SHORT_TEXT_BYTES);
         write(&mut buffer, text);
         Message::new(buffer, [])
     }
 }
 
-fn write(text: &mut transport::Text, more: Arguments<'_>) {
+fn write(text: &mut engineio::Text, more: Arguments<'_>) {
     text.write_fmt(more).expect("memory takes everything");
 }
 
-fn write_json(text: &mut transport::Text, payload: &impl Serialize) {
+fn write_json(text: &mut engineio::Text, payload: &impl Serialize) {
     serde_json::to_writer(text, payload).expect("our payloads have text keys and no failing parts");
 }
 
@@ -326,7 +323,7 @@ mod tests {
     #[test]
     fn frames_are_written_as_clients_expect_them() {
         let text = |message: Message| match message.packets().next() {
-            Some(transport::Packet::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+            Some(engineio::Packet::Text(text)) => String::from_utf8_lossy(text).into_owned(),
             other => panic!("{other:?} is no text"),
         };
         assert_eq!(

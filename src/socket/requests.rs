@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use document::awareness;
 use serde_json::value::RawValue;
 
 use super::{
@@ -20,7 +21,6 @@ use super::{
 };
 use crate::{
     auth::Right,
-    document::{self, awareness},
     error::{Error, Result},
     room::{Command, Creation, Standing, Ticket, Update},
 };

@@ -21,7 +21,6 @@ use crate::{
     id::RoomName,
     metrics::Metrics,
     room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Participant, Peer, Ticket},
-    transport,
 };
 
 /// A write takes some 10 µs, and other rooms wait meanwhile: among more seats than these, each
@@ -52,7 +51,7 @@ impl NativeSeat {
         }
     }
 
-    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> transport::Message {
+    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> engineio::Message {
         let mut attachments = Attachments::new();
         let mut attach = |bytes: Bytes| {
             attachments.push(bytes);
@@ -100,9 +99,9 @@ impl NativeSeat {
 
 impl Door for NativeDoor {
     type Seat = NativeSeat;
-    type Wire = transport::Message;
+    type Wire = engineio::Message;
 
-    fn encode(&self, message: &Message) -> transport::Message {
+    fn encode(&self, message: &Message) -> engineio::Message {
         let room = &self.room;
         let none = Attachments::new;
         match message {
@@ -135,7 +134,7 @@ impl Door for NativeDoor {
         }
     }
 
-    fn deliver(&self, seat: &NativeSeat, message: &Message, wire: &transport::Message) -> Delivery {
+    fn deliver(&self, seat: &NativeSeat, message: &Message, wire: &engineio::Message) -> Delivery {
         let Some(session) = seat.session.upgrade() else {
             return Delivery::Queued;
         };
@@ -147,7 +146,7 @@ impl Door for NativeDoor {
 }
 
 impl NativeDoor {
-    fn bytes(&self, name: &str, bytes: &Bytes) -> transport::Message {
+    fn bytes(&self, name: &str, bytes: &Bytes) -> engineio::Message {
         let payload = BytesPayload {
             room: &self.room,
             update: Placeholder(0),
@@ -176,8 +175,8 @@ impl Peer for NativeSeat {
     fn flush(&self, among: usize) {
         if let Some(session) = self.session.upgrade() {
             session.socket().flush(match among <= WRITTEN_HERE {
-                true => transport::Writer::Caller,
-                false => transport::Writer::Task,
+                true => engineio::Writer::Caller,
+                false => engineio::Writer::Task,
             });
         }
     }

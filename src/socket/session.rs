@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use engineio::{Message, Reason, Sent};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
@@ -28,7 +29,6 @@ use crate::{
     limits::{Budget, Persistence, Role},
     metrics::Metrics,
     room::{Command, Delivery, Participant, RoomHandle},
-    transport::{Message, Reason, Sent},
 };
 
 /// The answer to a request about a room that the session has not joined.

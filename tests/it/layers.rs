@@ -10,17 +10,22 @@ const LAYERS: &[(u8, &[&str])] = &[
     (5, &["main", "app"]),
     (4, &["http", "socket"]),
     (3, &["room", "documents"]),
-    (2, &["store", "limits", "transport"]),
-    (1, &["document", "auth"]),
+    (2, &["store", "limits"]),
+    (1, &["auth"]),
     (0, &["id", "error", "config", "metrics", "telemetry"]),
 ];
 
-/// Which modules may name a library.
+/// The crates below the layers: each stands alone.
+const LEAVES: &[&str] = &["document", "engineio"];
+
+/// Which modules, and which crates below the layers, may name a library.
 const WALLS: &[(&str, &[&str])] = &[
-    ("yrs", &["document"]),
+    ("yrs", &["crates/document"]),
+    ("document", &["http", "id", "room", "socket"]),
+    ("hyper", &["crates/engineio"]),
+    ("hyper_util", &["crates/engineio"]),
+    ("engineio", &["socket", "crates/engineio"]),
     ("sqlx", &["store"]),
-    ("hyper", &["transport"]),
-    ("hyper_util", &["transport"]),
     ("axum", &["http", "app"]),
     ("rust_embed", &["http"]),
     ("jsonwebtoken", &["auth"]),
@@ -30,32 +35,50 @@ const WALLS: &[(&str, &[&str])] = &[
 
 struct Source {
     path: PathBuf,
+    /// The module of the server, or the crate, that it belongs to.
     module: String,
     code: String,
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The sources of the server.
 fn sources() -> Vec<Source> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = root().join("src");
+    let found = sources_below(&src, |path| {
+        let within = path.strip_prefix(&src).expect("below src");
+        let first = within.iter().next().expect("a name").to_string_lossy();
+        first.trim_end_matches(".rs").to_owned()
+    });
+    assert!(found.len() > 20, "the sources were found");
+    found
+}
+
+/// The sources in the folder `part` of a crate below the layers.
+fn leaf_sources(leaf: &str, part: &str) -> Vec<Source> {
+    let name = format!("crates/{leaf}");
+    sources_below(&root().join(&name).join(part), |_| name.clone())
+}
+
+fn sources_below(folder: &Path, module: impl Fn(&Path) -> String) -> Vec<Source> {
     let mut found = Vec::new();
-    let mut folders = vec![src.clone()];
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(source(&src, path));
+                found.push(source(module(&path), path));
             }
         }
     }
-    assert!(found.len() > 20, "the sources were found");
     found
 }
 
-fn source(src: &Path, path: PathBuf) -> Source {
-    let within = path.strip_prefix(src).expect("below src");
-    let first = within.iter().next().expect("a name").to_string_lossy();
-    let module = first.trim_end_matches(".rs").to_owned();
+fn source(module: String, path: PathBuf) -> Source {
     let text = fs::read_to_string(&path).expect("a source file");
     let code = text
         .lines()
@@ -69,6 +92,17 @@ fn layer(module: &str) -> Option<u8> {
         .iter()
         .find(|(_, modules)| modules.contains(&module))
         .map(|(layer, _)| *layer)
+}
+
+/// Whether `code` names a library, and not only something that ends as its name does.
+fn names(code: &str, library: &str) -> bool {
+    let begins = |at: usize| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    };
+    let path = format!("{library}::");
+    let import = format!("use {library};");
+    code.match_indices(&path).any(|(at, _)| begins(at)) || code.contains(&import)
 }
 
 /// The modules of this crate that `code` names, also within a nested `use crate::{…}`.
@@ -139,11 +173,10 @@ fn arrows_between_modules_only_point_down() {
 #[test]
 fn libraries_stay_in_their_rooms() {
     let mut wrong = Vec::new();
-    for source in sources() {
+    let leaves = LEAVES.iter().flat_map(|leaf| leaf_sources(leaf, "src"));
+    for source in sources().into_iter().chain(leaves) {
         for (library, rooms) in WALLS {
-            let names = source.code.contains(&format!("{library}::"))
-                || source.code.contains(&format!("use {library};"));
-            if names && !rooms.contains(&source.module.as_str()) {
+            if names(&source.code, library) && !rooms.contains(&source.module.as_str()) {
                 wrong.push(format!("{} names {library}", source.path.display()));
             }
         }
@@ -151,6 +184,35 @@ fn libraries_stay_in_their_rooms() {
     assert!(
         wrong.is_empty(),
         "libraries outside of their rooms:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_crates_below_stand_alone() {
+    let folders = fs::read_dir(root().join("crates")).expect("the crates");
+    let mut found: Vec<_> = folders
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    found.sort();
+    assert_eq!(found, LEAVES, "each crate is one of the leaves");
+    let mut wrong = Vec::new();
+    for leaf in LEAVES {
+        let manifest = root().join("crates").join(leaf).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).expect("a manifest");
+        if text.lines().any(|line| line.contains("path =")) {
+            wrong.push(format!("{} depends on a neighbour", manifest.display()));
+        }
+        let others = LEAVES.iter().filter(|other| *other != leaf);
+        let foreign: Vec<_> = others.chain(&["realtime_server"]).collect();
+        for source in leaf_sources(leaf, "") {
+            let named = foreign.iter().filter(|it| names(&source.code, it));
+            wrong.extend(named.map(|it| format!("{} names {it}", source.path.display())));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "crates that do not stand alone:\n{}",
         wrong.join("\n")
     );
 }

@@ -1,10 +1,7 @@
-//! Tests that need more than one module: the shape of the code, the transport, the store, its rooms and its list on both databases.
+//! Tests that need more than one module: the shape of the code, the store, its rooms and its list on both databases.
 
 mod documents;
-mod engineio;
-mod fixtures;
 mod layers;
 mod postgres;
 mod rooms;
 mod store;
-mod websocket;

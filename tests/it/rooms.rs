@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use document::{Caps, Document, awareness};
 use parking_lot::Mutex;
 use realtime_server::{
     auth::User,
     config::{Limits, Timing},
-    document::{self, Caps, Document, awareness},
     error::Error,
     id::{DocumentKey, Seq, SessionId, UserId},
     limits::Memory,

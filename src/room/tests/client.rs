@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 
 use crate::{
     auth::User,
-    document::{self, StateVector},
     error::Error,
     id::{ClientId, Seq, SessionId, UserId},
     room::{
@@ -15,6 +14,7 @@ use crate::{
         members::Asker,
     },
 };
+use document::{self, StateVector};
 
 /// What reaches a client, in order.
 #[derive(Clone, Debug)]

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     config::{Limits, Timing},
-    document::{self, StateVector, Visibility, awareness},
     error::Error,
     id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
     limits::{Memory, Pressure},
@@ -29,6 +28,7 @@ use crate::{
     },
     store::{AppendError, Availability, DocumentRecord, Entry, JournalOptions, Loaded, UpdateLog},
 };
+use document::{self, StateVector, Visibility, awareness};
 
 /// Who writes for another instance, and who without a seat.
 const FOREIGN: ClientId = 100;

@@ -1,0 +1,284 @@
+//! A WebSocket connection over real TCP, driven byte by byte.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use engineio::{Ended, Message, Outbox, Receiver, Sent, serve};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{Instant, timeout},
+};
+
+const MESSAGE_BYTES_MAX: usize = 100_000;
+
+/// What the receiver was told, and its way out.
+struct Peer {
+    outbox: Outbox,
+    told: Mutex<Vec<String>>,
+}
+
+struct Echo(Arc<Peer>);
+
+impl Receiver for Echo {
+    fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.told.lock().push(text.to_owned());
+        if text == "close" {
+            self.0.outbox.close(Some(4001));
+        }
+        self.0.outbox.send(Message::text(text));
+    }
+
+    fn binary(&mut self, bytes: Bytes) {
+        self.0.outbox.send(Message::binary(bytes));
+    }
+
+    fn wants_more(&self) -> bool {
+        true
+    }
+
+    fn alarm(&self) -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn ring(&mut self) {}
+
+    fn ended(&mut self, ended: Ended) {
+        self.0.told.lock().push(format!("{ended:?}"));
+    }
+}
+
+/// A connection: the client's end, and the server's.
+async fn connect() -> (TcpStream, Arc<Peer>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let client = client.expect("a connection");
+    client.set_nodelay(true).expect("an option");
+    let peer = Arc::new(Peer {
+        outbox: Outbox::new(1000),
+        told: Mutex::default(),
+    });
+    let stream = accepted.expect("a connection").0;
+    let receiver = Echo(Arc::clone(&peer));
+    tokio::spawn(serve(stream, &[], MESSAGE_BYTES_MAX, receiver));
+    (client, peer)
+}
+
+/// A frame as a client sends it.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0xA5, 0x5A, 0x3C, 0xC3];
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        middle @ 126..65_536 => {
+            bytes.push(0xFE);
+            bytes.extend((middle as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(0xFF);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b));
+    bytes
+}
+
+/// Reads exactly `bytes` from the server.
+async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
+    let mut read = vec![0; bytes];
+    let reading = client.read_exact(&mut read);
+    timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("in time")
+        .expect("the bytes");
+    read
+}
+
+/// All that the server still sends before it closes; whether it closed properly.
+async fn read_to_end(client: &mut TcpStream) -> (Vec<u8>, bool) {
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(20), client.read_to_end(&mut rest));
+    let properly = ended.await.expect("in time").is_ok();
+    (rest, properly)
+}
+
+async fn told(peer: &Peer, what: &str) {
+    let heard = async {
+        while !peer.told.lock().iter().any(|told| told == what) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let heard = timeout(Duration::from_secs(10), heard).await;
+    assert!(heard.is_ok(), "{what}: {:?}", peer.told.lock());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_may_come_byte_by_byte() {
+    let (mut client, _peer) = connect().await;
+    let sent = [
+        frame(0x81, b"a text"),
+        frame(0x02, b"by"),
+        frame(0x89, b"ping"),
+        frame(0x80, b"tes"),
+        frame(0x81, &[b'x'; 300]),
+    ];
+    for byte in sent.concat() {
+        client.write_all(&[byte]).await.expect("to write");
+        tokio::task::yield_now().await;
+    }
+    let mut expected = b"\x81\x06a text\x8a\x04ping\x82\x05bytes\x81\x7e\x01\x2c".to_vec();
+    expected.extend([b'x'; 300]);
+    assert_eq!(read(&mut client, expected.len()).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_come_and_go_whole_also_to_a_slow_reader() {
+    let (mut client, peer) = connect().await;
+    let large: Vec<u8> = (0..MESSAGE_BYTES_MAX).map(|n| n as u8).collect();
+    client.write_all(&frame(0x82, &large)).await.expect("write");
+    let echo = read(&mut client, 10 + large.len()).await;
+    assert!(echo.ends_with(&large), "as it was sent");
+    let huge: Vec<u8> = (0..20_000_000_u32).map(|n| (n / 7) as u8).collect();
+    peer.outbox.send(Message::binary(huge.clone().into()));
+    peer.outbox.send(Message::text("behind"));
+    let mut got = Vec::new();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        got.extend(read(&mut client, 1_000_000).await);
+    }
+    got.extend(read(&mut client, 10).await);
+    assert!(got[10..] == huge);
+    assert_eq!(read(&mut client, 8).await, b"\x81\x06behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn violations_are_answered_with_their_code_and_told() {
+    let unmasked = b"\x81\x01x".to_vec();
+    let oversized = frame(0x82, &vec![0; MESSAGE_BYTES_MAX + 1])[..14].to_vec();
+    let fragments = [
+        frame(0x02, &vec![0; MESSAGE_BYTES_MAX]),
+        frame(0x80, b"x")[..6].to_vec(),
+    ];
+    for (bytes, code) in [
+        (unmasked, 1002_u16),
+        (oversized, 1009),
+        (fragments.concat(), 1009),
+        (frame(0xC1, b"reserved bit"), 1002),
+        (frame(0x83, b"reserved opcode"), 1002),
+        (frame(0x09, b"a ping in pieces"), 1002),
+        (frame(0x89, &[0; 126]), 1002),
+        (frame(0x80, b"continues nothing"), 1002),
+        (frame(0x81, &[0xC0, 0x80]), 1007),
+    ] {
+        let (mut client, peer) = connect().await;
+        client.write_all(&bytes).await.expect("to write");
+        let close = [&[0x88, 2][..], &code.to_be_bytes()].concat();
+        let (rest, _) = read_to_end(&mut client).await;
+        assert_eq!(rest, close, "{:?}", peer.told.lock());
+        assert!(peer.told.lock()[0].starts_with("Violated"));
+        assert_eq!(peer.outbox.send(Message::text("late")), Sent::Over);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_is_answered_with_the_same_code() {
+    let (mut client, peer) = connect().await;
+    let close = frame(0x88, &[0x0F, 0xA0]);
+    let sent = [frame(0x81, b"last"), close, frame(0x81, b"late")].concat();
+    client.write_all(&sent).await.expect("to write");
+    let expected = b"\x81\x04last\x88\x02\x0f\xa0".to_vec();
+    assert_eq!(read(&mut client, expected.len()).await, expected);
+    assert_eq!(read_to_end(&mut client).await, (vec![], true));
+    assert_eq!(*peer.told.lock(), ["last", "ByPeer"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closes_here_is_heard_before_the_end() {
+    let (mut client, peer) = connect().await;
+    peer.outbox.send(Message::text("before"));
+    client
+        .write_all(&frame(0x81, b"close"))
+        .await
+        .expect("to write");
+    let expected = b"\x81\x06before\x88\x02\x0f\xa1".to_vec();
+    assert_eq!(read(&mut client, expected.len()).await, expected);
+    client
+        .write_all(&frame(0x81, b"ignored"))
+        .await
+        .expect("to write");
+    assert_eq!(read_to_end(&mut client).await, (vec![], true));
+    assert_eq!(*peer.told.lock(), ["close", "Here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_read_is_still_heard_and_can_be_cut() {
+    let (mut client, peer) = connect().await;
+    for _ in 0..100 {
+        peer.outbox.send(Message::binary(vec![0; 1 << 20].into()));
+    }
+    told_after(&mut client, &peer).await;
+    peer.outbox.cut();
+    told(&peer, "Here").await;
+    let (rest, _) = read_to_end(&mut client).await;
+    assert!(rest.len() < 100 << 20, "the rest is not sent");
+    assert_eq!(Arc::strong_count(&peer), 1, "the task is gone");
+}
+
+async fn told_after(client: &mut TcpStream, peer: &Peer) {
+    client
+        .write_all(&frame(0x81, b"still here"))
+        .await
+        .expect("to write");
+    told(peer, "still here").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_goes_without_a_word_is_noticed() {
+    let (client, peer) = connect().await;
+    drop(client);
+    told(&peer, "ByPeer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_senders_and_a_flooding_peer_lose_and_reorder_nothing() {
+    let (mut client, peer) = connect().await;
+    let flood = async {
+        let frames: Vec<u8> = (0..500_u32)
+            .flat_map(|n| frame(0x82, &n.to_be_bytes()))
+            .collect();
+        for chunk in frames.chunks(777) {
+            client.write_all(chunk).await.expect("to write");
+            tokio::task::yield_now().await;
+        }
+    };
+    let other = Arc::clone(&peer);
+    let sender = tokio::spawn(async move {
+        for n in 0..400_u32 {
+            other.outbox.send(Message::text(&format!("{n:04}")));
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::join!(flood, async { sender.await.expect("no panic") });
+    let (mut texts, mut echoes) = (0, 0_u32);
+    for _ in 0..900 {
+        let frame = read(&mut client, 6).await;
+        match frame[0] {
+            0x81 => {
+                assert_eq!(frame[2..], *format!("{texts:04}").as_bytes());
+                texts += 1;
+            }
+            _ => {
+                assert_eq!(frame[2..], echoes.to_be_bytes());
+                echoes += 1;
+            }
+        }
+    }
+    assert_eq!((texts, echoes), (400, 500));
+}
