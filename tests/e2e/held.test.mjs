@@ -55,10 +55,12 @@ for (const database of databases) {
     /** Sets the key in the map of the room; what comes of it is noted in `outcomes`. */
     const set = (room, key, outcomes) => {
       const answered = (outcome) => outcomes.set(key, outcome);
-      room.edit(({ map }) => map.set(key, true)).then(
-        () => answered("acknowledged"),
-        (error) => answered(error.code ?? "unanswered"),
-      );
+      room
+        .edit(({ map }) => map.set(key, true))
+        .then(
+          () => answered("acknowledged"),
+          (error) => answered(error.code ?? "unanswered"),
+        );
     };
     const keys = (outcomes, wanted) => [...outcomes].filter(([, outcome]) => outcome === wanted).map(([key]) => key);
 
