@@ -120,6 +120,9 @@ settings! {
         PENDING_UPDATES_MAX pending_updates_max: usize = 1000, 1..=100_000;
         /// The size of the updates of one document that wait for others, in bytes.
         PENDING_BYTES_MAX pending_bytes_max: usize = MIB, KIB..=64 * MIB;
+        /// A document's next snapshot is due when the log behind its newest one has this many
+        /// rows, or earlier by its bytes.
+        SNAPSHOT_ROWS snapshot_rows: usize = 2000, 1..=1_000_000;
         /// Yjs client ids that one session may use in the awareness of one room.
         CLIENT_IDS_PER_SESSION client_ids_per_session: usize = 16, 1..=1024;
     }

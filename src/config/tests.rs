@@ -121,6 +121,8 @@ fn a_wrong_value_names_its_variable() {
         ("RUST_LOG", "realtime_server=loud"),
         ("UPDATE_BYTES_MAX", "ten"),
         ("UPDATES_BURST", "0"),
+        ("SNAPSHOT_ROWS", "0"),
+        ("SNAPSHOT_ROWS", "many"),
         ("RELAY_TICK_MS", "0"),
         ("DRAIN_TIMEOUT_MS", "14001"),
     ] {

@@ -33,9 +33,8 @@ const LARGE_BYTES: usize = 512 * 1024;
 static LARGE: Mutex<()> = Mutex::new(());
 /// An update that may cost so much is applied as heavy ones are.
 const DEAR: Duration = Duration::from_millis(2);
-/// A snapshot is due when the log behind the last one has this many rows …
-const SNAPSHOT_ROWS: usize = 2_000;
-/// … or as many bytes as that snapshot, but at least this many.
+/// A snapshot is due when the log behind the last one has as many rows as the limits say,
+/// or as many bytes as that snapshot, but at least this many.
 const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
 /// One document in memory.
@@ -43,6 +42,7 @@ pub(super) struct LiveDocument {
     document: Document,
     bytes_max: usize,
     memory_bytes_max: usize,
+    snapshot_rows: usize,
     /// The encoded size at the last encoding, and what was added since.
     pub(super) encoded_bytes: usize,
     pub(super) added_bytes: usize,
@@ -95,6 +95,7 @@ impl LiveDocument {
             document,
             bytes_max: limits.document_bytes_max,
             memory_bytes_max: limits.document_memory_bytes_max,
+            snapshot_rows: limits.snapshot_rows,
             encoded_bytes: 0,
             added_bytes: 0,
             state: None,
@@ -338,7 +339,7 @@ impl LiveDocument {
 
     pub(super) fn snapshot_is_due(&self) -> bool {
         let bytes = self.log.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
-        let due = self.log.rows >= SNAPSHOT_ROWS || self.log.bytes >= bytes;
+        let due = self.log.rows >= self.snapshot_rows || self.log.bytes >= bytes;
         due && !self.log.saving && !self.broken
     }
 

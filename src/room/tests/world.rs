@@ -129,7 +129,7 @@ impl World {
             instant: Instant::now(),
             time: Timestamp::now(),
         };
-        let limits = Limits::default();
+        let limits = limits();
         let options = JournalOptions {
             bytes_max: 1 << 30,
             commit_interval: Duration::ZERO,
@@ -675,6 +675,13 @@ impl World {
     }
 }
 
+fn limits() -> Limits {
+    Limits {
+        snapshot_rows: 5,
+        ..Limits::default()
+    }
+}
+
 fn memory() -> Memory {
     Memory::new(1 << 30, Metrics::new())
 }
@@ -684,7 +691,7 @@ fn opened(log: &Log, unwritten: &[Bytes]) -> Opened {
         &log.loaded(),
         unwritten,
         DocumentId::generate(),
-        &Limits::default(),
+        &limits(),
         &memory(),
     );
     assert!(refused.is_empty(), "what was written can be read");
