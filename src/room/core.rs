@@ -397,7 +397,8 @@ impl<P: Asker> RoomCore<P> {
     }
 
     pub(super) fn take_on(&mut self, record: DocumentRecord, opened: Opened) {
-        self.document = opened.document;
+        let before = std::mem::replace(&mut self.document, opened.document);
+        self.document.go_on_saving(&before);
         self.ownership.load(opened.authors);
         self.record = Some(record);
     }

@@ -333,6 +333,11 @@ impl LiveDocument {
         false
     }
 
+    /// Takes the place of `before`, whose snapshot may be under way.
+    pub(super) fn go_on_saving(&mut self, before: &Self) {
+        self.log.saving = before.log.saving;
+    }
+
     pub(super) fn is_saving(&self) -> bool {
         self.log.saving
     }
