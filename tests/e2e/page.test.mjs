@@ -84,7 +84,7 @@ describe("the demo page in development", () => {
     for (const file of FILES) {
       const { status, headers, body } = await plain(server, file.path);
       assert.equal(status, 200, file.path);
-      assert.ok(body.equals(file.content), `${file.path} is not what was built: cargo build --release`);
+      assert.ok(body.equals(file.content), `${file.path} is not what was built: cargo build --profile e2e`);
       assert.equal(headers["content-type"], file.type, file.path);
       assert.equal(headers["cache-control"], isAsset(file) ? "public, max-age=31536000, immutable" : "no-cache");
     }

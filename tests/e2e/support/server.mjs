@@ -8,9 +8,9 @@ import { adopt, freePort, temporaryFolder } from "./process.mjs";
 import { SECRET } from "./tokens.mjs";
 import { until } from "./until.mjs";
 
-/** The server's program: REALTIME_SERVER_BIN, or the release build of this repository. */
+/** The server's program: REALTIME_SERVER_BIN, or this repository's build for these tests, optimised and quickly made. */
 export const PROGRAM =
-  process.env.REALTIME_SERVER_BIN ?? fileURLToPath(new URL("../../../target/release/realtime-server", import.meta.url));
+  process.env.REALTIME_SERVER_BIN ?? fileURLToPath(new URL("../../../target/e2e/realtime-server", import.meta.url));
 
 /** A server in a folder of its own, with its own database, on a free port that it keeps over restarts. */
 export class Server {
@@ -94,7 +94,7 @@ export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeo
 
 /** Only what the test gives: a setting of the machine must not reach the server. `undefined` removes a setting. */
 function environment(settings) {
-  if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM}: cargo build --release`);
+  if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM}: cargo build --profile e2e`);
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return { PATH: process.env.PATH, ...Object.fromEntries(given.map(([name, value]) => [name, String(value)])) };
 }
