@@ -379,12 +379,13 @@ impl Driver {
         let recent = |at: &Instant| now.instant.duration_since(*at) < PANICS_WITHIN;
         self.panics.retain(recent);
         if self.core.end == End::Closed || self.panics.len() > PANICS_MAX {
+            self.close(Error::Internal);
             for receipt in self.core.commits.abandon() {
                 let refused = Answer::Refused(Error::Internal);
                 receipt.peer.answer(receipt.ticket, refused);
             }
             self.audiences.announce(&Message::Closed(Error::Internal));
-            return self.close(Error::Internal);
+            return;
         }
         let empty = || LiveDocument::empty(&self.shared.limits, &self.shared.memory);
         let blank = RoomCore::new(

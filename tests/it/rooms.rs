@@ -30,6 +30,7 @@ use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode
 use crate::store::{Home, key, on_both};
 
 mod log;
+mod panics;
 
 on_both!(
     a_damaged_update_costs_only_itself,
@@ -52,7 +53,10 @@ struct Listener {
     acks: mpsc::UnboundedSender<Seq>,
     updates: Mutex<Vec<Bytes>>,
     cursors: mpsc::UnboundedSender<Bytes>,
+    notices: mpsc::UnboundedSender<Message>,
     queued_bytes: AtomicUsize,
+    /// How often the room panics when it next looks who this is.
+    panics: AtomicUsize,
 }
 
 /// The door through which listeners come.
@@ -69,7 +73,7 @@ impl Door for TestDoor {
             Message::Update(bytes) => seat.updates.lock().push(bytes.clone()),
             // A test that no longer looks has seen enough.
             Message::Awareness(bytes) => drop(seat.cursors.send(bytes.clone())),
-            _ => {}
+            other => drop(seat.notices.send(other.clone())),
         }
         Delivery::Queued
     }
@@ -77,6 +81,11 @@ impl Door for TestDoor {
 
 impl Peer for Listener {
     fn participant(&self) -> &Participant {
+        let panics = self.panics.load(Ordering::Relaxed);
+        if panics > 0 {
+            self.panics.store(panics - 1, Ordering::Relaxed);
+            panic!("injected");
+        }
         &self.participant
     }
 
@@ -110,6 +119,7 @@ struct Member {
     answers: mpsc::UnboundedReceiver<Answer>,
     acks: mpsc::UnboundedReceiver<Seq>,
     cursors: mpsc::UnboundedReceiver<Bytes>,
+    notices: mpsc::UnboundedReceiver<Message>,
     room: RoomHandle,
 }
 
@@ -118,6 +128,7 @@ impl Member {
         let (sender, answers) = mpsc::unbounded_channel();
         let (acked, acks) = mpsc::unbounded_channel();
         let (shown, cursors) = mpsc::unbounded_channel();
+        let (noticed, notices) = mpsc::unbounded_channel();
         let user = User {
             id: UserId::parse(&format!("user-{session}")).expect("an id"),
             name: "Somebody".into(),
@@ -134,7 +145,9 @@ impl Member {
             acks: acked,
             updates: Mutex::default(),
             cursors: shown,
+            notices: noticed,
             queued_bytes: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
         });
         let room = rooms.open(key).expect("not draining");
         Self {
@@ -142,6 +155,7 @@ impl Member {
             answers,
             acks,
             cursors,
+            notices,
             room,
         }
     }

@@ -1,0 +1,112 @@
+//! A room that panics: it goes on with everybody who is in it, or says that it is over.
+
+use realtime_server::room::ResyncReason;
+
+use super::*;
+
+impl Member {
+    /// Waits for the answer to an update that made the room panic.
+    async fn is_refused(&mut self) {
+        let answer = self.answers.recv().await;
+        let is_refused = matches!(answer, Some(Answer::Refused(Error::Internal)));
+        assert!(is_refused, "{answer:?}");
+    }
+
+    async fn is_told_to_synchronise(&mut self) {
+        loop {
+            match self.notices.recv().await {
+                Some(Message::Resync(ResyncReason::Rebuilt)) => return,
+                Some(Message::Storage(_)) => {}
+                other => panic!("not a resync: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_panic_a_room_goes_on_with_its_members() {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key("a"), 1);
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    ana.join().await.expect("joined");
+    ben.join().await.expect("joined");
+    ana.send(&written(11, "one", "one"));
+    ana.saved().await;
+
+    ana.seat.panics.store(1, Ordering::Relaxed);
+    ana.send(&written(12, "two", "two"));
+    ana.is_refused().await;
+    ana.is_told_to_synchronise().await;
+    ben.is_told_to_synchronise().await;
+    assert_eq!(read(&ana.sync().await, "one"), "one");
+    assert_eq!(read(&ben.sync().await, "one"), "one");
+
+    let seen = ben.seat.updates.lock().len();
+    ana.send(&written(12, "two", "two"));
+    assert_eq!(ana.saved().await, Seq(2));
+    let updates = ben.seat.updates.lock().split_off(seen);
+    assert_eq!(read(&updates[0], "two"), "two");
+    let mut newcomer = Member::new(&rooms, &key("a"), 3);
+    let joined = newcomer.join().await.expect("the same room");
+    assert_eq!(joined.members.len(), 3);
+    assert_eq!(read(&joined.update, "two"), "two");
+    assert_eq!(rooms.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_before_a_panic_is_acknowledged_after_it() {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key("a"), 1);
+    ana.join().await.expect("joined");
+    let doc = yrs::Doc::with_client_id(11);
+    let text = doc.get_or_insert_text("text");
+    for n in 0..50_u32 {
+        let mut txn = doc.transact_mut();
+        text.insert(&mut txn, n, "x");
+        ana.send(&txn.encode_update_v1().into());
+    }
+    ana.sync().await;
+    ana.seat.panics.store(1, Ordering::Relaxed);
+    ana.send(&written(12, "two", "two"));
+    ana.is_refused().await;
+    for _ in 0..50 {
+        ana.saved().await;
+    }
+    let joined = join(&store, "a").await.expect("joined");
+    assert_eq!(read(&joined.update, "text"), "x".repeat(50));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_panics_again_and_again_is_closed_and_opened_anew() {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key("a"), 1);
+    ana.join().await.expect("joined");
+    ana.send(&written(11, "one", "one"));
+    ana.saved().await;
+    for n in 0..4 {
+        ana.seat.panics.store(1, Ordering::Relaxed);
+        ana.send(&written(12, "two", "two"));
+        ana.is_refused().await;
+        if n < 3 {
+            ana.is_told_to_synchronise().await;
+            ana.sync().await;
+        }
+    }
+    loop {
+        match ana.notices.recv().await {
+            Some(Message::Closed(Error::Internal)) => break,
+            Some(Message::Storage(_)) => {}
+            other => panic!("not the end: {other:?}"),
+        }
+    }
+    let mut again = Member::new(&rooms, &key("a"), 2);
+    let joined = again.join().await.expect("a new room");
+    assert_eq!(joined.members.len(), 1);
+    assert_eq!(read(&joined.update, "one"), "one");
+}
