@@ -21,7 +21,8 @@ use tracing::{error, warn};
 use super::{
     Answer, Command, Message, Peer, Ticket,
     audience::Audiences,
-    core::{End, Fetch, Fetched, Input, Means, Now, Output, RoomCore, Work},
+    core::{End, RoomCore},
+    interface::{Fetch, Fetched, Input, Means, Now, Output, Work},
     live::LiveDocument,
     load,
     rooms::{Backlog, Incoming, Released, Shared},
