@@ -184,7 +184,7 @@ impl<P: Asker> RoomCore<P> {
                 self.pressure = pressure;
                 self.end_turn();
             }
-            Input::Fetched(fetched) => self.fetched(fetched),
+            Input::Fetched(fetched) => self.fetched(*fetched),
             Input::Appended(result) => self.appended(result),
             Input::SnapshotPut(held) => self.document.snapshot_settled(held),
             Input::Storage(availability) => {

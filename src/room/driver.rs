@@ -222,7 +222,9 @@ impl Driver {
             let input = if let Some(session) = self.full.pop() {
                 Input::Full(session)
             } else if let Some(fetch) = self.wanted.take() {
-                Input::Fetched(Box::pin(fetched(&self.shared, &self.key, fetch)).await)
+                Input::Fetched(Box::new(
+                    Box::pin(fetched(&self.shared, &self.key, fetch)).await,
+                ))
             } else {
                 self.asking = None;
                 return;

@@ -33,7 +33,7 @@ pub(super) enum Input<P> {
     /// All that came together has been put in; so much memory is taken.
     EndOfTurn(Pressure),
     /// What was asked for last has come.
-    Fetched(Fetched),
+    Fetched(Box<Fetched>),
     /// The oldest append under way is settled.
     Appended(Result<Seq, AppendError>),
     /// The snapshot under way is settled; on success, the position that it holds.

@@ -129,7 +129,7 @@ impl World {
             sent: BTreeMap::new(),
             has_ended: false,
         };
-        world.put(Input::Fetched(Fetched::Document(Ok(None))));
+        world.put(Input::Fetched(Box::new(Fetched::Document(Ok(None)))));
         world
     }
 
@@ -359,7 +359,7 @@ impl World {
             Output::SetAside(..) => panic!("nothing is damaged here"),
             Output::Fetch(fetch) => {
                 let fetched = self.fetch(fetch);
-                inputs.push_front(Input::Fetched(fetched));
+                inputs.push_front(Input::Fetched(Box::new(fetched)));
             }
             Output::Release => {
                 assert!(self.log.under_way.is_empty(), "all is written");
