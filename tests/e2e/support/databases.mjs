@@ -2,11 +2,26 @@
 //
 //     for (const database of databases) describe(`… on ${database.name}`, () => { … });
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { temporaryFolder } from "./process.mjs";
+import { adopt, temporaryFolder } from "./process.mjs";
 import { Postgres } from "./postgres.mjs";
+import { until } from "./until.mjs";
+
+/** Runs `sql` in a session of `program` that stays; returns what undoes it and ends the session. */
+async function session(program, parameters, sql) {
+  const child = spawn(program, parameters, { stdio: ["pipe", "pipe", "inherit"] });
+  const end = adopt(child);
+  let said = "";
+  child.stdout.on("data", (bytes) => (said += bytes));
+  child.stdin.write(`${sql}\nselect 'it is done';\n`);
+  await until(`${program} has run ${sql}`, () => said.includes("it is done"));
+  return async () => {
+    child.stdin.end("rollback;\n");
+    await end.ended();
+  };
+}
 
 /** SQLite: a file in a folder of its own. */
 const sqlite = {
@@ -22,7 +37,11 @@ const sqlite = {
   run(url, sql) {
     return execFileSync("sqlite3", [url.replace("sqlite://", ""), sql], { encoding: "utf8" }).trim();
   },
-  /** Whether {@link run} can: the tests do without that program. */
+  /** Keeps all others from writing to the log at `url`, but not from reading it; returns what lets them go on. */
+  hold(url) {
+    return session("sqlite3", [url.replace("sqlite://", "")], ".timeout 10000\nbegin immediate;");
+  },
+  /** Whether {@link run} and {@link hold} can: the tests do without that program. */
   get canRun() {
     return (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, "sqlite3")));
   },
@@ -57,6 +76,11 @@ const postgres = {
   /** Runs SQL on the database at `url`; its rows as text. */
   run(url, sql) {
     return this.cluster.query(sql, new URL(url).pathname.slice(1));
+  },
+  /** Keeps all others from writing to the log at `url`, but not from reading it; returns what lets them go on. */
+  hold(url) {
+    const { program, parameters } = this.cluster.psql(new URL(url).pathname.slice(1));
+    return session(program, parameters, "begin; lock table update_log in exclusive mode;");
   },
   canRun: true,
   /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */

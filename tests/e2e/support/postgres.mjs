@@ -79,8 +79,13 @@ export class Postgres {
 
   /** Runs one statement by psql; its rows as text, columns separated by `|`. */
   query(sql, database) {
+    return this.#run("psql", [...this.psql(database).parameters, "-c", sql]).trim();
+  }
+
+  /** How psql is called to talk to `database`: its rows as text, columns separated by `|`. */
+  psql(database) {
     const where = ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime", "-d", database];
-    return this.#run("psql", ["-X", "-q", "-A", "-t", ...where, "-c", sql]).trim();
+    return { program: join(this.#binaries, "psql"), parameters: ["-X", "-q", "-A", "-t", ...where] };
   }
 
   #run(program, parameters) {
