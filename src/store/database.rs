@@ -384,3 +384,6 @@ fn bad_url(reason: &'static str) -> Error {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use realtime_server::{
     auth::User,
     config::{Limits, Timing},
-    document::{self, Caps, Document, awareness},
+    document::{self, Caps, Document, StateVector, awareness},
     error::Error,
     id::{DocumentKey, Seq, SessionId, UserId},
     limits::Memory,
@@ -28,6 +28,8 @@ use tokio::sync::mpsc;
 use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode};
 
 use crate::store::{Home, key, on_both};
+
+mod log;
 
 on_both!(
     a_damaged_update_costs_only_itself,
@@ -187,6 +189,20 @@ impl Member {
         self.room.send(update).expect("the inbox has room");
     }
 
+    /// Everything that the room holds by now.
+    async fn sync(&mut self) -> Bytes {
+        let sync = Command::Sync {
+            seat: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            state_vector: StateVector::default(),
+        };
+        self.room.send(sync).expect("the inbox has room");
+        match self.answers.recv().await {
+            Some(Answer::Synced(synced)) => synced.update,
+            other => panic!("not the answer to a sync: {other:?}"),
+        }
+    }
+
     async fn saved(&mut self) -> Seq {
         self.acks.recv().await.expect("an ack")
     }
@@ -211,18 +227,16 @@ fn read(update: &[u8], name: &str) -> String {
 }
 
 fn rooms(store: &Store) -> Rooms {
+    rooms_within(store, Limits::default())
+}
+
+fn rooms_within(store: &Store, limits: Limits) -> Rooms {
     let timing = Timing {
         room_idle_ms: 0,
         ..Timing::default()
     };
     let memory = Memory::new(0, Metrics::new());
-    Rooms::new(
-        store.clone(),
-        Limits::default(),
-        timing,
-        memory,
-        Metrics::new(),
-    )
+    Rooms::new(store.clone(), limits, timing, memory, Metrics::new())
 }
 
 /// Writes three texts as three rows of the document `name`.

@@ -19,6 +19,7 @@ use crate::postgres;
 mod authors;
 mod contract;
 mod damage;
+mod durable;
 mod health;
 mod outage;
 mod pages;
