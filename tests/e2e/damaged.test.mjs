@@ -9,8 +9,9 @@ import { databases } from "./support/databases.mjs";
 import { Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
 
-/** So many that a snapshot is due, and the log behind it is trimmed. */
-const UPDATES = 1_500;
+/** The log is trimmed behind the older one of two. */
+const SNAPSHOTS = 3;
+const UPDATES_PER_SNAPSHOT = 500;
 
 /** Rows that may lie in a log, of an older server or another version of yrs, and that this one does not load. */
 const UNLOADABLE = {
@@ -49,13 +50,15 @@ for (const database of databases) {
 
     const enter = async (user) => (await Client.connect(server, { person: { user } })).join("damaged");
     const query = (sql) => database.run(server.env.DATABASE_URL, sql);
-    const metric = async (pattern) => pattern.test(await (await server.get("/metrics")).text());
+    const metrics = async () => (await server.get("/metrics")).text();
+    const metric = async (pattern) => pattern.test(await metrics());
+    const snapshots = async () => Number((await metrics()).match(/^realtime_snapshot_seconds_count (\d+)$/m)?.[1]);
 
     /** A document with a text of two words, whose server has stopped. */
     const arrange = async () => {
       server = await Server.start({
         database,
-        env: { ROOM_IDLE_MS: 100, UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 },
+        env: { ROOM_IDLE_MS: 100, UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, SNAPSHOT_ROWS: 1 },
       });
       const ana = await enter("ana");
       await ana.edit(({ text }) => text.insert(0, "two "));
@@ -80,15 +83,21 @@ for (const database of databases) {
         assert.equal(ana.content, "two words ");
         assert.equal(ana.joined.storage, "damaged", "those who open it are not told");
         assert.ok(await metric(/^realtime_rows_damaged_total\{kind="update"[^}]*\} 1$/m), "it is not counted");
-        ana.type("x".repeat(UPDATES));
-        await ana.saved();
+        const typed = "x".repeat(UPDATES_PER_SNAPSHOT);
+        for (let snapshot = 1; snapshot <= SNAPSHOTS; snapshot += 1) {
+          ana.type(typed);
+          await ana.saved();
+          await until(`snapshot ${snapshot} is written`, async () => (await snapshots()) >= snapshot);
+        }
         closeClients();
         await until("the document is not in memory", () => metric(/^realtime_rooms 0$/m));
         await server.stop();
         const kept = query(`select ${hex("payload")} from damaged_row where document_id = '${document}'`);
         assert.equal(kept, encoded, "the row is gone");
+        const first = query(`select min(seq) from update_log where document_id = '${document}'`);
+        assert.ok(Number(first) !== 1, "the log is not trimmed");
         await server.launch();
-        assert.equal((await enter("ben")).content, `two words ${"x".repeat(UPDATES)}`);
+        assert.equal((await enter("ben")).content, `two words ${typed.repeat(SNAPSHOTS)}`);
       });
     }
 

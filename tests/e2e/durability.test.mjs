@@ -20,7 +20,12 @@ const LONGEST_CYCLE_MS = 400;
 /** No load is to be slowed by its budget. */
 const UNLIMITED = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
 const RESTARTS = 4;
-const UPDATES_PER_RESTART = 1_500;
+const ROWS_PER_RESTART = 50;
+const UPDATES_PER_ROW = 6;
+/** Small, so that a document gets several snapshots in each of its lives. */
+const SNAPSHOT_ROWS = 10;
+/** While one is written the next is not begun. */
+const SNAPSHOTS_PER_RESTART = 2;
 const EXIT_DEADLINE_MS = 15_000;
 const EXIT_DEADLINE_WITHOUT_DATABASE_MS = 30_000;
 
@@ -106,7 +111,9 @@ for (const database of databases) {
     });
 
     it("many updates over several restarts are all there, by snapshots and a trimmed log", async () => {
-      server = await Server.start({ database, env: { ...UNLIMITED, ROOM_IDLE_MS: 100 } });
+      const env = { ...UNLIMITED, ROOM_IDLE_MS: 100, COMMIT_INTERVAL_MS: 0, SNAPSHOT_ROWS };
+      server = await Server.start({ database, env });
+      const ask = (what) => Number(database.run(server.env.DATABASE_URL, `select ${what}`));
       let expected = "";
       let document_id;
       for (let restart = 1; restart <= RESTARTS; restart += 1) {
@@ -114,10 +121,19 @@ for (const database of databases) {
         assert.equal(author.content, expected);
         document_id ??= author.joined.document_id;
         assert.equal(author.joined.document_id, document_id);
-        const words = `[${restart}]`.repeat(UPDATES_PER_RESTART / 3);
-        author.type(words);
-        expected += words;
-        await author.saved();
+        for (let row = 1; row <= ROWS_PER_RESTART; row += 1) {
+          // What is acknowledged by itself is a row of its own, however much was merged into it.
+          const words = `[${restart}.${row}]`.repeat(UPDATES_PER_ROW);
+          author.type(words);
+          expected += words;
+          await author.saved();
+        }
+        const due = ROWS_PER_RESTART * restart - SNAPSHOT_ROWS;
+        await until("snapshots are written, the newest not long ago", async () => {
+          const text = await (await server.get("/metrics")).text();
+          const written = Number(text.match(/^realtime_snapshot_seconds_count (\d+)$/m)?.[1]);
+          return written >= SNAPSHOTS_PER_RESTART && (!database.canRun || ask("max(seq) from snapshot") > due);
+        });
         if (restart % 2 === 0) {
           await server.kill9();
           closeClients();
@@ -125,6 +141,11 @@ for (const database of databases) {
           closeClients();
           await unloaded();
           await server.stop();
+        }
+        if (database.canRun) {
+          assert.equal(ask("count(*) from snapshot"), 2, "the newest and the one before it");
+          const trimmed = Math.max(1, due - ROWS_PER_RESTART);
+          assert.ok(ask("min(seq) from update_log") > trimmed, "the log is not trimmed");
         }
         await server.launch();
       }

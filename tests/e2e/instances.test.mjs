@@ -1,0 +1,50 @@
+// Several servers on one database: the log is the truth, and each of them finds in it what the others wrote.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { Client, closeClients } from "./support/client.mjs";
+import { databases } from "./support/databases.mjs";
+import { converged } from "./support/room.mjs";
+import { Server } from "./support/server.mjs";
+import { newcomer } from "./support/view.mjs";
+
+// A SQLite file belongs to one server.
+for (const database of databases.filter(({ name }) => name === "Postgres")) {
+  describe(`two servers on one ${database.name}`, () => {
+    const servers = [];
+    before(() => database.start());
+    after(() => database.stop());
+    afterEach(async () => {
+      closeClients();
+      for (const server of servers.splice(0)) await server.kill9();
+    });
+
+    const start = async (env) => {
+      servers.push(await Server.start({ database, env }));
+      return servers.at(-1);
+    };
+    const enter = async (server, user) => (await Client.connect(server, { person: { user } })).join("shared");
+
+    it("show those present what the other wrote as soon as their own log skips it", async () => {
+      const here = await start({ REALTIME_INSTANCE: "here" });
+      const there = await start({ REALTIME_INSTANCE: "there", DATABASE_URL: here.env.DATABASE_URL });
+      const [ana, ben] = [await enter(here, "ana"), await enter(here, "ben")];
+      const cleo = await enter(there, "cleo");
+      assert.equal(cleo.joined.document_id, ana.joined.document_id);
+      for (let edit = 1; edit <= 3; edit += 1) {
+        const { seq } = await cleo.edit(({ map }) => map.set(`cleo ${edit}`, edit));
+        const ack = await ana.edit(({ map }) => map.set(`ana ${edit}`, edit));
+        assert.ok(ack.seq > seq, `${ack.seq} behind ${seq}`);
+        await cleo.edit(({ map }) => map.set("cleo", edit));
+        await ana.edit(({ map }) => map.set("ana", edit));
+      }
+      await converged([ana, ben]);
+      await converged([ana, await newcomer(here, "shared")]);
+      assert.deepEqual(
+        [...ana.map.keys()].sort(),
+        ["ana", "ana 1", "ana 2", "ana 3", "cleo", "cleo 1", "cleo 2", "cleo 3"],
+        "those present lack something",
+      );
+    });
+  });
+}
