@@ -12,7 +12,8 @@
 //! 3  room  documents                live documents: one task each; the list of all
 //! 2  store  limits  transport       durable truth; how fast one may go; WebSocket and Engine.IO
 //! 1  document  auth                 pure: the CRDT and what guards it; who may what
-//! 0  id  error  config  metrics  telemetry
+//! 0  id  error  exit  config  metrics  telemetry
+//!    supervise                      every task has an owner
 //! ```
 //!
 //! # An update
@@ -38,7 +39,7 @@
 //! # Library walls
 //! yrs is used in `document` alone; sqlx in `store`; hyper in `transport`;
 //! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
-//! environment is read in `main` alone.
+//! environment is read in `main` alone. Tasks are spawned by `supervise` alone.
 
 pub mod app;
 pub mod auth;
@@ -46,6 +47,7 @@ pub mod config;
 pub mod document;
 pub mod documents;
 pub mod error;
+pub mod exit;
 pub mod http;
 pub mod id;
 pub mod limits;
@@ -53,5 +55,10 @@ pub mod metrics;
 pub mod room;
 pub mod socket;
 pub mod store;
+pub mod supervise;
 pub mod telemetry;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it knows no supervisor; its tasks are not owned yet"
+)]
 pub mod transport;

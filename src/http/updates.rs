@@ -42,6 +42,7 @@ use crate::{
         Acked, Answer, Command, Creation, Delivery, Extent, Outgoing, Participant, Seat, Ticket,
         Update,
     },
+    supervise::{Supervisor, Task},
 };
 
 /// How long an update may take to be durable before the client is told to try again.
@@ -99,7 +100,7 @@ pub(super) async fn post_update(
     let answer = match shared.take(room, &head.headers, &mut body).await {
         Ok(accepted) => Json(accepted).into_response(),
         Err(error) => {
-            discard(body);
+            discard(body, &shared.parts.supervisor);
             refuse(&error)
         }
     };
@@ -121,7 +122,7 @@ impl Shared {
         })?;
         let room = RoomName::parse(&room)?;
         claims.rights_in(&room).require(Right::Edit)?;
-        if (self.parts.vitals)().draining {
+        if self.parts.stopping() {
             return Err(Error::Draining);
         }
         let caller = self.callers.get(&claims);
@@ -131,7 +132,7 @@ impl Shared {
         let _turn = caller.begin_body()?;
         let limit = self.parts.limits.document_bytes_max;
         let read = self.bodies.read(headers, body, limit).await?;
-        let (bytes, checked) = validate(read.bytes.clone()).await?;
+        let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
         let acked = self.apply(&claims, room, caller, bytes, checked).await?;
         Ok(Accepted {
             ok: true,
@@ -183,7 +184,12 @@ impl Shared {
         // A room that has ended has no seats.
         let _ = handle.send(leave);
         sent?;
-        match timeout(DURABLE_WITHIN, answered).await {
+        let answered = tokio::select! {
+            answered = timeout(DURABLE_WITHIN, answered) => answered,
+            // Nobody writes it any more.
+            _ = self.parts.supervisor.losing() => return Err(Error::StorageUnavailable),
+        };
+        match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::Internal),
             // It waits in the journal, and may still be written: the same again does no harm.
@@ -206,12 +212,12 @@ fn check_kind(headers: &HeaderMap) -> Result<()> {
 }
 
 /// Checks an update where that holds up nobody.
-async fn validate(bytes: Bytes) -> Result<(Bytes, Checked)> {
-    let checking = tokio::task::spawn_blocking(move || {
+async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Checked)> {
+    let checking = supervisor.blocking(Task::Validation, move || {
         let checked = document::validate(&bytes);
         checked.map(|checked| (bytes, checked))
     });
-    let checked = checking.await.map_err(|_| Error::Internal)?;
+    let checked = checking.await.ok_or(Error::Internal)?;
     checked.map_err(|_| Error::Invalid {
         field: "body",
         reason: "is not a Yjs update",

@@ -50,6 +50,8 @@ pub(super) struct Instruments {
     pub(super) documents_damaged: Gauge<u64>,
 
     pub(super) http_requests: Counter<u64>,
+
+    pub(super) task_panics: Counter<u64>,
 }
 
 impl Instruments {
@@ -167,6 +169,9 @@ impl Instruments {
                 .build(),
             http_requests: counter("realtime_http_requests_total")
                 .with_description("HTTP requests answered")
+                .build(),
+            task_panics: counter("realtime_task_panics_total")
+                .with_description("Panics of tasks, caught")
                 .build(),
         }
     }

@@ -255,6 +255,18 @@ impl Metrics {
         self.0.http_requests.add(1, &labels);
     }
 
+    /// A task panicked, or something that it guards.
+    pub fn task_panicked(&self, task: &'static str) {
+        self.0.task_panics.add(1, &[KeyValue::new("task", task)]);
+    }
+
+    /// These are the tasks whose panics are counted.
+    pub fn tasks_known(&self, tasks: impl IntoIterator<Item = &'static str>) {
+        for task in tasks {
+            self.0.task_panics.add(0, &[KeyValue::new("task", task)]);
+        }
+    }
+
     // A series that is absent until something goes wrong cannot be alerted on.
     fn start_at_zero(&self) {
         let Instruments {

@@ -37,6 +37,7 @@ fn after_every_fact() -> String {
     metrics.rows_damaged("update", "missing", 3);
     metrics.documents_damaged(1);
     metrics.http_request("/health/ready", 200);
+    metrics.task_panicked("room");
     metrics.render()
 }
 
@@ -59,6 +60,7 @@ fn facts_are_rendered_under_their_names_with_their_labels() {
         "realtime_rows_damaged_total{kind=\"update\",reason=\"missing\"} 3",
         "realtime_documents_damaged 1",
         "realtime_document_bytes_count{operation=\"load\"} 1",
+        "realtime_task_panics_total{task=\"room\"} 1",
         "realtime_http_requests_total{route=\"/health/ready\",status=\"200\"} 1",
     ] {
         assert!(

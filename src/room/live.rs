@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq},
     limits::{Memory, MemoryShare},
+    supervise::Task,
 };
 
 /// From this size on, encoding moves aside first.
@@ -329,6 +330,7 @@ pub(super) fn put_snapshot(
     live.log.snapshot_bytes = state.len();
     live.log.rows = 0;
     live.log.bytes = 0;
+    let supervisor = shared.supervisor.clone();
     let shared = Arc::clone(shared);
     let span = tracing::info_span!("put snapshot", %document, seq = seq.0, bytes = state.len());
     let put = async move {
@@ -341,5 +343,5 @@ pub(super) fn put_snapshot(
         };
         settled(held);
     };
-    tokio::spawn(put.instrument(span));
+    supervisor.spawn(Task::Snapshot, put.instrument(span));
 }

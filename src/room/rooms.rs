@@ -26,6 +26,7 @@ use crate::{
     limits::{Memory, Pressure},
     metrics::Metrics,
     store::Store,
+    supervise::{Supervisor, Task},
 };
 
 /// From this backlog on a room is busy.
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) timing: Timing,
     pub(super) memory: Memory,
     pub(super) metrics: Metrics,
+    pub(super) supervisor: Supervisor,
 }
 
 /// A way to talk to one open room. The room stays open while any handle exists.
@@ -117,6 +119,7 @@ impl Rooms {
         timing: Timing,
         memory: Memory,
         metrics: Metrics,
+        supervisor: Supervisor,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -128,6 +131,7 @@ impl Rooms {
                 timing,
                 memory,
                 metrics,
+                supervisor,
             }),
         }
     }
@@ -158,7 +162,8 @@ impl Rooms {
             inbox,
             Arc::clone(&backlog),
         );
-        self.shared.tasks.spawn(room.run());
+        let run = self.shared.tasks.track_future(room.run());
+        self.shared.supervisor.spawn(Task::Room, run);
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
         let handle = RoomHandle {
             inbox: Arc::new(Inbox {

@@ -4,18 +4,15 @@
 //! leave a client that believes itself connected and is never heard, so it is
 //! caught and ends the connection.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::{
     Sockets, handshake,
@@ -25,6 +22,7 @@ use super::{
 };
 use crate::{
     metrics,
+    supervise::Task,
     transport::{self, Carrier, Door, Reason},
 };
 
@@ -118,14 +116,19 @@ impl Engine {
         socket: &Arc<EngineSocket>,
         receive: impl FnOnce() -> Result<(), NotAPacket>,
     ) {
-        match catch_unwind(AssertUnwindSafe(receive)) {
-            Ok(Ok(())) => {}
-            Ok(Err(NotAPacket)) => {
+        match self
+            .sockets
+            .shared
+            .supervisor
+            .guard(Task::Connection, receive)
+        {
+            Some(Ok(())) => {}
+            Some(Err(NotAPacket)) => {
                 debug!(connection = ?socket.id(), "not a Socket.IO packet; closing");
                 socket.close(Reason::Malformed);
             }
-            Err(_) => {
-                error!(connection = ?socket.id(), "a request panicked; closing its connection");
+            None => {
+                debug!(connection = ?socket.id(), "closing after a panic");
                 socket.close(Reason::Unwanted);
             }
         }

@@ -12,7 +12,18 @@ const LAYERS: &[(u8, &[&str])] = &[
     (3, &["room", "documents"]),
     (2, &["store", "limits", "transport"]),
     (1, &["document", "auth"]),
-    (0, &["id", "error", "config", "metrics", "telemetry"]),
+    (
+        0,
+        &[
+            "id",
+            "error",
+            "exit",
+            "config",
+            "metrics",
+            "telemetry",
+            "supervise",
+        ],
+    ),
 ];
 
 /// Which modules may name a library.

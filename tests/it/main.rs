@@ -1,10 +1,15 @@
 //! Tests that need more than one module: the shape of the code, the transport, the store, its rooms and its list on both databases.
 
+#![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
+
 mod documents;
 mod engineio;
 mod fixtures;
 mod layers;
 mod postgres;
 mod rooms;
+mod server;
 mod store;
+mod supervision;
+mod tripwire;
 mod websocket;

@@ -23,6 +23,7 @@ use realtime_server::{
         RoomHandle, Rooms, Seat, Ticket, Update,
     },
     store::Store,
+    supervise::Supervisor,
 };
 use tokio::sync::mpsc;
 use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode};
@@ -193,7 +194,7 @@ impl Member {
 }
 
 /// What client `id` writes into the text `name`, as an update.
-fn written(id: u64, name: &str, text: &str) -> Bytes {
+pub(crate) fn written(id: u64, name: &str, text: &str) -> Bytes {
     let doc = yrs::Doc::with_client_id(id);
     let mut txn = doc.transact_mut();
     txn.get_or_insert_text(name).insert(&mut txn, 0, text);
@@ -222,6 +223,7 @@ fn rooms(store: &Store) -> Rooms {
         timing,
         memory,
         Metrics::new(),
+        Supervisor::new(Metrics::new()),
     )
 }
 
