@@ -7,7 +7,8 @@
 //! # Layout
 //! Who may use whom: arrows only point down (`tests/it/layers.rs` guards it).
 //! ```text
-//! 5  main  app                      puts the parts together
+//! 5  main  app  arguments  settings  signals  runtime
+//!                                   puts the parts together, starts and stops them
 //! 4  http  socket                   doors: parse, ask permission, call, answer
 //! 3  room  documents                live documents: one task each; the list of all
 //! 2  store  limits  transport       durable truth; how fast one may go; WebSocket and Engine.IO
@@ -39,9 +40,10 @@
 //! # Library walls
 //! yrs is used in `document` alone; sqlx in `store`; hyper in `transport`;
 //! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
-//! environment is read in `main` alone. Tasks are spawned by `supervise` alone.
+//! environment is read in `settings` alone. Tasks are spawned by `supervise` alone.
 
 pub mod app;
+pub mod arguments;
 pub mod auth;
 pub mod config;
 pub mod document;
@@ -53,6 +55,9 @@ pub mod id;
 pub mod limits;
 pub mod metrics;
 pub mod room;
+pub mod runtime;
+pub mod settings;
+pub mod signals;
 pub mod socket;
 pub mod store;
 pub mod supervise;

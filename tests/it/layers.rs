@@ -7,7 +7,10 @@ use std::{
 
 /// The layers of `src/lib.rs`, from the top.
 const LAYERS: &[(u8, &[&str])] = &[
-    (5, &["main", "app"]),
+    (
+        5,
+        &["main", "app", "arguments", "settings", "signals", "runtime"],
+    ),
     (4, &["http", "socket"]),
     (3, &["room", "documents"]),
     (2, &["store", "limits", "transport"]),
@@ -35,8 +38,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("axum", &["http", "app"]),
     ("rust_embed", &["http"]),
     ("jsonwebtoken", &["auth"]),
-    ("std::env", &["main"]),
-    ("dotenvy", &["main"]),
+    ("std::env", &["settings"]),
+    ("dotenvy", &["settings"]),
+    ("clap", &["main", "arguments"]),
 ];
 
 struct Source {
