@@ -62,8 +62,4 @@ pub mod socket;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it knows no supervisor; its tasks are not owned yet"
-)]
 pub mod transport;

@@ -254,6 +254,10 @@ impl Door for Engine {
         self.guarded(socket, || self.receive_binary(bytes, socket));
     }
 
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.sockets.shared.supervisor.spawn(Task::Connection, task);
+    }
+
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
         debug!(connection = ?socket.id(), ?reason, "connection closed");
         let shared = &self.sockets.shared;

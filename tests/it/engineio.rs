@@ -53,6 +53,10 @@ impl Door for Echo {
         true
     }
 
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
     fn closed(&self, _: &Arc<Connection<()>>, reason: Reason) {
         self.note(format!("{reason:?}"));
     }

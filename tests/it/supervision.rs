@@ -125,6 +125,28 @@ fn a_request_that_waits_to_be_durable_is_told_that_it_will_not_be() {
 }
 
 #[test]
+fn the_death_of_one_connections_task_is_counted_and_others_go_on() {
+    let (home, tripwire) = (Home::sqlite(), Tripwire::at("connection closed"));
+    let wire = tripwire.clone();
+    tripwire.run(async move {
+        let server = Server::start(home.url()).await;
+        let (ana, ben) = (
+            Client::open(&server).await,
+            Client::connect(&server, "ben").await,
+        );
+        wire.arm();
+        ana.close().await;
+        until("its task dies", || server.has_counted("connection", 1)).await;
+        ben.join("doc").await;
+        ben.edit("doc", &written(2, "b", "kept"), 7).await;
+        ben.reads("437[{\"ok\":true").await;
+        assert_eq!(server.health().await.1["status"], "ok");
+        let stopped = server.ask_to_stop().await.unwrap().unwrap();
+        assert_eq!(stopped.exit(), Exit::Done);
+    });
+}
+
+#[test]
 fn a_request_that_panics_costs_its_own_connection_only() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("session began"));
     let wire = tripwire.clone();
