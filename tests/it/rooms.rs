@@ -23,6 +23,7 @@ use realtime_server::{
         Peer, RoomHandle, Rooms, Standing, Ticket, Update,
     },
     store::Store,
+    supervise::Supervisor,
 };
 use tokio::sync::mpsc;
 use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode};
@@ -270,7 +271,8 @@ fn rooms_within(store: &Store, limits: Limits) -> Rooms {
         ..Timing::default()
     };
     let memory = Memory::new(0, Metrics::new());
-    Rooms::new(store.clone(), limits, timing, memory, Metrics::new())
+    let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
+    Rooms::new(store.clone(), limits, timing, memory, metrics, supervisor)
 }
 
 /// Writes three texts as three rows of the document `name`.

@@ -9,6 +9,7 @@ use realtime_server::{
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
     store::{AppendError, Author, Entry, JournalOptions, Store, Unwritten},
+    supervise::Supervisor,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -26,6 +27,11 @@ mod pages;
 mod refusal;
 mod rollout;
 mod snapshots;
+
+/// An owner of the tasks of one store.
+fn supervisor() -> Supervisor {
+    Supervisor::new(Metrics::new())
+}
 
 const MIB: usize = 1 << 20;
 
@@ -60,12 +66,16 @@ impl Home {
         }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     fn is_sqlite(&self) -> bool {
         self.folder.is_some()
     }
 
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url, journal(64 * MIB), Metrics::new())
+        Store::open(&self.url, journal(64 * MIB), Metrics::new(), &supervisor())
             .await
             .unwrap()
     }
