@@ -338,7 +338,7 @@ impl Driver {
         };
         self.shared.spawn(Task::Snapshot, async move {
             match shared.store.put_snapshot(document, seq, state).await {
-                Ok(()) => settled.held = Some(seq),
+                Ok(()) => settled.holds(seq),
                 Err(error) => {
                     warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
                 }
@@ -436,6 +436,13 @@ async fn fetched(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> Fetched {
 struct SnapshotSettled {
     held: Option<Seq>,
     own: mpsc::UnboundedSender<Incoming>,
+}
+
+impl SnapshotSettled {
+    /// The snapshot is kept, and holds everything up to `seq`.
+    fn holds(&mut self, seq: Seq) {
+        self.held = Some(seq);
+    }
 }
 
 impl Drop for SnapshotSettled {
