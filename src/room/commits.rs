@@ -154,6 +154,11 @@ impl<P> Commits<P> {
         }
     }
 
+    /// What this turn accepted so far.
+    pub(super) fn accepted_rows(&self) -> impl Iterator<Item = &Bytes> {
+        self.accepted.iter().map(|accepted| &accepted.row)
+    }
+
     /// Nobody is told any more of what this turn accepted: everybody synchronises anew, and what
     /// it builds on may be gone.
     pub(super) fn keep_untold(&mut self) {

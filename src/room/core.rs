@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use document::{
     StateVector,
     awareness::{Awareness, Entry as Cursor},
@@ -89,6 +90,9 @@ pub(super) struct RoomCore<P> {
     pub(super) relays: Pace,
     pub(super) cursors: Pace,
     pub(super) handled: Handled,
+    /// The updates that were told last: who was full for one of them lacks them at most.
+    pub(super) told: Vec<Bytes>,
+    pub(super) flushes: u64,
     pub(super) availability: Availability,
     pressure: Pressure,
     started: Instant,
@@ -136,6 +140,8 @@ impl<P: Asker> RoomCore<P> {
             relays: Pace::new(timing.relay_tick_ms),
             cursors: Pace::new(timing.awareness_tick_ms),
             handled: Handled::default(),
+            told: Vec::new(),
+            flushes: 0,
             availability,
             pressure: Pressure::Easy,
             started: now.instant,

@@ -30,12 +30,15 @@ impl<P: Asker> RoomCore<P> {
         let now = self.now.instant;
         let rows = pace::merged_rows(self.commits.take_accepted());
         let authors = rows.authors;
+        self.told.clear();
+        self.flushes += 1;
         for row in &rows.rows {
             let Some(message) = &row.message else {
                 continue;
             };
             let receivers = self.members.listening(row.from);
             self.relays.went(receivers.max(1), now);
+            self.told.push(message.clone());
             self.outputs.push(Output::Tell {
                 message: Message::Update(message.clone()),
                 except: row.from,
@@ -135,6 +138,7 @@ impl<P: Asker> RoomCore<P> {
         };
         let news = self.document.take_news(document, loaded);
         for update in news.updates {
+            self.told.push(update.clone());
             self.outputs.push(Output::Tell {
                 message: Message::Update(update),
                 except: None,
@@ -163,13 +167,14 @@ impl<P: Asker> RoomCore<P> {
 
     pub(super) fn reloaded(&mut self, reloaded: Result<Opened>) {
         let Some(record) = self.record else { return };
+        let had = self.had_before_told();
         match reloaded {
             Ok(opened) => self.take_on(record, opened),
             Err(error) => return self.close(error),
         }
         info!(document = %record.id, "the document was rebuilt from its log");
         self.announce_storage();
-        self.resync_all(ResyncReason::Rebuilt);
+        self.resync_all(ResyncReason::Rebuilt, &had);
     }
 
     pub(super) fn put_snapshot_when_due(&mut self) {

@@ -48,6 +48,7 @@ impl<P: Asker> RoomCore<P> {
         } = *update;
         self.metrics.update_received(bytes.len() as u64);
         self.handled.received += 1;
+        let author = peer.participant().session;
         let mut receipt = Receipt {
             peer,
             ticket,
@@ -62,7 +63,8 @@ impl<P: Asker> RoomCore<P> {
             Err(error) => self.refuse(receipt, error),
         }
         if of_author {
-            // It is no member, so that nobody else would do this for it.
+            // It is no member that leaves later.
+            self.ownership.release(author);
             self.needed_at = self.now.instant;
         }
     }
@@ -95,16 +97,16 @@ impl<P: Asker> RoomCore<P> {
             return Err(Error::StorageUnavailable);
         }
         let who = peer.participant();
+        if standing != Standing::Author {
+            let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
+            member.last_seen_at = self.now.time;
+        }
         let declared = match standing {
-            Standing::Author => {
+            Standing::Member => None,
+            Standing::Reply | Standing::Author => {
                 let brought = checked.advances.iter();
                 let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
                 Some(self.document.lacks(&brought))
-            }
-            Standing::Member => {
-                let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
-                member.last_seen_at = self.now.time;
-                None
             }
         };
         let prepared = self
@@ -175,12 +177,7 @@ impl<P: Asker> RoomCore<P> {
             declared: declared.unwrap_or_else(|| self.members.declared(who.session)),
         };
         let shown = |client| self.awareness.owner(client);
-        let author = self.ownership.claim(&sender, *advance, shown);
-        if declared.is_some() {
-            // It is no member that leaves later.
-            self.ownership.release(who.session);
-        }
-        author
+        self.ownership.claim(&sender, *advance, shown)
     }
 
     /// Charges `peer` for an update, or notes what it owes.

@@ -1,9 +1,11 @@
 //! How members come, catch up, fall behind, and go.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::{
-    Answer, Creation, Joined, Message, ResyncReason, Synced, Ticket,
+    Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
     audience::Gate,
     core::{End, NOT_JOINED, RoomCore, Then},
     interface::{Fetch, Output, Work},
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    id::SessionId,
+    id::{ClientId, SessionId},
     store::DocumentRecord,
 };
 use document::StateVector;
@@ -180,27 +182,92 @@ impl<P: Asker> RoomCore<P> {
         self.members.declare(session, declared);
         self.set_reading(session, Reading::Live);
         self.outputs.push(Output::SetGate(session, Gate::Open));
+        self.tell_cursors(session);
+    }
+
+    /// The queue of a session was full; it has missed something from now on.
+    pub(super) fn fell_behind(&mut self, session: SessionId) {
+        self.remember_what_it_had(session);
+        let since = self.now.instant;
+        self.set_reading(session, Reading::Behind { since });
+    }
+
+    /// Notes what a member has that has just missed something, if it will be sent the rest.
+    fn remember_what_it_had(&mut self, session: SessionId) {
+        let flushes = self.flushes;
+        let Some(member) = self.members.find(session) else {
+            return;
+        };
+        if member.peer.catching_up() == CatchingUp::Asks {
+            return;
+        }
+        // It may have missed something before this, or the very rest that it was just sent.
+        let is_older = |sent: &Option<u64>| sent.is_none_or(|sent| sent == flushes);
+        let older = member.had.take().filter(|(_, sent)| is_older(sent));
+        let had = older.map_or_else(|| self.had_before_told(), |(had, _)| had);
+        if let Some(member) = self.members.find(session) {
+            member.had = Some((had, None));
+        }
+    }
+
+    /// At least what a member has that did not get what was told last, nor what is to be told.
+    pub(super) fn had_before_told(&self) -> StateVector {
+        let mut had: HashMap<ClientId, u32> = self.document.clocks().collect();
+        for update in self.told.iter().chain(self.commits.accepted_rows()) {
+            let Ok(checked) = document::validate(update) else {
+                continue;
+            };
+            for advance in &checked.advances {
+                let clock = had.entry(advance.client).or_default();
+                *clock = advance.from.min(*clock);
+            }
+        }
+        had.into_iter().collect()
+    }
+
+    /// The queue of a session that fell behind has drained.
+    pub(super) fn drained(&mut self, session: SessionId) {
+        let had = self.members.get(session).and_then(|member| {
+            let is_sent = member.peer.catching_up() == CatchingUp::IsSent;
+            is_sent.then(|| member.had.clone()).flatten()
+        });
+        match had {
+            Some((had, _)) => self.send_rest(session, &had),
+            None => {
+                self.set_reading(session, Reading::AwaitingSync);
+                let resync = Message::Resync(ResyncReason::Lagging);
+                self.outputs.push(Output::TellOne(session, resync));
+            }
+        }
+    }
+
+    /// Sends a member that had `had` what it lacks, and all from now on.
+    fn send_rest(&mut self, session: SessionId, had: &StateVector) {
+        let Ok(rest) = self.document.difference(Some(had)) else {
+            // The document is broken: it is rebuilt, and then everybody is sent the rest.
+            return;
+        };
+        let flushes = self.flushes;
+        if let Some(member) = self.members.find(session) {
+            member.had = Some((had.clone(), Some(flushes)));
+        }
+        self.set_reading(session, Reading::Live);
+        self.outputs.push(Output::SetGate(session, Gate::Open));
+        let rest = Message::Update(rest);
+        self.outputs.push(Output::TellOne(session, rest));
+        self.tell_cursors(session);
+    }
+
+    /// Tells one where everybody is.
+    fn tell_cursors(&mut self, session: SessionId) {
         if !self.awareness.is_empty() {
             let everybody = Message::Awareness(self.awareness.encode_all().into());
             self.outputs.push(Output::TellOne(session, everybody));
         }
     }
 
-    /// The queue of a session was full; it has missed something from now on.
-    pub(super) fn fell_behind(&mut self, session: SessionId) {
-        let since = self.now.instant;
-        self.set_reading(session, Reading::Behind { since });
-    }
-
-    /// The queue of a session that fell behind has drained.
-    pub(super) fn drained(&mut self, session: SessionId) {
-        self.set_reading(session, Reading::AwaitingSync);
-        let resync = Message::Resync(ResyncReason::Lagging);
-        self.outputs.push(Output::TellOne(session, resync));
-    }
-
-    /// Has every member synchronise anew.
-    pub(super) fn resync_all(&mut self, reason: ResyncReason) {
+    /// Has every member synchronise anew; those that cannot ask, and had `had`, are sent the rest.
+    pub(super) fn resync_all(&mut self, reason: ResyncReason, had: &StateVector) {
         self.outputs.push(Output::Tell {
             message: Message::Resync(reason),
             except: None,
@@ -208,8 +275,14 @@ impl<P: Asker> RoomCore<P> {
         });
         let live: Vec<_> = self.members.live().collect();
         for session in live {
-            self.set_reading(session, Reading::AwaitingSync);
-            self.outputs.push(Output::SetGate(session, Gate::Shut));
+            let member = self.members.get(session);
+            let catching_up = member.map(|member| member.peer.catching_up());
+            if catching_up == Some(CatchingUp::IsSent) {
+                self.send_rest(session, had);
+            } else {
+                self.set_reading(session, Reading::AwaitingSync);
+                self.outputs.push(Output::SetGate(session, Gate::Shut));
+            }
         }
     }
 

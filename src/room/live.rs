@@ -127,6 +127,11 @@ impl LiveDocument {
         self.broken
     }
 
+    /// All clients with their clocks.
+    pub(super) fn clocks(&self) -> impl Iterator<Item = (ClientId, u32)> {
+        self.document.clocks()
+    }
+
     pub(super) fn state_vector(&self) -> Vec<u8> {
         self.document.state_vector()
     }

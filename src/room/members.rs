@@ -14,7 +14,7 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use super::{Participant, Peer, Person};
+use super::{CatchingUp, Participant, Peer, Person};
 use crate::id::{SessionId, Timestamp, UserId};
 use document::StateVector;
 
@@ -22,11 +22,16 @@ use document::StateVector;
 /// else it hands back.
 pub(super) trait Asker: Clone {
     fn participant(&self) -> &Participant;
+    fn catching_up(&self) -> CatchingUp;
 }
 
 impl Asker for Arc<dyn Peer> {
     fn participant(&self) -> &Participant {
         (**self).participant()
+    }
+
+    fn catching_up(&self) -> CatchingUp {
+        (**self).catching_up()
     }
 }
 
@@ -47,6 +52,9 @@ pub(super) struct Member<P> {
     /// What the client said to have, when it synchronised, that was not here.
     declared: StateVector,
     reading: Reading,
+    /// Of one that is sent what it missed: at least what it had when it fell behind, and after
+    /// how many flushes it was sent the rest.
+    pub(super) had: Option<(StateVector, Option<u64>)>,
 }
 
 /// How a member gets along with what it is told.
@@ -145,6 +153,7 @@ impl<P: Asker> Members<P> {
             owed_bytes: 0,
             declared,
             reading: Reading::Live,
+            had: None,
         });
         self.live += 1;
         before

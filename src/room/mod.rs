@@ -89,8 +89,24 @@ pub trait Peer: Send + Sync + 'static {
     /// Closes its transport so that the client reconnects by itself.
     fn cut(&self, reason: &'static str);
 
+    /// How it catches up after it fell behind.
+    fn catching_up(&self) -> CatchingUp {
+        CatchingUp::Asks
+    }
+
     /// Takes a seat among those of its door. A peer that never joins takes none.
     fn sit(self: Arc<Self>, audiences: &mut Audiences);
+}
+
+/// How a client catches up that has missed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatchingUp {
+    /// It is told to synchronise, and asks for what it lacks.
+    Asks,
+    /// It cannot ask in the words of its protocol: the room remembers what it had, and sends the
+    /// difference. It is still told to synchronise after the document was rebuilt, for it may
+    /// have what the document lacks; its door says that as it can.
+    IsSent,
 }
 
 /// What the door wrote on a request to recognise its answer by. Rooms hand it back unread.
@@ -283,6 +299,9 @@ pub struct Update<P = Arc<dyn Peer>> {
 pub enum Standing {
     /// As a member: one that has not joined is refused.
     Member,
+    /// As a member, in answer to being told to synchronise: it may bring what others wrote and
+    /// left with it. For doors whose clients do not say beforehand what they have.
+    Reply,
     /// Without a seat, as a request by HTTP does: the document is created if it is unknown, and
     /// the update may bring what others wrote, as whoever answers a synchronisation may.
     Author,

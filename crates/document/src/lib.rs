@@ -234,6 +234,11 @@ impl Document {
         StateVector::from_iter(self.known.clocks()).encode()
     }
 
+    /// All clients with their clocks, in no particular order. What is held does not count.
+    pub fn clocks(&self) -> impl Iterator<Item = (ClientId, u32)> {
+        self.known.clocks()
+    }
+
     /// The clock after the last element of `client`; 0 for an unknown one.
     pub fn clock(&self, client: ClientId) -> u32 {
         self.known.clock(client)

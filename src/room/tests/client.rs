@@ -10,11 +10,14 @@ use crate::{
     error::Error,
     id::{ClientId, Seq, SessionId, UserId},
     room::{
-        Acked, Answer, Audiences, Delivery, Door, Message, Participant, Peer, Ticket,
+        Acked, Answer, Audiences, CatchingUp, Delivery, Door, Message, Participant, Peer, Ticket,
         members::Asker,
     },
 };
 use document::{self, StateVector};
+
+/// The person whose client cannot ask for what it lacks.
+pub(super) const CANNOT_ASK: u8 = 3;
 
 /// What reaches a client, in order.
 #[derive(Clone, Debug)]
@@ -32,6 +35,7 @@ pub(super) enum Heard {
 /// One connection.
 pub(super) struct Connection {
     participant: Participant,
+    catching_up: CatchingUp,
     state: Mutex<State>,
 }
 
@@ -50,6 +54,10 @@ impl Connection {
         let id = UserId::parse(&format!("person-{person}")).expect("an id");
         let (name, avatar_url) = ("Somebody".into(), None);
         Arc::new(Self {
+            catching_up: match person {
+                CANNOT_ASK => CatchingUp::IsSent,
+                _ => CatchingUp::Asks,
+            },
             participant: Participant {
                 session: SessionId(session),
                 user: User {
@@ -147,6 +155,10 @@ impl Peer for Connection {
         self.state.lock().is_cut = true;
     }
 
+    fn catching_up(&self) -> CatchingUp {
+        self.catching_up
+    }
+
     fn sit(self: Arc<Self>, audiences: &mut Audiences) {
         audiences.seat(|| TestDoor, self);
     }
@@ -155,6 +167,10 @@ impl Peer for Connection {
 impl Asker for Arc<Connection> {
     fn participant(&self) -> &Participant {
         &self.participant
+    }
+
+    fn catching_up(&self) -> CatchingUp {
+        self.catching_up
     }
 }
 

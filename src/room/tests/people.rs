@@ -5,7 +5,7 @@ use std::sync::Arc;
 use document::{StateVector, Visibility, awareness};
 
 use super::{
-    client::{Connection, Heard, rows, written},
+    client::{CANNOT_ASK, Connection, Heard, rows, written},
     world::{Sent, World},
 };
 use crate::{
@@ -79,6 +79,16 @@ impl World {
         self.update(connection, client, from, to, Standing::Member);
     }
 
+    fn send_all(&mut self, who: usize) {
+        let person = &self.people[who];
+        let Some(connection) = person.connection.clone() else {
+            return;
+        };
+        for (client, to) in person.has.0.clone() {
+            self.update(Arc::clone(&connection), client, 0, to, Standing::Reply);
+        }
+    }
+
     /// Sends what others wrote and the server lacks: they may never come back.
     pub(super) fn send_others(&mut self, who: usize, theirs: &StateVector) {
         let person = &self.people[who];
@@ -127,6 +137,11 @@ impl World {
         let Some(peer) = person.connection.clone().filter(|_| owes_sync) else {
             return;
         };
+        if who == usize::from(CANNOT_ASK) {
+            // It sends all that it has, which is much that is known.
+            person.sent = person.has.clock(person.client);
+            return self.send_all(who);
+        }
         let state_vector = person.has.state_vector();
         let ticket = self.ticket();
         self.command(Command::Sync {
@@ -200,7 +215,7 @@ impl World {
                 person.has.apply(&update);
             }
             Heard::Resync => {
-                person.is_live = false;
+                person.is_live = who == usize::from(CANNOT_ASK);
                 person.owes_sync = true;
             }
             Heard::Closed => panic!("nothing closes the room here"),

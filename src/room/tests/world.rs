@@ -11,13 +11,12 @@ use tokio::time::Instant;
 use super::{
     Step,
     client::{Connection, Replica, rows, written},
-    log::{Log, document_of, limits, memory, opened},
+    log::{Log, document_of, limits, memory, metrics, opened},
 };
 use crate::{
     config::Timing,
     id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
     limits::Pressure,
-    metrics::Metrics,
     room::{
         Command, Peer, Standing,
         audience::Audiences,
@@ -89,7 +88,6 @@ impl World {
             bytes_max: 1 << 30,
             commit_interval: Duration::ZERO,
         };
-        let metrics = Metrics::new();
         let core = RoomCore::new(
             LiveDocument::empty(&limits, &memory()),
             limits,
@@ -97,7 +95,7 @@ impl World {
                 room_idle_ms: 1_000,
                 ..Timing::default()
             },
-            metrics,
+            metrics(),
             Availability::Ok,
             now,
         );
