@@ -25,6 +25,8 @@ enum Step {
     Stall(u8),
     /// It takes everything again.
     Drain(u8),
+    /// It has no room for the next messages, each of which may be large.
+    Squeeze(u8, u8),
     /// An author without a seat writes.
     Write,
     EndTurn,
@@ -53,7 +55,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => who.clone().prop_map(Step::Resend),
         4 => who.clone().prop_map(Step::Point),
         3 => who.clone().prop_map(Step::Stall),
-        3 => who.prop_map(Step::Drain),
+        3 => who.clone().prop_map(Step::Drain),
+        3 => (who, 1..3_u8).prop_map(|(who, messages)| Step::Squeeze(who, messages)),
         2 => Just(Step::Write),
         8 => Just(Step::EndTurn),
         8 => (0..40_u16).prop_map(Step::Wait),

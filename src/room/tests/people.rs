@@ -79,13 +79,21 @@ impl World {
         self.update(connection, client, from, to, Standing::Member);
     }
 
+    /// Whether it was not cut meanwhile.
+    fn is_connected(&self, who: usize, connection: &Arc<Connection>) -> bool {
+        let present = self.people[who].connection.as_ref();
+        present.is_some_and(|present| Arc::ptr_eq(present, connection))
+    }
+
     fn send_all(&mut self, who: usize) {
         let person = &self.people[who];
         let Some(connection) = person.connection.clone() else {
             return;
         };
         for (client, to) in person.has.0.clone() {
-            self.update(Arc::clone(&connection), client, 0, to, Standing::Reply);
+            if self.is_connected(who, &connection) {
+                self.update(Arc::clone(&connection), client, 0, to, Standing::Reply);
+            }
         }
     }
 
@@ -98,7 +106,7 @@ impl World {
         };
         for (client, to) in person.has.0.clone() {
             let from = theirs.clock(client);
-            if client != own && from < to {
+            if client != own && from < to && self.is_connected(who, &connection) {
                 self.update(Arc::clone(&connection), client, from, to, Standing::Member);
             }
         }

@@ -143,6 +143,11 @@ impl World {
             Step::Point(who) => self.point(who.into()),
             Step::Stall(who) => self.stall(who.into(), true),
             Step::Drain(who) => self.stall(who.into(), false),
+            Step::Squeeze(who, messages) => {
+                if let Some(connection) = &self.people[usize::from(who)].connection {
+                    connection.squeeze(messages);
+                }
+            }
             Step::Write => self.write(),
             Step::EndTurn => self.end_turn(),
             Step::Wait(ms) => {
