@@ -20,7 +20,6 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Message, Ticket, Update,
-    audience::Shown,
     commits::{Commits, Receipt},
     cursors::Mover,
     interface::{Fetch, Fetched, Input, Means, Now, Output},
@@ -29,6 +28,7 @@ use super::{
     members::{Asker, Members},
     ownership::Ownership,
     pace::Pace,
+    seats::Shown,
 };
 use crate::{
     config::{Limits, Timing},

@@ -5,10 +5,10 @@ use tokio::time::Instant;
 
 use super::{
     Message,
-    audience::Shown,
     core::{NOT_JOINED, RoomCore},
     interface::Output,
     members::Asker,
+    seats::Shown,
 };
 use crate::{error::Result, id::SessionId};
 use document::awareness::{self, Author, Entry, Generation, Identity};

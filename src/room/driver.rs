@@ -16,20 +16,21 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{
     Answer, Command, Message, Peer, Ticket,
     audience::Audiences,
     core::{End, RoomCore},
-    interface::{Fetch, Fetched, Input, Means, Now, Output, Work},
+    interface::{Fetch, Input, Means, Now, Output, Work},
     live::LiveDocument,
     load,
     rooms::{Backlog, Incoming, Released, Shared},
+    saving,
 };
 use crate::{
     error::{Error, Result},
-    id::{DocumentId, DocumentKey, Seq, SessionId, Timestamp},
+    id::{DocumentKey, Seq, SessionId, Timestamp},
     store::{AppendError, Availability},
     supervise::Task,
 };
@@ -40,10 +41,6 @@ const TURN_MAX: usize = 512;
 const PANICS_MAX: usize = 3;
 /// … within so long is closed.
 const PANICS_WITHIN: Duration = Duration::from_secs(60);
-/// How long to wait before a document is loaded again, first and at most.
-const AGAIN_AFTER: Duration = Duration::from_millis(50);
-const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
-
 /// A handle to whoever asks.
 type Asker = Arc<dyn Peer>;
 
@@ -224,7 +221,7 @@ impl Driver {
                 Input::Full(session)
             } else if let Some(fetch) = self.wanted.take() {
                 Input::Fetched(Box::new(
-                    Box::pin(fetched(&self.shared, &self.key, fetch)).await,
+                    Box::pin(load::fetch(&self.shared, &self.key, fetch)).await,
                 ))
             } else {
                 self.asking = None;
@@ -295,7 +292,7 @@ impl Driver {
                 document,
                 seq,
                 state,
-            } => self.put_snapshot(document, seq, state),
+            } => saving::put(&self.shared, self.own.clone(), document, seq, state),
             Output::SetAside(document, damage) => {
                 let shared = Arc::clone(&self.shared);
                 self.shared.spawn(Task::Snapshot, async move {
@@ -328,22 +325,6 @@ impl Driver {
             Message::Awareness(_) => metrics.awareness_relayed(told.receivers, told.bytes),
             Message::Resync(_) | Message::Storage(_) | Message::Closed(_) => {}
         }
-    }
-
-    fn put_snapshot(&self, document: DocumentId, seq: Seq, state: bytes::Bytes) {
-        let shared = Arc::clone(&self.shared);
-        let mut settled = SnapshotSettled {
-            held: None,
-            own: self.own.clone(),
-        };
-        self.shared.spawn(Task::Snapshot, async move {
-            match shared.store.put_snapshot(document, seq, state).await {
-                Ok(()) => settled.holds(seq),
-                Err(error) => {
-                    warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
-                }
-            }
-        });
     }
 
     fn release(&mut self, now: Now) {
@@ -405,50 +386,6 @@ impl Driver {
         let broken = std::mem::replace(&mut self.core, blank);
         self.core = RoomCore::after(broken, empty());
         self.outputs.append(&mut self.core.outputs);
-    }
-}
-
-/// Gets something from the database.
-async fn fetched(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> Fetched {
-    match fetch {
-        Fetch::Document => Fetched::Document(load::find(shared, key).await),
-        Fetch::Create { by, at } => Fetched::Created(load::create(shared, key, &by, at).await),
-        Fetch::Log { document } => Fetched::Log(shared.store.load(document).await),
-        Fetch::Reload {
-            document,
-            unwritten,
-        } => {
-            let mut wait = AGAIN_AFTER;
-            loop {
-                match load::load(shared, document, &unwritten).await {
-                    Ok(opened) => return Fetched::Reloaded(Ok(opened)),
-                    Err(gone @ Error::NotFound { .. }) => return Fetched::Reloaded(Err(gone)),
-                    Err(error) if shared.draining() => return Fetched::Reloaded(Err(error)),
-                    Err(_) => tokio::time::sleep(wait).await,
-                }
-                wait = (wait * 2).min(AGAIN_AFTER_MAX);
-            }
-        }
-    }
-}
-
-/// Tells the room that its snapshot is settled, also where the task that put it panicked.
-struct SnapshotSettled {
-    held: Option<Seq>,
-    own: mpsc::UnboundedSender<Incoming>,
-}
-
-impl SnapshotSettled {
-    /// The snapshot is kept, and holds everything up to `seq`.
-    fn holds(&mut self, seq: Seq) {
-        self.held = Some(seq);
-    }
-}
-
-impl Drop for SnapshotSettled {
-    fn drop(&mut self) {
-        // Only a room that has ended does not hear it.
-        let _ = self.own.send(Incoming::Own(Event::SnapshotPut(self.held)));
     }
 }
 

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::{
     Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
-    audience::Gate,
     core::{End, NOT_JOINED, RoomCore, Then},
     interface::{Fetch, Output, Work},
     load::Opened,
     members::{Asker, Member, Reading},
+    seats::Gate,
 };
 use crate::{
     error::{Error, Result},

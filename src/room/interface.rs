@@ -5,10 +5,10 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Message, Ticket,
-    audience::{Gate, Shown},
     commits::Receipt,
     cursors::Moved,
     load::Opened,
+    seats::{Gate, Shown},
 };
 use crate::{
     error::{Error, Result},

@@ -3,12 +3,13 @@
 //! Nothing is dropped in silence: a row that cannot be applied is moved aside, where it
 //! waits for repair by hand, and whoever opens the document is told that it is damaged.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use tracing::error;
 
 use super::{
+    interface::{Fetch, Fetched},
     live::{LiveDocument, aside, caps},
     rooms::Shared,
 };
@@ -21,11 +22,39 @@ use crate::{
 };
 use document::{self, ApplyError, Document};
 
+/// How long to wait before a document is loaded again, first and at most.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// A document that has been loaded.
 pub(super) struct Opened {
     pub(super) document: LiveDocument,
     /// Who owns which client id.
     pub(super) authors: Vec<(ClientId, UserId)>,
+}
+
+/// Gets something from the database.
+pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, wanted: Fetch) -> Fetched {
+    match wanted {
+        Fetch::Document => Fetched::Document(find(shared, key).await),
+        Fetch::Create { by, at } => Fetched::Created(create(shared, key, &by, at).await),
+        Fetch::Log { document } => Fetched::Log(shared.store.load(document).await),
+        Fetch::Reload {
+            document,
+            unwritten,
+        } => {
+            let mut wait = AGAIN_AFTER;
+            loop {
+                match load(shared, document, &unwritten).await {
+                    Ok(opened) => return Fetched::Reloaded(Ok(opened)),
+                    Err(gone @ Error::NotFound { .. }) => return Fetched::Reloaded(Err(gone)),
+                    Err(error) if shared.draining() => return Fetched::Reloaded(Err(error)),
+                    Err(_) => tokio::time::sleep(wait).await,
+                }
+                wait = (wait * 2).min(AGAIN_AFTER_MAX);
+            }
+        }
+    }
 }
 
 /// Finds a document and loads it, if it exists.

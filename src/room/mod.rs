@@ -30,6 +30,8 @@ mod members;
 mod ownership;
 mod pace;
 mod rooms;
+mod saving;
+mod seats;
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub use self::{
-    audience::{Audiences, Delivery, Door},
+    audience::Audiences,
     rooms::{RoomHandle, Rooms},
+    seats::{Delivery, Door},
 };
 use crate::{
     auth::User,

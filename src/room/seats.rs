@@ -1,0 +1,331 @@
+//! The seats of one door in one room.
+//!
+//! A seat whose queue is full is shut at once: it gets nothing more until the room's core opens
+//! it again, so that a queue is bounded and a hole is impossible. Cursors are only worth something
+//! while they are new: they never fill a queue, and a seat that reads too slowly for them is shown
+//! them less often.
+
+use std::{any::Any, collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use document::awareness::Generation;
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::{Message, Peer, cursors::Moved};
+use crate::id::SessionId;
+
+/// From so many waiting bytes on a seat is shown cursors later.
+const CURSORS_QUEUED_MAX: usize = 16 * 1024;
+
+/// A way into rooms, as one room has it: how messages are written to those who came by it.
+pub trait Door: Send + 'static {
+    /// What a seat of this door is.
+    type Seat: Peer;
+    /// A message as this door writes it.
+    type Wire;
+
+    /// Writes `message` for the wire. It is called once a message, however many seats get it.
+    fn encode(&self, message: &Message) -> Self::Wire;
+
+    /// Queues `wire`, which is `message`, for `seat`; [`Peer::flush`] sends it.
+    fn deliver(&self, seat: &Self::Seat, message: &Message, wire: &Self::Wire) -> Delivery;
+}
+
+/// What became of a message to a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is queued.
+    Queued,
+    /// The queue is full: the session lags.
+    Full,
+}
+
+/// How many seats got a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) receivers: u64,
+    pub(super) bytes: u64,
+}
+
+/// Whether a seat gets what the room tells everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    Open,
+    Shut,
+}
+
+/// Whether somebody is yet to be shown the newest cursors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Shown {
+    #[default]
+    ToAll,
+    NotToAll,
+}
+
+/// The seats of some door.
+pub(super) trait Audience: Any + Send {
+    fn remove(&mut self, session: SessionId);
+    fn tell(
+        &mut self,
+        message: &Message,
+        except: Option<SessionId>,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    );
+    fn tell_one(&mut self, session: SessionId, message: &Message, full: &mut Vec<SessionId>);
+    fn show(
+        &mut self,
+        moved: &Moved,
+        since: &mut dyn FnMut(Generation) -> Bytes,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) -> Shown;
+    fn announce(&mut self, message: &Message);
+    fn set_gate(&mut self, session: SessionId, gate: Gate);
+    fn flush(&mut self);
+}
+
+/// The seats of the door `D`.
+pub(super) struct Seats<D: Door> {
+    door: D,
+    seats: Vec<Seat<D>>,
+    places: HashMap<SessionId, usize, RandomState>,
+    /// How many seats have something queued that was not sent.
+    unsent: usize,
+}
+
+struct Seat<D: Door> {
+    peer: Arc<D::Seat>,
+    session: SessionId,
+    gate: Gate,
+    /// The first generation of cursors that it was not shown.
+    unseen: Option<Generation>,
+    /// Something is queued that was not sent.
+    unsent: bool,
+}
+
+impl<D: Door> Seats<D> {
+    pub(super) fn new(door: D) -> Self {
+        Self {
+            door,
+            seats: Vec::new(),
+            places: HashMap::default(),
+            unsent: 0,
+        }
+    }
+
+    pub(super) fn admit(&mut self, peer: Arc<D::Seat>) {
+        let session = peer.participant().session;
+        self.places.insert(session, self.seats.len());
+        self.seats.push(Seat {
+            peer,
+            session,
+            gate: Gate::Open,
+            unseen: None,
+            unsent: false,
+        });
+    }
+
+    fn find(&mut self, session: SessionId) -> Option<&mut Seat<D>> {
+        let place = *self.places.get(&session)?;
+        self.seats.get_mut(place)
+    }
+}
+
+/// What of moved cursors a seat is shown.
+enum Due {
+    Nothing,
+    /// What moved since the last time.
+    News,
+    /// What moved from then on, as it was not shown that.
+    Since(Generation),
+}
+
+/// A message about cursors, and how a door writes it.
+struct Encoded<D: Door> {
+    message: Message,
+    wire: D::Wire,
+}
+
+impl<D: Door> Encoded<D> {
+    fn new(door: &D, bytes: Bytes) -> Self {
+        let message = Message::Awareness(bytes);
+        let wire = door.encode(&message);
+        Self { message, wire }
+    }
+}
+
+impl<D: Door> Seat<D> {
+    /// What of `moved` to show now. One that has much to read is passed over, unless it is urgent.
+    fn due(&mut self, moved: &Moved) -> Due {
+        if self.gate == Gate::Shut {
+            return Due::Nothing;
+        }
+        if !moved.urgent {
+            if self.peer.queued_bytes() > CURSORS_QUEUED_MAX {
+                self.unseen.get_or_insert(moved.generation);
+                return Due::Nothing;
+            }
+            if let Some(from) = self.unseen.take() {
+                return Due::Since(from);
+            }
+        }
+        match Some(self.session) == moved.except {
+            true => Due::Nothing,
+            false => Due::News,
+        }
+    }
+
+    /// Queues a message; shuts the seat where that is full.
+    fn deliver(
+        &mut self,
+        door: &D,
+        message: &Message,
+        wire: &D::Wire,
+        unsent: &mut usize,
+    ) -> Delivery {
+        let delivery = door.deliver(&self.peer, message, wire);
+        match delivery {
+            Delivery::Queued => {
+                *unsent += usize::from(!self.unsent);
+                self.unsent = true;
+            }
+            Delivery::Full => {
+                self.gate = Gate::Shut;
+                self.unseen = None;
+            }
+        }
+        delivery
+    }
+}
+
+impl<D: Door> Audience for Seats<D> {
+    fn remove(&mut self, session: SessionId) {
+        let Some(place) = self.places.remove(&session) else {
+            return;
+        };
+        let gone = self.seats.swap_remove(place);
+        self.unsent -= usize::from(gone.unsent);
+        if let Some(moved) = self.seats.get(place) {
+            self.places.insert(moved.session, place);
+        }
+        if gone.unsent {
+            gone.peer.flush(1);
+        }
+    }
+
+    fn tell(
+        &mut self,
+        message: &Message,
+        except: Option<SessionId>,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) {
+        if self.seats.is_empty() {
+            return;
+        }
+        let wire = self.door.encode(message);
+        for seat in &mut self.seats {
+            if seat.gate == Gate::Shut || Some(seat.session) == except {
+                continue;
+            }
+            match seat.deliver(&self.door, message, &wire, &mut self.unsent) {
+                Delivery::Queued => told.add(message),
+                Delivery::Full => full.push(seat.session),
+            }
+        }
+    }
+
+    fn tell_one(&mut self, session: SessionId, message: &Message, full: &mut Vec<SessionId>) {
+        let Some(place) = self.places.get(&session).copied() else {
+            return;
+        };
+        let wire = self.door.encode(message);
+        let seat = &mut self.seats[place];
+        if seat.deliver(&self.door, message, &wire, &mut self.unsent) == Delivery::Full {
+            full.push(session);
+        }
+    }
+
+    fn show(
+        &mut self,
+        moved: &Moved,
+        since: &mut dyn FnMut(Generation) -> Bytes,
+        told: &mut Told,
+        full: &mut Vec<SessionId>,
+    ) -> Shown {
+        if self.seats.is_empty() {
+            return Shown::ToAll;
+        }
+        let door = &self.door;
+        let news = moved.news.clone().map(|news| Encoded::new(door, news));
+        let mut late: SmallVec<[(Generation, Encoded<D>); 1]> = SmallVec::new();
+        let mut shown = Shown::ToAll;
+        for seat in &mut self.seats {
+            let due = seat.due(moved);
+            if seat.unseen.is_some() {
+                shown = Shown::NotToAll;
+            }
+            let encoded = match (due, &news) {
+                (Due::Since(from), _) => {
+                    let made = late.iter().position(|(made, _)| *made == from);
+                    let at = made.unwrap_or_else(|| {
+                        late.push((from, Encoded::new(door, since(from))));
+                        late.len() - 1
+                    });
+                    &late[at].1
+                }
+                (Due::News, Some(news)) => news,
+                (Due::News, None) | (Due::Nothing, _) => continue,
+            };
+            let Encoded { message, wire } = encoded;
+            match seat.deliver(door, message, wire, &mut self.unsent) {
+                Delivery::Queued => told.add(message),
+                Delivery::Full => full.push(seat.session),
+            }
+        }
+        shown
+    }
+
+    fn announce(&mut self, message: &Message) {
+        if self.seats.is_empty() {
+            return;
+        }
+        let wire = self.door.encode(message);
+        let among = self.seats.len();
+        for seat in &self.seats {
+            match self.door.deliver(&seat.peer, message, &wire) {
+                Delivery::Queued => seat.peer.flush(among),
+                Delivery::Full => seat.peer.cut("lagging"),
+            }
+        }
+    }
+
+    fn set_gate(&mut self, session: SessionId, gate: Gate) {
+        if let Some(seat) = self.find(session) {
+            seat.gate = gate;
+            seat.unseen = None;
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.unsent == 0 {
+            return;
+        }
+        self.unsent = 0;
+        let among = self.seats.len();
+        for seat in &mut self.seats {
+            if std::mem::take(&mut seat.unsent) {
+                seat.peer.flush(among);
+            }
+        }
+    }
+}
+
+impl Told {
+    pub(super) fn add(&mut self, message: &Message) {
+        self.receivers += 1;
+        self.bytes += message.bytes() as u64;
+    }
+}
