@@ -26,6 +26,9 @@ mod pages;
 mod refusal;
 mod rollout;
 mod snapshots;
+mod transactions;
+mod turns;
+mod values;
 
 const MIB: usize = 1 << 20;
 
@@ -60,7 +63,11 @@ impl Home {
         }
     }
 
-    fn is_sqlite(&self) -> bool {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
         self.folder.is_some()
     }
 
