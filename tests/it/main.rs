@@ -5,3 +5,4 @@ mod layers;
 mod postgres;
 mod rooms;
 mod store;
+mod toy_feature;
