@@ -1,6 +1,12 @@
 //! The whole server: builds each part once, serves, and drains in reverse.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -12,19 +18,21 @@ use axum::{
 };
 use tokio::{net::TcpListener, time::Instant};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     auth::Verifier,
-    config::Config,
+    config::{Config, DevDoors},
     documents::Documents,
-    error::Result,
+    error::{Error, Result},
+    exit::Exit,
     http,
     limits::Memory,
     metrics::Metrics,
     room::Rooms,
     socket::Sockets,
     store::{JournalOptions, Store, Unwritten},
+    supervise::{Supervisor, Task},
 };
 
 /// How long closing transports may take to be told to the clients.
@@ -34,6 +42,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct App {
     config: Config,
     metrics: Metrics,
+    supervisor: Supervisor,
     verifier: Verifier,
     store: Store,
     rooms: Rooms,
@@ -46,6 +55,28 @@ pub struct App {
 pub struct Stopped {
     /// What was accepted and could not be written.
     pub unwritten: Unwritten,
+    /// The task whose death was the reason; none where the server was asked to stop.
+    pub lost: Option<Task>,
+}
+
+impl Stopped {
+    /// The end of the process that follows.
+    pub fn exit(&self) -> Exit {
+        match self.lost {
+            Some(_) => Exit::TaskDied,
+            None if self.unwritten.is_empty() => Exit::Done,
+            None => Exit::Failed,
+        }
+    }
+
+    fn report(&self) {
+        let unwritten = &self.unwritten;
+        if unwritten.is_empty() {
+            info!("stopped; all is written");
+        } else {
+            error!(%unwritten, "stopped with edits unwritten");
+        }
+    }
 }
 
 impl App {
@@ -55,12 +86,16 @@ impl App {
     /// Where the database or the keys cannot be used; the cause is logged.
     pub async fn build(config: Config, metrics: Metrics) -> Result<Self> {
         let started = Instant::now();
-        let verifier = Verifier::new(&config.auth).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        info!(version, environment = ?config.environment, "starting");
+        let supervisor = Supervisor::new(metrics.clone());
+        let verifier = Verifier::new(&config.auth, &supervisor).await?;
         let journal = JournalOptions {
             bytes_max: config.limits.journal_bytes_max,
             commit_interval: Duration::from_millis(config.timing.commit_interval_ms),
         };
-        let store = Store::open(&config.database_url, journal, metrics.clone()).await?;
+        let url = &config.database_url;
+        let store = Store::open(url, journal, metrics.clone(), &supervisor).await?;
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
         let rooms = Rooms::new(
             store.clone(),
@@ -68,6 +103,7 @@ impl App {
             config.timing,
             memory,
             metrics.clone(),
+            supervisor.clone(),
         );
         let sockets = Sockets::new(
             verifier.clone(),
@@ -75,11 +111,13 @@ impl App {
             config.limits,
             config.timing,
             metrics.clone(),
+            supervisor.clone(),
             config.instance.clone(),
         );
         Ok(Self {
             config,
             metrics,
+            supervisor,
             verifier,
             store,
             rooms,
@@ -88,9 +126,34 @@ impl App {
         })
     }
 
-    /// Serves on `listener` until `stop` resolves, then drains: refuses new
-    /// work, writes what was accepted, acknowledges it, and closes the
-    /// transports so that clients reconnect elsewhere by themselves.
+    /// The owner of this server's tasks.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// Listens on the address that is configured, and tells of it.
+    ///
+    /// # Errors
+    /// It cannot be listened on; the error names it.
+    pub async fn listen(&self) -> io::Result<TcpListener> {
+        let address = SocketAddr::from((self.config.host, self.config.port));
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        };
+        let listener = TcpListener::bind(address).await.map_err(named)?;
+        let address = listener.local_addr()?;
+        info!(%address, "listening");
+        if self.config.dev_doors == DevDoors::Open {
+            info!("open {} in a browser", page_url(address));
+            warn!("development doors are open: /dev/token gives anyone a token");
+        }
+        Ok(listener)
+    }
+
+    /// Serves on `listener` until `stop` resolves, or a task dies without which the
+    /// server cannot go on. Then it drains: refuses new work, writes what was
+    /// accepted, acknowledges it, and closes the transports so that clients reconnect
+    /// elsewhere by themselves.
     ///
     /// # Errors
     /// None today: a connection that fails is its own.
@@ -106,14 +169,23 @@ impl App {
             let _ = tcp.set_nodelay(true);
         });
         let server = axum::serve(listener, self.router().into_make_service());
-        tokio::select! {
+        let drained = async {
+            tokio::select! {
+                () = stop => {}
+                _ = self.supervisor.losing() => {}
+            }
+            self.drain().await
+        };
+        // Health is answered to the end.
+        let unwritten = tokio::select! {
+            unwritten = drained => unwritten,
             // It never returns: the listener retries what can be retried.
-            _ = server.into_future() => {}
-            unwritten = async { stop.await; self.drain().await } => return Ok(Stopped { unwritten }),
-        }
-        Ok(Stopped {
-            unwritten: self.drain().await,
-        })
+            _ = server.into_future() => self.drain().await,
+        };
+        let lost = self.supervisor.lost();
+        let stopped = Stopped { unwritten, lost };
+        stopped.report();
+        Ok(stopped)
     }
 
     fn router(&self) -> Router {
@@ -130,6 +202,7 @@ impl App {
             limits: self.config.limits,
             timing: self.config.timing,
             vitals: Arc::new(vitals),
+            supervisor: self.supervisor.clone(),
             metrics: self.metrics.clone(),
             metrics_token: self.config.metrics_token.clone(),
             auth: self.config.auth.clone(),
@@ -142,6 +215,7 @@ impl App {
             .route_service("/socket.io", service.clone())
             .route_service("/socket.io/", service);
         let origins = self.config.origins.clone();
+        let supervisor = self.supervisor.clone();
         // What rewrites a request's path has to stand outside of the routes.
         Router::new()
             .fallback_service(routes)
@@ -151,7 +225,10 @@ impl App {
                 http::check_origin,
             ))
             .layer(http::cors(&origins))
-            .layer(CatchPanicLayer::new())
+            .layer(CatchPanicLayer::custom(move |payload| {
+                supervisor.panicked(Task::HttpRequest, payload);
+                http::refuse(&Error::Internal)
+            }))
     }
 
     async fn drain(&self) -> Unwritten {
@@ -163,7 +240,10 @@ impl App {
             "draining"
         );
         self.sockets.begin_draining();
-        let late = self.rooms.drain(deadline).await;
+        let late = tokio::select! {
+            late = self.rooms.drain(deadline) => late,
+            () = self.log_is_lost() => self.rooms.len(),
+        };
         if late > 0 {
             warn!(rooms = late, "rooms had not written everything in time");
         }
@@ -179,6 +259,24 @@ impl App {
         info!(took_ms = began.elapsed().as_millis() as u64, "drained");
         unwritten
     }
+
+    /// Resolves where no room need be waited for, because nothing can be written any
+    /// more: a moment after the log's writer died, so that rooms at rest end in order.
+    async fn log_is_lost(&self) {
+        if self.supervisor.losing().await != Task::LogWriter {
+            return pending().await;
+        }
+        tokio::time::sleep(FAREWELL).await;
+    }
+}
+
+/// Where a browser of this machine finds the demo page.
+fn page_url(mut address: SocketAddr) -> String {
+    // What listens everywhere is reached at this machine's own address.
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 /// Serves Engine.IO to a plain WebSocket upgrade at `/`, as `wscat` makes it.

@@ -7,12 +7,14 @@
 //! # Layout
 //! Who may use whom: arrows only point down (`tests/it/layers.rs` guards it).
 //! ```text
-//! 5  main  app                      puts the parts together
+//! 5  main  app  arguments  settings  signals  runtime
+//!                                   puts the parts together, starts and stops them
 //! 4  http  socket                   doors: parse, ask permission, call, answer
 //! 3  room  documents                live documents: one task each; the list of all
 //! 2  store  limits                  durable truth; how fast one may go
 //! 1  auth                           who may what
-//! 0  id  error  config  metrics  telemetry
+//! 0  id  error  exit  config  metrics  telemetry
+//!    supervise                      every task has an owner
 //! -  document  engineio             the CRDT and what guards it; WebSocket and Engine.IO
 //! ```
 //! The last two are crates of their own, in `crates/`, which know nothing of the
@@ -43,18 +45,24 @@
 //! yrs is used in `crates/document` alone; hyper in `crates/engineio`, which
 //! `socket` alone uses; sqlx in `store`, whose `Transaction` features write with;
 //! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
-//! environment is read in `main` alone.
+//! environment is read in `settings` alone. Tasks are spawned by `supervise` alone.
 
 pub mod app;
+pub mod arguments;
 pub mod auth;
 pub mod config;
 pub mod documents;
 pub mod error;
+pub mod exit;
 pub mod http;
 pub mod id;
 pub mod limits;
 pub mod metrics;
 pub mod room;
+pub mod runtime;
+pub mod settings;
+pub mod signals;
 pub mod socket;
 pub mod store;
+pub mod supervise;
 pub mod telemetry;

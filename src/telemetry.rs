@@ -233,7 +233,8 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     );
 }
 
-fn panic_message(payload: &dyn Any) -> &str {
+/// The message of a panic, cut to 500 bytes.
+pub(crate) fn panic_message(payload: &dyn Any) -> &str {
     let message = match payload.downcast_ref::<&'static str>() {
         Some(message) => message,
         None => payload

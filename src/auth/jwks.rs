@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::{key::Key, refuse};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    supervise::{Supervisor, Task},
+};
 
 /// The largest answer, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -47,6 +50,7 @@ pub(super) struct Jwks {
     algorithm: Option<Algorithm>,
     /// `None` until the first fetch succeeds.
     published: RwLock<Option<Published>>,
+    supervisor: Supervisor,
     /// When the last fetch began. Held while one runs, so that there is one at a time.
     fetching: Arc<Mutex<Option<Instant>>>,
 }
@@ -83,7 +87,11 @@ impl Jwks {
     ///
     /// # Errors
     /// [`Error::Invalid`] for any other address.
-    pub(super) fn new(url: &str, algorithm: Option<Algorithm>) -> Result<Self> {
+    pub(super) fn new(
+        url: &str,
+        algorithm: Option<Algorithm>,
+        supervisor: Supervisor,
+    ) -> Result<Self> {
         let invalid = || Error::Invalid {
             field: "JWT_JWKS_URL",
             reason: "must be an https address (or http on localhost)",
@@ -107,6 +115,7 @@ impl Jwks {
             url,
             algorithm,
             published: RwLock::new(None),
+            supervisor,
             fetching: Arc::default(),
         })
     }
@@ -142,7 +151,7 @@ impl Jwks {
     pub(super) async fn refresh(self: &Arc<Self>) {
         let fetching = Arc::clone(&self.fetching).lock_owned().await;
         if let Some(fetch) = self.fetch_unless_lately(fetching) {
-            // A fetch does not panic; if it did, it brought no keys.
+            // One that panicked has brought no keys, as one that failed.
             let _ = fetch.await;
         }
     }
@@ -173,7 +182,7 @@ impl Jwks {
         }
         *fetching = Some(Instant::now());
         let jwks = Arc::clone(self);
-        Some(tokio::spawn(async move {
+        Some(self.supervisor.spawn(Task::KeyFetch, async move {
             match jwks.fetch().await {
                 Ok(published) => *jwks.published.write() = Some(published),
                 // In full: which layer failed is in the causes.

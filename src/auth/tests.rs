@@ -8,6 +8,8 @@ use super::*;
 use crate::{
     config::{Auth, SigningKey},
     id::Timestamp,
+    metrics::Metrics,
+    supervise::Supervisor,
 };
 
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -25,6 +27,11 @@ pub(super) const RSA_SHORT_PUBLIC: &str = pem!("rsa_short.public");
 pub(super) const P256: [&str; 2] = [pem!("p256.private"), pem!("p256.public")];
 pub(super) const P384: [&str; 2] = [pem!("p384.private"), pem!("p384.public")];
 pub(super) const ED25519: [&str; 2] = [pem!("ed25519.private"), pem!("ed25519.public")];
+
+/// An owner of what the verifiers of these tests fetch.
+pub(super) fn supervisor() -> Supervisor {
+    Supervisor::new(Metrics::new())
+}
 
 pub(super) fn configured(key: SigningKey) -> Auth {
     Auth {
@@ -68,7 +75,9 @@ pub(super) fn token(more: Value) -> String {
 }
 
 pub(super) async fn verified(auth: &Auth, token: &str) -> Result<Claims> {
-    let verifier = Verifier::new(auth).await.expect("a verifier");
+    let verifier = Verifier::new(auth, &supervisor())
+        .await
+        .expect("a verifier");
     verifier.verify_at(token, NOW).await
 }
 

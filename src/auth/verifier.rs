@@ -21,6 +21,7 @@ use crate::{
     config::{Auth, ClaimNames, SigningKey},
     error::{Error, Result},
     id::Timestamp,
+    supervise::Supervisor,
 };
 
 /// The longest token, in bytes.
@@ -53,12 +54,12 @@ impl Verifier {
     ///
     /// A development secret is read, or made. A JWKS is fetched, which may take
     /// 5 seconds; if that fails it is tried again when tokens come. The process
-    /// must have installed its TLS provider before.
+    /// must have installed its TLS provider before. `supervisor` owns the fetches.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the variable whose value cannot serve, or
     /// [`Error::Internal`] if the development secret's file cannot be read or made.
-    pub async fn new(auth: &Auth) -> Result<Self> {
+    pub async fn new(auth: &Auth, supervisor: &Supervisor) -> Result<Self> {
         let algorithm = key::algorithm(auth.algorithm.as_deref())?;
         let one = |key| Keys::One(Box::new(key));
         let keys = match &auth.key {
@@ -69,7 +70,7 @@ impl Verifier {
             }
             SigningKey::PublicKeyPem(pem) => one(Key::from_pem(pem, algorithm)?),
             SigningKey::Jwks { url } => {
-                let jwks = Arc::new(Jwks::new(url, algorithm)?);
+                let jwks = Arc::new(Jwks::new(url, algorithm, supervisor.clone())?);
                 jwks.refresh().await;
                 Keys::Published(jwks)
             }

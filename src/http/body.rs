@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    supervise::{Supervisor, Task},
+};
 
 /// How many are read at once.
 const AT_ONCE: usize = 64;
@@ -139,10 +142,12 @@ fn declared_bytes(headers: &HeaderMap) -> Result<u64> {
 }
 
 /// Throws away, for a moment, what still comes of a body that is not wanted.
-pub(super) fn discard(mut body: Body) {
-    tokio::spawn(timeout(DISCARDING, async move {
-        while let Some(Ok(_)) = body.frame().await {}
-    }));
+pub(super) fn discard(mut body: Body, supervisor: &Supervisor) {
+    supervisor.spawn(Task::HttpBody, async move {
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        // What has not come by then breaks off.
+        let _ = timeout(DISCARDING, rest).await;
+    });
 }
 
 fn invalid(reason: &'static str) -> Error {

@@ -12,13 +12,20 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{Parts, refuse};
-use crate::{error::Error, store::Store};
+use crate::{
+    error::Error,
+    store::Store,
+    supervise::{Supervisor, Task},
+};
 
 /// How long health waits for the database.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Where to look when the table of documents is damaged.
 const LIST_HINT: &str = "the list of documents is damaged and none can be made: see the log of the \
     start, and docs/operations.md, Damage";
+/// Where to look when the server stops by itself.
+const LOST_HINT: &str = "a task without which the server cannot go on has died, and it is stopping: \
+    see the log, and docs/operations.md, When a task dies";
 /// Where to look when documents are damaged.
 const DAMAGE_HINT: &str =
     "see the rows of the table damaged_row without repaired_at, and docs/operations.md, Damage";
@@ -52,9 +59,11 @@ enum Storage {
 }
 
 pub(super) async fn health(State(parts): State<Parts>) -> Response {
-    let storage = storage(&parts.store).await;
+    let storage = storage(&parts.store, &parts.supervisor).await;
+    let lost = parts.supervisor.lost();
     let vitals = (parts.vitals)();
     let (code, status) = match (vitals.draining, storage) {
+        _ if lost.is_some() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, Storage::Sound) => (StatusCode::OK, "ok"),
         (false, Storage::Damaged) => (StatusCode::OK, "degraded"),
@@ -68,7 +77,7 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
         connections: vitals.connections,
         rooms: parts.rooms.len(),
         damaged_documents: parts.store.damaged_documents_known(),
-        hint: hint(&parts.store),
+        hint: lost.map(|_| LOST_HINT).or_else(|| hint(&parts.store)),
         dependencies: Dependencies {
             storage: match storage {
                 Storage::Sound | Storage::Damaged => "ok",
@@ -84,10 +93,10 @@ pub(super) async fn live() -> &'static str {
 }
 
 pub(super) async fn ready(State(parts): State<Parts>) -> Response {
-    if (parts.vitals)().draining {
+    if parts.stopping() {
         return refuse(&Error::Draining);
     }
-    match storage(&parts.store).await {
+    match storage(&parts.store, &parts.supervisor).await {
         Storage::Sound => "ready".into_response(),
         Storage::Damaged => {
             let (damaged, hint) = (parts.store.damaged_documents_known(), hint(&parts.store));
@@ -98,7 +107,11 @@ pub(super) async fn ready(State(parts): State<Parts>) -> Response {
     }
 }
 
-async fn storage(store: &Store) -> Storage {
+async fn storage(store: &Store, supervisor: &Supervisor) -> Storage {
+    // Nothing can be written, whatever the database says.
+    if supervisor.lost() == Some(Task::LogWriter) {
+        return Storage::Away;
+    }
     let Ok(Ok(())) = timeout(PING_TIMEOUT, store.ping()).await else {
         return Storage::Away;
     };

@@ -47,6 +47,7 @@ use crate::{
     metrics::Metrics,
     room::Rooms,
     store::Store,
+    supervise::Supervisor,
 };
 
 /// What the routes need.
@@ -66,6 +67,8 @@ pub struct Parts {
     pub timing: Timing,
     /// How the socket doors are.
     pub vitals: Arc<dyn Fn() -> Vitals + Send + Sync>,
+    /// The owner of what outlives a request.
+    pub supervisor: Supervisor,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// The bearer token of `/metrics`, if it is closed.
@@ -78,6 +81,13 @@ pub struct Parts {
     pub instance: String,
     /// When it started.
     pub started: Instant,
+}
+
+impl Parts {
+    /// Whether the server is stopping, for whatever reason.
+    fn stopping(&self) -> bool {
+        self.supervisor.lost().is_some() || (self.vitals)().draining
+    }
 }
 
 /// How the socket doors are.

@@ -36,6 +36,7 @@ use crate::{
     error::{Error, Result},
     id::{DocumentKey, RoomName, Seq, SessionId},
     room::{Acked, Answer, Audiences, Command, Participant, Peer, Standing, Ticket, Update},
+    supervise::{Supervisor, Task},
 };
 use document::{self, Checked, Visibility};
 
@@ -94,7 +95,7 @@ pub(super) async fn post_update(
     let answer = match shared.take(room, &head.headers, &mut body).await {
         Ok(accepted) => Json(accepted).into_response(),
         Err(error) => {
-            discard(body);
+            discard(body, &shared.parts.supervisor);
             refuse(&error)
         }
     };
@@ -116,7 +117,7 @@ impl Shared {
         })?;
         let room = RoomName::parse(&room)?;
         claims.rights_in(&room).require(Right::Edit)?;
-        if (self.parts.vitals)().draining {
+        if self.parts.stopping() {
             return Err(Error::Draining);
         }
         let caller = self.callers.get(&claims);
@@ -126,7 +127,7 @@ impl Shared {
         let _turn = caller.begin_body()?;
         let limit = self.parts.limits.document_bytes_max;
         let read = self.bodies.read(headers, body, limit).await?;
-        let (bytes, checked) = validate(read.bytes.clone()).await?;
+        let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
         let acked = self.apply(&claims, room, caller, bytes, checked).await?;
         Ok(Accepted {
             ok: true,
@@ -164,7 +165,12 @@ impl Shared {
             checked,
             standing: Standing::Author,
         })))?;
-        match timeout(DURABLE_WITHIN, answered).await {
+        let answered = tokio::select! {
+            answered = timeout(DURABLE_WITHIN, answered) => answered,
+            // Nobody writes it any more.
+            _ = self.parts.supervisor.losing() => return Err(Error::StorageUnavailable),
+        };
+        match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::Internal),
             // It waits in the journal, and may still be written: the same again does no harm.
@@ -187,12 +193,12 @@ fn check_kind(headers: &HeaderMap) -> Result<()> {
 }
 
 /// Checks an update where that holds up nobody.
-async fn validate(bytes: Bytes) -> Result<(Bytes, Checked)> {
-    let checking = tokio::task::spawn_blocking(move || {
+async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Checked)> {
+    let checking = supervisor.blocking(Task::Validation, move || {
         let checked = document::validate(&bytes);
         checked.map(|checked| (bytes, checked))
     });
-    let checked = checking.await.map_err(|_| Error::Internal)?;
+    let checked = checking.await.ok_or(Error::Internal)?;
     checked.map_err(|_| Error::Invalid {
         field: "body",
         reason: "is not a Yjs update",

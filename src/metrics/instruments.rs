@@ -32,7 +32,6 @@ pub(super) struct Instruments {
     pub(super) awareness_relayed: Counter<u64>,
     pub(super) awareness_relayed_bytes: Counter<u64>,
     pub(super) apply_panics: Counter<u64>,
-    pub(super) room_panics: Counter<u64>,
 
     pub(super) ack_seconds: Histogram<f64>,
     pub(super) append_seconds: Histogram<f64>,
@@ -51,6 +50,8 @@ pub(super) struct Instruments {
     pub(super) documents_damaged: Gauge<u64>,
 
     pub(super) http_requests: Counter<u64>,
+
+    pub(super) task_panics: Counter<u64>,
 }
 
 impl Instruments {
@@ -121,9 +122,6 @@ impl Instruments {
             apply_panics: counter("realtime_apply_panics_total")
                 .with_description("Updates whose application panicked")
                 .build(),
-            room_panics: counter("realtime_room_panics_total")
-                .with_description("Panics of rooms, which went on from their logs or were closed")
-                .build(),
             ack_seconds: seconds("realtime_ack_seconds")
                 .with_description("From an update's arrival to its durable acknowledgement")
                 .build(),
@@ -171,6 +169,9 @@ impl Instruments {
                 .build(),
             http_requests: counter("realtime_http_requests_total")
                 .with_description("HTTP requests answered")
+                .build(),
+            task_panics: counter("realtime_task_panics_total")
+                .with_description("Panics of tasks, caught")
                 .build(),
         }
     }

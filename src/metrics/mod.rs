@@ -173,11 +173,6 @@ impl Metrics {
         self.0.apply_panics.add(1, &[]);
     }
 
-    /// A room panicked; it goes on from its log, or is closed.
-    pub fn room_panicked(&self) {
-        self.0.room_panics.add(1, &[]);
-    }
-
     /// An update was acknowledged `latency` after it arrived.
     pub fn acked(&self, latency: Duration) {
         self.0.ack_seconds.record(latency.as_secs_f64(), &[]);
@@ -260,6 +255,18 @@ impl Metrics {
         self.0.http_requests.add(1, &labels);
     }
 
+    /// A task panicked, or something that it guards.
+    pub fn task_panicked(&self, task: &'static str) {
+        self.0.task_panics.add(1, &[KeyValue::new("task", task)]);
+    }
+
+    /// These are the tasks whose panics are counted.
+    pub fn tasks_known(&self, tasks: impl IntoIterator<Item = &'static str>) {
+        for task in tasks {
+            self.0.task_panics.add(0, &[KeyValue::new("task", task)]);
+        }
+    }
+
     // A series that is absent until something goes wrong cannot be alerted on.
     fn start_at_zero(&self) {
         let Instruments {
@@ -268,7 +275,6 @@ impl Metrics {
             updates_received,
             updates_accepted,
             apply_panics,
-            room_panics,
             append_failures,
             appends_refused,
             journal_bytes,
@@ -282,7 +288,6 @@ impl Metrics {
         updates_received.add(0, &[]);
         updates_accepted.add(0, &[]);
         apply_panics.add(0, &[]);
-        room_panics.add(0, &[]);
         append_failures.add(0, &[]);
         appends_refused.add(0, &[]);
         journal_bytes.record(0, &[]);

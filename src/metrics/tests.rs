@@ -24,7 +24,6 @@ fn after_every_fact() -> String {
     metrics.awareness_received(30);
     metrics.awareness_relayed(5, 150);
     metrics.apply_panicked();
-    metrics.room_panicked();
     metrics.memory_bytes(3000);
     metrics.memory_bytes_max(9000);
     metrics.acked(took);
@@ -38,6 +37,7 @@ fn after_every_fact() -> String {
     metrics.rows_damaged("update", "missing", 3);
     metrics.documents_damaged(1);
     metrics.http_request("/health/ready", 200);
+    metrics.task_panicked("room");
     metrics.render()
 }
 
@@ -60,6 +60,7 @@ fn facts_are_rendered_under_their_names_with_their_labels() {
         "realtime_rows_damaged_total{kind=\"update\",reason=\"missing\"} 3",
         "realtime_documents_damaged 1",
         "realtime_document_bytes_count{operation=\"load\"} 1",
+        "realtime_task_panics_total{task=\"room\"} 1",
         "realtime_http_requests_total{route=\"/health/ready\",status=\"200\"} 1",
     ] {
         assert!(
@@ -78,7 +79,6 @@ fn failures_are_visible_as_zero_before_they_happen() {
         "realtime_append_failures_total 0",
         "realtime_appends_refused_total 0",
         "realtime_apply_panics_total 0",
-        "realtime_room_panics_total 0",
         "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
         "realtime_documents_damaged 0",
         "realtime_connections{transport=\"websocket\"} 0",

@@ -231,7 +231,50 @@ impl<D: Door> Seats<D> {
     }
 }
 
+/// What of moved cursors a seat is shown.
+enum Due {
+    Nothing,
+    /// What moved since the last time.
+    News,
+    /// What moved from then on, as it was not shown that.
+    Since(Generation),
+}
+
+/// A message about cursors, and how a door writes it.
+struct Encoded<D: Door> {
+    message: Message,
+    wire: D::Wire,
+}
+
+impl<D: Door> Encoded<D> {
+    fn new(door: &D, bytes: Bytes) -> Self {
+        let message = Message::Awareness(bytes);
+        let wire = door.encode(&message);
+        Self { message, wire }
+    }
+}
+
 impl<D: Door> Seat<D> {
+    /// What of `moved` to show now. One that has much to read is passed over, unless it is urgent.
+    fn due(&mut self, moved: &Moved) -> Due {
+        if self.gate == Gate::Shut {
+            return Due::Nothing;
+        }
+        if !moved.urgent {
+            if self.peer.queued_bytes() > CURSORS_QUEUED_MAX {
+                self.unseen.get_or_insert(moved.generation);
+                return Due::Nothing;
+            }
+            if let Some(from) = self.unseen.take() {
+                return Due::Since(from);
+            }
+        }
+        match Some(self.session) == moved.except {
+            true => Due::Nothing,
+            false => Due::News,
+        }
+    }
+
     /// Queues a message; shuts the seat where that is full.
     fn deliver(
         &mut self,
@@ -310,49 +353,32 @@ impl<D: Door> Audience for Seats<D> {
         told: &mut Told,
         full: &mut Vec<SessionId>,
     ) -> Shown {
-        let encode = |bytes: Bytes| {
-            let message = Message::Awareness(bytes);
-            let wire = self.door.encode(&message);
-            (message, wire)
-        };
-        let news = moved.news.clone().map(encode);
-        let mut late: SmallVec<[(Generation, (Message, D::Wire)); 1]> = SmallVec::new();
+        if self.seats.is_empty() {
+            return Shown::ToAll;
+        }
+        let door = &self.door;
+        let news = moved.news.clone().map(|news| Encoded::new(door, news));
+        let mut late: SmallVec<[(Generation, Encoded<D>); 1]> = SmallVec::new();
         let mut shown = Shown::ToAll;
         for seat in &mut self.seats {
-            if seat.gate == Gate::Shut {
-                continue;
-            }
-            // Those who left are told of at once: later nobody could say who they were.
-            if !moved.urgent {
-                if seat.peer.queued_bytes() > CURSORS_QUEUED_MAX {
-                    seat.unseen.get_or_insert(moved.generation);
-                    shown = Shown::NotToAll;
-                    continue;
-                }
-                if let Some(from) = seat.unseen.take() {
-                    let made = late.iter().position(|(made, _)| *made == from);
-                    let at = made.unwrap_or_else(|| {
-                        late.push((from, encode(since(from))));
-                        late.len() - 1
-                    });
-                    let (message, wire) = &late[at].1;
-                    match seat.deliver(&self.door, message, wire, &mut self.unsent) {
-                        Delivery::Queued => told.add(message),
-                        Delivery::Full => full.push(seat.session),
-                    }
-                    continue;
-                }
-            }
+            let due = seat.due(moved);
             if seat.unseen.is_some() {
                 shown = Shown::NotToAll;
             }
-            let Some((message, wire)) = &news else {
-                continue;
+            let encoded = match (due, &news) {
+                (Due::Since(from), _) => {
+                    let made = late.iter().position(|(made, _)| *made == from);
+                    let at = made.unwrap_or_else(|| {
+                        late.push((from, Encoded::new(door, since(from))));
+                        late.len() - 1
+                    });
+                    &late[at].1
+                }
+                (Due::News, Some(news)) => news,
+                (Due::News, None) | (Due::Nothing, _) => continue,
             };
-            if Some(seat.session) == moved.except {
-                continue;
-            }
-            match seat.deliver(&self.door, message, wire, &mut self.unsent) {
+            let Encoded { message, wire } = encoded;
+            match seat.deliver(door, message, wire, &mut self.unsent) {
                 Delivery::Queued => told.add(message),
                 Delivery::Full => full.push(seat.session),
             }

@@ -11,14 +11,18 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use document::{
+    StateVector,
+    awareness::{Awareness, Entry as Cursor},
+};
 use tokio::time::Instant;
 
 use super::{
     Answer, Command, Message, Ticket, Update,
-    audience::{Gate, Shown},
+    audience::Shown,
     commits::{Commits, Receipt},
-    cursors::{Moved, Mover},
+    cursors::Mover,
+    interface::{Fetch, Fetched, Input, Means, Now, Output},
     live::LiveDocument,
     load::Opened,
     members::{Asker, Members},
@@ -27,13 +31,12 @@ use super::{
 };
 use crate::{
     config::{Limits, Timing},
-    error::{Error, Result},
-    id::{DocumentId, Seq, SessionId, Timestamp, UserId},
+    error::Error,
+    id::SessionId,
     limits::Pressure,
     metrics::Metrics,
-    store::{AppendError, Availability, Damage, DocumentRecord, Entry, Loaded, Reservation},
+    store::{Availability, DocumentRecord},
 };
-use document::awareness::{Awareness, Entry as Cursor};
 
 /// How often a room looks after members whose queues have to drain.
 const TEND_EVERY: Duration = Duration::from_millis(100);
@@ -41,139 +44,6 @@ const TEND_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// After so long it is asked again whether the room may be forgotten, where it was not allowed.
 const KEPT_FOR: Duration = Duration::from_millis(50);
-
-/// The time of an input, by two clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    /// By a clock that nobody sets; what the room reckons with.
-    pub(super) instant: Instant,
-    /// By the clock on the wall; what people are shown.
-    pub(super) time: Timestamp,
-}
-
-/// What happens to a room.
-pub(super) enum Input<P> {
-    /// A door asks something.
-    Command(Command<P>, Means),
-    /// All that came together has been put in; so much memory is taken.
-    EndOfTurn(Pressure),
-    /// What was asked for last has come.
-    Fetched(Fetched),
-    /// The oldest append under way is settled.
-    Appended(Result<Seq, AppendError>),
-    /// The snapshot under way is settled; on success, the position that it holds.
-    SnapshotPut(Option<Seq>),
-    /// The database went away, or is back.
-    Storage(Availability),
-    /// The queue of a session was full for what it was just told: its seat is shut.
-    Full(SessionId),
-    /// The queue of a session that was full has drained.
-    Drained(SessionId),
-    /// Whether somebody is yet to be shown the newest cursors.
-    Shown(Shown),
-    /// Somebody has just asked for the room: it is not forgotten.
-    Kept,
-    /// The server stops: what was accepted is to be written, then the room ends.
-    Drain,
-}
-
-/// With what a command can be carried out.
-pub(super) struct Means {
-    /// For an update: a claim on the log's journal; `None` where that is full.
-    pub(super) reservation: Option<Reservation>,
-    /// How much memory is taken.
-    pub(super) pressure: Pressure,
-    /// For who asks for the document: how much waits to be written to them, in bytes.
-    pub(super) queued_bytes: usize,
-}
-
-/// What came from the database.
-pub(super) enum Fetched {
-    /// What [`Fetch::Document`] asked for; nothing where nobody has written it.
-    Document(Result<Option<(DocumentRecord, Opened)>>),
-    /// What [`Fetch::Create`] asked for, with what it holds if somebody else has made it meanwhile.
-    Created(Result<(DocumentRecord, Option<Opened>)>),
-    /// What [`Fetch::Reload`] asked for.
-    Reloaded(Result<Opened>),
-    /// What [`Fetch::Log`] asked for.
-    Log(Result<Loaded>),
-}
-
-/// What is wanted from the database.
-#[derive(Debug)]
-pub(super) enum Fetch {
-    /// The document, for the first time.
-    Document,
-    /// Brings the document into being.
-    Create { by: UserId, at: Timestamp },
-    /// The document anew, and what is not in its log yet on top. It is tried until it works, unless
-    /// the document is gone or the server stops.
-    Reload {
-        document: DocumentId,
-        unwritten: Vec<Bytes>,
-    },
-    /// The document as it lies in the log.
-    Log { document: DocumentId },
-}
-
-/// What is to be done, in this order.
-pub(super) enum Output<P> {
-    /// Answer a request.
-    Answer(P, Ticket, Answer),
-    /// Tell senders that what they sent is durable.
-    Acks(Vec<(Receipt<P>, Seq)>),
-    /// Charge somebody for an update.
-    Charge {
-        peer: P,
-        memory_bytes: usize,
-        work: Work,
-    },
-    /// Give somebody a seat, open.
-    Seat(P),
-    /// Take a seat away.
-    Unseat(SessionId),
-    /// Open or shut a seat.
-    SetGate(SessionId, Gate),
-    /// Tell every open seat but one; an update holds `updates` of them.
-    Tell {
-        message: Message,
-        except: Option<SessionId>,
-        updates: u64,
-    },
-    /// Tell one seat, open or not.
-    TellOne(SessionId, Message),
-    /// Show the open seats which cursors moved.
-    Show(Moved),
-    /// Tell every seat, open or not.
-    Announce(Message),
-    /// Close somebody's transport.
-    Cut(P, &'static str),
-    /// Write rows.
-    Append(DocumentId, Entry),
-    /// Write a snapshot that holds everything up to `seq`.
-    PutSnapshot {
-        document: DocumentId,
-        seq: Seq,
-        state: Bytes,
-    },
-    /// Move rows aside that cannot be used.
-    SetAside(DocumentId, Vec<Damage>),
-    /// Get something from the database, and put it in next.
-    Fetch(Fetch),
-    /// Forget the room if nobody asks for it; otherwise [`Input::Kept`] is next.
-    Release,
-    /// End the room: whatever is asked of it from now on is refused with this.
-    End(Error),
-}
-
-/// Whether an input was so much work that its time is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
-    /// It was within what each update has free.
-    Free,
-    /// The time that the core took is charged.
-    Timed,
-}
 
 /// What goes on once something has come from the database.
 pub(super) enum Then<P> {
@@ -183,7 +53,7 @@ pub(super) enum Then<P> {
     Join {
         peer: P,
         ticket: Ticket,
-        state_vector: Option<document::StateVector>,
+        state_vector: Option<StateVector>,
         queued_bytes: usize,
     },
     /// The update for which it had to be.
@@ -296,7 +166,7 @@ impl<P: Asker> RoomCore<P> {
         core.end = broken.end;
         for peer in broken.members.peers() {
             core.members
-                .admit(peer.clone(), document::StateVector::default(), now.time);
+                .admit(peer.clone(), StateVector::default(), now.time);
         }
         match core.record {
             Some(_) => core.reload(),
@@ -314,7 +184,7 @@ impl<P: Asker> RoomCore<P> {
                 self.pressure = pressure;
                 self.end_turn();
             }
-            Input::Fetched(fetched) => self.fetched(fetched),
+            Input::Fetched(fetched) => self.fetched(*fetched),
             Input::Appended(result) => self.appended(result),
             Input::SnapshotPut(held) => self.document.snapshot_settled(held),
             Input::Storage(availability) => {

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::{
     Message,
     audience::Shown,
-    core::{NOT_JOINED, Output, RoomCore},
+    core::{NOT_JOINED, RoomCore},
+    interface::Output,
     members::Asker,
 };
 use crate::{error::Result, id::SessionId};

@@ -16,12 +16,13 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Answer, Command, Message, Peer, Ticket,
     audience::Audiences,
-    core::{End, Fetch, Fetched, Input, Means, Now, Output, RoomCore, Work},
+    core::{End, RoomCore},
+    interface::{Fetch, Fetched, Input, Means, Now, Output, Work},
     live::LiveDocument,
     load,
     rooms::{Backlog, Incoming, Released, Shared},
@@ -30,6 +31,7 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, DocumentKey, Seq, SessionId, Timestamp},
     store::{AppendError, Availability},
+    supervise::Task,
 };
 
 /// The most commands taken in one turn.
@@ -117,7 +119,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         self.shared.metrics.room_opened();
         while let Err(panic) = AssertUnwindSafe(self.serve()).catch_unwind().await {
-            self.recover(&*panic);
+            self.recover(panic);
         }
         self.shared.metrics.room_closed();
     }
@@ -221,7 +223,9 @@ impl Driver {
             let input = if let Some(session) = self.full.pop() {
                 Input::Full(session)
             } else if let Some(fetch) = self.wanted.take() {
-                Input::Fetched(Box::pin(fetched(&self.shared, &self.key, fetch)).await)
+                Input::Fetched(Box::new(
+                    Box::pin(fetched(&self.shared, &self.key, fetch)).await,
+                ))
             } else {
                 self.asking = None;
                 return;
@@ -294,7 +298,7 @@ impl Driver {
             } => self.put_snapshot(document, seq, state),
             Output::SetAside(document, damage) => {
                 let shared = Arc::clone(&self.shared);
-                self.shared.spawn(async move {
+                self.shared.spawn(Task::Snapshot, async move {
                     shared.store.set_aside(document, &damage).await;
                 });
             }
@@ -327,17 +331,18 @@ impl Driver {
     }
 
     fn put_snapshot(&self, document: DocumentId, seq: Seq, state: bytes::Bytes) {
-        let (shared, own) = (Arc::clone(&self.shared), self.own.clone());
-        self.shared.spawn(async move {
-            let held = match shared.store.put_snapshot(document, seq, state).await {
-                Ok(()) => Some(seq),
+        let shared = Arc::clone(&self.shared);
+        let mut settled = SnapshotSettled {
+            held: None,
+            own: self.own.clone(),
+        };
+        self.shared.spawn(Task::Snapshot, async move {
+            match shared.store.put_snapshot(document, seq, state).await {
+                Ok(()) => settled.holds(seq),
                 Err(error) => {
                     warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
-                    None
                 }
-            };
-            // Only a room that has ended does not hear it.
-            let _ = own.send(Incoming::Own(Event::SnapshotPut(held)));
+            }
         });
     }
 
@@ -364,11 +369,10 @@ impl Driver {
     }
 
     /// Goes on after a panic, with a core that is made anew.
-    fn recover(&mut self, panic: &(dyn Any + Send)) {
+    fn recover(&mut self, panic: Box<dyn Any + Send>) {
         let now = Now::read();
-        let room = self.key.room.as_str();
-        error!(room, reason = reason(panic), "a room panicked");
-        self.shared.metrics.room_panicked();
+        self.shared.supervisor.panicked(Task::Room, panic);
+        let (team, room) = (self.key.team.as_str(), self.key.room.as_str());
         self.outputs.clear();
         self.full.clear();
         self.wanted = None;
@@ -379,6 +383,7 @@ impl Driver {
         let recent = |at: &Instant| now.instant.duration_since(*at) < PANICS_WITHIN;
         self.panics.retain(recent);
         if self.core.end == End::Closed || self.panics.len() > PANICS_MAX {
+            error!(team, room, "the room panics again and again: it is closed");
             self.close(Error::Internal);
             for receipt in self.core.commits.abandon() {
                 let refused = Answer::Refused(Error::Internal);
@@ -387,6 +392,7 @@ impl Driver {
             self.audiences.announce(&Message::Closed(Error::Internal));
             return;
         }
+        info!(team, room, "the room goes on from its log");
         let empty = || LiveDocument::empty(&self.shared.limits, &self.shared.memory);
         let blank = RoomCore::new(
             empty(),
@@ -426,6 +432,26 @@ async fn fetched(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> Fetched {
     }
 }
 
+/// Tells the room that its snapshot is settled, also where the task that put it panicked.
+struct SnapshotSettled {
+    held: Option<Seq>,
+    own: mpsc::UnboundedSender<Incoming>,
+}
+
+impl SnapshotSettled {
+    /// The snapshot is kept, and holds everything up to `seq`.
+    fn holds(&mut self, seq: Seq) {
+        self.held = Some(seq);
+    }
+}
+
+impl Drop for SnapshotSettled {
+    fn drop(&mut self) {
+        // Only a room that has ended does not hear it.
+        let _ = self.own.send(Incoming::Own(Event::SnapshotPut(self.held)));
+    }
+}
+
 impl Now {
     fn read() -> Self {
         Self {
@@ -445,13 +471,6 @@ fn refuse(command: Command, error: &Error) {
         };
         peer.answer(ticket, answer);
     }
-}
-
-/// What a panic said.
-fn reason(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
 }
 
 /// A moment that does not come: tokio's timers reach about two years.

@@ -7,7 +7,8 @@ use tracing::{error, info};
 use super::{
     Message, ResyncReason, StorageStatus,
     commits::Append,
-    core::{Fetch, Output, RoomCore, Then},
+    core::{RoomCore, Then},
+    interface::{Fetch, Output},
     load::Opened,
     members::Asker,
     pace::{self, Row},

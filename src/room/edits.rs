@@ -8,7 +8,8 @@ use tracing::error;
 use super::{
     Participant, Standing, Update,
     commits::{Accepted, Audience, Receipt},
-    core::{End, Means, NOT_JOINED, Output, RoomCore, Then, Work},
+    core::{End, NOT_JOINED, RoomCore, Then},
+    interface::{Means, Output, Work},
     members::Asker,
     ownership::Sender,
 };

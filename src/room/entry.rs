@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::{
     Answer, Creation, Joined, Message, ResyncReason, Synced, Ticket,
     audience::Gate,
-    core::{End, Fetch, NOT_JOINED, Output, RoomCore, Then, Work},
+    core::{End, NOT_JOINED, RoomCore, Then},
+    interface::{Fetch, Output, Work},
     load::Opened,
     members::{Asker, Member, Reading},
 };

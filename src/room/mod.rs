@@ -23,6 +23,7 @@ mod driver;
 mod durability;
 mod edits;
 mod entry;
+mod interface;
 mod live;
 mod load;
 mod members;

@@ -28,6 +28,7 @@ use crate::{
     limits::{Memory, Pressure},
     metrics::Metrics,
     store::Store,
+    supervise::{Supervisor, Task},
 };
 
 /// From this backlog on a room is busy.
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) timing: Timing,
     pub(super) memory: Memory,
     pub(super) metrics: Metrics,
+    pub(super) supervisor: Supervisor,
 }
 
 /// A way to talk to one open room. The room stays open while any handle exists.
@@ -125,6 +127,7 @@ impl Rooms {
         timing: Timing,
         memory: Memory,
         metrics: Metrics,
+        supervisor: Supervisor,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -136,6 +139,7 @@ impl Rooms {
                 timing,
                 memory,
                 metrics,
+                supervisor,
             }),
         }
     }
@@ -166,7 +170,7 @@ impl Rooms {
             inbox,
             Arc::clone(&backlog),
         );
-        self.shared.spawn(driver.run());
+        self.shared.spawn(Task::Room, driver.run());
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
         let handle = RoomHandle {
             inbox: Arc::new(Inbox {
@@ -236,8 +240,9 @@ impl Shared {
     }
 
     /// Starts work that the server waits for before it ends.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+    pub(super) fn spawn(&self, task: Task, work: impl Future<Output = ()> + Send + 'static) {
+        let tracked = self.tasks.track_future(work);
+        self.supervisor.spawn(task, tracked);
     }
 
     pub(super) fn draining(&self) -> bool {

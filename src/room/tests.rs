@@ -5,6 +5,8 @@
 //! histories take seconds, and one that fails is shrunk to the few steps that matter.
 
 mod client;
+mod log;
+mod people;
 mod world;
 
 use proptest::prelude::*;

@@ -4,19 +4,16 @@
 //! leave a client that believes itself connected and is never heard, so it is
 //! caught and ends the connection.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use bytes::Bytes;
 use engineio::{Carrier, Door, Reason};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::{
     Sockets, handshake,
@@ -24,7 +21,7 @@ use super::{
     requests,
     session::Session,
 };
-use crate::metrics;
+use crate::{metrics, supervise::Task};
 
 /// How often one connection may be refused a session before it is closed:
 /// each try costs a signature to check.
@@ -116,14 +113,19 @@ impl Engine {
         socket: &Arc<EngineSocket>,
         receive: impl FnOnce() -> Result<(), NotAPacket>,
     ) {
-        match catch_unwind(AssertUnwindSafe(receive)) {
-            Ok(Ok(())) => {}
-            Ok(Err(NotAPacket)) => {
+        match self
+            .sockets
+            .shared
+            .supervisor
+            .guard(Task::Connection, receive)
+        {
+            Some(Ok(())) => {}
+            Some(Err(NotAPacket)) => {
                 debug!(connection = ?socket.id(), "not a Socket.IO packet; closing");
                 socket.close(Reason::Malformed);
             }
-            Err(_) => {
-                error!(connection = ?socket.id(), "a request panicked; closing its connection");
+            None => {
+                debug!(connection = ?socket.id(), "closing after a panic");
                 socket.close(Reason::Unwanted);
             }
         }
@@ -247,6 +249,10 @@ impl Door for Engine {
 
     fn binary(&self, bytes: Bytes, socket: &Arc<EngineSocket>) {
         self.guarded(socket, || self.receive_binary(bytes, socket));
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.sockets.shared.supervisor.spawn(Task::Connection, task);
     }
 
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {

@@ -30,6 +30,7 @@ use crate::{
     id::Timestamp,
     limits::Role,
     room::{Command, Participant},
+    supervise::{Supervisor, Task},
 };
 
 /// The colours of people who chose none: dark enough for white text on them.
@@ -62,25 +63,40 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     let token = token(packet.json, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
     let span = tracing::info_span!("begin session", connection = ?socket.id());
+    let supervisor = shared.supervisor.clone();
+    let attempt = Attempt(socket);
     let work = async move {
+        let Attempt(socket) = &attempt;
         let begun = match verify(&shared, token).await {
-            Ok(claims) => start(&shared, claims, &socket),
+            Ok(claims) => start(&shared, claims, socket),
             Err(error) => Err(error),
         };
         if let Err(error) = begun {
-            refuse(&shared, &socket, &error);
+            refuse(&shared, socket, &error);
         }
     };
-    now_or_spawned(work.instrument(span));
+    now_or_spawned(&supervisor, work.instrument(span));
+}
+
+/// A connection whose token is being verified. Where that panics it is closed, since its
+/// client waits for an answer.
+struct Attempt(Arc<EngineSocket>);
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close(Reason::Unwanted);
+        }
+    }
 }
 
 /// Runs `work` to its end at once if it does not have to wait, so that what
 /// the client sent behind it finds it done; spawns it otherwise.
-fn now_or_spawned(work: impl Future<Output = ()> + Send + 'static) {
+fn now_or_spawned(supervisor: &Supervisor, work: impl Future<Output = ()> + Send + 'static) {
     let mut work = Box::pin(work);
     let mut context = Context::from_waker(Waker::noop());
     if work.as_mut().poll(&mut context).is_pending() {
-        tokio::spawn(work);
+        supervisor.spawn(Task::Handshake, work);
     }
 }
 
@@ -235,7 +251,8 @@ pub(super) fn refresh(
     ack: Option<u64>,
 ) {
     let (shared, session) = (Arc::clone(shared), Arc::clone(session));
-    now_or_spawned(async move {
+    let supervisor = shared.supervisor.clone();
+    now_or_spawned(&supervisor, async move {
         let claims = match shared.verifier.verify(&token).await {
             Ok(claims) if same_person(&session.claims(), &claims) => claims,
             Ok(_) => {

@@ -17,7 +17,7 @@ use super::{
     protocol::{ExpiringPayload, event},
     session::Session,
 };
-use crate::id::Timestamp;
+use crate::{id::Timestamp, supervise::Task};
 
 /// How often everybody is looked at.
 const EVERY: Duration = Duration::from_millis(500);
@@ -28,7 +28,8 @@ impl Sockets {
     /// Looks after everybody until the last [`Sockets`] is gone.
     pub fn watch(&self) {
         let shared = Arc::downgrade(&self.shared);
-        tokio::spawn(watch(shared));
+        let supervisor = &self.shared.supervisor;
+        supervisor.spawn(Task::Sessions, watch(shared));
     }
 }
 
@@ -45,7 +46,11 @@ async fn watch(shared: Weak<Shared>) {
             shared.registry.lock().sessions.values().cloned().collect();
         let now = Timestamp::now();
         for session in sessions {
-            look_after(&shared, &session, now);
+            let looked = || look_after(&shared, &session, now);
+            // Whom that fails for may not stay: the token might never expire.
+            if shared.supervisor.guard(Task::Sessions, looked).is_none() {
+                session.socket().cut(Reason::Unwanted);
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ use crate::{
     limits::Role,
     metrics::Metrics,
     room::Rooms,
+    supervise::Supervisor,
 };
 
 /// The service that answers under `/socket.io`.
@@ -80,6 +81,7 @@ struct Shared {
     limits: Limits,
     timing: Timing,
     metrics: Metrics,
+    supervisor: Supervisor,
     instance: String,
     draining: AtomicBool,
     sessions_begun: AtomicU64,
@@ -102,6 +104,7 @@ impl Sockets {
         limits: Limits,
         timing: Timing,
         metrics: Metrics,
+        supervisor: Supervisor,
         instance: String,
     ) -> Self {
         Self {
@@ -111,6 +114,7 @@ impl Sockets {
                 limits,
                 timing,
                 metrics,
+                supervisor,
                 instance,
                 draining: AtomicBool::new(false),
                 sessions_begun: AtomicU64::new(0),

@@ -13,7 +13,6 @@ mod tests;
 
 use std::{
     collections::{HashSet, VecDeque},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -29,7 +28,10 @@ use tokio::{
 };
 
 use super::{Availability, Unwritten, author::Author, batch::Batch, holds::Holds};
-use crate::id::{DocumentId, Seq};
+use crate::{
+    id::{DocumentId, Seq},
+    supervise::{Supervisor, Task},
+};
 
 /// What an update costs in the journal besides its bytes, so that a flood of tiny
 /// ones cannot outgrow the budget either.
@@ -332,7 +334,11 @@ impl Journal {
 
     /// Takes the first appends out of the journal and runs their receipts, in order.
     /// Those without an answer stay at its front.
-    pub(super) fn settle(&self, answers: Vec<Option<Result<Seq, AppendError>>>) {
+    pub(super) fn settle(
+        &self,
+        answers: Vec<Option<Result<Seq, AppendError>>>,
+        supervisor: &Supervisor,
+    ) {
         let mut settled = Vec::with_capacity(answers.len());
         {
             let mut waiting = self.waiting.lock();
@@ -352,8 +358,9 @@ impl Journal {
             } = append;
             drop(entry);
             // A receipt that panics must not take the writer, and all documents, with it.
-            if catch_unwind(AssertUnwindSafe(|| receipt(answer))).is_err() {
-                tracing::error!(?document, "a receipt panicked");
+            let told = supervisor.guard(Task::Receipt, || receipt(answer));
+            if told.is_none() {
+                tracing::error!(%document, "its room does not hear of a commit");
             }
         }
     }

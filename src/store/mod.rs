@@ -54,6 +54,7 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, DocumentKey, Seq, Timestamp, UserId},
     metrics::Metrics,
+    supervise::{Supervisor, Task},
 };
 
 /// How long finding, making or pinging may take before the database counts as unreachable.
@@ -117,14 +118,20 @@ impl Store {
     ///
     /// A SQLite file is made where it is missing, with its folder, and belongs to
     /// this process until the store is closed. A Postgres that cannot be reached
-    /// yet is awaited for 30 s.
+    /// yet is awaited for 30 s. `supervisor` owns the task that writes: the server
+    /// stops where it dies.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the field `DATABASE_URL` for an address that cannot
     /// work, [`Error::Conflict`] where another process holds the SQLite file,
     /// [`Error::StorageUnavailable`] where Postgres was not reached, otherwise
     /// [`Error::Internal`]. Causes are logged.
-    pub async fn open(url: &str, journal: JournalOptions, metrics: Metrics) -> Result<Self> {
+    pub async fn open(
+        url: &str,
+        journal: JournalOptions,
+        metrics: Metrics,
+        supervisor: &Supervisor,
+    ) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
         let commit_interval = journal.commit_interval;
         let (log, journal) = UpdateLog::new(journal);
@@ -133,8 +140,10 @@ impl Store {
             commit_interval,
             Arc::clone(&database),
             metrics.clone(),
+            supervisor.clone(),
         );
-        let writer = AbortOnDropHandle::new(tokio::spawn(writer.run()));
+        let writer = supervisor.spawn(Task::LogWriter, writer.run());
+        let writer = AbortOnDropHandle::new(writer);
         let inner = Inner {
             database,
             log,

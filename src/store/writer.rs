@@ -18,7 +18,7 @@ use super::{
     holds::Holds,
     log::{AppendError, Journal},
 };
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, supervise::Supervisor};
 
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -37,6 +37,7 @@ pub(super) struct Writer {
     journal: Arc<Journal>,
     database: Arc<Database>,
     metrics: Metrics,
+    supervisor: Supervisor,
     commit_interval: Duration,
     batch_bytes_max: usize,
     backoff: Duration,
@@ -51,12 +52,14 @@ impl Writer {
         commit_interval: Duration,
         database: Arc<Database>,
         metrics: Metrics,
+        supervisor: Supervisor,
     ) -> Self {
         metrics.storage_available(Availability::Ok);
         Self {
             journal,
             database,
             metrics,
+            supervisor,
             commit_interval,
             batch_bytes_max: BATCH_BYTES_MAX,
             backoff: BACKOFF_MIN,
@@ -74,7 +77,7 @@ impl Writer {
             // Those that the batch has skipped have no answer.
             let mut answers = vec![None; batch.span()];
             let written = self.write(&batch, &mut answers).await;
-            self.journal.settle(answers);
+            self.journal.settle(answers, &self.supervisor);
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             match written {
                 Ok(()) => self.recover(),

@@ -121,8 +121,8 @@ for (const database of databases) {
       }
     });
 
-    it("SIGTERM and SIGINT end an idle server at once with 0", async () => {
-      for (const signal of ["SIGTERM", "SIGINT"]) {
+    it("SIGTERM, SIGINT and SIGHUP end an idle server at once with 0", async () => {
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
         const idle = await Server.start({ database });
         const { code, took_ms } = await idle.stop(signal);
         assert.equal(code, 0, idle.log);

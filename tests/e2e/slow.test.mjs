@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
-import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
+import * as Y from "yjs";
+import { Client, checkError, closeClients } from "./support/client.mjs";
+import { databases, sqlite } from "./support/databases.mjs";
 import { memory } from "./support/process.mjs";
 import { converged } from "./support/room.mjs";
 import { Server } from "./support/server.mjs";
@@ -15,10 +16,24 @@ const VALUE_BYTES = 10_000;
 const VALUES_BEFORE = 1_500;
 /** About 50 MB. */
 const VALUES_MEANWHILE = 5_000;
-const MEMORY_GROWTH_MAX = 64 * MIB;
+/** Much less than what is written meanwhile, which would otherwise wait in memory. */
+const MEMORY_GROWTH_MAX = 32 * MIB;
 /** Latencies below this are the noise of a machine that runs the clients as well. */
 const LATENCY_FLOOR_MS = 30;
 const WINDOW = 8;
+const LARGE_VALUE_BYTES = MIB / 4;
+/** More than may wait for one client. */
+const COPIES = 20;
+/** The server reads on later when 4,096 answers wait; besides, so much is under way in the room that it is busy. */
+const UNREAD_ANSWERS_MAX = 10_000;
+const UPDATES = 20_000;
+
+/** Stops reading from the network, as a suspended laptop does; returns what starts it again. */
+function freeze({ client }) {
+  const { ws } = client.socket.io.engine.transport;
+  ws.pause();
+  return () => ws.resume();
+}
 
 for (const database of databases) {
   describe(`a client that stops reading, on ${database.name}`, () => {
@@ -39,12 +54,6 @@ for (const database of databases) {
         return { client, room: await client.join("slow") };
       };
       return { writer: await join("writer"), reader: await join("reader"), laggard: await join("laggard") };
-    };
-    /** Stops reading from the network, as a suspended laptop does; returns what starts it again. */
-    const freeze = ({ client }) => {
-      const { ws } = client.socket.io.engine.transport;
-      ws.pause();
-      return () => ws.resume();
     };
 
     /**
@@ -128,3 +137,63 @@ for (const database of databases) {
     });
   });
 }
+
+describe("a client that goes on sending and reads no answers", () => {
+  let server;
+  afterEach(async () => {
+    closeClients();
+    await server.kill9();
+  });
+
+  it("is read from no more, and is answered in full when it reads again", async () => {
+    const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 0 };
+    server = await Server.start({ database: sqlite, env: { ...env, LAG_TIMEOUT_MS: 60_000 } });
+    const writer = await (await Client.connect(server, { person: { user: "writer" } })).join("unread");
+    const client = await Client.connect(server, { person: { user: "mute" } });
+    await client.join("unread");
+    const metric = async (name) => {
+      const text = await (await server.get("/metrics")).text();
+      return Number(text.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1]);
+    };
+    const thaw = freeze({ client });
+    const large = "x".repeat(LARGE_VALUE_BYTES);
+    await until(
+      "the kernel takes no more for it",
+      async () => {
+        await writer.edit(({ map }) => map.set("large", large));
+        return (await metric("realtime_sockets_lagging")) === 1;
+      },
+      30_000,
+      0,
+    );
+    const received = () => metric("realtime_updates_received_total");
+    const before = await received();
+    const [copies, acks] = [[], []];
+    const state_vector = Y.encodeStateVector(new Y.Doc());
+    for (let copy = 0; copy < COPIES; copy += 1) {
+      copies.push(client.request("document_sync", { room: "unread", state_vector }));
+    }
+    const nothing_new = Y.encodeStateAsUpdate(new Y.Doc());
+    for (let sent = 0; sent < UPDATES; sent += 1) {
+      acks.push(client.request("document_update", { room: "unread", update: nothing_new }));
+      if (sent % 100 === 0) await pause(0);
+    }
+    let [seen, last] = [0, -1];
+    await until(
+      "no more is read",
+      async () => {
+        [seen, last] = [(await received()) - before, seen];
+        return seen > 0 && seen === last;
+      },
+      30_000,
+      500,
+    );
+    assert.ok(seen < UNREAD_ANSWERS_MAX, `${seen} of ${UPDATES} updates are read, and their answers wait`);
+    thaw();
+    for (const ack of await Promise.all(acks)) assert.ok(ack.ok, JSON.stringify(ack.error));
+    const refused = (await Promise.all(copies)).filter(({ ok }) => !ok);
+    assert.ok(refused.length > 0, "however many copies of the document wait, another is made");
+    for (const { error } of refused) assert.equal(checkError(error).code, "overloaded");
+    assert.deepEqual(client.disconnects, []);
+  });
+});

@@ -7,7 +7,9 @@ use realtime_server::{
     config::Config,
     documents::{Documents, Page, PageRequest},
     id::{DocumentId, DocumentKey, Team, Timestamp, UserId},
+    metrics::Metrics,
     store::Store,
+    supervise::Supervisor,
 };
 
 use crate::store::{Home, append, close, key, on_both};
@@ -37,7 +39,9 @@ async fn viewer(grants: &[(&str, &str)]) -> Claims {
         ttl_seconds: 60,
     };
     let token = mint(&auth, &request, Timestamp::now().seconds()).expect("a token");
-    let verifier = Verifier::new(&auth).await.expect("a verifier");
+    let verifier = Verifier::new(&auth, &Supervisor::new(Metrics::new()))
+        .await
+        .expect("a verifier");
     verifier.verify(&token).await.expect("sound")
 }
 

@@ -7,12 +7,26 @@ use std::{
 
 /// The layers of `src/lib.rs`, from the top.
 const LAYERS: &[(u8, &[&str])] = &[
-    (5, &["main", "app"]),
+    (
+        5,
+        &["main", "app", "arguments", "settings", "signals", "runtime"],
+    ),
     (4, &["http", "socket"]),
     (3, &["room", "documents"]),
     (2, &["store", "limits"]),
     (1, &["auth"]),
-    (0, &["id", "error", "config", "metrics", "telemetry"]),
+    (
+        0,
+        &[
+            "id",
+            "error",
+            "exit",
+            "config",
+            "metrics",
+            "telemetry",
+            "supervise",
+        ],
+    ),
 ];
 
 /// The crates below the layers: each stands alone.
@@ -29,8 +43,9 @@ const WALLS: &[(&str, &[&str])] = &[
     ("axum", &["http", "app"]),
     ("rust_embed", &["http"]),
     ("jsonwebtoken", &["auth"]),
-    ("std::env", &["main"]),
-    ("dotenvy", &["main"]),
+    ("std::env", &["settings"]),
+    ("dotenvy", &["settings"]),
+    ("clap", &["main", "arguments"]),
 ];
 
 struct Source {

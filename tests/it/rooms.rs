@@ -23,6 +23,7 @@ use realtime_server::{
         Peer, RoomHandle, Rooms, Standing, Ticket, Update,
     },
     store::Store,
+    supervise::Supervisor,
 };
 use tokio::sync::mpsc;
 use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode};
@@ -114,7 +115,7 @@ impl Peer for Listener {
 }
 
 /// A member of a room, and what the room answers.
-struct Member {
+pub(crate) struct Member {
     seat: Arc<Listener>,
     answers: mpsc::UnboundedReceiver<Answer>,
     acks: mpsc::UnboundedReceiver<Seq>,
@@ -124,7 +125,7 @@ struct Member {
 }
 
 impl Member {
-    fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
+    pub(crate) fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
         let (sender, answers) = mpsc::unbounded_channel();
         let (acked, acks) = mpsc::unbounded_channel();
         let (shown, cursors) = mpsc::unbounded_channel();
@@ -191,7 +192,7 @@ impl Member {
             .collect()
     }
 
-    async fn join(&mut self) -> Result<Joined, Error> {
+    pub(crate) async fn join(&mut self) -> Result<Joined, Error> {
         let peer = Arc::clone(&self.seat) as _;
         let join = Command::Join {
             peer,
@@ -207,7 +208,12 @@ impl Member {
         }
     }
 
-    fn send(&self, update: &Bytes) {
+    /// The updates that it was told.
+    pub(crate) fn updates(&self) -> Vec<Bytes> {
+        self.seat.updates.lock().clone()
+    }
+
+    pub(crate) fn send(&self, update: &Bytes) {
         let update = Command::Update(Box::new(Update {
             peer: Arc::clone(&self.seat) as _,
             ticket: TICKET,
@@ -232,13 +238,13 @@ impl Member {
         }
     }
 
-    async fn saved(&mut self) -> Seq {
+    pub(crate) async fn saved(&mut self) -> Seq {
         self.acks.recv().await.expect("an ack")
     }
 }
 
 /// What client `id` writes into the text `name`, as an update.
-fn written(id: u64, name: &str, text: &str) -> Bytes {
+pub(crate) fn written(id: u64, name: &str, text: &str) -> Bytes {
     let doc = yrs::Doc::with_client_id(id);
     let mut txn = doc.transact_mut();
     txn.get_or_insert_text(name).insert(&mut txn, 0, text);
@@ -255,7 +261,7 @@ fn read(update: &[u8], name: &str) -> String {
     text.map_or_else(String::new, |text| text.get_string(&txn))
 }
 
-fn rooms(store: &Store) -> Rooms {
+pub(crate) fn rooms(store: &Store) -> Rooms {
     rooms_within(store, Limits::default())
 }
 
@@ -265,7 +271,8 @@ fn rooms_within(store: &Store, limits: Limits) -> Rooms {
         ..Timing::default()
     };
     let memory = Memory::new(0, Metrics::new());
-    Rooms::new(store.clone(), limits, timing, memory, Metrics::new())
+    let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
+    Rooms::new(store.clone(), limits, timing, memory, metrics, supervisor)
 }
 
 /// Writes three texts as three rows of the document `name`.

@@ -18,7 +18,7 @@ use realtime_server::{
 };
 use tokio::sync::mpsc;
 
-use crate::store::{Home, close, on_both};
+use crate::store::{Home, close, on_both, supervisor};
 
 mod toys;
 
@@ -49,10 +49,6 @@ fn step(name: &str) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what a test's parent tells it, not the server's"
-)]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -175,7 +171,9 @@ async fn child() {
         bytes_max: 1 << 20,
         commit_interval: Duration::from_millis(50),
     };
-    let store = Store::open(&url, journal, Metrics::new()).await.unwrap();
+    let store = Store::open(&url, journal, Metrics::new(), &supervisor())
+        .await
+        .unwrap();
     let (team, mut team_hears) = mpsc::unbounded_channel();
     let (room, _room_hears) = mpsc::unbounded_channel();
     Audience { team, room }.listen(&store);

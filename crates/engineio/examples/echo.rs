@@ -1,6 +1,8 @@
 //! An Engine.IO server that sends back what it is sent: `cargo run -p engineio --example echo`.
 //! To talk to it, in Node or a browser: `new Socket("http://localhost:3002")` of engine.io-client.
 
+#![expect(clippy::disallowed_methods, reason = "an example owns its tasks")]
+
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
@@ -38,6 +40,10 @@ impl Door for Echo {
 
     fn closed(&self, connection: &Arc<Connection<()>>, reason: Reason) {
         println!("{connection:?} closed: {reason:?}");
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
     }
 }
 

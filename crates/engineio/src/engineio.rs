@@ -65,6 +65,10 @@ pub trait Door: Send + Sync + Sized + 'static {
     /// from, and asked about once a millisecond.
     fn wants_more(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
 
+    /// Runs the task of a connection: whoever owns the door owns its tasks, and hears of
+    /// one that panics. That ends its connection.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
     /// It is over. Called once for each that opened.
     fn closed(&self, connection: &Arc<Connection<Self::Data>>, reason: Reason);
 }

@@ -37,7 +37,8 @@ pub(super) fn open<D: Door>(
     upgrade: Upgrade,
     authorization: Option<Box<str>>,
 ) {
-    tokio::spawn(async move {
+    let owner = Arc::clone(&shared);
+    owner.door.spawn(async move {
         let Some((stream, first)) = upgrade.stream().await else {
             return;
         };
@@ -77,7 +78,7 @@ pub(super) fn upgrade<D: Door, B>(
     };
     let (answer, upgrade) = Upgrade::accept(request);
     if let Some(upgrade) = upgrade {
-        tokio::spawn(async move {
+        shared.door.spawn(async move {
             match upgrade.stream().await {
                 Some((Stream::Tcp(stream), first)) => probe.run(stream, first).await,
                 Some((Stream::Other(stream), first)) => probe.run(stream, first).await,
@@ -193,7 +194,9 @@ impl<D: Door> Link<D> {
     {
         self.connection.outbox.connect(stream.direct());
         let message_bytes_max = self.shared.options.message_bytes_max;
-        tokio::spawn(websocket::serve(stream, first, message_bytes_max, self));
+        let owner = Arc::clone(&self.shared);
+        let serving = websocket::serve(stream, first, message_bytes_max, self);
+        owner.door.spawn(serving);
     }
 }
 

@@ -112,12 +112,32 @@ impl Drop for Turn<'_> {
 pub(super) fn open<D: Door>(shared: &Arc<Shared<D>>, authorization: Option<Box<str>>) -> Answer {
     let connection = shared.connect(Carrier::Polling, authorization);
     let handshake = shared.handshake(connection.id(), Carrier::Polling);
-    tokio::spawn(keep(Arc::clone(shared), connection));
+    let kept = Kept {
+        shared: Arc::clone(shared),
+        connection: Arc::clone(&connection),
+    };
+    shared.door.spawn(keep(kept));
     text(handshake)
 }
 
+/// A connection that time is kept for. One whose keeper panics would never end.
+struct Kept<D: Door> {
+    shared: Arc<Shared<D>>,
+    connection: Arc<Connection<D::Data>>,
+}
+
+impl<D: Door> Drop for Kept<D> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.connection.cut(Reason::Broken);
+            self.shared.finish(&self.connection, Reason::Broken);
+        }
+    }
+}
+
 /// Keeps time for a connection until it ends or is upgraded.
-async fn keep<D: Door>(shared: Arc<Shared<D>>, connection: Arc<Connection<D::Data>>) {
+async fn keep<D: Door>(kept: Kept<D>) {
+    let Kept { shared, connection } = &kept;
     let Some(polling) = connection.polling.as_ref() else {
         return;
     };
@@ -143,7 +163,7 @@ async fn keep<D: Door>(shared: Arc<Shared<D>>, connection: Arc<Connection<D::Dat
             Beat::Ping | Beat::Silence => connection.cut(Reason::Silent),
         }
         if connection.outbox.is_over() {
-            return shared.finish(&connection, Reason::Unwanted);
+            return shared.finish(connection, Reason::Unwanted);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Engine.IO on a stream that is no TCP connection, as TLS will be.
 
+#![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -49,6 +51,10 @@ impl Door for Echo {
 
     fn wants_more(&self, _: &Arc<Connection<Self::Data>>) -> bool {
         true
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
     }
 
     fn closed(&self, _: &Arc<Connection<()>>, reason: Reason) {

@@ -1,5 +1,7 @@
 //! A WebSocket connection over real TCP, driven byte by byte.
 
+#![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! Published keys, served by a small HTTP server on this machine.
 
+#![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jsonwebtoken::{DecodingKey, Header, jwk::KeyAlgorithm};
@@ -14,7 +16,10 @@ use super::*;
 use crate::{
     auth::{
         Verifier,
-        tests::{ED25519, NOW, P256, RSA, RSA_NEXT, RSA_SHORT_PUBLIC, configured, payload, sign},
+        tests::{
+            ED25519, NOW, P256, RSA, RSA_NEXT, RSA_SHORT_PUBLIC, configured, payload, sign,
+            supervisor,
+        },
     },
     config::SigningKey,
 };
@@ -81,7 +86,9 @@ impl Publisher {
         let key = SigningKey::Jwks {
             url: self.url.clone(),
         };
-        Verifier::new(&configured(key)).await.expect("a verifier")
+        Verifier::new(&configured(key), &supervisor())
+            .await
+            .expect("a verifier")
     }
 }
 
@@ -212,7 +219,9 @@ async fn a_configured_algorithm_leaves_other_keys_out() {
         url: publisher.url.clone(),
     });
     auth.algorithm = Some(KeyAlgorithm::PS256.to_string());
-    let verifier = Verifier::new(&auth).await.expect("a verifier");
+    let verifier = Verifier::new(&auth, &supervisor())
+        .await
+        .expect("a verifier");
     let configured = token(Algorithm::PS256, Some("a"), RSA[0]);
     assert_eq!(code(&verifier, &configured).await, "ok");
     let other = token(Algorithm::ES256, Some("b"), P256[0]);
@@ -298,7 +307,7 @@ async fn an_endless_body_is_given_up_at_its_limit() {
     let endless = chunk.repeat(8);
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked";
     *publisher.answer.write() = Some(format!("{head}\r\n\r\n{endless}"));
-    let jwks = Jwks::new(&publisher.url, None).expect("an address");
+    let jwks = Jwks::new(&publisher.url, None, supervisor()).expect("an address");
     let error = jwks.fetch().await.err().expect("given up");
     assert!(matches!(error, FetchError::TooLarge), "{error}");
 }
@@ -359,7 +368,7 @@ async fn keys_come_over_https_or_from_this_machine() {
         "http://127.0.0.1/jwks",
         "http://[::1]:3000/jwks",
     ] {
-        assert!(Jwks::new(good, None).is_ok(), "{good}");
+        assert!(Jwks::new(good, None, supervisor()).is_ok(), "{good}");
     }
     for bad in [
         "http://platform.example/jwks",
@@ -368,7 +377,7 @@ async fn keys_come_over_https_or_from_this_machine() {
         "platform.example/jwks",
         "",
     ] {
-        let error = Jwks::new(bad, None).err().expect("refused");
+        let error = Jwks::new(bad, None, supervisor()).err().expect("refused");
         assert_eq!(error.field(), Some("JWT_JWKS_URL"), "{bad}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::auth::tests::{
     ED25519, NOW, P256, P384, RSA, RSA_NEXT, RSA_SHORT_PUBLIC, SECRET, configured, payload, sign,
-    token, verified, with_secret,
+    supervisor, token, verified, with_secret,
 };
 
 const RSA_ALGORITHMS: [Algorithm; 6] = [
@@ -330,11 +330,14 @@ async fn a_configuration_that_cannot_serve_names_its_variable() {
         (pem(RSA[1], "HS256"), "JWT_PUBLIC_KEY_FILE"),
         (pem(P256[1], "ES384"), "JWT_PUBLIC_KEY_FILE"),
     ] {
-        let error = Verifier::new(&auth).await.err().expect("refused");
+        let error = Verifier::new(&auth, &supervisor())
+            .await
+            .err()
+            .expect("refused");
         assert_eq!(error.field(), Some(variable));
     }
     for [private, _] in [RSA, P256, P384, ED25519] {
-        let error = Verifier::new(&with_pem(private))
+        let error = Verifier::new(&with_pem(private), &supervisor())
             .await
             .err()
             .expect("refused");

@@ -1,126 +1,81 @@
 //! All that is around a room's core, simulated, and what must hold of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
     Step,
-    client::{Connection, Heard, Replica, rows, written},
+    client::{Connection, Replica, rows, written},
+    log::{Log, document_of, limits, memory, opened},
 };
 use crate::{
-    config::{Limits, Timing},
-    error::Error,
+    config::Timing,
     id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
-    limits::{Memory, Pressure},
+    limits::Pressure,
     metrics::Metrics,
     room::{
-        Command, Creation, Standing, Ticket, Update,
+        Command, Peer, Standing,
         audience::Audiences,
-        core::{Fetch, Fetched, Input, Means, Now, Output, RoomCore},
-        live::{LiveDocument, caps},
-        load::{Opened, replay},
+        core::RoomCore,
+        interface::{Fetch, Fetched, Input, Means, Now, Output},
+        live::LiveDocument,
     },
-    store::{AppendError, Availability, DocumentRecord, Entry, JournalOptions, Loaded, UpdateLog},
+    store::{AppendError, Availability, DocumentRecord, JournalOptions, UpdateLog},
 };
-use document::{self, Document, StateVector, Visibility, awareness};
 
 /// Who writes for another instance, and who without a seat.
-const FOREIGN: ClientId = 100;
-const AUTHOR: ClientId = 101;
+pub(super) const FOREIGN: ClientId = 100;
+pub(super) const AUTHOR: ClientId = 101;
 
 type Core = RoomCore<Arc<Connection>>;
 
 pub(super) struct World {
-    core: Core,
-    audiences: Audiences,
-    now: Now,
-    log: Log,
-    journal: UpdateLog,
-    is_journal_full: bool,
-    people: [Person; 4],
+    pub(super) core: Core,
+    pub(super) audiences: Audiences,
+    pub(super) now: Now,
+    pub(super) log: Log,
+    pub(super) journal: UpdateLog,
+    pub(super) is_journal_full: bool,
+    pub(super) people: [Person; 4],
     /// Those that are gone: their last acks may still come.
-    gone: Vec<Arc<Connection>>,
-    author: Arc<Connection>,
-    author_wrote: u32,
-    foreign_wrote: u32,
+    pub(super) gone: Vec<Arc<Connection>>,
+    pub(super) author: Arc<Connection>,
+    pub(super) author_wrote: u32,
+    pub(super) foreign_wrote: u32,
     /// How much of that the room can know of: a hole shows when it writes itself.
-    foreign_due: u32,
-    sessions: u64,
-    tickets: u64,
+    pub(super) foreign_due: u32,
+    pub(super) sessions: u64,
+    pub(super) tickets: u64,
     /// What was sent and not answered, by ticket.
-    sent: BTreeMap<u64, Sent>,
-    has_ended: bool,
+    pub(super) sent: BTreeMap<u64, Sent>,
+    pub(super) has_ended: bool,
 }
 
-struct Sent {
-    client: ClientId,
-    to: u32,
+pub(super) struct Sent {
+    pub(super) client: ClientId,
+    pub(super) to: u32,
     /// Whether its sender wrote it.
-    is_own: bool,
-}
-
-/// The database.
-#[derive(Default)]
-struct Log {
-    exists: bool,
-    rows: Vec<Bytes>,
-    under_way: VecDeque<Entry>,
-    snapshot: Option<(Seq, Bytes)>,
-    putting: Option<(Seq, Bytes)>,
-    /// Which elements are in it, of each client.
-    elements: BTreeMap<ClientId, BTreeSet<u32>>,
+    pub(super) is_own: bool,
 }
 
 /// A person at one client, which keeps what it has over all its connections.
-struct Person {
-    client: ClientId,
-    connection: Option<Arc<Connection>>,
+pub(super) struct Person {
+    pub(super) client: ClientId,
+    pub(super) connection: Option<Arc<Connection>>,
     /// Whether it has joined, and is not told to synchronise.
-    is_live: bool,
+    pub(super) is_live: bool,
     /// It was told to synchronise, or was refused something: it will synchronise.
-    owes_sync: bool,
-    has: Replica,
+    pub(super) owes_sync: bool,
+    pub(super) has: Replica,
     /// How far it has sent, and how far that was acknowledged.
-    sent: u32,
-    last_ack: u64,
-    cursor: u32,
-}
-
-impl Log {
-    /// The elements that a reader of the log sees of `client`.
-    fn visible(&self, client: ClientId) -> u32 {
-        let Some(elements) = self.elements.get(&client) else {
-            return 0;
-        };
-        (0..).find(|clock| !elements.contains(clock)).unwrap_or(0)
-    }
-
-    fn write(&mut self, row: Bytes) {
-        for advance in &document::validate(&row).expect("an update").advances {
-            let elements = self.elements.entry(advance.client).or_default();
-            elements.extend(advance.from..advance.to);
-        }
-        self.rows.push(row);
-    }
-
-    fn loaded(&self) -> Loaded {
-        let from = self.snapshot.as_ref().map_or(0, |(seq, _)| rows(*seq));
-        let updates = self.rows.iter().enumerate().skip(from);
-        Loaded {
-            snapshot: self.snapshot.clone(),
-            updates: updates
-                .map(|(at, row)| (Seq(at as i64 + 1), row.clone()))
-                .collect(),
-            head_seq: Seq(self.rows.len() as i64),
-            ..Loaded::default()
-        }
-    }
+    pub(super) sent: u32,
+    pub(super) last_ack: u64,
+    pub(super) cursor: u32,
 }
 
 impl World {
@@ -174,7 +129,7 @@ impl World {
             sent: BTreeMap::new(),
             has_ended: false,
         };
-        world.put(Input::Fetched(Fetched::Document(Ok(None))));
+        world.put(Input::Fetched(Box::new(Fetched::Document(Ok(None)))));
         world
     }
 
@@ -251,7 +206,7 @@ impl World {
         }
     }
 
-    fn seen_by_a_newcomer(&self) -> Replica {
+    pub(super) fn seen_by_a_newcomer(&self) -> Replica {
         let mut seen = Replica::default();
         let opened = opened(&self.log, &[]);
         let mut live = opened.document;
@@ -260,7 +215,7 @@ impl World {
         seen
     }
 
-    fn end_turn(&mut self) {
+    pub(super) fn end_turn(&mut self) {
         let behind = self
             .core
             .members
@@ -268,7 +223,7 @@ impl World {
             .map(|(member, _)| member.peer.clone());
         let behind: Vec<_> = behind.collect();
         for connection in behind {
-            if crate::room::Peer::queued_bytes(&*connection) == 0 {
+            if Peer::queued_bytes(&*connection) == 0 {
                 self.put(Input::Drained(connection.session()));
             }
         }
@@ -277,154 +232,13 @@ impl World {
         self.hear();
     }
 
-    fn ticket(&mut self) -> Ticket {
-        self.tickets += 1;
-        Ticket {
-            request: "test",
-            id: Some(self.tickets),
-        }
-    }
-
-    fn join(&mut self, who: usize) {
-        if self.people[who].connection.is_some() {
-            return;
-        }
-        self.sessions += 1;
-        let person = &mut self.people[who];
-        let connection = Connection::new(self.sessions, who as u8);
-        person.connection = Some(Arc::clone(&connection));
-        person.last_ack = 0;
-        let state_vector = Some(person.has.state_vector());
-        let ticket = self.ticket();
-        self.command(Command::Join {
-            peer: connection,
-            ticket,
-            creation: Creation::Allowed,
-            state_vector,
-        });
-    }
-
-    fn leave(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        let Some(connection) = person.connection.take() else {
-            return;
-        };
-        person.is_live = false;
-        person.owes_sync = false;
-        // What was sent and not acknowledged is sent again by the next connection.
-        person.sent = person.has.clock(person.client);
-        let session = connection.session();
-        self.gone.push(connection);
-        let answer = None;
-        self.command(Command::Leave { session, answer });
-    }
-
-    fn type_one(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        if person.connection.is_none() || !person.is_live || person.sent >= 100 {
-            return;
-        }
-        let client = person.client;
-        *person.has.0.entry(client).or_default() += 1;
-        self.send(who);
-    }
-
-    /// Sends what the server was not sent yet.
-    fn send(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        let (client, from) = (person.client, person.sent);
-        let to = person.has.clock(client);
-        let Some(connection) = person.connection.clone().filter(|_| from < to) else {
-            return;
-        };
-        person.sent = to;
-        self.update(connection, client, from, to, Standing::Member);
-    }
-
-    /// Sends what others wrote and the server lacks: they may never come back.
-    fn send_others(&mut self, who: usize, theirs: &StateVector) {
-        let person = &self.people[who];
-        let own = person.client;
-        let Some(connection) = person.connection.clone() else {
-            return;
-        };
-        for (client, to) in person.has.0.clone() {
-            let from = theirs.clock(client);
-            if client != own && from < to {
-                self.update(Arc::clone(&connection), client, from, to, Standing::Member);
-            }
-        }
-    }
-
-    fn update(
-        &mut self,
-        peer: Arc<Connection>,
-        client: ClientId,
-        from: u32,
-        to: u32,
-        standing: Standing,
-    ) {
-        let ticket = self.ticket();
-        let is_own = standing == Standing::Author
-            || self.people.iter().any(|person| {
-                let own = person.connection.as_ref();
-                person.client == client && own.is_some_and(|own| Arc::ptr_eq(own, &peer))
-            });
-        self.sent.insert(self.tickets, Sent { client, to, is_own });
-        let bytes = written(client, from, to);
-        let checked = document::validate(&bytes).expect("an update");
-        self.command(Command::Update(Box::new(Update {
-            peer,
-            ticket,
-            bytes,
-            checked,
-            standing,
-        })));
-    }
-
-    /// Synchronises, if there is a reason, and then sends the difference.
-    fn resend(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        let owes_sync = std::mem::take(&mut person.owes_sync);
-        let Some(peer) = person.connection.clone().filter(|_| owes_sync) else {
-            return;
-        };
-        let state_vector = person.has.state_vector();
-        let ticket = self.ticket();
-        self.command(Command::Sync {
-            peer,
-            ticket,
-            state_vector,
-        });
-    }
-
-    fn point(&mut self, who: usize) {
-        let person = &mut self.people[who];
-        let Some(peer) = person.connection.clone().filter(|_| person.is_live) else {
-            return;
-        };
-        person.cursor += 1;
-        let entries = vec![awareness::Entry {
-            client: person.client,
-            clock: person.cursor,
-            state: Some("{}".into()),
-        }];
-        let ticket = self.ticket();
-        self.command(Command::Awareness {
-            peer,
-            ticket,
-            entries,
-            bytes: 8,
-        });
-    }
-
-    fn stall(&mut self, who: usize, is_stalled: bool) {
+    pub(super) fn stall(&mut self, who: usize, is_stalled: bool) {
         if let Some(connection) = &self.people[who].connection {
             connection.stall(is_stalled);
         }
     }
 
-    fn write(&mut self) {
+    pub(super) fn write(&mut self) {
         if self.author_wrote >= 100 {
             return;
         }
@@ -433,7 +247,7 @@ impl World {
         self.update(author, AUTHOR, from, from + 1, Standing::Author);
     }
 
-    fn write_elsewhere(&mut self) {
+    pub(super) fn write_elsewhere(&mut self) {
         if self.log.exists && self.foreign_wrote < 100 {
             let from = self.foreign_wrote;
             self.foreign_wrote += 1;
@@ -441,7 +255,7 @@ impl World {
         }
     }
 
-    fn append_settled(&mut self, error: Option<AppendError>) {
+    pub(super) fn append_settled(&mut self, error: Option<AppendError>) {
         let Some(entry) = self.log.under_way.pop_front() else {
             return;
         };
@@ -459,7 +273,7 @@ impl World {
         self.hear();
     }
 
-    fn snapshot_settled(&mut self, is_put: bool) {
+    pub(super) fn snapshot_settled(&mut self, is_put: bool) {
         let Some((seq, state)) = self.log.putting.take() else {
             return;
         };
@@ -475,15 +289,13 @@ impl World {
         self.put(Input::SnapshotPut(is_put.then_some(seq)));
     }
 
-    fn command(&mut self, command: Command<Arc<Connection>>) {
+    pub(super) fn command(&mut self, command: Command<Arc<Connection>>) {
         let is_full = matches!(command, Command::Update(_)) && self.is_journal_full;
         if is_full {
             self.is_journal_full = false;
         }
         let queued_bytes = match &command {
-            Command::Join { peer, .. } | Command::Sync { peer, .. } => {
-                crate::room::Peer::queued_bytes(&**peer)
-            }
+            Command::Join { peer, .. } | Command::Sync { peer, .. } => Peer::queued_bytes(&**peer),
             _ => 0,
         };
         let means = Means {
@@ -496,7 +308,7 @@ impl World {
     }
 
     /// Puts one input in, and does what comes of it.
-    fn put(&mut self, input: Input<Arc<Connection>>) {
+    pub(super) fn put(&mut self, input: Input<Arc<Connection>>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let (mut outputs, mut full) = (Vec::new(), Vec::new());
@@ -510,13 +322,12 @@ impl World {
         }
     }
 
-    fn act(
+    pub(super) fn act(
         &mut self,
         output: Output<Arc<Connection>>,
         full: &mut Vec<SessionId>,
         inputs: &mut VecDeque<Input<Arc<Connection>>>,
     ) {
-        use crate::room::Peer;
         match output {
             Output::Answer(peer, ticket, answer) => Peer::answer(&*peer, ticket, answer),
             Output::Acks(acks) => {
@@ -548,7 +359,7 @@ impl World {
             Output::SetAside(..) => panic!("nothing is damaged here"),
             Output::Fetch(fetch) => {
                 let fetched = self.fetch(fetch);
-                inputs.push_front(Input::Fetched(fetched));
+                inputs.push_front(Input::Fetched(Box::new(fetched)));
             }
             Output::Release => {
                 assert!(self.log.under_way.is_empty(), "all is written");
@@ -560,7 +371,7 @@ impl World {
         }
     }
 
-    fn fetch(&mut self, fetch: Fetch) -> Fetched {
+    pub(super) fn fetch(&mut self, fetch: Fetch) -> Fetched {
         match fetch {
             Fetch::Document => Fetched::Document(Ok(None)),
             Fetch::Create { at, .. } => {
@@ -575,132 +386,5 @@ impl World {
             Fetch::Reload { unwritten, .. } => Fetched::Reloaded(Ok(opened(&self.log, &unwritten))),
             Fetch::Log { .. } => Fetched::Log(Ok(self.log.loaded())),
         }
-    }
-
-    /// Lets everybody hear what was said, and checks it.
-    fn hear(&mut self) {
-        for connection in std::mem::take(&mut self.gone) {
-            for heard in connection.take_heard() {
-                self.settled(&heard);
-            }
-            self.gone.push(connection);
-        }
-        for heard in self.author.take_heard() {
-            self.settled(&heard);
-            if let Heard::Refused(..) = heard {
-                // It does not try again: what it writes later waits for this.
-                self.author_wrote = 100;
-            }
-        }
-        for who in 0..self.people.len() {
-            let Some(connection) = self.people[who].connection.clone() else {
-                continue;
-            };
-            for heard in connection.take_heard() {
-                self.settled(&heard);
-                self.one_hears(who, heard);
-            }
-            if connection.is_cut() {
-                self.leave(who);
-            }
-        }
-    }
-
-    fn one_hears(&mut self, who: usize, heard: Heard) {
-        let person = &mut self.people[who];
-        match heard {
-            Heard::Joined(update, theirs) | Heard::Synced(update, theirs) => {
-                person.has.apply(&update);
-                person.is_live = true;
-                person.sent = theirs.clock(person.client);
-                self.send(who);
-                self.send_others(who, &theirs);
-            }
-            Heard::Update(update) => {
-                assert!(person.is_live, "an update before the synchronisation");
-                person.has.apply(&update);
-            }
-            Heard::Resync => {
-                person.is_live = false;
-                person.owes_sync = true;
-            }
-            Heard::Closed => panic!("nothing closes the room here"),
-            Heard::Acked(ticket, acked) => {
-                person.owes_sync |= acked.visibility == Visibility::Pending;
-                assert!(ticket > person.last_ack, "acks come in order");
-                person.last_ack = ticket;
-            }
-            Heard::Refused(..) => person.owes_sync = true,
-            Heard::Other => {}
-        }
-    }
-
-    /// Checks what was said of an update.
-    fn settled(&mut self, heard: &Heard) {
-        match heard {
-            Heard::Acked(ticket, acked) => {
-                let sent = self.sent.remove(ticket).expect("it was open");
-                let elements = self.log.elements.get(&sent.client);
-                let durable = |clock| elements.is_some_and(|all| all.contains(&clock));
-                let is_pending = acked.visibility == Visibility::Pending;
-                // What somebody may not bring for others is left out.
-                let is_left_out = is_pending && !sent.is_own;
-                assert!(
-                    is_left_out || durable(sent.to - 1),
-                    "acknowledged and not written"
-                );
-                assert!(
-                    rows(acked.seq) <= self.log.rows.len(),
-                    "a seq that does not exist"
-                );
-                if !is_pending {
-                    assert!(
-                        self.log.visible(sent.client) >= sent.to,
-                        "acknowledged and not visible to newcomers"
-                    );
-                }
-            }
-            Heard::Refused(ticket, error) => {
-                let expected = matches!(error, Error::StorageUnavailable | Error::Overloaded);
-                assert!(expected, "refused for {error:?}");
-                self.sent.remove(ticket);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn document_of(updates: &[Bytes]) -> Document {
-    let mut document = Document::new(caps(&limits()));
-    for update in updates {
-        let checked = document::validate(update).expect("an update");
-        document.restore(update, &checked).expect("it applies");
-    }
-    document
-}
-
-fn limits() -> Limits {
-    Limits {
-        snapshot_rows: 5,
-        ..Limits::default()
-    }
-}
-
-fn memory() -> Memory {
-    Memory::new(1 << 30, Metrics::new())
-}
-
-fn opened(log: &Log, unwritten: &[Bytes]) -> Opened {
-    let (document, refused) = replay(
-        &log.loaded(),
-        unwritten,
-        DocumentId::generate(),
-        &limits(),
-        &memory(),
-    );
-    assert!(refused.is_empty(), "what was written can be read");
-    Opened {
-        document,
-        authors: Vec::new(),
     }
 }

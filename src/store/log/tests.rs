@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 
 use super::*;
+use crate::metrics::Metrics;
 
 #[test]
 fn reservations_bound_the_journal_and_are_given_back() {
@@ -45,7 +46,8 @@ async fn what_is_appended_beside_what_is_held_wakes_the_writer() {
     let batch = next.now_or_never().flatten().expect("woken");
     assert_eq!((batch.appends(), batch.span()), (1, 2));
 
-    journal.settle(vec![None, Some(Ok(Seq(1)))]);
+    let supervisor = Supervisor::new(Metrics::new());
+    journal.settle(vec![None, Some(Ok(Seq(1)))], &supervisor);
     let batch = journal.next(1000, now, &holds).await.expect("a batch");
     assert_eq!((batch.appends(), batch.span()), (1, 1));
     assert_eq!(Instant::now(), now + hold, "not sooner");

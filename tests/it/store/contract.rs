@@ -11,7 +11,7 @@ use realtime_server::{
 };
 use tokio::task::JoinSet;
 
-use super::{Home, MIB, append, close, create, journal, key, on_both};
+use super::{Home, MIB, append, close, create, journal, key, on_both, supervisor};
 
 on_both!(
     a_document_is_made_once_however_many_ask,
@@ -261,7 +261,7 @@ async fn a_refused_document_harms_no_other(home: Home) {
 }
 
 async fn a_full_journal_takes_nothing_more(home: Home) {
-    let store = Store::open(&home.url, journal(10_000), Metrics::new())
+    let store = Store::open(&home.url, journal(10_000), Metrics::new(), &supervisor())
         .await
         .unwrap();
     let document = create(&store, "a").await;
@@ -308,7 +308,7 @@ async fn what_was_acknowledged_is_there_after_a_restart(home: Home) {
     append(&store, document, &[b"kept"]).await.unwrap().unwrap();
     drop(store); // As a crash: nothing is closed.
     let store = loop {
-        match Store::open(&home.url, journal(MIB), Metrics::new()).await {
+        match Store::open(&home.url, journal(MIB), Metrics::new(), &supervisor()).await {
             Ok(store) => break store,
             // The lock of the file goes with the last task of the dropped store.
             Err(Error::Conflict { .. }) => tokio::task::yield_now().await,
@@ -339,7 +339,7 @@ async fn closing_writes_what_waits(home: Home) {
 async fn a_second_server_on_a_sqlite_file_is_refused() {
     let home = Home::sqlite();
     let store = home.open().await;
-    let second = Store::open(&home.url, journal(MIB), Metrics::new()).await;
+    let second = Store::open(&home.url, journal(MIB), Metrics::new(), &supervisor()).await;
     assert_eq!(second.unwrap_err().code(), "conflict");
     assert_eq!(migrate(&home.url).await.unwrap_err().code(), "conflict");
     close(store).await;
@@ -357,7 +357,7 @@ async fn addresses_that_cannot_work_are_refused() {
         "postgres://[::1",
         "data.db",
     ] {
-        let error = Store::open(url, journal(MIB), Metrics::new())
+        let error = Store::open(url, journal(MIB), Metrics::new(), &supervisor())
             .await
             .unwrap_err();
         assert_eq!(error.field(), Some("DATABASE_URL"), "{url}");
@@ -365,7 +365,7 @@ async fn addresses_that_cannot_work_are_refused() {
     let nobody = crate::postgres::new_database()
         .await
         .replace("/test_", "/no_such_");
-    let error = Store::open(&nobody, journal(MIB), Metrics::new())
+    let error = Store::open(&nobody, journal(MIB), Metrics::new(), &supervisor())
         .await
         .unwrap_err();
     assert_eq!(error.field(), Some("DATABASE_URL"));

@@ -9,7 +9,7 @@ use realtime_server::{
     store::{Damage, Damaged, Reason, Store},
 };
 
-use super::{Home, MIB, append, close, create, journal, on_both};
+use super::{Home, MIB, append, close, create, journal, on_both, supervisor};
 
 on_both!(
     rows_that_are_missing_are_noticed_and_noted_once,
@@ -57,7 +57,7 @@ fn shows(metrics: &Metrics, line: &str) -> bool {
 
 async fn rows_that_are_missing_are_noticed_and_noted_once(home: Home) {
     let metrics = Metrics::new();
-    let store = Store::open(&home.url, journal(MIB), metrics.clone()).await;
+    let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
     let document = with_six_rows(&store, "a").await;
     home.run("delete from update_log where seq in (2, 3, 6)")
@@ -207,7 +207,7 @@ async fn what_cannot_be_set_aside_is_never_trimmed(home: Home) {
 
 async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
     let metrics = Metrics::new();
-    let store = Store::open(&home.url, journal(MIB), metrics.clone()).await;
+    let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
     let (one, other) = (
         with_six_rows(&store, "a").await,
@@ -224,7 +224,7 @@ async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
     close(store).await;
 
     let metrics = Metrics::new();
-    let store = Store::open(&home.url, journal(MIB), metrics.clone()).await;
+    let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
     assert!(shows(&metrics, "realtime_documents_damaged 2"));
     home.run("delete from document where room = 'a'").await;

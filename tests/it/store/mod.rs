@@ -9,6 +9,7 @@ use realtime_server::{
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
     store::{AppendError, Author, Entry, JournalOptions, Store, Unwritten},
+    supervise::Supervisor,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -29,6 +30,11 @@ mod snapshots;
 mod transactions;
 mod turns;
 mod values;
+
+/// An owner of the tasks of one store.
+pub(crate) fn supervisor() -> Supervisor {
+    Supervisor::new(Metrics::new())
+}
 
 const MIB: usize = 1 << 20;
 
@@ -72,7 +78,7 @@ impl Home {
     }
 
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url, journal(64 * MIB), Metrics::new())
+        Store::open(&self.url, journal(64 * MIB), Metrics::new(), &supervisor())
             .await
             .unwrap()
     }

@@ -16,7 +16,7 @@ use realtime_server::{
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
 
-use super::{Home, MIB, append, close, create, journal, key};
+use super::{Home, MIB, append, close, create, journal, key, supervisor};
 use crate::postgres::Postgres;
 
 #[tokio::test]
@@ -241,8 +241,9 @@ async fn a_postgres_that_starts_late_is_awaited() {
     let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     tokio::task::block_in_place(|| server.crash());
     let url = server.url();
-    let opening =
-        tokio::spawn(async move { Store::open(&url, journal(MIB), Metrics::new()).await });
+    let opening = tokio::spawn(async move {
+        Store::open(&url, journal(MIB), Metrics::new(), &supervisor()).await
+    });
     tokio::time::sleep(Duration::from_millis(100)).await;
     tokio::task::block_in_place(|| server.start_again());
     opening.await.unwrap().unwrap().ping().await.unwrap();

@@ -12,7 +12,7 @@ use realtime_server::{
 };
 use tempfile::TempDir;
 
-use super::{Home, MIB, append, close, create, journal, key};
+use super::{Home, MIB, append, close, create, journal, key, supervisor};
 
 const PAGE_BYTES: usize = 4096;
 const DOCUMENTS: usize = 30;
@@ -161,7 +161,7 @@ async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
     let path = folder.path().join("realtime.db");
     fs::write(&path, file).unwrap();
     let url = format!("sqlite://{}", path.display());
-    let store = match Store::open(&url, journal(MIB), Metrics::new()).await {
+    let store = match Store::open(&url, journal(MIB), Metrics::new(), &supervisor()).await {
         Ok(store) => store,
         Err(_) => {
             tally.unopened += DOCUMENTS;

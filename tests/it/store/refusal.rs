@@ -9,7 +9,7 @@ use realtime_server::{
     store::{AppendError, Availability, Store},
 };
 
-use super::{Home, MIB, append, close, create, journal, on_both};
+use super::{Home, MIB, append, close, create, journal, on_both, supervisor};
 
 on_both!(
     a_refused_document_is_left_alone_for_longer_each_time,
@@ -38,7 +38,7 @@ fn length(outcome: Result<Seq, AppendError>) -> Duration {
 
 async fn a_refused_document_is_left_alone_for_longer_each_time(home: Home) {
     let metrics = Metrics::new();
-    let store = Store::open(&home.url, journal(MIB), metrics.clone()).await;
+    let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
     let (refused, other) = refused_and_another(&home, &store).await;
     let mut availability = store.log().availability();

@@ -1,0 +1,97 @@
+//! The database, simulated.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use document::Document;
+
+use super::client::rows;
+use crate::{
+    config::Limits,
+    id::{ClientId, DocumentId, Seq},
+    limits::Memory,
+    metrics::Metrics,
+    room::{
+        live::caps,
+        load::{Opened, replay},
+    },
+    store::{Entry, Loaded},
+};
+
+/// The database.
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) exists: bool,
+    pub(super) rows: Vec<Bytes>,
+    pub(super) under_way: VecDeque<Entry>,
+    pub(super) snapshot: Option<(Seq, Bytes)>,
+    pub(super) putting: Option<(Seq, Bytes)>,
+    /// Which elements are in it, of each client.
+    pub(super) elements: BTreeMap<ClientId, BTreeSet<u32>>,
+}
+
+impl Log {
+    /// The elements that a reader of the log sees of `client`.
+    pub(super) fn visible(&self, client: ClientId) -> u32 {
+        let Some(elements) = self.elements.get(&client) else {
+            return 0;
+        };
+        (0..).find(|clock| !elements.contains(clock)).unwrap_or(0)
+    }
+
+    pub(super) fn write(&mut self, row: Bytes) {
+        for advance in &document::validate(&row).expect("an update").advances {
+            let elements = self.elements.entry(advance.client).or_default();
+            elements.extend(advance.from..advance.to);
+        }
+        self.rows.push(row);
+    }
+
+    pub(super) fn loaded(&self) -> Loaded {
+        let from = self.snapshot.as_ref().map_or(0, |(seq, _)| rows(*seq));
+        let updates = self.rows.iter().enumerate().skip(from);
+        Loaded {
+            snapshot: self.snapshot.clone(),
+            updates: updates
+                .map(|(at, row)| (Seq(at as i64 + 1), row.clone()))
+                .collect(),
+            head_seq: Seq(self.rows.len() as i64),
+            ..Loaded::default()
+        }
+    }
+}
+
+pub(super) fn document_of(updates: &[Bytes]) -> Document {
+    let mut document = Document::new(caps(&limits()));
+    for update in updates {
+        let checked = document::validate(update).expect("an update");
+        document.restore(update, &checked).expect("it applies");
+    }
+    document
+}
+
+pub(super) fn limits() -> Limits {
+    Limits {
+        snapshot_rows: 5,
+        ..Limits::default()
+    }
+}
+
+pub(super) fn memory() -> Memory {
+    Memory::new(1 << 30, Metrics::new())
+}
+
+pub(super) fn opened(log: &Log, unwritten: &[Bytes]) -> Opened {
+    let (document, refused) = replay(
+        &log.loaded(),
+        unwritten,
+        DocumentId::generate(),
+        &limits(),
+        &memory(),
+    );
+    assert!(refused.is_empty(), "what was written can be read");
+    Opened {
+        document,
+        authors: Vec::new(),
+    }
+}

@@ -1,0 +1,250 @@
+//! What people do, what they hear, and what must hold of that.
+
+use std::sync::Arc;
+
+use document::{StateVector, Visibility, awareness};
+
+use super::{
+    client::{Connection, Heard, rows, written},
+    world::{Sent, World},
+};
+use crate::{
+    error::Error,
+    id::ClientId,
+    room::{Command, Creation, Standing, Ticket, Update},
+};
+
+impl World {
+    pub(super) fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket {
+            request: "test",
+            id: Some(self.tickets),
+        }
+    }
+
+    pub(super) fn join(&mut self, who: usize) {
+        if self.people[who].connection.is_some() {
+            return;
+        }
+        self.sessions += 1;
+        let person = &mut self.people[who];
+        let connection = Connection::new(self.sessions, who as u8);
+        person.connection = Some(Arc::clone(&connection));
+        person.last_ack = 0;
+        let state_vector = Some(person.has.state_vector());
+        let ticket = self.ticket();
+        self.command(Command::Join {
+            peer: connection,
+            ticket,
+            creation: Creation::Allowed,
+            state_vector,
+        });
+    }
+
+    pub(super) fn leave(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        let Some(connection) = person.connection.take() else {
+            return;
+        };
+        person.is_live = false;
+        person.owes_sync = false;
+        // What was sent and not acknowledged is sent again by the next connection.
+        person.sent = person.has.clock(person.client);
+        let session = connection.session();
+        self.gone.push(connection);
+        let answer = None;
+        self.command(Command::Leave { session, answer });
+    }
+
+    pub(super) fn type_one(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        if person.connection.is_none() || !person.is_live || person.sent >= 100 {
+            return;
+        }
+        let client = person.client;
+        *person.has.0.entry(client).or_default() += 1;
+        self.send(who);
+    }
+
+    /// Sends what the server was not sent yet.
+    pub(super) fn send(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        let (client, from) = (person.client, person.sent);
+        let to = person.has.clock(client);
+        let Some(connection) = person.connection.clone().filter(|_| from < to) else {
+            return;
+        };
+        person.sent = to;
+        self.update(connection, client, from, to, Standing::Member);
+    }
+
+    /// Sends what others wrote and the server lacks: they may never come back.
+    pub(super) fn send_others(&mut self, who: usize, theirs: &StateVector) {
+        let person = &self.people[who];
+        let own = person.client;
+        let Some(connection) = person.connection.clone() else {
+            return;
+        };
+        for (client, to) in person.has.0.clone() {
+            let from = theirs.clock(client);
+            if client != own && from < to {
+                self.update(Arc::clone(&connection), client, from, to, Standing::Member);
+            }
+        }
+    }
+
+    pub(super) fn update(
+        &mut self,
+        peer: Arc<Connection>,
+        client: ClientId,
+        from: u32,
+        to: u32,
+        standing: Standing,
+    ) {
+        let ticket = self.ticket();
+        let is_own = standing == Standing::Author
+            || self.people.iter().any(|person| {
+                let own = person.connection.as_ref();
+                person.client == client && own.is_some_and(|own| Arc::ptr_eq(own, &peer))
+            });
+        self.sent.insert(self.tickets, Sent { client, to, is_own });
+        let bytes = written(client, from, to);
+        let checked = document::validate(&bytes).expect("an update");
+        self.command(Command::Update(Box::new(Update {
+            peer,
+            ticket,
+            bytes,
+            checked,
+            standing,
+        })));
+    }
+
+    /// Synchronises, if there is a reason, and then sends the difference.
+    pub(super) fn resend(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        let owes_sync = std::mem::take(&mut person.owes_sync);
+        let Some(peer) = person.connection.clone().filter(|_| owes_sync) else {
+            return;
+        };
+        let state_vector = person.has.state_vector();
+        let ticket = self.ticket();
+        self.command(Command::Sync {
+            peer,
+            ticket,
+            state_vector,
+        });
+    }
+
+    pub(super) fn point(&mut self, who: usize) {
+        let person = &mut self.people[who];
+        let Some(peer) = person.connection.clone().filter(|_| person.is_live) else {
+            return;
+        };
+        person.cursor += 1;
+        let entries = vec![awareness::Entry {
+            client: person.client,
+            clock: person.cursor,
+            state: Some("{}".into()),
+        }];
+        let ticket = self.ticket();
+        self.command(Command::Awareness {
+            peer,
+            ticket,
+            entries,
+            bytes: 8,
+        });
+    }
+
+    /// Lets everybody hear what was said, and checks it.
+    pub(super) fn hear(&mut self) {
+        for connection in std::mem::take(&mut self.gone) {
+            for heard in connection.take_heard() {
+                self.settled(&heard);
+            }
+            self.gone.push(connection);
+        }
+        for heard in self.author.take_heard() {
+            self.settled(&heard);
+            if let Heard::Refused(..) = heard {
+                // It does not try again: what it writes later waits for this.
+                self.author_wrote = 100;
+            }
+        }
+        for who in 0..self.people.len() {
+            let Some(connection) = self.people[who].connection.clone() else {
+                continue;
+            };
+            for heard in connection.take_heard() {
+                self.settled(&heard);
+                self.one_hears(who, heard);
+            }
+            if connection.is_cut() {
+                self.leave(who);
+            }
+        }
+    }
+
+    pub(super) fn one_hears(&mut self, who: usize, heard: Heard) {
+        let person = &mut self.people[who];
+        match heard {
+            Heard::Joined(update, theirs) | Heard::Synced(update, theirs) => {
+                person.has.apply(&update);
+                person.is_live = true;
+                person.sent = theirs.clock(person.client);
+                self.send(who);
+                self.send_others(who, &theirs);
+            }
+            Heard::Update(update) => {
+                assert!(person.is_live, "an update before the synchronisation");
+                person.has.apply(&update);
+            }
+            Heard::Resync => {
+                person.is_live = false;
+                person.owes_sync = true;
+            }
+            Heard::Closed => panic!("nothing closes the room here"),
+            Heard::Acked(ticket, acked) => {
+                person.owes_sync |= acked.visibility == Visibility::Pending;
+                assert!(ticket > person.last_ack, "acks come in order");
+                person.last_ack = ticket;
+            }
+            Heard::Refused(..) => person.owes_sync = true,
+            Heard::Other => {}
+        }
+    }
+
+    /// Checks what was said of an update.
+    pub(super) fn settled(&mut self, heard: &Heard) {
+        match heard {
+            Heard::Acked(ticket, acked) => {
+                let sent = self.sent.remove(ticket).expect("it was open");
+                let elements = self.log.elements.get(&sent.client);
+                let durable = |clock| elements.is_some_and(|all| all.contains(&clock));
+                let is_pending = acked.visibility == Visibility::Pending;
+                // What somebody may not bring for others is left out.
+                let is_left_out = is_pending && !sent.is_own;
+                assert!(
+                    is_left_out || durable(sent.to - 1),
+                    "acknowledged and not written"
+                );
+                assert!(
+                    rows(acked.seq) <= self.log.rows.len(),
+                    "a seq that does not exist"
+                );
+                if !is_pending {
+                    assert!(
+                        self.log.visible(sent.client) >= sent.to,
+                        "acknowledged and not visible to newcomers"
+                    );
+                }
+            }
+            Heard::Refused(ticket, error) => {
+                let expected = matches!(error, Error::StorageUnavailable | Error::Overloaded);
+                assert!(expected, "refused for {error:?}");
+                self.sent.remove(ticket);
+            }
+            _ => {}
+        }
+    }
+}

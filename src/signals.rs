@@ -1,0 +1,117 @@
+//! The signals by which the process is asked to stop.
+//!
+//! SIGTERM, SIGINT and SIGHUP mean the same: stop in order. A SIGHUP that whoever
+//! started the process had it ignore, as `nohup` does, stays ignored.
+
+use std::{
+    fs, io, process,
+    time::{Duration, Instant},
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    exit::Exit,
+    supervise::{Supervisor, Task},
+};
+
+/// Signals this close together are one wish to stop: a terminal that is closed and the
+/// shell in it may both send one, and both may pass on one and the same Ctrl-C.
+const ONE_SIGNAL: Duration = Duration::from_millis(500);
+
+/// The bit of SIGHUP in the sets of `/proc`, which number signals from 1.
+const SIGHUP_BIT: u64 = 1;
+
+/// Resolves at the first signal to stop; a later one ends the process at once, also
+/// where the server is stopping for another reason and nobody waits for the first.
+///
+/// # Errors
+/// The signals cannot be listened to.
+///
+/// # Panics
+/// Outside of a runtime.
+pub fn stop(supervisor: &Supervisor) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+    let mut signals = Signals::listen()?;
+    let asked = CancellationToken::new();
+    let stop = asked.clone().cancelled_owned();
+    supervisor.spawn(Task::Signals, async move {
+        let name = signals.next().await;
+        tracing::info!(signal = name, "stopping; a second signal ends at once");
+        asked.cancel();
+        let since = Instant::now();
+        while since.elapsed() < ONE_SIGNAL {
+            signals.next().await;
+        }
+        tracing::error!("ended by a second signal");
+        process::exit(Exit::Failed.code().into());
+    });
+    Ok(stop)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// None where it is to be ignored.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        // Asked before listening, which would end the ignoring.
+        let hangup = match hangup_is_ignored() {
+            true => None,
+            false => Some(signal(SignalKind::hangup())?),
+        };
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup,
+        })
+    }
+
+    /// Waits for the next one: its name.
+    async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = hangup => "SIGHUP",
+        }
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored. Where the system does not tell,
+/// it was not.
+fn hangup_is_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignores_hangup(&status)
+}
+
+/// Reads the set of ignored signals out of a `/proc/…/status`.
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    ignored.unwrap_or(0) & SIGHUP_BIT != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_of_ignored_signals_is_read() {
+        let status =
+            |set: &str| format!("Name:\tserver\nSigIgn:\t{set}\nSigCgt:\t0000000000000001");
+        assert!(ignores_hangup(&status("0000000000001001")));
+        assert!(!ignores_hangup(&status("0000000000001000")));
+        assert!(!ignores_hangup(""), "nothing is known");
+    }
+}

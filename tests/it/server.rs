@@ -1,0 +1,231 @@
+//! The whole server on a free port of this machine, and clients that speak its wire by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use realtime_server::{
+    app::{App, Stopped},
+    auth::{MintRequest, mint},
+    config::Config,
+    id::Timestamp,
+    metrics::Metrics,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+
+/// A server that serves.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) metrics: Metrics,
+    config: Config,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<realtime_server::error::Result<Stopped>>,
+}
+
+impl Server {
+    /// Starts one on the database at `url`.
+    pub(crate) async fn start(url: &str) -> Self {
+        Self::start_as(Config::development(url, SECRET)).await
+    }
+
+    /// Starts one that commits once a second.
+    pub(crate) async fn start_slow(url: &str) -> Self {
+        let mut config = Config::development(url, SECRET);
+        config.timing.commit_interval_ms = 1000;
+        Self::start_as(config).await
+    }
+
+    async fn start_as(config: Config) -> Self {
+        let metrics = Metrics::new();
+        let app = App::build(config.clone(), metrics.clone()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(app.serve(listener, async {
+            // A server that is dropped is asked to stop as well.
+            let _ = stopped.await;
+        }));
+        Self {
+            port,
+            metrics,
+            config,
+            stop,
+            serving,
+        }
+    }
+
+    /// A token for an editor.
+    pub(crate) fn token(&self, user: &str) -> String {
+        let request = MintRequest {
+            user: user.into(),
+            name: None,
+            team: Some("acme".into()),
+            roles: vec!["editor".into()],
+            documents: Vec::new(),
+            ttl_seconds: 60,
+        };
+        mint(&self.config.auth, &request, Timestamp::now().seconds()).unwrap()
+    }
+
+    /// The JSON of `/health`, and its status.
+    pub(crate) async fn health(&self) -> (u16, serde_json::Value) {
+        let (status, body) = get(self.port, "/health").await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Brings an update by HTTP: the status of the answer.
+    pub(crate) fn post(&self, room: &str, update: &[u8]) -> JoinHandle<u16> {
+        let token = self.token("poster");
+        let path = format!("/api/v1/documents/{room}/updates");
+        let headers =
+            format!("authorization: Bearer {token}\r\ncontent-type: application/octet-stream\r\n");
+        let (port, update) = (self.port, update.to_owned());
+        tokio::spawn(async move { request(port, "POST", &path, &headers, &update).await.0 })
+    }
+
+    /// Whether so many panics of `task` are counted.
+    pub(crate) fn has_counted(&self, task: &str, panics: u32) -> bool {
+        self.has_measured(&format!(
+            "realtime_task_panics_total{{task=\"{task}\"}} {panics}"
+        ))
+    }
+
+    /// Whether `line` is among its metrics.
+    pub(crate) fn has_measured(&self, line: &str) -> bool {
+        self.metrics
+            .render()
+            .lines()
+            .any(|measured| measured == line)
+    }
+
+    /// Asks it to stop, without waiting.
+    pub(crate) fn ask_to_stop(self) -> JoinHandle<realtime_server::error::Result<Stopped>> {
+        self.stop.send(()).unwrap();
+        self.serving
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub(crate) async fn ended(self) -> Stopped {
+        let Self { stop, serving, .. } = self;
+        let stopped = serving.await.unwrap().unwrap();
+        drop(stop);
+        stopped
+    }
+}
+
+/// A Socket.IO client over polling, with a session.
+pub(crate) struct Client {
+    port: u16,
+    path: String,
+}
+
+impl Client {
+    /// Opens a connection; there is no session yet.
+    pub(crate) async fn open(server: &Server) -> Self {
+        let (_, opened) = get(server.port, POLLING).await;
+        let opened: serde_json::Value = serde_json::from_str(&opened[1..]).unwrap();
+        Self {
+            port: server.port,
+            path: format!("{POLLING}&sid={}", opened["sid"].as_str().unwrap()),
+        }
+    }
+
+    /// Opens a connection and begins a session.
+    pub(crate) async fn connect(server: &Server, user: &str) -> Self {
+        let client = Self::open(server).await;
+        client.begin(&server.token(user)).await;
+        client.reads("42[\"connection\"").await;
+        client
+    }
+
+    /// Asks for a session.
+    pub(crate) async fn begin(&self, token: &str) {
+        self.send(&format!("40{{\"token\":\"{token}\"}}")).await;
+    }
+
+    /// Joins `room`, which is made where it is missing.
+    pub(crate) async fn join(&self, room: &str) {
+        self.send(&format!("421[\"join_room\",\"{room}\"]")).await;
+        // Its state is attached.
+        self.reads("-1[{\"ok\":true").await;
+    }
+
+    /// Brings `update` with an ack of the number `ack`.
+    pub(crate) async fn edit(&self, room: &str, update: &[u8], ack: u32) {
+        let placeholder = r#"{"_placeholder":true,"num":0}"#;
+        let event = format!(r#"["document_update",{{"room":"{room}","update":{placeholder}}}]"#);
+        let bytes = STANDARD.encode(update);
+        self.send(&format!("451-{ack}{event}\x1eb{bytes}")).await;
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(&self) {
+        self.send("1").await;
+    }
+
+    /// What waits for this client, or comes next; empty where the server has no such connection.
+    pub(crate) async fn poll(&self) -> String {
+        match get(self.port, &self.path).await {
+            (200, packets) => packets,
+            _ => String::new(),
+        }
+    }
+
+    /// Reads until `words` come.
+    pub(crate) async fn reads(&self, words: &str) {
+        loop {
+            let packets = self.poll().await;
+            assert_ne!(packets, "", "the connection is gone");
+            if packets.contains(words) {
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, packets: &str) {
+        let headers = "content-type: text/plain;charset=UTF-8\r\n";
+        request(self.port, "POST", &self.path, headers, packets.as_bytes()).await;
+    }
+}
+
+/// The status and the body of `path` at a server on `port`.
+pub(crate) async fn get(port: u16, path: &str) -> (u16, String) {
+    request(port, "GET", path, "", b"").await
+}
+
+async fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-length: {length}\r\n{headers}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let mut answer = String::new();
+    // A connection that breaks off has no more to say.
+    let _ = stream.read_to_string(&mut answer).await;
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return (0, String::new());
+    };
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// Waits until `condition` holds, for ten seconds at most.
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,214 @@
+//! A door of another kind, made in a test: lines of text over TCP. It touches nothing of the
+//! server, and shares rooms with every other door.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use realtime_server::{
+    auth::User,
+    error::Error,
+    id::{SessionId, UserId},
+    room::{
+        Acked, Answer, Audiences, Command, Creation, Delivery, Door, Message, Participant, Peer,
+        RoomHandle, Rooms, Standing, Ticket, Update,
+    },
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    sync::mpsc,
+};
+
+use crate::{rooms, store::Home, store::key};
+
+/// One connection: a session with one room.
+struct Line {
+    participant: Participant,
+    out: mpsc::UnboundedSender<Arc<str>>,
+}
+
+/// What the line says: `update 0101…`, `saved 7`, `joined 0101…`, `refused code`.
+struct LineDoor;
+
+impl Door for LineDoor {
+    type Seat = Line;
+    type Wire = Arc<str>;
+
+    fn encode(&self, message: &Message) -> Arc<str> {
+        match message {
+            Message::Update(bytes) => format!("update {}", hex(bytes)).into(),
+            Message::Resync(_) => "resync".into(),
+            Message::Closed(error) => format!("closed {}", error.code()).into(),
+            Message::Awareness(_) | Message::Storage(_) => "".into(),
+        }
+    }
+
+    fn deliver(&self, seat: &Line, _: &Message, wire: &Arc<str>) -> Delivery {
+        seat.say(Arc::clone(wire));
+        Delivery::Queued
+    }
+}
+
+impl Line {
+    fn say(&self, line: Arc<str>) {
+        // A connection that is gone hears nothing.
+        let _ = self.out.send(line);
+    }
+}
+
+impl Peer for Line {
+    fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    fn accept(&self, _: Ticket, acked: Acked) {
+        self.say(format!("saved {}", acked.seq.0).into());
+    }
+
+    fn answer(&self, _: Ticket, answer: Answer) {
+        match answer {
+            Answer::Joined(joined) => self.say(format!("joined {}", hex(&joined.update)).into()),
+            Answer::Refused(error) => self.say(format!("refused {}", error.code()).into()),
+            Answer::Synced(_) | Answer::Done => {}
+        }
+    }
+
+    fn charge(&self, _: Duration, _: usize) {}
+
+    fn flush(&self, _: usize) {}
+
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+
+    fn cut(&self, _: &'static str) {}
+
+    fn sit(self: Arc<Self>, audiences: &mut Audiences) {
+        audiences.seat(|| LineDoor, self);
+    }
+}
+
+/// Serves connections until the test ends.
+async fn serve(listener: TcpListener, rooms: Rooms) {
+    for session in 1_000.. {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let (read, mut write) = stream.into_split();
+        let (out, mut lines) = mpsc::unbounded_channel::<Arc<str>>();
+        tokio::spawn(receive(read, rooms.clone(), session, out));
+        tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                write.write_all(format!("{line}\n").as_bytes()).await.ok();
+            }
+        });
+    }
+}
+
+async fn receive(
+    read: OwnedReadHalf,
+    rooms: Rooms,
+    session: u64,
+    out: mpsc::UnboundedSender<Arc<str>>,
+) {
+    let mut lines = BufReader::new(read).lines();
+    let (name, avatar_url) = ("Line".into(), None);
+    let id = UserId::parse(&format!("line-{session}")).expect("an id");
+    let line = Arc::new(Line {
+        participant: Participant {
+            session: SessionId(session),
+            user: User {
+                id,
+                name,
+                avatar_url,
+            },
+            color: "#000000",
+        },
+        out,
+    });
+    let mut joined: Option<RoomHandle> = None;
+    while let Ok(Some(text)) = lines.next_line().await {
+        let peer = Arc::clone(&line) as Arc<dyn Peer>;
+        let ticket = Ticket {
+            request: "line",
+            id: None,
+        };
+        let sent = match (text.split_once(' '), &joined) {
+            (Some(("join", room)), _) => rooms.open(&key(room)).and_then(|room| {
+                let (creation, state_vector) = (Creation::Allowed, None);
+                joined.insert(room).send(Command::Join {
+                    peer,
+                    ticket,
+                    creation,
+                    state_vector,
+                })
+            }),
+            (Some(("update", hex)), Some(room)) => update(room, peer, ticket, hex),
+            _ => Err(Error::Internal),
+        };
+        if let Err(error) = sent {
+            line.say(format!("refused {}", error.code()).into());
+        }
+    }
+    if let Some(room) = joined {
+        let (session, answer) = (SessionId(session), None);
+        let _ = room.send(Command::Leave { session, answer });
+    }
+}
+
+fn update(room: &RoomHandle, peer: Arc<dyn Peer>, ticket: Ticket, hex: &str) -> Result<(), Error> {
+    let bytes = unhex(hex);
+    let checked = document::validate(&bytes).map_err(|_| Error::Internal)?;
+    room.send(Command::Update(Box::new(Update {
+        peer,
+        ticket,
+        bytes,
+        checked,
+        standing: Standing::Member,
+    })))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Bytes {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).expect("hex"), 16);
+    digits.map(|two| byte(two).expect("hex")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_of_two_doors_write_in_one_room_and_each_is_told_in_the_words_of_its_own() {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    let rooms = rooms::rooms(&store);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(serve(listener, rooms.clone()));
+
+    let mut ana = rooms::Member::new(&rooms, &key("a"), 1);
+    ana.join().await.expect("joined");
+    let (read, mut write) = TcpStream::connect(address)
+        .await
+        .expect("there")
+        .into_split();
+    let mut lines = BufReader::new(read).lines();
+    let mut hear = async || {
+        lines
+            .next_line()
+            .await
+            .expect("a line")
+            .expect("not the end")
+    };
+    write.write_all(b"join a\n").await.expect("sent");
+    assert!(hear().await.starts_with("joined "));
+
+    let one = rooms::written(11, "one", "one");
+    ana.send(&one);
+    ana.saved().await;
+    assert_eq!(hear().await, format!("update {}", hex(&one)));
+    let two = rooms::written(12, "two", "two");
+    let line = format!("update {}\n", hex(&two));
+    write.write_all(line.as_bytes()).await.expect("sent");
+    assert_eq!(hear().await, "saved 2");
+    assert_eq!(ana.updates(), [two]);
+}
