@@ -149,7 +149,7 @@ impl Store {
             log,
             writer: Mutex::new(Some(writer)),
             damage: Damages::default(),
-            outbox: Arc::default(),
+            outbox: Arc::new(Outbox::new(supervisor.clone())),
             metrics,
         };
         let store = Self {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     id::{EventId, Team, Timestamp},
+    supervise::{Supervisor, Task},
 };
 
 /// Teams share so many turns.
@@ -56,6 +57,7 @@ pub(super) struct Outbox {
     /// Held from the drawing of the ids until the events are told: one for some teams.
     turns: [Mutex<()>; TURNS],
     hasher: RandomState,
+    supervisor: Supervisor,
 }
 
 impl Store {
@@ -63,8 +65,9 @@ impl Store {
     /// its commit and before [`transact`](Store::transact) returns; those of one team in the order
     /// of their ids. What other instances publish is not told.
     ///
-    /// It has to be quick, because the team's next commit waits for it, and must not panic. Events
-    /// of a commit whose answer is lost are not told: whoever has to know of each reads the table.
+    /// It has to be quick, because the team's next commit waits for it; a panic of it is logged and
+    /// harms nobody else. Events of a commit whose answer is lost are not told: whoever has to know
+    /// of each reads the table.
     ///
     /// # Errors
     /// [`Error::Conflict`] for a second subscriber.
@@ -76,17 +79,21 @@ impl Store {
     }
 }
 
-impl Default for Outbox {
-    fn default() -> Self {
+impl Outbox {
+    pub(super) fn new(supervisor: Supervisor) -> Self {
         Self {
             subscriber: OnceLock::new(),
             turns: array::from_fn(|_| Mutex::new(())),
             hasher: RandomState::new(),
+            supervisor,
         }
     }
-}
 
-impl Outbox {
+    /// The owner of the transactions.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Waits for the turns of the teams of `drafts`, in a fixed order.
     pub(super) async fn turns(&self, drafts: &[Draft]) -> Vec<MutexGuard<'_, ()>> {
         let place = |draft: &Draft| self.hasher.hash_one(&draft.team) as usize % TURNS;
@@ -102,7 +109,8 @@ impl Outbox {
         if let Some(subscriber) = self.subscriber.get()
             && !events.is_empty()
         {
-            subscriber(events);
+            self.supervisor
+                .guard(Task::Transaction, || subscriber(events));
         }
     }
 }

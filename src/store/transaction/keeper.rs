@@ -23,6 +23,7 @@ use crate::store::{
     failure::bounded,
     outbox::{Draft, Outbox},
 };
+use crate::supervise::Task;
 
 /// How long a transaction may go on before its commit: in SQLite, where the log waits for those
 /// that write, and otherwise, where Postgres needs a second to notice a deadlock.
@@ -74,13 +75,14 @@ pub(super) async fn begin(
 ) -> sqlx::Result<(mpsc::Sender<Ask>, Instant)> {
     let (asks, asked) = mpsc::channel(1);
     let (begun, answer) = oneshot::channel();
+    let supervisor = outbox.supervisor().clone();
     let keeper = Keeper {
         outbox,
         asks: asked,
         begun: Some(begun),
     };
     // It ends by itself: what it waits for, once it has begun, has a limit.
-    tokio::spawn(keeper.run(database, purpose));
+    supervisor.spawn(Task::Transaction, keeper.run(database, purpose));
     let answer = async { answer.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
     let deadline = bounded(REPLY_TIMEOUT, answer).await?;
     Ok((asks, deadline))

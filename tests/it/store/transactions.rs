@@ -27,6 +27,7 @@ on_both!(
     a_failing_statement_counts_also_when_nobody_waits_for_it,
     ids_of_a_team_have_no_holes_and_rise_with_the_commits,
     events_of_several_teams_are_written_together,
+    a_listener_that_panics_harms_nobody_else,
     a_view_reads_and_does_not_write,
 );
 
@@ -221,6 +222,24 @@ async fn events_of_several_teams_are_written_together(home: Home) {
         [(1, json!(1)), (2, json!(3)), (3, json!(1)), (4, json!(3))]
     );
     assert!(store.subscribe(|_| {}).is_err(), "there is one subscriber");
+}
+
+async fn a_listener_that_panics_harms_nobody_else(home: Home) {
+    let store = home.open().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&told);
+    let listen = move |events: &[Event]| {
+        let [event] = events else { unreachable!() };
+        listener.lock().push(event.event_id.0);
+        assert_ne!(event.payload, json!("panic"), "on purpose");
+    };
+    store.subscribe(listen).unwrap();
+    let team = Team::parse("acme").unwrap();
+    for payload in ["panic", "calm"] {
+        let published = store.transact(async |tx| tx.publish(&team, Timestamp(0), &payload));
+        assert_eq!(published.await, Ok(()), "it is durable");
+    }
+    assert_eq!(*told.lock(), [1, 2]);
 }
 
 async fn a_view_reads_and_does_not_write(home: Home) {
