@@ -37,14 +37,15 @@
 //! - Updates of one client are applied in the order in which it sent them.
 //! - One task owns a document. No lock is held across an await.
 //! - The log is the truth; memory is a cache.
+//! - What a feature writes is one transaction, and nothing of it is told before its commit.
 //! - Bytes from outside reach yrs only through validation and under a guard.
 //! - Every queue is bounded, in bytes; who cannot keep up is resynced or cut.
 //!
 //! # Library walls
 //! yrs is used in `crates/document` alone; hyper in `crates/engineio`, which
-//! `socket` alone uses; sqlx in `store`; axum in `http` and `app`; rust-embed in
-//! `http`; jsonwebtoken in `auth`. The environment is read in `settings` alone. Tasks
-//! are spawned by `supervise` alone.
+//! `socket` alone uses; sqlx in `store`, whose `Transaction` features write with;
+//! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
+//! environment is read in `settings` alone. Tasks are spawned by `supervise` alone.
 
 pub mod app;
 pub mod arguments;

@@ -50,6 +50,8 @@ pub enum Task {
     Validation,
     /// Tells one room of what was written.
     Receipt,
+    /// Keeps one transaction, and tells of its events.
+    Transaction,
     /// Waits for the signals to stop: without it the server would not hear them.
     Signals,
 }
@@ -65,7 +67,7 @@ pub enum Death {
 
 impl Task {
     /// All of them.
-    pub const ALL: [Task; 12] = [
+    pub const ALL: [Task; 13] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -77,6 +79,7 @@ impl Task {
         Task::HttpBody,
         Task::Validation,
         Task::Receipt,
+        Task::Transaction,
         Task::Signals,
     ];
 
@@ -94,6 +97,7 @@ impl Task {
             Task::HttpBody => "http_body",
             Task::Validation => "validation",
             Task::Receipt => "receipt",
+            Task::Transaction => "transaction",
             Task::Signals => "signals",
         }
     }
@@ -110,7 +114,8 @@ impl Task {
             | Task::HttpRequest
             | Task::HttpBody
             | Task::Validation
-            | Task::Receipt => Death::EndsAlone,
+            | Task::Receipt
+            | Task::Transaction => Death::EndsAlone,
         }
     }
 }

@@ -9,21 +9,50 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use crate::id::{DocumentId, Timestamp};
+use crate::id::{DocumentId, EventId, RoomName, Seq, Team, Timestamp, UserId};
 
-// An id is text in both.
-impl<DB: Database> Type<DB> for DocumentId
-where
-    String: Type<DB>,
-{
-    fn type_info() -> DB::TypeInfo {
-        String::type_info()
-    }
+/// Has `$ours` lie as `$theirs` does in both databases, and reads it back by `$parse`.
+macro_rules! lies_as {
+    ($ours:ty, $theirs:ty) => {
+        impl<DB: Database> Type<DB> for $ours
+        where
+            $theirs: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <$theirs>::type_info()
+            }
 
-    fn compatible(given: &DB::TypeInfo) -> bool {
-        String::compatible(given)
-    }
+            fn compatible(given: &DB::TypeInfo) -> bool {
+                <$theirs>::compatible(given)
+            }
+        }
+    };
+    ($ours:ty, $theirs:ty, $parse:expr) => {
+        lies_as!($ours, $theirs);
+
+        impl<'r, DB: Database> Decode<'r, DB> for $ours
+        where
+            $theirs: Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                $parse(<$theirs>::decode(value)?)
+            }
+        }
+    };
 }
+
+lies_as!(DocumentId, String);
+lies_as!(Team, String, |text: String| {
+    Team::parse(&text).ok_or_else(|| BoxDynError::from("not the name of a team"))
+});
+lies_as!(UserId, String, |text: String| {
+    UserId::parse(&text).ok_or_else(|| BoxDynError::from("not the id of a user"))
+});
+lies_as!(RoomName, String, |text: String| {
+    RoomName::parse(&text).map_err(BoxDynError::from)
+});
+lies_as!(Seq, i64, |number| Ok(Seq(number)));
+lies_as!(EventId, i64, |number| Ok(EventId(number)));
 
 impl<'q, DB: Database> Encode<'q, DB> for DocumentId
 where

@@ -33,7 +33,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 use super::{
     failure::{Failure, bounded},
@@ -79,6 +82,8 @@ pub(super) struct Postgres {
 pub(super) struct Sqlite {
     pub(super) readers: SqlitePool,
     pub(super) writer: Sole<SqliteConnection>,
+    /// Held by the one transaction of a feature that may queue for the writer.
+    pub(super) turn: Mutex<()>,
     list: List,
     lock: File,
 }
@@ -263,6 +268,7 @@ impl Sqlite {
         Ok(Self {
             readers,
             writer,
+            turn: Mutex::new(()),
             list,
             lock,
         })

@@ -39,6 +39,33 @@ impl Failure {
     }
 }
 
+/// Whether the transaction was undone because of another one: the same again, from its begin, may
+/// well succeed.
+///
+/// A serialization failure (40001) or a deadlock (40P01) of Postgres, a SQLite that is busy or
+/// locked.
+pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+        postgres_conflicts(&code)
+    } else {
+        code.parse().is_ok_and(sqlite_conflicts)
+    }
+}
+
+fn postgres_conflicts(code: &str) -> bool {
+    matches!(code, "40001" | "40P01")
+}
+
+fn sqlite_conflicts(code: u32) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    matches!(code & 0xff, BUSY | LOCKED)
+}
+
 fn refuses_values(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     if error.try_downcast_ref::<PgDatabaseError>().is_some() {
@@ -179,6 +206,22 @@ mod tests {
             (26, false, "SQLITE_NOTADB"),
         ] {
             assert_eq!(sqlite_refuses_values(code), lasting, "{code} {what}");
+        }
+    }
+    #[test]
+    fn a_conflict_passes_and_is_known_by_its_code() {
+        for code in ["40001", "40P01"] {
+            assert!(postgres_conflicts(code) && !postgres_refuses_values(code));
+        }
+        // SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT, SQLITE_LOCKED.
+        for code in [5, 517, 6] {
+            assert!(sqlite_conflicts(code) && !sqlite_refuses_values(code));
+        }
+        for code in ["57014", "55P03", "23505", ""] {
+            assert!(!postgres_conflicts(code));
+        }
+        for code in [9, 13, 19, 2067] {
+            assert!(!sqlite_conflicts(code));
         }
     }
 }

@@ -7,8 +7,8 @@
 //! handed out.
 //!
 //! The store knows bytes, not Yjs: it neither merges nor validates. SQL is
-//! written here and nowhere else, once for both databases except for the group
-//! commit (`batch/commit.rs`).
+//! written here and, through a [`Transaction`], in features; once for both
+//! databases except for the group commit (`batch/commit.rs`).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -26,8 +26,10 @@ mod holds;
 mod list;
 mod load;
 mod log;
+mod outbox;
 mod snapshot;
 mod sole;
+mod transaction;
 mod writer;
 
 pub use self::{
@@ -36,6 +38,8 @@ pub use self::{
     list::ListedDocument,
     load::Loaded,
     log::{AppendError, Entry, JournalOptions, Receipt, Reservation, UpdateLog},
+    outbox::Event,
+    transaction::{Bind, Column, FromRow, Json, Row, ToBind, Transaction, args},
 };
 pub use crate::metrics::Availability;
 
@@ -43,6 +47,7 @@ use self::{
     damage::Damages,
     database::{Database, List, reading, writing},
     failure::{bounded, report},
+    outbox::Outbox,
     writer::Writer,
 };
 use crate::{
@@ -71,6 +76,7 @@ struct Inner {
     log: UpdateLog,
     writer: Mutex<Option<AbortOnDropHandle<()>>>,
     damage: Damages,
+    outbox: Arc<Outbox>,
     metrics: Metrics,
 }
 
@@ -143,6 +149,7 @@ impl Store {
             log,
             writer: Mutex::new(Some(writer)),
             damage: Damages::default(),
+            outbox: Arc::new(Outbox::new(supervisor.clone())),
             metrics,
         };
         let store = Self {

@@ -10,4 +10,5 @@ mod server;
 mod store;
 mod supervision;
 mod toy_door;
+mod toy_feature;
 mod tripwire;

@@ -27,9 +27,12 @@ mod pages;
 mod refusal;
 mod rollout;
 mod snapshots;
+mod transactions;
+mod turns;
+mod values;
 
 /// An owner of the tasks of one store.
-fn supervisor() -> Supervisor {
+pub(crate) fn supervisor() -> Supervisor {
     Supervisor::new(Metrics::new())
 }
 
@@ -70,7 +73,7 @@ impl Home {
         &self.url
     }
 
-    fn is_sqlite(&self) -> bool {
+    pub(crate) fn is_sqlite(&self) -> bool {
         self.folder.is_some()
     }
 

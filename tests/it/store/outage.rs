@@ -11,7 +11,7 @@ use realtime_server::{
     error::Error,
     id::{DocumentId, Seq},
     metrics::Metrics,
-    store::{Availability, Entry, Store, Unwritten},
+    store::{Availability, Entry, Store, Unwritten, args},
 };
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
@@ -140,12 +140,15 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
             .unwrap();
         let began = Instant::now();
         let key = key("a");
-        let (found, listed, loaded, put, ping) = tokio::join!(
+        let select = "select 1 + $1";
+        let (found, listed, loaded, put, ping, transacted, viewed) = tokio::join!(
             store.find_document(&key),
             store.list_documents(&key.team, None, 9),
             store.load(document),
             store.put_snapshot(document, Seq(1), Bytes::new()),
             store.ping(),
+            store.transact(async |tx| tx.execute(select, args![1_i64]).await),
+            store.view(async |tx| tx.execute(select, args![1_i64]).await),
         );
         for outcome in [
             found.map(drop),
@@ -153,6 +156,8 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
             loaded.map(drop),
             put,
             ping,
+            transacted.map(drop),
+            viewed.map(drop),
         ] {
             assert_eq!(outcome, Err(Error::StorageUnavailable));
         }
@@ -162,6 +167,8 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
             .wait_for(|&now| now == Availability::Ok)
             .await
             .unwrap();
+        let again = store.transact(async |tx| tx.execute(select, args![1_i64]).await);
+        assert_eq!(again.await, Ok(1));
     }
     stop.send(()).unwrap();
     let (appended, acknowledged) = appending.await.unwrap();
@@ -198,7 +205,12 @@ async fn a_postgres_that_hangs_is_noticed_and_loses_nothing() {
         append(&store, document, &[b"y"]),
     ];
     let key = key("a");
-    let (found, loaded) = tokio::join!(store.find_document(&key), store.load(document));
+    let (found, loaded, transacted) = tokio::join!(
+        store.find_document(&key),
+        store.load(document),
+        store.transact(async |tx| tx.execute("select 1 + $1", args![1_i64]).await)
+    );
+    assert_eq!(transacted, Err(Error::StorageUnavailable));
     assert_eq!(found, Err(Error::StorageUnavailable));
     assert_eq!(loaded, Err(Error::StorageUnavailable));
     availability

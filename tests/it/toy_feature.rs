@@ -1,0 +1,247 @@
+//! A feature on the store's transactions: killed between any two steps, all of it is there or nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+
+use std::{
+    collections::HashSet,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use realtime_server::{
+    error::Error,
+    id::{RoomName, Team, Timestamp, UserId},
+    metrics::Metrics,
+    store::{Event, JournalOptions, Store},
+};
+use tokio::sync::mpsc;
+
+use crate::store::{Home, close, on_both, supervisor};
+
+mod toys;
+
+on_both!(
+    a_toy_is_told_to_its_team_and_its_room,
+    a_process_that_aborts_at_a_step_leaves_all_or_nothing,
+    a_process_that_is_killed_at_any_moment_leaves_all_or_nothing,
+);
+
+/// The steps of making a toy, in their order. It is durable from `committed` on.
+const STEPS: [&str; 9] = [
+    "asked",
+    "begun",
+    "toy",
+    "activity",
+    "event",
+    "committed",
+    "team told",
+    "room told",
+    "answered",
+];
+
+/// Aborts the process if this is the step to abort at.
+fn step(name: &str) {
+    assert!(STEPS.contains(&name));
+    if setting("TOY_ABORT_AT").is_some_and(|at| at == name) {
+        std::process::abort();
+    }
+}
+
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn make_toys(home: &Home) {
+    close(home.open().await).await;
+    let moment = if home.is_sqlite() {
+        "integer"
+    } else {
+        "timestamptz"
+    };
+    home.run(&format!(
+        "create table toy (name text primary key, team text not null, made_at {moment} not null);
+         create table toy_activity
+         (user_id text not null, verb text not null, subject text not null, at {moment} not null)"
+    ))
+    .await;
+}
+
+fn owner() -> toys::Owner {
+    toys::Owner {
+        team: Team::parse("acme").unwrap(),
+        room: RoomName::parse("nursery").unwrap(),
+        user: UserId::parse("ana").unwrap(),
+    }
+}
+
+/// A team and a room that can be told something.
+struct Audience {
+    team: mpsc::UnboundedSender<Event>,
+    room: mpsc::UnboundedSender<Event>,
+}
+
+impl Audience {
+    /// Has both told what `store` tells.
+    fn listen(self, store: &Store) {
+        let tell = move |events: &[Event]| {
+            for event in events {
+                step("committed");
+                self.team.send(event.clone()).unwrap();
+                step("team told");
+                if event.payload["room"] == "nursery" {
+                    self.room.send(event.clone()).unwrap();
+                }
+                step("room told");
+            }
+        };
+        store.subscribe(tell).unwrap();
+    }
+}
+
+async fn a_toy_is_told_to_its_team_and_its_room(home: Home) {
+    make_toys(&home).await;
+    let store = home.open().await;
+    let (team, mut team_hears) = mpsc::unbounded_channel();
+    let (room, mut room_hears) = mpsc::unbounded_channel();
+    Audience { team, room }.listen(&store);
+    let create = |name| toys::create(&store, owner_of_all(), name, Timestamp(7));
+    create("bear").await.unwrap();
+    let taken = create("bear").await;
+    assert!(matches!(taken, Err(Error::Conflict { .. })), "{taken:?}");
+    create("kite").await.unwrap();
+    for heard in [&mut team_hears, &mut room_hears] {
+        for (id, name) in [(1, "bear"), (2, "kite")] {
+            let event = heard.try_recv().unwrap();
+            assert_eq!(
+                (event.event_id.0, &event.payload["name"]),
+                (id, &name.into())
+            );
+        }
+        assert!(heard.try_recv().is_err());
+    }
+    assert_eq!(parts(&home, "name").await, [2, 2, 2]);
+}
+
+fn owner_of_all() -> &'static toys::Owner {
+    static OWNER: std::sync::LazyLock<toys::Owner> = std::sync::LazyLock::new(owner);
+    &OWNER
+}
+
+/// How many rows the toys, activities and events of the toy `name` have (`name` is SQL), seen at
+/// one moment.
+async fn parts(home: &Home, name: &str) -> [i64; 3] {
+    let of_event = "payload ->> 'name'";
+    let seen = home
+        .number(&format!(
+            "select (select count(*) from toy where name = {name}) * 1000000
+                  + (select count(*) from toy_activity where subject = {subject}) * 1000
+                  + (select count(*) from event where {of_event} = {event})",
+            subject = if name == "name" { "subject" } else { name },
+            event = if name == "name" { of_event } else { name },
+        ))
+        .await;
+    [seen / 1_000_000, seen / 1000 % 1000, seen % 1000]
+}
+
+/// A process that makes the toys `name`, then `name`1, `name`2…, as often as `toys`, or until it
+/// gets to the step `abort_at`.
+fn spawn(home: &Home, name: &str, toys: u64, abort_at: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["toy_feature::child", "--exact", "--ignored", "--nocapture"])
+        .env("TOY_URL", home.url())
+        .env("TOY_NAME", name)
+        .env("TOY_COUNT", toys.to_string())
+        .env("TOY_ABORT_AT", abort_at)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "is a process that other tests start"]
+async fn child() {
+    let (Some(url), Some(name)) = (setting("TOY_URL"), setting("TOY_NAME")) else {
+        return;
+    };
+    let count: u64 = setting("TOY_COUNT").unwrap().parse().unwrap();
+    let journal = JournalOptions {
+        bytes_max: 1 << 20,
+        commit_interval: Duration::from_millis(50),
+    };
+    let store = Store::open(&url, journal, Metrics::new(), &supervisor())
+        .await
+        .unwrap();
+    let (team, mut team_hears) = mpsc::unbounded_channel();
+    let (room, _room_hears) = mpsc::unbounded_channel();
+    Audience { team, room }.listen(&store);
+    for number in 0..count {
+        let name = format!("{name}{number}");
+        toys::create(&store, owner_of_all(), &name, Timestamp::now())
+            .await
+            .unwrap();
+        let event: Event = team_hears.try_recv().unwrap();
+        println!("told {}", event.event_id.0);
+        step("answered");
+    }
+}
+
+async fn a_process_that_aborts_at_a_step_leaves_all_or_nothing(home: Home) {
+    make_toys(&home).await;
+    let committed = STEPS.iter().position(|step| *step == "committed").unwrap();
+    let mut durable = 0;
+    for (place, at) in STEPS.iter().enumerate() {
+        let output = spawn(&home, &format!("toy-{place}-"), 1, at)
+            .wait_with_output()
+            .unwrap();
+        assert!(!output.status.success(), "{at}: it has aborted");
+        let expected = i64::from(place >= committed);
+        let name = format!("'toy-{place}-0'");
+        assert_eq!(parts(&home, &name).await, [expected; 3], "{at}");
+        durable += expected;
+        let counted = home.number("select coalesce(max(head_event_id), 0) from event_counter");
+        assert_eq!(counted.await, durable, "{at}: an id was lost");
+    }
+    let unharmed = spawn(&home, "last", 1, "never").wait().unwrap();
+    assert!(unharmed.success());
+    assert_eq!(parts(&home, "'last0'").await, [1; 3]);
+}
+
+async fn a_process_that_is_killed_at_any_moment_leaves_all_or_nothing(home: Home) {
+    make_toys(&home).await;
+    let mut told = HashSet::new();
+    for round in 0..12_u64 {
+        let mut child = spawn(&home, &format!("toy-{round}-"), 100_000, "never");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut hear = || {
+            let line = lines.next()?.unwrap();
+            let (_, id) = line.split_once("told ").unwrap_or_default();
+            Some(id.parse::<i64>().ok())
+        };
+        // It is at work when it has told something.
+        while hear().unwrap().is_none_or(|id| !told.insert(id)) {}
+        std::thread::sleep(Duration::from_micros(chance(20_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while let Some(heard) = hear() {
+            told.extend(heard);
+        }
+        let [toys, activities, events] = parts(&home, "name").await;
+        assert_eq!((toys, activities), (events, events), "round {round}");
+    }
+    let events = home.number("select count(*) from event").await;
+    let newest = home.number("select max(event_id) from event").await;
+    let head = home.number("select head_event_id from event_counter").await;
+    assert_eq!((newest, head), (events, events), "no hole");
+    assert!(told.iter().all(|id| (1..=events).contains(id)));
+    println!("{events} durable, {} heard of", told.len());
+}
+
+/// A number below `limit`.
+fn chance(limit: u64) -> u64 {
+    static SALT: AtomicU64 = AtomicU64::new(0);
+    let salt = SALT.fetch_add(1, Ordering::Relaxed);
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), salt) % limit
+}

@@ -1,0 +1,55 @@
+//! Toys: a feature as features are, in one file.
+
+use realtime_server::{
+    error::{Error, Result},
+    id::{RoomName, Team, Timestamp, UserId},
+    store::{Store, Transaction, args},
+};
+use serde_json::json;
+
+use super::step;
+
+/// Whose toy it is, and where.
+pub struct Owner {
+    pub team: Team,
+    pub room: RoomName,
+    pub user: UserId,
+}
+
+/// Makes a toy, notes it as an activity, and has the team and the room told.
+///
+/// # Errors
+/// [`Error::Conflict`] for a name that is taken, otherwise as [`Store::transact`].
+pub async fn create(store: &Store, owner: &Owner, name: &str, now: Timestamp) -> Result<()> {
+    step("asked");
+    store
+        .transact(async |tx| {
+            step("begun");
+            let made = tx
+                .execute(
+                    "insert into toy (name, team, made_at) values ($1, $2, $3)
+                     on conflict do nothing",
+                    args![name, owner.team, now],
+                )
+                .await?;
+            if made == 0 {
+                let reason = "the name is taken";
+                return Err(Error::Conflict { reason });
+            }
+            step("toy");
+            record(&tx, owner, "toy_made", name, now).await?;
+            step("activity");
+            let event = json!({ "type": "toy_made", "room": owner.room, "name": name });
+            tx.publish(&owner.team, now, &event)?;
+            step("event");
+            Ok(())
+        })
+        .await
+}
+
+/// Notes, in the caller's transaction, what `owner` has done.
+async fn record(tx: &Transaction, by: &Owner, verb: &str, of: &str, at: Timestamp) -> Result<()> {
+    let insert = "insert into toy_activity (user_id, verb, subject, at) values ($1, $2, $3, $4)";
+    tx.execute(insert, args![by.user, verb, of, at]).await?;
+    Ok(())
+}
