@@ -166,9 +166,10 @@ impl Shared {
             standing: Standing::Author,
         })))?;
         let answered = tokio::select! {
-            answered = timeout(DURABLE_WITHIN, answered) => answered,
-            // Nobody writes it any more.
+            biased;
+            // Nobody writes it any more. First, because the room ends then as well, unanswered.
             _ = self.parts.supervisor.losing() => return Err(Error::StorageUnavailable),
+            answered = timeout(DURABLE_WITHIN, answered) => answered,
         };
         match answered {
             Ok(Ok(answer)) => answer,
