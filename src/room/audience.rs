@@ -14,8 +14,7 @@ use smallvec::SmallVec;
 
 use super::{
     Message, Peer,
-    cursors::Moved,
-    seats::{Audience, Door, Gate, Seats, Shown, Told},
+    seats::{Audience, Door, Gate, Moved, Seats, Shown, Told},
 };
 use crate::id::SessionId;
 

@@ -21,11 +21,9 @@ use tokio::time::Instant;
 use super::{
     Answer, Command, Message, Ticket, Update,
     commits::{Commits, Receipt},
-    cursors::Mover,
     interface::{Fetch, Fetched, Input, Means, Now, Output},
-    live::LiveDocument,
-    load::Opened,
-    members::{Asker, Members},
+    live::{LiveDocument, Opened},
+    members::{Asker, Members, Mover},
     ownership::Ownership,
     pace::Pace,
     seats::Shown,

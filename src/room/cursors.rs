@@ -7,32 +7,12 @@ use super::{
     Message,
     core::{NOT_JOINED, RoomCore},
     interface::Output,
-    members::Asker,
+    members::{Asker, Mover},
+    seats::Moved,
     seats::Shown,
 };
-use crate::{error::Result, id::SessionId};
+use crate::error::Result;
 use document::awareness::{self, Author, Entry, Generation, Identity};
-
-/// Whose cursors wait to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mover {
-    Nobody,
-    Only(SessionId),
-    Several,
-}
-
-/// Cursors that moved.
-pub(super) struct Moved {
-    /// What most are shown; nothing if nobody moved since the last time.
-    pub(super) news: Option<Bytes>,
-    /// When they moved.
-    pub(super) generation: Generation,
-    /// It removes cursors. A later message of what came since cannot express that, so that
-    /// everybody has to get this one now.
-    pub(super) urgent: bool,
-    /// The only one who moved.
-    pub(super) except: Option<SessionId>,
-}
 
 impl<P: Asker> RoomCore<P> {
     pub(super) fn move_cursors(&mut self, peer: &P, entries: Vec<Entry>) -> Result<()> {

@@ -24,14 +24,13 @@ use super::{
     core::{End, RoomCore},
     interface::{Fetch, Input, Means, Now, Output, Work},
     live::LiveDocument,
-    load,
-    rooms::{Backlog, Incoming, Released, Shared},
-    saving,
+    load, saving,
+    shared::{Backlog, Event, Incoming, Released, Shared},
 };
 use crate::{
-    error::{Error, Result},
+    error::Error,
     id::{DocumentKey, Seq, SessionId, Timestamp},
-    store::{AppendError, Availability},
+    store::Availability,
     supervise::Task,
 };
 
@@ -43,16 +42,6 @@ const PANICS_MAX: usize = 3;
 const PANICS_WITHIN: Duration = Duration::from_secs(60);
 /// A handle to whoever asks.
 type Asker = Arc<dyn Peer>;
-
-/// What a room hears from the work that it started.
-pub(super) enum Event {
-    /// The oldest append under way is settled.
-    Appended(Result<Seq, AppendError>),
-    /// The snapshot under way is settled; on success, the position that it holds.
-    SnapshotPut(Option<Seq>),
-    /// The server stops.
-    Drain,
-}
 
 pub(super) struct Driver {
     key: DocumentKey,

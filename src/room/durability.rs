@@ -9,7 +9,7 @@ use super::{
     commits::Append,
     core::{RoomCore, Then},
     interface::{Fetch, Output},
-    load::Opened,
+    live::Opened,
     members::Asker,
     pace::{self, Row},
 };

@@ -8,7 +8,7 @@ use super::{
     Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
     core::{End, NOT_JOINED, RoomCore, Then},
     interface::{Fetch, Output, Work},
-    load::Opened,
+    live::Opened,
     members::{Asker, Member, Reading},
     seats::Gate,
 };

@@ -6,9 +6,8 @@ use tokio::time::Instant;
 use super::{
     Answer, Command, Message, Ticket,
     commits::Receipt,
-    cursors::Moved,
-    load::Opened,
-    seats::{Gate, Shown},
+    live::Opened,
+    seats::{Gate, Moved, Shown},
 };
 use crate::{
     error::{Error, Result},

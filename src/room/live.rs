@@ -14,7 +14,7 @@ use tracing::error;
 use crate::{
     config::Limits,
     error::{Error, Result},
-    id::{ClientId, DocumentId, Seq},
+    id::{ClientId, DocumentId, Seq, UserId},
     limits::{Memory, MemoryShare},
     store::{Damage, Damaged as Kind, Loaded, Reason},
 };
@@ -55,6 +55,13 @@ pub(super) struct LiveDocument {
     share: MemoryShare,
     /// How long updates waited for their turn among the large ones.
     waited: Duration,
+}
+
+/// A document that has been loaded.
+pub(super) struct Opened {
+    pub(super) document: LiveDocument,
+    /// Who owns which client id.
+    pub(super) authors: Vec<(ClientId, UserId)>,
 }
 
 /// Whether some of what was written cannot be read.

@@ -10,13 +10,13 @@ use tracing::error;
 
 use super::{
     interface::{Fetch, Fetched},
-    live::{LiveDocument, aside, caps},
-    rooms::Shared,
+    live::{LiveDocument, Opened, aside, caps},
+    shared::Shared,
 };
 use crate::{
     config::Limits,
     error::{Error, Result},
-    id::{ClientId, DocumentId, DocumentKey, Seq, Timestamp, UserId},
+    id::{DocumentId, DocumentKey, Seq, Timestamp, UserId},
     limits::Memory,
     store::{Damage, Damaged, DocumentRecord, Loaded, Reason},
 };
@@ -25,13 +25,6 @@ use document::{self, ApplyError, Document};
 /// How long to wait before a document is loaded again, first and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
-
-/// A document that has been loaded.
-pub(super) struct Opened {
-    pub(super) document: LiveDocument,
-    /// Who owns which client id.
-    pub(super) authors: Vec<(ClientId, UserId)>,
-}
 
 /// Gets something from the database.
 pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, wanted: Fetch) -> Fetched {

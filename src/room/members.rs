@@ -35,6 +35,14 @@ impl Asker for Arc<dyn Peer> {
     }
 }
 
+/// Whose cursors wait to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mover {
+    Nobody,
+    Only(SessionId),
+    Several,
+}
+
 /// The members of one room.
 pub(super) struct Members<P> {
     list: Vec<Member<P>>,

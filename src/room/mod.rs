@@ -32,6 +32,7 @@ mod pace;
 mod rooms;
 mod saving;
 mod seats;
+mod shared;
 
 #[cfg(test)]
 mod tests;
@@ -42,8 +43,9 @@ use bytes::Bytes;
 
 pub use self::{
     audience::Audiences,
-    rooms::{RoomHandle, Rooms},
+    rooms::Rooms,
     seats::{Delivery, Door},
+    shared::RoomHandle,
 };
 use crate::{
     auth::User,

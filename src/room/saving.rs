@@ -6,10 +6,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{
-    driver::Event,
-    rooms::{Incoming, Shared},
-};
+use super::shared::{Event, Incoming, Shared};
 use crate::{
     id::{DocumentId, Seq},
     supervise::Task,

@@ -12,7 +12,7 @@ use document::awareness::Generation;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::{Message, Peer, cursors::Moved};
+use super::{Message, Peer};
 use crate::id::SessionId;
 
 /// From so many waiting bytes on a seat is shown cursors later.
@@ -61,6 +61,19 @@ pub(super) enum Shown {
     #[default]
     ToAll,
     NotToAll,
+}
+
+/// Cursors that moved.
+pub(super) struct Moved {
+    /// What most are shown; nothing if nobody moved since the last time.
+    pub(super) news: Option<Bytes>,
+    /// When they moved.
+    pub(super) generation: Generation,
+    /// It removes cursors. A later message of what came since cannot express that, so that
+    /// everybody has to get this one now.
+    pub(super) urgent: bool,
+    /// The only one who moved.
+    pub(super) except: Option<SessionId>,
 }
 
 /// The seats of some door.

@@ -15,8 +15,8 @@ use crate::{
     limits::Memory,
     metrics::Metrics,
     room::{
-        live::caps,
-        load::{Opened, replay},
+        live::{Opened, caps},
+        load::replay,
     },
     store::{Entry, Loaded},
 };
