@@ -11,16 +11,12 @@
 //! between them from the beginning.
 
 use super::known::{Known, Origins};
-use super::staged::Staged;
+use super::staged::{Staged, TooFar};
 use super::update::Id;
 
 /// So many steps are taken for one update at most: some 30 ms in a debug build, measured.
 /// What they count as is [`cost::of_steps`](super::cost::of_steps).
 const STEPS_MAX: u32 = 50_000;
-
-/// To find out would take more than [`STEPS_MAX`].
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TooFar;
 
 impl Staged {
     /// Whether an element between `left` and `right` has no place that is the same in every

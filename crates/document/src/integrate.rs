@@ -9,12 +9,12 @@ use smallvec::SmallVec;
 
 use super::held::HeldBlock;
 use super::merge::collect;
-use super::plan::{Around, Plan, Source};
-use super::prepare::{Ready, hold, written};
+use super::plan::{Around, Plan};
+use super::prepare::hold;
 use super::ranges::Ranges;
 use super::replica::decode;
-use super::staged::Staged;
-use super::steps::parts;
+use super::staged::{Source, Staged};
+use super::steps::{Ready, parts, written};
 use super::update::Id;
 use super::{Applied, ApplyError, Document, Integrated, Panicked, Prepared, cost, merge};
 use crate::ClientId;
@@ -175,7 +175,7 @@ impl Document {
         for Advanced { client, to, .. } in &advanced {
             self.known.advance(*client, *to);
         }
-        self.known.keep(staged);
+        staged.keep_in(&mut self.known);
         self.known.delete(deletes);
         advanced
     }

@@ -16,7 +16,6 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::ranges::Ranges;
-use super::staged::Staged;
 use super::update::Id;
 use crate::ClientId;
 
@@ -203,32 +202,34 @@ impl Known {
         known.clock = known.clock.max(clock);
     }
 
-    /// Makes `staged` known.
-    pub(super) fn keep(&mut self, staged: Staged) {
-        for (key, facts) in staged.parents {
-            self.parent_of
-                .insert(key, Parent(self.parents.len() as u32));
-            self.parents.push(facts);
-        }
-        for (id, parent) in staged.places {
-            let client = self.clients.entry(id.client).or_default();
-            client.places.push((id.clock, parent));
-        }
-        for piece in staged.starts {
-            let client = self.clients.entry(piece.id.client).or_default();
-            client.starts.push(Start {
-                clock: piece.id.clock,
-                left: piece.origins.left.into(),
-                right: piece.origins.right.into(),
-            });
-            client.pieces += 1;
-            self.pieces += 1;
-            let facts = &mut self.parents[piece.parent.0 as usize];
-            facts.pieces += 1;
-            match piece.origins.left {
-                Some(left) => drop(self.left_origins.insert(hash(left))),
-                None => facts.firsts += 1,
-            }
+    /// Makes a parent known: the next one.
+    pub(super) fn add_parent(&mut self, key: ParentKey, facts: ParentFacts) {
+        let parent = Parent(self.parents.len() as u32);
+        self.parent_of.insert(key, parent);
+        self.parents.push(facts);
+    }
+
+    /// Notes that the elements from `id` on stand in `parent`.
+    pub(super) fn add_place(&mut self, id: Id, parent: Parent) {
+        let client = self.clients.entry(id.client).or_default();
+        client.places.push((id.clock, parent));
+    }
+
+    /// Notes that a piece begins at `id`.
+    pub(super) fn add_piece(&mut self, id: Id, parent: Parent, origins: Origins) {
+        let client = self.clients.entry(id.client).or_default();
+        client.starts.push(Start {
+            clock: id.clock,
+            left: origins.left.into(),
+            right: origins.right.into(),
+        });
+        client.pieces += 1;
+        self.pieces += 1;
+        let facts = &mut self.parents[parent.0 as usize];
+        facts.pieces += 1;
+        match origins.left {
+            Some(left) => drop(self.left_origins.insert(hash(left))),
+            None => facts.firsts += 1,
         }
     }
 
@@ -295,18 +296,6 @@ fn hash(id: Id) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     KEY.hash_one((id.client, id.clock))
 }
-
-/// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
-/// tells whether there is a key.
-pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
-    // Names are taken for their hashes, so this one is of the kind for which nobody can choose
-    // names that clash.
-    static KEY: LazyLock<std::hash::RandomState> = LazyLock::new(std::hash::RandomState::new);
-    let hash = KEY.hash_one((root, key)) & !KEYED;
-    hash | u64::from(key.is_some())
-}
-
-pub(super) const KEYED: u64 = 1;
 
 /// Takes what is a hash already as it is.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,9 +17,8 @@ use std::time::Duration;
 
 use self::held::Held;
 use self::known::Known;
-use self::plan::Source;
 use self::replica::Replica;
-use self::staged::Unplaceable;
+use self::staged::{Source, Unplaceable};
 
 pub mod awareness;
 mod compare;

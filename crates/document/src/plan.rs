@@ -14,20 +14,9 @@ use super::cost;
 use super::held::Held;
 use super::known::{Known, Shape};
 use super::ranges::Ranges;
-use super::staged::{Site, Staged, Unplaceable};
+use super::staged::{Site, Source, Staged, Unplaceable};
 use super::update::{Block, Extent, Id, Place, TYPE};
 use crate::ClientId;
-
-/// Who vouches for what is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// Nobody: limits are enforced.
-    Client,
-    /// It was accepted before, and is in the log.
-    Log,
-    /// It was accepted before, and waited here.
-    Held,
-}
 
 /// Blocks and deletions, sorted by what a document can do with them.
 pub(super) struct Plan<'a, 'k> {

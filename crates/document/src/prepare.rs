@@ -8,16 +8,16 @@ use smallvec::SmallVec;
 use super::held::HeldBlock;
 use super::known::Shape;
 use super::lib0::malformed;
-use super::merge::{collect, write_update};
-use super::plan::{Around, Plan, Source};
+use super::merge::collect;
+use super::plan::{Around, Plan};
 use super::ranges::Ranges;
 use super::replica::decode;
-use super::staged::Staged;
-use super::steps::ready;
+use super::staged::{Source, Staged};
+use super::steps::{Ready, ready, written};
 use super::update::{Block, Extent, Id, Part, read};
 use super::{
-    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, Integrated, PARENT_BYTES,
-    PIECE_BYTES, StateVector, Visibility, compare, cost,
+    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, PARENT_BYTES, PIECE_BYTES,
+    StateVector, Visibility, compare, cost,
 };
 use crate::ClientId;
 
@@ -45,15 +45,6 @@ pub struct Prepared {
     pub(super) recurring: Duration,
     bytes: usize,
     new_clients: usize,
-}
-
-#[derive(Debug)]
-pub(super) enum Ready {
-    Nothing,
-    Whole,
-    Part(Vec<u8>),
-    /// The same, and in parts of which each costs little.
-    Parts(Integrated, Vec<Vec<u8>>),
 }
 
 impl Prepared {
@@ -354,15 +345,6 @@ impl Document {
         self.held.len() < self.caps.pending_updates_max
             && self.held.bytes() + bytes <= self.caps.pending_bytes_max
     }
-}
-
-/// An update of `blocks`, each of which makes elements of its own, and `deletes`.
-pub(super) fn written<'a>(
-    blocks: impl IntoIterator<Item = Block<'a>>,
-    deletes: &Ranges,
-) -> Result<Vec<u8>, ApplyError> {
-    // Blocks come out of one valid update, or were held apart from one another.
-    write_update(blocks.into_iter().collect(), deletes).map_err(|_| ApplyError::Undecodable)
 }
 
 /// Makes `block` one that is held.

@@ -4,13 +4,26 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use smallvec::SmallVec;
 
-use super::crossing::TooFar;
-use super::known::{COLLECTED, KEYED, Known, Origins, Parent, ParentFacts, ParentKey, Shape};
-use super::plan::Source;
-use super::update::{Id, Place, Run};
+use super::known::{COLLECTED, Known, Origins, Parent, ParentFacts, ParentKey, Shape};
+use super::update::{Id, KEYED, Place, Run};
 
 /// How deep types may nest. Whatever walks a document recurses this deep at most.
 pub const DEPTH_MAX: u8 = 128;
+
+/// Who vouches for what is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nobody: limits are enforced.
+    Client,
+    /// It was accepted before, and is in the log.
+    Log,
+    /// It was accepted before, and waited here.
+    Held,
+}
+
+/// To find out what is crossed would take too long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TooFar;
 
 /// Why an element cannot stand where it claims to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +96,19 @@ pub(super) struct Piece {
 }
 
 impl Staged {
+    /// Makes all of it known.
+    pub(super) fn keep_in(self, known: &mut Known) {
+        for (key, facts) in self.parents {
+            known.add_parent(key, facts);
+        }
+        for (id, parent) in self.places {
+            known.add_place(id, parent);
+        }
+        for piece in self.starts {
+            known.add_piece(piece.id, piece.parent, piece.origins);
+        }
+    }
+
     /// How many pieces there are.
     pub(super) fn pieces(&self) -> usize {
         self.starts.len()

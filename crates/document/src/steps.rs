@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::merge::write_update;
 use super::plan::Plan;
-use super::prepare::{Ready, written};
 use super::ranges::Ranges;
 use super::update::Block;
 use super::{ApplyError, Integrated, cost};
@@ -14,6 +14,16 @@ use crate::ClientId;
 /// each finds what it depends on; yrs, which has them by client, takes time with the
 /// square of their number where each depends on the next.
 const CLIENTS_A_PART: usize = 64;
+
+/// What of an update is integrated at once.
+#[derive(Debug)]
+pub(super) enum Ready {
+    Nothing,
+    Whole,
+    Part(Vec<u8>),
+    /// The same, and in parts of which each costs little.
+    Parts(Integrated, Vec<Vec<u8>>),
+}
 
 /// What is ready of `plan`; in parts where it may cost much.
 pub(super) fn ready(plan: &Plan<'_, '_>) -> Result<Ready, ApplyError> {
@@ -89,3 +99,12 @@ fn in_steps(deletes: Vec<(ClientId, Range<u32>)>) -> Vec<Ranges> {
 
 /// How many deletions are tried at once.
 const DELETES_A_PART: usize = 2_000;
+
+/// An update of `blocks`, each of which makes elements of its own, and `deletes`.
+pub(super) fn written<'a>(
+    blocks: impl IntoIterator<Item = Block<'a>>,
+    deletes: &Ranges,
+) -> Result<Vec<u8>, ApplyError> {
+    // Blocks come out of one valid update, or were held apart from one another.
+    write_update(blocks.into_iter().collect(), deletes).map_err(|_| ApplyError::Undecodable)
+}

@@ -9,7 +9,9 @@
 //! them out of step and would take what follows for something else: `JSON`
 //! (2), written by Yjs before version 13, and `XmlHook` (type 5).
 
-use super::known::hash_names;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
 use super::lib0::{Malformed, Reader, SAFE_INTEGER_MAX, malformed};
 use crate::ClientId;
 
@@ -320,6 +322,18 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
     };
     Ok((place, hash_names(root, key)))
 }
+
+/// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
+/// tells whether there is a key.
+pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
+    // Names are taken for their hashes, so this one is of the kind for which nobody can choose
+    // names that clash.
+    static KEY: LazyLock<std::hash::RandomState> = LazyLock::new(std::hash::RandomState::new);
+    let hash = KEY.hash_one((root, key)) & !KEYED;
+    hash | u64::from(key.is_some())
+}
+
+pub(super) const KEYED: u64 = 1;
 
 /// Steps over an item's content and gives its length in elements.
 fn read_content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
