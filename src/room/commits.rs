@@ -133,15 +133,25 @@ impl<P> Commits<P> {
         std::mem::take(&mut self.durable)
     }
 
-    /// Takes what this turn accepted.
-    pub(super) fn take_accepted(&mut self) -> Vec<Accepted> {
-        std::mem::take(&mut self.accepted)
+    /// Takes what this turn accepted, with the receipts that wait for it: after a panic before
+    /// [`begin`](Self::begin), none of them waits for something else.
+    pub(super) fn take_turn(&mut self) -> (Vec<Accepted>, Vec<Receipt<P>>) {
+        let accepted = std::mem::take(&mut self.accepted);
+        (accepted, std::mem::take(&mut self.receipts))
     }
 
-    /// Notes that `rows`, which hold everything taken, are being written.
-    pub(super) fn begin(&mut self, rows: Vec<Bytes>) {
-        let receipts = std::mem::take(&mut self.receipts);
+    /// Notes that `rows`, for which `receipts` wait, are being written.
+    pub(super) fn begin(&mut self, rows: Vec<Bytes>, receipts: Vec<Receipt<P>>) {
         self.under_way.push_back(Append { rows, receipts });
+    }
+
+    /// Keeps the first `handed` appends under way, which the log has. Returns the receipts of the
+    /// others, which it never got.
+    pub(super) fn keep_handed(&mut self, handed: usize) -> Vec<Receipt<P>> {
+        let lost = self.under_way.split_off(handed.min(self.under_way.len()));
+        lost.into_iter()
+            .flat_map(|append| append.receipts)
+            .collect()
     }
 
     /// What is not durable yet may build on what has been refused: its acks promise

@@ -151,9 +151,12 @@ impl<P: Asker> RoomCore<P> {
     }
 
     /// A room that goes on where `broken`, which must not be used any more, stopped: nothing
-    /// accepted is lost, the document is loaded anew, and every member synchronises anew.
+    /// that the log was handed is lost, the document is loaded anew, and every member synchronises anew.
     /// Cursors are forgotten until their owners renew them.
-    pub(super) fn after(broken: Self, document: LiveDocument) -> Self {
+    ///
+    /// `handed` is how many appends the log has and has not settled. What was begun and not
+    /// handed to it is refused, so that no receipt waits for another one's append.
+    pub(super) fn after(broken: Self, document: LiveDocument, handed: usize) -> Self {
         let now = broken.now;
         let mut core = Self::new(
             document,
@@ -166,6 +169,9 @@ impl<P: Asker> RoomCore<P> {
         core.then = None;
         core.record = broken.record;
         core.commits = broken.commits;
+        for receipt in core.commits.keep_handed(handed) {
+            core.refuse(receipt, Error::StorageUnavailable);
+        }
         core.left_alone_until = broken.left_alone_until;
         core.end = broken.end;
         for peer in broken.members.peers() {

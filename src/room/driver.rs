@@ -61,6 +61,8 @@ pub(super) struct Driver {
     wanted: Option<Fetch>,
     /// The request that is being carried out: it is answered even if that panics.
     asking: Option<(Asker, Ticket)>,
+    /// How many appends the log was handed and has not settled.
+    appending: usize,
     panics: VecDeque<Instant>,
     end: Option<Error>,
 }
@@ -96,6 +98,7 @@ impl Driver {
             full: Vec::new(),
             wanted: Some(Fetch::Document),
             asking: None,
+            appending: 0,
             panics: VecDeque::new(),
             end: None,
         }
@@ -159,7 +162,10 @@ impl Driver {
     fn input(&mut self, incoming: Incoming) -> Input<Asker> {
         let command = match incoming {
             Incoming::Command(command) => command,
-            Incoming::Own(Event::Appended(result)) => return Input::Appended(result),
+            Incoming::Own(Event::Appended(result)) => {
+                self.appending = self.appending.saturating_sub(1);
+                return Input::Appended(result);
+            }
             Incoming::Own(Event::SnapshotPut(held)) => return Input::SnapshotPut(held),
             Incoming::Own(Event::Drain) => return Input::Drain,
         };
@@ -276,6 +282,7 @@ impl Driver {
                 };
                 let log = self.shared.store.log();
                 log.append(document, entry, Box::new(settled));
+                self.appending += 1;
             }
             Output::PutSnapshot {
                 document,
@@ -373,7 +380,7 @@ impl Driver {
             now,
         );
         let broken = std::mem::replace(&mut self.core, blank);
-        self.core = RoomCore::after(broken, empty());
+        self.core = RoomCore::after(broken, empty(), self.appending);
         self.outputs.append(&mut self.core.outputs);
     }
 }

@@ -28,7 +28,8 @@ impl<P: Asker> RoomCore<P> {
     pub(super) fn flush(&mut self) {
         let Some(record) = self.record else { return };
         let now = self.now.instant;
-        let rows = pace::merged_rows(self.commits.take_accepted());
+        let (accepted, receipts) = self.commits.take_turn();
+        let rows = pace::merged_rows(accepted);
         let authors = rows.authors;
         self.told.clear();
         self.flushes += 1;
@@ -46,8 +47,8 @@ impl<P: Asker> RoomCore<P> {
             });
         }
         let rows: Vec<_> = rows.rows.into_iter().flat_map(in_parts).collect();
-        self.commits
-            .begin(rows.iter().map(|(bytes, _)| bytes.clone()).collect());
+        let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
+        self.commits.begin(bytes.collect(), receipts);
         let entry = Entry { rows, authors };
         self.outputs.push(Output::Append(record.id, entry));
     }

@@ -231,13 +231,11 @@ impl<P: Asker> RoomCore<P> {
             let is_sent = member.peer.catching_up() == CatchingUp::IsSent;
             is_sent.then(|| member.had.clone()).flatten()
         });
+        let resync = Message::Resync(ResyncReason::Lagging);
+        self.outputs.push(Output::TellOne(session, resync));
         match had {
             Some((had, _)) => self.send_rest(session, &had),
-            None => {
-                self.set_reading(session, Reading::AwaitingSync);
-                let resync = Message::Resync(ResyncReason::Lagging);
-                self.outputs.push(Output::TellOne(session, resync));
-            }
+            None => self.set_reading(session, Reading::AwaitingSync),
         }
     }
 

@@ -109,8 +109,8 @@ pub enum CatchingUp {
     /// It is told to synchronise, and asks for what it lacks.
     Asks,
     /// It cannot ask in the words of its protocol: the room remembers what it had, and sends the
-    /// difference. It is still told to synchronise after the document was rebuilt, for it may
-    /// have what the document lacks; its door says that as it can.
+    /// difference. It is still told to synchronise, for it may have what the document lacks since
+    /// that was rebuilt; its door says that as it can.
     IsSent,
 }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -58,6 +58,8 @@ struct Listener {
     queued_bytes: AtomicUsize,
     /// How often the room panics when it next looks who this is.
     panics: AtomicUsize,
+    /// Whether its door panics when it next hands it an update.
+    panics_at_update: AtomicBool,
 }
 
 /// The door through which listeners come.
@@ -71,6 +73,9 @@ impl Door for TestDoor {
 
     fn deliver(&self, seat: &Listener, message: &Message, (): &()) -> Delivery {
         match message {
+            Message::Update(_) if seat.panics_at_update.swap(false, Ordering::Relaxed) => {
+                panic!("injected")
+            }
             Message::Update(bytes) => seat.updates.lock().push(bytes.clone()),
             // A test that no longer looks has seen enough.
             Message::Awareness(bytes) => drop(seat.cursors.send(bytes.clone())),
@@ -149,6 +154,7 @@ impl Member {
             notices: noticed,
             queued_bytes: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
+            panics_at_update: AtomicBool::new(false),
         });
         let room = rooms.open(key).expect("not draining");
         Self {

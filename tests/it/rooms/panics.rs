@@ -81,6 +81,30 @@ async fn what_was_accepted_before_a_panic_is_acknowledged_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_reached_the_log_for_a_panic_is_not_acknowledged_by_the_next_append() {
+    let home = Home::sqlite();
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let mut ana = Member::new(&rooms, &key("a"), 1);
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    ana.join().await.expect("joined");
+    ben.join().await.expect("joined");
+    ben.seat.panics_at_update.store(true, Ordering::Relaxed);
+    ana.send(&written(11, "one", "one"));
+    let answer = ana.answers.recv().await;
+    let is_refused = matches!(answer, Some(Answer::Refused(Error::StorageUnavailable)));
+    assert!(is_refused, "{answer:?}");
+    ana.is_told_to_synchronise().await;
+    ana.sync().await;
+    ana.send(&written(12, "two", "two"));
+    assert_eq!(ana.saved().await, Seq(1));
+    let joined = join(&store, "a").await.expect("joined");
+    assert_eq!(read(&joined.update, "one"), "", "it was not written");
+    assert_eq!(read(&joined.update, "two"), "two");
+    assert!(ana.acks.try_recv().is_err(), "one ack, for what is written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_panics_again_and_again_is_closed_and_opened_anew() {
     let home = Home::sqlite();
     let store = home.open().await;
