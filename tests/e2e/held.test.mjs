@@ -85,6 +85,7 @@ for (const database of databases) {
       await until("everything is answered", () => outcomes.size === SENT_AT_ONCE + GATHERED + 1);
       assert.deepEqual([keys(outcomes, "draining"), keys(outcomes, "unanswered")], [["too late"], []]);
       for (const { client } of [ana, ben]) {
+        await until("it sees that it is let go", () => client.disconnects.length > 0);
         assert.deepEqual(client.disconnects, ["transport close"], "after anything else they would not come back");
       }
       await server.launch();
