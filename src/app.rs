@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     auth::Verifier,
+    bus::EventBus,
     config::{Config, DevDoors},
     documents::Documents,
     error::{Error, Result},
@@ -30,6 +31,7 @@ use crate::{
     limits::Memory,
     metrics::Metrics,
     room::Rooms,
+    session::Sessions,
     socket::Sockets,
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
@@ -45,6 +47,7 @@ pub struct App {
     supervisor: Supervisor,
     verifier: Verifier,
     store: Store,
+    sessions: Sessions,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -105,8 +108,10 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
+        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
+            sessions.clone(),
             rooms.clone(),
             config.limits,
             config.timing,
@@ -114,12 +119,18 @@ impl App {
             supervisor.clone(),
             config.instance.clone(),
         );
+        let bus = EventBus::new(sessions.clone(), supervisor.clone());
+        // First the rooms, where an event stands in order with the updates.
+        bus.subscribe(Arc::new(rooms.clone()));
+        bus.subscribe(Arc::new(sockets.clone()));
+        bus.attach(&store)?;
         Ok(Self {
             config,
             metrics,
             supervisor,
             verifier,
             store,
+            sessions,
             rooms,
             sockets,
             started,
@@ -129,6 +140,11 @@ impl App {
     /// The owner of this server's tasks.
     pub fn supervisor(&self) -> &Supervisor {
         &self.supervisor
+    }
+
+    /// The database. What is published in its transactions is told to the clients of this server.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Listens on the address that is configured, and tells of it.
@@ -162,6 +178,7 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<Stopped> {
+        self.sessions.watch();
         self.sockets.watch();
         let listener = listener.tap_io(|tcp| {
             // Without it small frames wait for the peer's delayed acknowledgement;
@@ -190,10 +207,6 @@ impl App {
 
     fn router(&self) -> Router {
         let sockets = self.sockets.clone();
-        let vitals = move || http::Vitals {
-            connections: sockets.len(),
-            draining: sockets.draining(),
-        };
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
@@ -201,7 +214,8 @@ impl App {
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,
-            vitals: Arc::new(vitals),
+            sessions: self.sessions.clone(),
+            connections: Arc::new(move || sockets.len()),
             supervisor: self.supervisor.clone(),
             metrics: self.metrics.clone(),
             metrics_token: self.config.metrics_token.clone(),
@@ -239,7 +253,7 @@ impl App {
             rooms = self.rooms.len(),
             "draining"
         );
-        self.sockets.begin_draining();
+        self.sessions.begin_draining();
         let late = tokio::select! {
             late = self.rooms.drain(deadline) => late,
             () = self.log_is_lost() => self.rooms.len(),

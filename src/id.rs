@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use uuid::Uuid;
 
@@ -18,7 +18,8 @@ pub const NAME_BYTES_MAX: usize = 255;
 
 /// The name of a room as its clients write it: 1 to 255 bytes of UTF-8
 /// without control characters or comma.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RoomName(Arc<str>);
 
 impl RoomName {
@@ -63,8 +64,17 @@ impl Team {
     }
 }
 
+impl TryFrom<String> for RoomName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        Self::parse(&name)
+    }
+}
+
 /// A person or a service, as the token's `sub` names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UserId(Arc<str>);
 
 impl UserId {
@@ -76,6 +86,17 @@ impl UserId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = Error;
+
+    fn try_from(id: String) -> Result<Self> {
+        Self::parse(&id).ok_or(Error::Invalid {
+            field: "user",
+            reason: "must be 1 to 255 bytes without control characters",
+        })
     }
 }
 

@@ -50,6 +50,7 @@
 pub mod app;
 pub mod arguments;
 pub mod auth;
+pub mod bus;
 pub mod config;
 pub mod documents;
 pub mod error;
@@ -60,6 +61,7 @@ pub mod limits;
 pub mod metrics;
 pub mod room;
 pub mod runtime;
+pub mod session;
 pub mod settings;
 pub mod signals;
 pub mod socket;

@@ -38,6 +38,8 @@ pub enum Task {
     Snapshot,
     /// Carries one connection, and takes what it brings.
     Connection,
+    /// Closes connections that never begin a session: without it they would stay for ever.
+    Handshakes,
     /// Verifies one token for which keys have to be fetched.
     Handshake,
     /// Fetches the published keys once; the next token that needs them fetches again.
@@ -52,6 +54,8 @@ pub enum Task {
     Receipt,
     /// Keeps one transaction, and tells of its events.
     Transaction,
+    /// Tells clients of one event.
+    Delivery,
     /// Waits for the signals to stop: without it the server would not hear them.
     Signals,
 }
@@ -67,12 +71,13 @@ pub enum Death {
 
 impl Task {
     /// All of them.
-    pub const ALL: [Task; 13] = [
+    pub const ALL: [Task; 15] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
         Task::Snapshot,
         Task::Connection,
+        Task::Handshakes,
         Task::Handshake,
         Task::KeyFetch,
         Task::HttpRequest,
@@ -80,6 +85,7 @@ impl Task {
         Task::Validation,
         Task::Receipt,
         Task::Transaction,
+        Task::Delivery,
         Task::Signals,
     ];
 
@@ -91,6 +97,7 @@ impl Task {
             Task::Room => "room",
             Task::Snapshot => "snapshot",
             Task::Connection => "connection",
+            Task::Handshakes => "handshakes",
             Task::Handshake => "handshake",
             Task::KeyFetch => "key_fetch",
             Task::HttpRequest => "http_request",
@@ -98,6 +105,7 @@ impl Task {
             Task::Validation => "validation",
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
+            Task::Delivery => "delivery",
             Task::Signals => "signals",
         }
     }
@@ -105,7 +113,9 @@ impl Task {
     /// What follows when it dies.
     pub fn death(self) -> Death {
         match self {
-            Task::LogWriter | Task::Sessions | Task::Signals => Death::StopsServer,
+            Task::LogWriter | Task::Sessions | Task::Handshakes | Task::Signals => {
+                Death::StopsServer
+            }
             Task::Room
             | Task::Snapshot
             | Task::Connection
@@ -115,7 +125,8 @@ impl Task {
             | Task::HttpBody
             | Task::Validation
             | Task::Receipt
-            | Task::Transaction => Death::EndsAlone,
+            | Task::Transaction
+            | Task::Delivery => Death::EndsAlone,
         }
     }
 }

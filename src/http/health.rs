@@ -61,8 +61,7 @@ enum Storage {
 pub(super) async fn health(State(parts): State<Parts>) -> Response {
     let storage = storage(&parts.store, &parts.supervisor).await;
     let lost = parts.supervisor.lost();
-    let vitals = (parts.vitals)();
-    let (code, status) = match (vitals.draining, storage) {
+    let (code, status) = match (parts.sessions.draining(), storage) {
         _ if lost.is_some() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, Storage::Sound) => (StatusCode::OK, "ok"),
@@ -74,7 +73,7 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         instance: &parts.instance,
         uptime_seconds: parts.started.elapsed().as_secs(),
-        connections: vitals.connections,
+        connections: (parts.connections)(),
         rooms: parts.rooms.len(),
         damaged_documents: parts.store.damaged_documents_known(),
         hint: lost.map(|_| LOST_HINT).or_else(|| hint(&parts.store)),

@@ -13,7 +13,6 @@
 
 mod api;
 mod body;
-mod callers;
 mod health;
 mod origin;
 mod page;
@@ -46,6 +45,7 @@ use crate::{
     id::Timestamp,
     metrics::Metrics,
     room::Rooms,
+    session::Sessions,
     store::Store,
     supervise::Supervisor,
 };
@@ -65,8 +65,10 @@ pub struct Parts {
     pub limits: Limits,
     /// How long it may take.
     pub timing: Timing,
-    /// How the socket doors are.
-    pub vitals: Arc<dyn Fn() -> Vitals + Send + Sync>,
+    /// Who is connected, and whether the server is stopping.
+    pub sessions: Sessions,
+    /// How many sockets are connected, with a session or without.
+    pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
     /// The owner of what outlives a request.
     pub supervisor: Supervisor,
     /// What `/metrics` shows.
@@ -86,17 +88,8 @@ pub struct Parts {
 impl Parts {
     /// Whether the server is stopping, for whatever reason.
     fn stopping(&self) -> bool {
-        self.supervisor.lost().is_some() || (self.vitals)().draining
+        self.supervisor.lost().is_some() || self.sessions.draining()
     }
-}
-
-/// How the socket doors are.
-#[derive(Clone, Copy, Debug)]
-pub struct Vitals {
-    /// How many sockets are connected.
-    pub connections: usize,
-    /// Whether the server is stopping.
-    pub draining: bool,
 }
 
 /// All routes of this door.

@@ -4,13 +4,7 @@
 //! a client that goes away meanwhile leaves nothing behind. Like whoever answers a
 //! synchronisation, it may bring what others wrote.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -28,25 +22,21 @@ use super::{
     Parts,
     api::authenticate,
     body::{Bodies, discard},
-    callers::{Caller, Callers},
     refuse,
 };
 use crate::{
     auth::{Claims, Right},
     error::{Error, Result},
-    id::{DocumentKey, RoomName, Seq, SessionId},
-    room::{Acked, Answer, Audiences, Command, Participant, Peer, Standing, Ticket, Update},
+    id::{DocumentKey, RoomName, Seq},
+    room::{Acked, Answer, Audiences, Command, Peer, Standing, Ticket, Update},
+    session::{Caller, Identity},
     supervise::{Supervisor, Task},
 };
 use document::{self, Checked, Visibility};
 
 /// How long an update may take to be durable before the client is told to try again.
 const DURABLE_WITHIN: Duration = Duration::from_secs(30);
-/// From here on sessions are numbered: those of sockets begin at 1.
-const FIRST_SESSION: u64 = 1 << 62;
 const BYTES: &str = "application/octet-stream";
-/// The author is in nobody's awareness, where a colour would be seen.
-const COLOR: &str = "#6b5548";
 
 const TICKET: Ticket = Ticket {
     request: "POST updates",
@@ -59,9 +49,7 @@ pub(super) struct Updates(Arc<Shared>);
 
 struct Shared {
     parts: Parts,
-    callers: Callers,
     bodies: Bodies,
-    sessions_begun: AtomicU64,
 }
 
 /// The answer where the update is durable.
@@ -77,9 +65,7 @@ impl Updates {
     pub(super) fn new(parts: Parts) -> Self {
         let patience = Duration::from_millis(parts.timing.http_body_timeout_ms);
         Self(Arc::new(Shared {
-            callers: Callers::new(parts.limits),
             bodies: Bodies::new(parts.limits.http_bodies_bytes_max, patience),
-            sessions_begun: AtomicU64::new(FIRST_SESSION),
             parts,
         }))
     }
@@ -120,7 +106,7 @@ impl Shared {
         if self.parts.stopping() {
             return Err(Error::Draining);
         }
-        let caller = self.callers.get(&claims);
+        let caller = self.parts.sessions.caller(&claims);
         caller.budget.admit_request()?;
         caller.budget.admit_update()?;
         check_kind(headers)?;
@@ -147,14 +133,10 @@ impl Shared {
     ) -> Result<Acked> {
         let team = claims.team.clone();
         let handle = self.parts.rooms.open(&DocumentKey { team, room })?;
-        let session = SessionId(self.sessions_begun.fetch_add(1, Ordering::Relaxed));
+        let id = self.parts.sessions.next_id();
         let (answer, answered) = oneshot::channel();
         let author = Arc::new(Author {
-            participant: Participant {
-                session,
-                user: claims.user.clone(),
-                color: COLOR,
-            },
+            identity: Identity::new(id, claims.user.clone()),
             caller,
             answer: Mutex::new(Some(answer)),
         });
@@ -208,7 +190,7 @@ async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Check
 
 /// The author of one update. It hears what becomes of that, and nothing else.
 struct Author {
-    participant: Participant,
+    identity: Identity,
     caller: Arc<Caller>,
     /// Where the answer goes; the first one counts.
     answer: Mutex<Option<oneshot::Sender<Result<Acked>>>>,
@@ -224,8 +206,8 @@ impl Author {
 }
 
 impl Peer for Author {
-    fn participant(&self) -> &Participant {
-        &self.participant
+    fn participant(&self) -> &Identity {
+        &self.identity
     }
 
     fn accept(&self, _: Ticket, acked: Acked) {

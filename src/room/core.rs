@@ -201,6 +201,7 @@ impl<P: Asker> RoomCore<P> {
                 self.availability = availability;
                 self.announce_storage();
             }
+            Input::Happened(event) => self.happened(event),
             Input::Full(session) => self.fell_behind(session),
             Input::Drained(session) => self.drained(session),
             Input::Shown(shown) => self.shown = shown,

@@ -167,6 +167,7 @@ impl Driver {
                 return Input::Appended(result);
             }
             Incoming::Own(Event::SnapshotPut(held)) => return Input::SnapshotPut(held),
+            Incoming::Own(Event::Happened(event)) => return Input::Happened(event),
             Incoming::Own(Event::Drain) => return Input::Drain,
         };
         self.backlog.take(&command);
@@ -319,7 +320,7 @@ impl Driver {
         match message {
             Message::Update(_) => metrics.relayed(updates, told.receivers, told.bytes),
             Message::Awareness(_) => metrics.awareness_relayed(told.receivers, told.bytes),
-            Message::Resync(_) | Message::Storage(_) | Message::Closed(_) => {}
+            Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => {}
         }
     }
 

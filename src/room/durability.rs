@@ -1,6 +1,8 @@
 //! What becomes of accepted updates: relayed, written, acknowledged; and what is done
 //! when the log refuses, or holds what the document lacks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tracing::{error, info};
 
@@ -14,6 +16,7 @@ use super::{
     pace::{self, Row},
 };
 use crate::{
+    bus::Published,
     error::{Error, Result},
     id::Seq,
     store::{AppendError, Availability, Entry, Loaded, Reservation},
@@ -116,6 +119,18 @@ impl<P: Asker> RoomCore<P> {
     pub(super) fn announce_storage(&mut self) {
         let storage = Message::Storage(self.storage());
         self.outputs.push(Output::Announce(storage));
+    }
+
+    /// Tells every member of `event`, behind the updates that were accepted before it.
+    pub(super) fn happened(&mut self, event: Arc<Published>) {
+        if self.members.is_empty() {
+            return;
+        }
+        if self.commits.accepted() > 0 {
+            self.flush();
+        }
+        let event = Output::Announce(Message::Event(event));
+        self.outputs.push(event);
     }
 
     /// Sends the acks of what is durable.

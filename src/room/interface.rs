@@ -1,5 +1,7 @@
 //! What goes into a room's core, and what comes out of it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -10,6 +12,7 @@ use super::{
     seats::{Gate, Moved, Shown},
 };
 use crate::{
+    bus::Published,
     error::{Error, Result},
     id::{DocumentId, Seq, SessionId, Timestamp, UserId},
     limits::Pressure,
@@ -37,6 +40,8 @@ pub(super) enum Input<P> {
     Appended(Result<Seq, AppendError>),
     /// The snapshot under way is settled; on success, the position that it holds.
     SnapshotPut(Option<Seq>),
+    /// Something happened that concerns the members.
+    Happened(Arc<Published>),
     /// The database went away, or is back.
     Storage(Availability),
     /// The queue of a session was full for what it was just told: its seat is shut.

@@ -47,23 +47,14 @@ pub use self::{
     seats::{Delivery, Door},
     shared::RoomHandle,
 };
+pub use crate::session::Identity as Participant;
 use crate::{
     auth::User,
+    bus::Published,
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
 };
 use document::{Checked, StateVector, Visibility, awareness::Entry};
-
-/// Who takes part in a room: a session, and the person that its token names.
-#[derive(Clone, Debug)]
-pub struct Participant {
-    /// The session.
-    pub session: SessionId,
-    /// The person, from the token.
-    pub user: User,
-    /// The colour that the server chose for the person, as `#rrggbb`.
-    pub color: &'static str,
-}
 
 /// Whoever asks something of a room, made by the door through which they came.
 ///
@@ -216,6 +207,8 @@ pub enum Message {
     Resync(ResyncReason),
     /// The storage went away, or is back.
     Storage(StorageStatus),
+    /// Something happened that concerns the members.
+    Event(Arc<Published>),
     /// The room is closed for this member.
     Closed(Error),
 }
@@ -224,7 +217,7 @@ impl Message {
     fn bytes(&self) -> usize {
         match self {
             Message::Update(bytes) | Message::Awareness(bytes) => bytes.len(),
-            Message::Resync(_) | Message::Storage(_) | Message::Closed(_) => 0,
+            Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => 0,
         }
     }
 }

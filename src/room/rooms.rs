@@ -19,6 +19,7 @@ use super::{
     shared::{Backlog, Event, Inbox, Incoming, RoomHandle, Shared},
 };
 use crate::{
+    bus::{Published, Subscriber},
     config::{Limits, Timing},
     error::{Error, Result},
     id::DocumentKey,
@@ -124,5 +125,18 @@ impl Rooms {
         self.shared.tasks.close();
         let _ = tokio::time::timeout_at(deadline, self.shared.tasks.wait()).await;
         self.shared.tasks.len()
+    }
+}
+
+impl Subscriber for Rooms {
+    /// Puts `event` behind what the room was asked for before. It has no share in the bounds of the
+    /// inbox: events are durable first, so that the database bounds how many there are.
+    fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
+        let open = self.shared.open.lock();
+        if let Some(handle) = open.get(room) {
+            let happened = Incoming::Own(Event::Happened(Arc::clone(event)));
+            // A room that has ended has no members.
+            let _ = handle.inbox.incoming.send(happened);
+        }
     }
 }

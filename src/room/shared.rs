@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Command;
 use crate::{
+    bus::Published,
     config::{Limits, Timing},
     error::{Error, Result},
     id::{DocumentKey, Seq},
@@ -57,6 +58,8 @@ pub(super) enum Event {
     Appended(Result<Seq, AppendError>),
     /// The snapshot under way is settled; on success, the position that it holds.
     SnapshotPut(Option<Seq>),
+    /// Something happened that concerns the members.
+    Happened(Arc<Published>),
     /// The server stops.
     Drain,
 }

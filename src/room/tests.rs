@@ -42,6 +42,8 @@ enum Step {
     SnapshotFailed,
     StorageAway,
     StorageBack,
+    /// Something happens that concerns the members.
+    Happen,
     /// The journal takes nothing for the next update.
     JournalFull,
 }
@@ -68,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::SnapshotFailed),
         1 => Just(Step::StorageAway),
         2 => Just(Step::StorageBack),
+        3 => Just(Step::Happen),
         1 => Just(Step::JournalFull),
     ]
 }

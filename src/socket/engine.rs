@@ -16,10 +16,11 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::{
-    Sockets, handshake,
+    Sockets,
+    client::Client,
+    handshake,
     packet::{Attachments, Kind, NotAPacket, Packet},
     requests,
-    session::Session,
 };
 use crate::{metrics, supervise::Task};
 
@@ -66,7 +67,7 @@ pub(super) enum Phase {
     /// A token is being verified.
     Verifying,
     /// In session.
-    Connected(Arc<Session>),
+    Connected(Arc<Client>),
     /// Gone.
     Closed,
 }
@@ -89,9 +90,9 @@ impl Connection {
         self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < REFUSALS_MAX
     }
 
-    pub(super) fn session(&self) -> Option<Arc<Session>> {
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
         match &self.state.lock().phase {
-            Phase::Connected(session) => Some(Arc::clone(session)),
+            Phase::Connected(client) => Some(Arc::clone(client)),
             Phase::Opened | Phase::Verifying | Phase::Closed => None,
         }
     }
@@ -184,8 +185,8 @@ impl Engine {
             Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => {
                 Err(NotAPacket)
             }
-            Kind::Event => match socket.data.session() {
-                Some(session) => requests::receive(shared, &session, packet, attachments),
+            Kind::Event => match socket.data.client() {
+                Some(client) => requests::receive(shared, &client, packet, attachments),
                 None => Err(NotAPacket),
             },
             Kind::Disconnect => {
@@ -198,8 +199,9 @@ impl Engine {
 
     fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase) {
         let before = socket.data.phase(|phase| std::mem::replace(phase, next));
-        if let Phase::Connected(session) = before {
-            self.sockets.shared.forget(&session);
+        if let Phase::Connected(client) = before {
+            client.leave_all();
+            self.sockets.shared.forget(&client);
         }
     }
 }
@@ -212,9 +214,9 @@ impl Door for Engine {
         *socket.data.counted_as.lock() = counted_as;
         self.sockets.shared.metrics.connection_opened(counted_as);
         let full = {
-            let mut registry = self.sockets.shared.registry.lock();
-            registry.connections.insert(socket.id(), Arc::clone(socket));
-            registry.connections.len() > self.sockets.shared.limits.sockets_max * 2
+            let mut connections = self.sockets.shared.connections.lock();
+            connections.insert(socket.id(), Arc::clone(socket));
+            connections.len() > self.sockets.shared.limits.sockets_max * 2
         };
         // Connections that never ask for a session must not crowd out those that do.
         if full {
@@ -225,14 +227,14 @@ impl Door for Engine {
     fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
         let state = socket.data.state.lock();
         match &state.phase {
-            Phase::Connected(session) => !session.floods(),
+            Phase::Connected(client) => !client.floods(),
             Phase::Opened | Phase::Verifying | Phase::Closed => true,
         }
     }
 
     fn heard(&self, socket: &Arc<EngineSocket>) {
-        if let Some(session) = socket.data.session() {
-            session.budget.heard();
+        if let Some(client) = socket.data.client() {
+            client.session.budget.heard();
         }
     }
 
@@ -258,7 +260,7 @@ impl Door for Engine {
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
         debug!(connection = ?socket.id(), ?reason, "connection closed");
         let shared = &self.sockets.shared;
-        shared.registry.lock().connections.remove(&socket.id());
+        shared.connections.lock().remove(&socket.id());
         self.end_session(socket, Phase::Closed);
         shared
             .metrics

@@ -5,7 +5,7 @@
 
 use std::{
     future::Future,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Waker},
 };
 
@@ -16,28 +16,22 @@ use tracing::{Instrument, debug, info};
 
 use super::{
     Shared,
+    client::Client,
     engine::{EngineSocket, Phase},
-    packet::{Attachments, Frame, Packet},
+    packet::{Frame, Packet},
     protocol::{
-        self, ColoredUser, Connection, LimitsPayload, RefreshedPayload, RoomClosedPayload, Server,
-        SessionPayload, event, request,
+        self, ColoredUser, Connection, LimitsPayload, RefreshedPayload, Server, SessionPayload,
+        event, request,
     },
-    session::Session,
 };
 use crate::{
-    auth::{Claims, Right},
+    auth::Claims,
     error::{Error, Result},
     id::Timestamp,
     limits::Role,
-    room::{Command, Participant},
+    session::Link,
     supervise::{Supervisor, Task},
 };
-
-/// The colours of people who chose none: dark enough for white text on them.
-const COLORS: [&str; 12] = [
-    "#b3261e", "#a8520a", "#7a6200", "#4b6b00", "#1e6f2e", "#00696b", "#00639b", "#2f55c9",
-    "#5b49c8", "#8339b0", "#a62a83", "#6b5548",
-];
 
 /// The `auth` of a CONNECT packet.
 #[derive(Default, Deserialize)]
@@ -131,7 +125,7 @@ fn token(json: &str, socket: &EngineSocket) -> Option<String> {
 }
 
 async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
-    shared.check_open()?;
+    shared.sessions.check_open()?;
     let token = token.ok_or(Error::Unauthorized {
         reason: "a token is required",
     })?;
@@ -140,36 +134,32 @@ async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
 
 /// Puts the session in place and tells the client.
 fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Result<()> {
-    let user = claims.user.clone();
-    let participant = Participant {
-        session: shared.next_session(),
-        color: color(user.id.as_str()),
-        user,
-    };
-    let session = Arc::new(Session::new(
-        shared,
-        participant,
-        claims,
-        Arc::clone(socket),
-    ));
-    register(shared, &session)?;
+    let session = shared.sessions.admit(claims)?;
+    let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
+    let session = &client.session;
+    let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);
+    session.connect(link);
+    shared
+        .clients
+        .lock()
+        .insert(session.id(), Arc::clone(&client));
     let open = socket.data.phase(|phase| {
         let open = matches!(phase, Phase::Verifying);
         if open {
-            *phase = Phase::Connected(Arc::clone(&session));
+            *phase = Phase::Connected(Arc::clone(&client));
         }
         open
     });
     if !open {
-        shared.forget(&session);
+        shared.forget(&client);
         return Ok(());
     }
     let id: String = public_id();
-    session.send(Frame::connected(&id));
-    greet(shared, &session, &id);
+    client.send(Frame::connected(&id));
+    greet(shared, &client, &id);
     let claims = session.claims();
     info!(
-        session = session.participant.session.0,
+        session = session.id().0,
         id,
         user = claims.user.id.as_str(),
         team = claims.team.as_str(),
@@ -178,29 +168,8 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     Ok(())
 }
 
-fn register(shared: &Shared, session: &Arc<Session>) -> Result<()> {
-    let claims = session.claims();
-    let mut registry = shared.registry.lock();
-    if registry.sessions.len() >= shared.limits.sockets_max {
-        return Err(Error::TooManyConnections);
-    }
-    let key = (claims.team.clone(), claims.user.id.clone());
-    let count = registry.by_user.get(&key).copied().unwrap_or(0);
-    let count_max = match session.budget.role() {
-        Role::Person => shared.limits.sockets_per_user,
-        Role::Service => shared.limits.service_sockets_max,
-    };
-    if count >= count_max {
-        return Err(Error::TooManyConnections);
-    }
-    registry.by_user.insert(key, count + 1);
-    registry
-        .sessions
-        .insert(session.participant.session, Arc::clone(session));
-    Ok(())
-}
-
-fn greet(shared: &Shared, session: &Session, id: &str) {
+fn greet(shared: &Shared, client: &Client, id: &str) {
+    let session = &client.session;
     let claims = session.claims();
     let limits = &shared.limits;
     let role = session.budget.role();
@@ -224,7 +193,7 @@ fn greet(shared: &Shared, session: &Session, id: &str) {
         },
         user: ColoredUser {
             user: &claims.user,
-            color: session.participant.color,
+            color: session.identity().color,
         },
         team: claims.team.as_str(),
         roles: &claims.roles,
@@ -240,90 +209,37 @@ fn greet(shared: &Shared, session: &Session, id: &str) {
         unread: 0,
         last_event_id: 0,
     };
-    session.tell(event::CONNECTION, &connection);
+    client.tell(event::CONNECTION, &connection);
 }
 
 /// Verifies a fresh token and goes on with its rights. A refused one changes nothing.
-pub(super) fn refresh(
-    shared: &Arc<Shared>,
-    session: &Arc<Session>,
-    token: String,
-    ack: Option<u64>,
-) {
-    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String, ack: Option<u64>) {
+    let (shared, client) = (Arc::clone(shared), Arc::clone(client));
     let supervisor = shared.supervisor.clone();
     now_or_spawned(&supervisor, async move {
-        let claims = match shared.verifier.verify(&token).await {
-            Ok(claims) if same_person(&session.claims(), &claims) => claims,
-            Ok(_) => {
-                let error = Error::Forbidden {
-                    needed: "the same user and team",
-                };
-                return session.refuse(request::TOKEN_REFRESH, ack, &error);
-            }
-            Err(error) => {
-                shared.metrics.authentication_failed(error.code());
-                return session.refuse(request::TOKEN_REFRESH, ack, &error);
-            }
-        };
-        let rights = claims.rights().names();
-        let expires_at = Timestamp::from_seconds(claims.expires_at);
-        session.renew(claims);
-        apply_rights(&session);
-        session.accept(
-            ack,
-            &RefreshedPayload {
+        let verified = shared.verifier.verify(&token).await;
+        let verified =
+            verified.inspect_err(|error| shared.metrics.authentication_failed(error.code()));
+        let renewed = verified.and_then(|claims| {
+            let rights = claims.rights().names();
+            let expires_at = Timestamp::from_seconds(claims.expires_at);
+            client.session.renew(claims)?;
+            client.apply_rights();
+            Ok(RefreshedPayload {
                 ok: true,
                 expires_at,
                 rights,
-            },
-        );
-    });
-}
-
-fn same_person(before: &Claims, after: &Claims) -> bool {
-    before.user.id == after.user.id && before.team == after.team
-}
-
-/// Sets the rights of every joined room anew; leaves those that may not be viewed any more.
-fn apply_rights(session: &Session) {
-    let claims = session.claims();
-    let mut closed = Vec::new();
-    session.rooms.lock().retain(|name, membership| {
-        membership.rights = claims.rights_in(name);
-        let stays = membership.rights.allows(Right::View);
-        if !stays {
-            closed.push((name.clone(), membership.room.clone()));
+            })
+        });
+        match renewed {
+            Ok(payload) => client.accept(ack, &payload),
+            Err(error) => client.refuse(request::TOKEN_REFRESH, ack, &error),
         }
-        stays
     });
-    for (name, room) in closed {
-        let leave = Command::Leave {
-            session: session.participant.session,
-            answer: None,
-        };
-        // A room that has ended has no seats.
-        let _ = room.send(leave);
-        let code = "forbidden";
-        let payload = RoomClosedPayload { room: &name, code };
-        session.send(Frame::event(
-            event::ROOM_CLOSED,
-            &payload,
-            Attachments::new(),
-        ));
-    }
 }
 
 /// An id that says nothing: the one of Engine.IO opens the connection to whoever knows it.
 fn public_id() -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 15]>())
-}
-
-/// A colour that stays the same for the same person, on every instance (FNV-1a).
-fn color(user: &str) -> &'static str {
-    let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    COLORS[(hash % COLORS.len() as u64) as usize]
 }

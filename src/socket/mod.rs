@@ -6,10 +6,11 @@
 //! fields       reading a request's payload, field by field
 //! engine       what Engine.IO tells us: opened, message, closed
 //! handshake    from a token to a session
-//! session      a connected socket: its claims, its rooms, its way out
+//! client       a connected client: its session, its rooms, and how it is told
 //! requests     one request: parse, ask permission, call, answer
-//! seat         a session's place in a room
-//! lifecycle    what comes with time: expiry, notices, silent connections
+//! seat         a client's place in a room
+//! events       events of the bus, told to clients
+//! lifecycle    connections that never begin a session are closed
 //! ```
 //! This door stands on the Engine.IO of [`engineio`] and
 //! frames Socket.IO itself, because socketioxide 0.18 spawns a task for every event
@@ -20,7 +21,9 @@
 //! inbox before the next frame is read. So nothing here may block, and what
 //! must wait (verifying a token) is spawned.
 
+mod client;
 mod engine;
+mod events;
 mod fields;
 mod handshake;
 mod lifecycle;
@@ -28,32 +31,24 @@ mod packet;
 pub mod protocol;
 mod requests;
 mod seat;
-mod session;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
 
 use self::{
+    client::Client,
     engine::{Engine, EngineSocket},
-    session::Session,
 };
 use crate::{
     auth::Verifier,
     config::{Limits, Timing},
-    error::{Error, Result},
-    id::{SessionId, Team, UserId},
+    id::SessionId,
     limits::Role,
     metrics::Metrics,
     room::Rooms,
+    session::Sessions,
     supervise::Supervisor,
 };
 
@@ -77,29 +72,28 @@ pub struct Sockets {
 /// What the parts of this door share.
 struct Shared {
     verifier: Verifier,
+    sessions: Sessions,
     rooms: Rooms,
     limits: Limits,
     timing: Timing,
     metrics: Metrics,
     supervisor: Supervisor,
     instance: String,
-    draining: AtomicBool,
-    sessions_begun: AtomicU64,
-    registry: Mutex<Registry>,
-}
-
-/// Who is connected.
-#[derive(Default)]
-struct Registry {
-    connections: HashMap<Sid, Arc<EngineSocket>>,
-    sessions: HashMap<SessionId, Arc<Session>>,
-    by_user: HashMap<(Team, UserId), usize>,
+    connections: Mutex<HashMap<Sid, Arc<EngineSocket>>>,
+    /// Those in session.
+    clients: Mutex<HashMap<SessionId, Arc<Client>>>,
 }
 
 impl Sockets {
-    /// A door to `rooms` for whom `verifier` lets in. `instance` names this server in `connection`.
+    /// A door to `rooms` for whom `verifier` lets in and `sessions` admits. `instance` names this
+    /// server in `connection`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each part is built once, in `app`"
+    )]
     pub fn new(
         verifier: Verifier,
+        sessions: Sessions,
         rooms: Rooms,
         limits: Limits,
         timing: Timing,
@@ -110,15 +104,15 @@ impl Sockets {
         Self {
             shared: Arc::new(Shared {
                 verifier,
+                sessions,
                 rooms,
                 limits,
                 timing,
                 metrics,
                 supervisor,
                 instance,
-                draining: AtomicBool::new(false),
-                sessions_begun: AtomicU64::new(0),
-                registry: Mutex::default(),
+                connections: Mutex::default(),
+                clients: Mutex::default(),
             }),
         }
     }
@@ -141,22 +135,12 @@ impl Sockets {
 
     /// How many sockets are connected, with a session or on the way to one.
     pub fn len(&self) -> usize {
-        self.shared.registry.lock().connections.len()
+        self.shared.connections.lock().len()
     }
 
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Lets nobody in any more and refuses further updates.
-    pub fn begin_draining(&self) {
-        self.shared.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the server is stopping.
-    pub fn draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// Closes every transport, so that clients reconnect by themselves.
@@ -168,18 +152,23 @@ impl Sockets {
 
     /// Whether every answer and event is on its way.
     pub fn is_drained(&self) -> bool {
-        let registry = self.shared.registry.lock();
-        registry
-            .connections
+        let connections = self.shared.connections.lock();
+        connections
             .values()
             .all(|connection| connection.is_drained())
     }
 }
 
 impl Shared {
-    /// Everybody who is connected, as of now.
+    /// Every connection, as of now.
     fn connections(&self) -> Vec<Arc<EngineSocket>> {
-        self.registry.lock().connections.values().cloned().collect()
+        self.connections.lock().values().cloned().collect()
+    }
+
+    /// The client's session is over: nothing of it stays.
+    fn forget(&self, client: &Client) {
+        self.clients.lock().remove(&client.session.id());
+        self.sessions.forget(&client.session);
     }
 
     /// How many rooms a socket of `role` may have joined.
@@ -187,14 +176,6 @@ impl Shared {
         match role {
             Role::Person => self.limits.rooms_per_socket,
             Role::Service => self.limits.service_rooms_per_socket,
-        }
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.draining.load(Ordering::Relaxed) {
-            Err(Error::Draining)
-        } else {
-            Ok(())
         }
     }
 }

@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 
 use super::{
     Shared,
+    client::{Client, JoinedRoom, NOT_JOINED},
     fields::Fields,
     handshake,
     packet::{Attachments, EventBody, NotAPacket, Packet},
     protocol::request,
     seat::NativeSeat,
-    session::{Membership, NOT_JOINED, Session},
 };
 use crate::{
     auth::Right,
@@ -28,7 +28,7 @@ use crate::{
 /// One request on its way in.
 struct Request<'a> {
     shared: &'a Arc<Shared>,
-    session: &'a Arc<Session>,
+    client: &'a Arc<Client>,
     ack: Option<u64>,
     argument: Option<&'a RawValue>,
     attachments: Attachments,
@@ -40,18 +40,18 @@ struct Request<'a> {
 /// [`NotAPacket`] where it is no event at all.
 pub(super) fn receive(
     shared: &Arc<Shared>,
-    session: &Arc<Session>,
+    client: &Arc<Client>,
     packet: &Packet<'_>,
     attachments: Attachments,
 ) -> Result<(), NotAPacket> {
     let body = EventBody::parse(packet.json)?;
-    if session.ended_at().is_some() {
+    if client.session.has_ended() {
         return Ok(());
     }
     let ack = packet.ack;
     let request = Request {
         shared,
-        session,
+        client,
         ack,
         argument: body.argument,
         attachments,
@@ -66,24 +66,24 @@ pub(super) fn receive(
         _ => request.unknown(),
     };
     if let Err(error) = done {
-        session.refuse(&body.name, ack, &error);
+        client.refuse(&body.name, ack, &error);
     }
     Ok(())
 }
 
 impl Request<'_> {
     fn update(self) -> Result<()> {
-        self.session.budget.admit_update()?;
-        self.shared.check_open()?;
+        self.client.session.budget.admit_update()?;
+        self.shared.sessions.check_open()?;
         let limit = self.shared.limits.update_bytes_max;
         let ticket = self.ticket(request::DOCUMENT_UPDATE);
-        let (membership, bytes) = self.update_bytes(Right::Edit, limit)?;
+        let (joined, bytes) = self.update_bytes(Right::Edit, limit)?;
         let checked = document::validate(&bytes).map_err(|_| Error::Invalid {
             field: "update",
             reason: "is not a Yjs update",
         })?;
-        membership.room.send(Command::Update(Box::new(Update {
-            peer: membership.seat,
+        joined.handle.send(Command::Update(Box::new(Update {
+            peer: joined.seat,
             ticket,
             bytes,
             checked,
@@ -92,16 +92,16 @@ impl Request<'_> {
     }
 
     fn awareness(self) -> Result<()> {
-        self.session.budget.admit_update()?;
+        self.client.session.budget.admit_update()?;
         let limit = self.shared.limits.awareness_bytes_max;
         let ticket = self.ticket(request::AWARENESS_UPDATE);
-        let (membership, bytes) = self.update_bytes(Right::View, limit)?;
+        let (joined, bytes) = self.update_bytes(Right::View, limit)?;
         let entries = awareness::decode(&bytes).map_err(|_| Error::Invalid {
             field: "update",
             reason: "is not an awareness update",
         })?;
-        membership.room.send(Command::Awareness {
-            peer: membership.seat,
+        joined.handle.send(Command::Awareness {
+            peer: joined.seat,
             ticket,
             entries,
             bytes: bytes.len(),
@@ -109,15 +109,15 @@ impl Request<'_> {
     }
 
     /// The field `update`, of at most `limit` bytes, for a joined room where `right` is held.
-    fn update_bytes(self, right: Right, limit: usize) -> Result<(Membership, Bytes)> {
+    fn update_bytes(self, right: Right, limit: usize) -> Result<(JoinedRoom, Bytes)> {
         let fields = Fields::parse(self.argument, self.attachments)?;
-        let membership = self.session.membership(&fields.room()?)?;
-        membership.rights.require(right)?;
+        let joined = self.client.joined(&fields.room()?)?;
+        joined.rights.require(right)?;
         let bytes = fields.bytes("update")?;
         if bytes.len() > limit {
             return Err(Error::TooLarge { limit });
         }
-        Ok((membership, bytes))
+        Ok((joined, bytes))
     }
 
     fn ticket(&self, request: &'static str) -> Ticket {
@@ -128,13 +128,13 @@ impl Request<'_> {
     }
 
     fn join(self) -> Result<()> {
-        self.session.budget.admit_request()?;
-        self.shared.check_open()?;
+        self.client.session.budget.admit_request()?;
+        self.shared.sessions.check_open()?;
         let ticket = self.ticket(request::JOIN_ROOM);
         let fields = Fields::parse_room(self.argument, self.attachments)?;
         let name = fields.room()?;
         let state_vector = fields.find_state_vector()?;
-        let rights = self.session.claims().rights_in(&name);
+        let rights = self.client.session.rights_in(&name);
         rights
             .require(Right::View)
             .inspect_err(|error| self.shared.metrics.joined(error.code()))?;
@@ -144,59 +144,71 @@ impl Request<'_> {
             Creation::Forbidden
         };
         // Held until the seat is noted, so that a refusal finds it.
-        let mut rooms = self.session.rooms.lock();
-        let limit = self.shared.rooms_per_socket(self.session.budget.role());
+        let mut rooms = self.client.rooms.lock();
+        let limit = self
+            .shared
+            .rooms_per_socket(self.client.session.budget.role());
         if rooms.len() >= limit && !rooms.contains_key(&name) {
             return Err(Error::TooManyRooms { limit });
         }
-        let room = self.shared.rooms.open(&self.session.key(name.clone()))?;
+        let handle = self
+            .shared
+            .rooms
+            .open(&self.client.session.key(name.clone()))?;
         let metrics = self.shared.metrics.clone();
-        let seat = Arc::new(NativeSeat::new(self.session, name.clone(), metrics));
+        let seat = Arc::new(NativeSeat::new(self.client, name.clone(), metrics));
         let peer = Arc::clone(&seat) as _;
-        room.send(Command::Join {
+        handle.send(Command::Join {
             peer,
             ticket,
             creation,
             state_vector,
         })?;
-        rooms.insert(name, Membership { room, seat, rights });
+        rooms.insert(
+            name,
+            JoinedRoom {
+                handle,
+                seat,
+                rights,
+            },
+        );
         Ok(())
     }
 
     fn leave(self) -> Result<()> {
-        self.session.budget.admit_request()?;
+        self.client.session.budget.admit_request()?;
         let ticket = self.ticket(request::LEAVE_ROOM);
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
-        let membership = self.session.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
-        let session = self.session.participant.session;
-        let answer = Some((membership.seat as _, ticket));
-        membership.room.send(Command::Leave { session, answer })
+        let joined = self.client.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
+        let session = self.client.session.id();
+        let answer = Some((joined.seat as _, ticket));
+        joined.handle.send(Command::Leave { session, answer })
     }
 
     fn sync(self) -> Result<()> {
-        self.session.budget.admit_request()?;
+        self.client.session.budget.admit_request()?;
         let ticket = self.ticket(request::DOCUMENT_SYNC);
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.room()?;
         let state_vector = fields.state_vector()?;
-        let membership = self.session.membership(&room)?;
-        membership.room.send(Command::Sync {
-            peer: membership.seat,
+        let joined = self.client.joined(&room)?;
+        joined.handle.send(Command::Sync {
+            peer: joined.seat,
             ticket,
             state_vector,
         })
     }
 
     fn refresh(self) -> Result<()> {
-        self.session.budget.admit_request()?;
+        self.client.session.budget.admit_request()?;
         let fields = Fields::parse(self.argument, self.attachments)?;
         let token = fields.text("token")?.into_owned();
-        handshake::refresh(self.shared, self.session, token, self.ack);
+        handshake::refresh(self.shared, self.client, token, self.ack);
         Ok(())
     }
 
     fn unknown(self) -> Result<()> {
-        self.session.budget.admit_request()?;
+        self.client.session.budget.admit_request()?;
         Err(Error::Invalid {
             field: "event",
             reason: "is not known",

@@ -1,4 +1,4 @@
-//! A session's place in a room: writes what the room says as Socket.IO frames.
+//! A client's place in a room: writes what the room says as Socket.IO frames.
 
 use std::{
     sync::{Arc, Weak},
@@ -8,19 +8,21 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    client::Client,
+    events,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
         BytesPayload, Done, JoinedPayload, PresencePayload, ResyncPayload, RoomClosedPayload,
         StoragePayload, SyncedPayload, event, request, resync_reason, storage_status,
     },
-    session::Session,
 };
 use crate::{
     auth::Rights,
     error::Error,
     id::RoomName,
     metrics::Metrics,
-    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Participant, Peer, Ticket},
+    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Ticket},
+    session::Identity,
 };
 
 /// A write takes some 10 µs, and other rooms wait meanwhile: among more seats than these, each
@@ -32,21 +34,21 @@ struct NativeDoor {
     room: RoomName,
 }
 
-/// A session's place in a room.
+/// A client's place in a room.
 pub(super) struct NativeSeat {
-    participant: Participant,
+    identity: Identity,
     room: RoomName,
-    /// The session holds its seats, not they it.
-    session: Weak<Session>,
+    /// The client holds its seats, not they it.
+    client: Weak<Client>,
     metrics: Metrics,
 }
 
 impl NativeSeat {
-    pub(super) fn new(session: &Arc<Session>, room: RoomName, metrics: Metrics) -> Self {
+    pub(super) fn new(client: &Arc<Client>, room: RoomName, metrics: Metrics) -> Self {
         Self {
-            participant: session.participant.clone(),
+            identity: client.session.identity().clone(),
             room,
-            session: Arc::downgrade(session),
+            client: Arc::downgrade(client),
             metrics,
         }
     }
@@ -78,22 +80,22 @@ impl NativeSeat {
     }
 
     /// The room does not have this seat: the session must not think so either.
-    fn vacate(&self, session: &Session) {
-        let mut rooms = session.rooms.lock();
+    fn vacate(&self, client: &Client) {
+        let mut rooms = client.rooms.lock();
         if rooms
             .get(&self.room)
-            .is_some_and(|membership| std::ptr::eq(&*membership.seat, self))
+            .is_some_and(|joined| std::ptr::eq(&*joined.seat, self))
         {
             rooms.remove(&self.room);
         }
     }
 
-    fn refused(&self, session: &Session, ticket: Ticket, error: &Error) {
+    fn refused(&self, client: &Client, ticket: Ticket, error: &Error) {
         if ticket.request == request::JOIN_ROOM {
             self.metrics.joined(error.code());
-            self.vacate(session);
+            self.vacate(client);
         }
-        session.refuse(ticket.request, ticket.id, error);
+        client.refuse(ticket.request, ticket.id, error);
     }
 }
 
@@ -123,6 +125,7 @@ impl Door for NativeDoor {
                     none(),
                 )
             }
+            Message::Event(event) => events::frame(event),
             Message::Closed(error) => {
                 let code = error.code();
                 Frame::event(
@@ -135,13 +138,16 @@ impl Door for NativeDoor {
     }
 
     fn deliver(&self, seat: &NativeSeat, message: &Message, wire: &engineio::Message) -> Delivery {
-        let Some(session) = seat.session.upgrade() else {
+        let Some(client) = seat.client.upgrade() else {
             return Delivery::Queued;
         };
         if let Message::Closed(_) = message {
-            seat.vacate(&session);
+            seat.vacate(&client);
         }
-        session.offer(wire.clone())
+        match message {
+            Message::Event(_) => client.offer_event(wire.clone()),
+            _ => client.offer(wire.clone()),
+        }
     }
 }
 
@@ -156,25 +162,25 @@ impl NativeDoor {
 }
 
 impl Peer for NativeSeat {
-    fn participant(&self) -> &Participant {
-        &self.participant
+    fn participant(&self) -> &Identity {
+        &self.identity
     }
 
     fn accept(&self, ticket: Ticket, acked: Acked) {
-        if let (Some(session), Some(ack)) = (self.session.upgrade(), ticket.id) {
-            session.queue(Frame::accepted(ack, acked));
+        if let (Some(client), Some(ack)) = (self.client.upgrade(), ticket.id) {
+            client.queue(Frame::accepted(ack, acked));
         }
     }
 
     fn charge(&self, cpu: Duration, memory_bytes: usize) {
-        if let Some(session) = self.session.upgrade() {
-            session.budget.charge(cpu, memory_bytes);
+        if let Some(client) = self.client.upgrade() {
+            client.session.budget.charge(cpu, memory_bytes);
         }
     }
 
     fn flush(&self, among: usize) {
-        if let Some(session) = self.session.upgrade() {
-            session.socket().flush(match among <= WRITTEN_HERE {
+        if let Some(client) = self.client.upgrade() {
+            client.socket().flush(match among <= WRITTEN_HERE {
                 true => engineio::Writer::Caller,
                 false => engineio::Writer::Task,
             });
@@ -182,16 +188,16 @@ impl Peer for NativeSeat {
     }
 
     fn answer(&self, ticket: Ticket, answer: Answer) {
-        let Some(session) = self.session.upgrade() else {
+        let Some(client) = self.client.upgrade() else {
             return;
         };
         match answer {
-            Answer::Refused(error) => self.refused(&session, ticket, &error),
+            Answer::Refused(error) => self.refused(&client, ticket, &error),
             Answer::Joined(joined) => {
                 self.metrics.joined("ok");
                 if let Some(ack) = ticket.id {
-                    let rights = session.claims().rights_in(&self.room);
-                    session.send(self.joined(rights, ack, *joined));
+                    let rights = client.session.rights_in(&self.room);
+                    client.send(self.joined(rights, ack, *joined));
                 }
             }
             Answer::Synced(synced) => {
@@ -203,24 +209,25 @@ impl Peer for NativeSeat {
                         seq: synced.seq.0,
                     };
                     let attachments = [synced.update, synced.state_vector.into()];
-                    session.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
+                    client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
-            Answer::Done => session.accept(ticket.id, &Done { ok: true }),
+            Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }
     }
 
     fn queued_bytes(&self) -> usize {
-        self.session
+        self.client
             .upgrade()
-            .map_or(0, |session| session.queued_bytes())
+            .map_or(0, |client| client.queued_bytes())
     }
 
     fn cut(&self, reason: &'static str) {
-        if let Some(session) = self.session.upgrade() {
-            session.cut(reason);
+        if let Some(client) = self.client.upgrade() {
+            client.cut(reason);
         }
     }
+
     fn sit(self: Arc<Self>, audiences: &mut Audiences) {
         let room = self.room.clone();
         audiences.seat(|| NativeDoor { room }, self);

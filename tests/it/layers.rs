@@ -8,11 +8,13 @@ use std::{
 /// The layers of `src/lib.rs`, from the top.
 const LAYERS: &[(u8, &[&str])] = &[
     (
-        5,
+        7,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (4, &["http", "socket"]),
-    (3, &["room", "documents"]),
+    (6, &["http", "socket"]),
+    (5, &["room", "documents"]),
+    (4, &["bus"]),
+    (3, &["session"]),
     (2, &["store", "limits"]),
     (1, &["auth"]),
     (

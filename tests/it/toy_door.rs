@@ -39,6 +39,7 @@ impl Door for LineDoor {
             Message::Update(bytes) => format!("update {}", hex(bytes)).into(),
             Message::Resync(_) => "resync".into(),
             Message::Closed(error) => format!("closed {}", error.code()).into(),
+            Message::Event(event) => format!("event {}", event.event_id.0).into(),
             Message::Awareness(_) | Message::Storage(_) => "".into(),
         }
     }

@@ -6,15 +6,22 @@ use std::{
     collections::HashSet,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use realtime_server::{
+    auth::{Claims, Grants, User},
+    bus::{EventBus, Published, Subscriber},
+    config::{Limits, Timing},
     error::Error,
-    id::{RoomName, Team, Timestamp, UserId},
+    id::{DocumentKey, RoomName, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{Event, JournalOptions, Store},
+    session::{Session, Sessions},
+    store::{JournalOptions, Store},
 };
 use tokio::sync::mpsc;
 
@@ -36,8 +43,8 @@ const STEPS: [&str; 9] = [
     "activity",
     "event",
     "committed",
-    "team told",
     "room told",
+    "team told",
     "answered",
 ];
 
@@ -76,46 +83,81 @@ fn owner() -> toys::Owner {
     }
 }
 
-/// A team and a room that can be told something.
-struct Audience {
-    team: mpsc::UnboundedSender<Event>,
-    room: mpsc::UnboundedSender<Event>,
+/// A door to a room and to a team, which passes on what it is told.
+struct TestDoor {
+    room: mpsc::UnboundedSender<Arc<Published>>,
+    team: mpsc::UnboundedSender<Arc<Published>>,
 }
 
-impl Audience {
-    /// Has both told what `store` tells.
-    fn listen(self, store: &Store) {
-        let tell = move |events: &[Event]| {
-            for event in events {
-                step("committed");
-                self.team.send(event.clone()).unwrap();
-                step("team told");
-                if event.payload["room"] == "nursery" {
-                    self.room.send(event.clone()).unwrap();
-                }
-                step("room told");
-            }
-        };
-        store.subscribe(tell).unwrap();
+impl Subscriber for TestDoor {
+    fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
+        step("committed");
+        assert_eq!(room.room, owner().room);
+        self.room.send(Arc::clone(event)).unwrap();
+        step("room told");
+    }
+
+    fn tell_sessions(&self, sessions: &[Arc<Session>], event: &Arc<Published>) {
+        assert_eq!(sessions.len(), 1, "one of the team is connected");
+        self.team.send(Arc::clone(event)).unwrap();
+        step("team told");
+    }
+}
+
+/// What a room and a team hear.
+struct Heard {
+    room: mpsc::UnboundedReceiver<Arc<Published>>,
+    team: mpsc::UnboundedReceiver<Arc<Published>>,
+    _connected: Arc<Session>,
+}
+
+/// Has a room and a team told of what `store` commits, with one of the team connected.
+fn listen(store: &Store) -> Heard {
+    let limits = Limits::default();
+    let sessions = Sessions::new(limits, Timing::default(), supervisor());
+    let bus = EventBus::new(sessions.clone(), supervisor());
+    let (to_room, room) = mpsc::unbounded_channel();
+    let (to_team, team) = mpsc::unbounded_channel();
+    bus.subscribe(Arc::new(TestDoor {
+        room: to_room,
+        team: to_team,
+    }));
+    bus.attach(store).unwrap();
+    let of = |team: &str| Claims {
+        user: User {
+            id: owner().user,
+            name: "Ana".into(),
+            avatar_url: None,
+        },
+        team: Team::parse(team).unwrap(),
+        roles: vec!["viewer".into()],
+        login: None,
+        grants: Grants::default(),
+        issued_at: None,
+        expires_at: i64::MAX,
+    };
+    sessions.admit(of("another team")).unwrap();
+    Heard {
+        room,
+        team,
+        _connected: sessions.admit(of("acme")).unwrap(),
     }
 }
 
 async fn a_toy_is_told_to_its_team_and_its_room(home: Home) {
     make_toys(&home).await;
     let store = home.open().await;
-    let (team, mut team_hears) = mpsc::unbounded_channel();
-    let (room, mut room_hears) = mpsc::unbounded_channel();
-    Audience { team, room }.listen(&store);
+    let mut heard = listen(&store);
     let create = |name| toys::create(&store, owner_of_all(), name, Timestamp(7));
     create("bear").await.unwrap();
     let taken = create("bear").await;
     assert!(matches!(taken, Err(Error::Conflict { .. })), "{taken:?}");
     create("kite").await.unwrap();
-    for heard in [&mut team_hears, &mut room_hears] {
+    for heard in [&mut heard.room, &mut heard.team] {
         for (id, name) in [(1, "bear"), (2, "kite")] {
-            let event = heard.try_recv().unwrap();
+            let made = heard.try_recv().unwrap();
             assert_eq!(
-                (event.event_id.0, &event.payload["name"]),
+                (made.event_id.0, &made.event.body["name"]),
                 (id, &name.into())
             );
         }
@@ -132,7 +174,7 @@ fn owner_of_all() -> &'static toys::Owner {
 /// How many rows the toys, activities and events of the toy `name` have (`name` is SQL), seen at
 /// one moment.
 async fn parts(home: &Home, name: &str) -> [i64; 3] {
-    let of_event = "payload ->> 'name'";
+    let of_event = "payload -> 'body' ->> 'name'";
     let seen = home
         .number(&format!(
             "select (select count(*) from toy where name = {name}) * 1000000
@@ -174,16 +216,14 @@ async fn child() {
     let store = Store::open(&url, journal, Metrics::new(), &supervisor())
         .await
         .unwrap();
-    let (team, mut team_hears) = mpsc::unbounded_channel();
-    let (room, _room_hears) = mpsc::unbounded_channel();
-    Audience { team, room }.listen(&store);
+    let mut heard = listen(&store);
     for number in 0..count {
         let name = format!("{name}{number}");
         toys::create(&store, owner_of_all(), &name, Timestamp::now())
             .await
             .unwrap();
-        let event: Event = team_hears.try_recv().unwrap();
-        println!("told {}", event.event_id.0);
+        let made = heard.team.try_recv().unwrap();
+        println!("told {}", made.event_id.0);
         step("answered");
     }
 }

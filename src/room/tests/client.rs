@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     auth::User,
     error::Error,
-    id::{ClientId, Seq, SessionId, UserId},
+    id::{ClientId, EventId, Seq, SessionId, UserId},
     room::{
         Acked, Answer, Audiences, CatchingUp, Delivery, Door, Message, Participant, Peer, Ticket,
         members::Asker,
@@ -25,6 +25,7 @@ pub(super) enum Heard {
     Joined(Bytes, StateVector),
     Synced(Bytes, StateVector),
     Update(Bytes),
+    Event(EventId),
     Other,
     Resync,
     Closed,
@@ -115,6 +116,7 @@ impl Door for TestDoor {
             Message::Update(bytes) => Heard::Update(bytes.clone()),
             Message::Resync(_) => Heard::Resync,
             Message::Awareness(_) | Message::Storage(_) => Heard::Other,
+            Message::Event(event) => Heard::Event(event.event_id),
             Message::Closed(_) => Heard::Closed,
         }
     }

@@ -6,12 +6,13 @@ use document::{StateVector, Visibility, awareness};
 
 use super::{
     client::{CANNOT_ASK, Connection, Heard, rows, written},
-    world::{Sent, World},
+    world::{Before, Sent, World},
 };
 use crate::{
+    bus::{Event, Published},
     error::Error,
-    id::ClientId,
-    room::{Command, Creation, Standing, Ticket, Update},
+    id::{ClientId, EventId, Team},
+    room::{Command, Creation, Standing, Ticket, Update, interface::Input},
 };
 
 impl World {
@@ -32,6 +33,7 @@ impl World {
         let connection = Connection::new(self.sessions, who as u8);
         person.connection = Some(Arc::clone(&connection));
         person.last_ack = 0;
+        person.last_event = None;
         let state_vector = Some(person.has.state_vector());
         let ticket = self.ticket();
         self.command(Command::Join {
@@ -159,6 +161,22 @@ impl World {
         });
     }
 
+    /// Something happens that concerns the members.
+    pub(super) fn happen(&mut self) {
+        let held = self.core.document.state_vector();
+        let held = StateVector::decode(&held).expect("a state vector");
+        let published = Published {
+            team: Team::parse("acme").expect("a team"),
+            event_id: EventId(self.events.len() as i64 + 1),
+            at: self.now.time,
+            event: Event::new("happened", Vec::new(), &serde_json::json!({})).expect("an event"),
+        };
+        self.put(Input::Happened(Arc::new(published)));
+        let live = self.core.members.live().collect();
+        self.events.push(Before { held, live });
+        self.hear();
+    }
+
     pub(super) fn point(&mut self, who: usize) {
         let person = &mut self.people[who];
         let Some(peer) = person.connection.clone().filter(|_| person.is_live) else {
@@ -200,7 +218,7 @@ impl World {
             };
             for heard in connection.take_heard() {
                 self.settled(&heard);
-                self.one_hears(who, heard);
+                self.one_hears(who, &connection, heard);
             }
             if connection.is_cut() {
                 self.leave(who);
@@ -208,7 +226,7 @@ impl World {
         }
     }
 
-    pub(super) fn one_hears(&mut self, who: usize, heard: Heard) {
+    pub(super) fn one_hears(&mut self, who: usize, connection: &Connection, heard: Heard) {
         let person = &mut self.people[who];
         match heard {
             Heard::Joined(update, theirs) | Heard::Synced(update, theirs) => {
@@ -233,6 +251,22 @@ impl World {
                 person.last_ack = ticket;
             }
             Heard::Refused(..) => person.owes_sync = true,
+            Heard::Event(id) => {
+                let index = usize::try_from(id.0 - 1).expect("an index");
+                let next = person.last_event.map_or(id.0, |last| last.0 + 1);
+                assert_eq!(id.0, next, "each event once, in order");
+                person.last_event = Some(id);
+                let before = &self.events[index];
+                let is_live = before.live.contains(&connection.session());
+                assert!(
+                    !is_live
+                        || before
+                            .held
+                            .iter()
+                            .all(|(client, clock)| person.has.clock(client) >= clock),
+                    "an event before the updates that were accepted before it"
+                );
+            }
             Heard::Other => {}
         }
     }

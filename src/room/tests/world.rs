@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use document::StateVector;
 use tokio::time::Instant;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Timing,
-    id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
+    id::{ClientId, DocumentId, EventId, Seq, SessionId, Timestamp},
     limits::Pressure,
     room::{
         Command, Peer, Standing,
@@ -52,7 +53,17 @@ pub(super) struct World {
     pub(super) tickets: u64,
     /// What was sent and not answered, by ticket.
     pub(super) sent: BTreeMap<u64, Sent>,
+    /// The events that happened.
+    pub(super) events: Vec<Before>,
     pub(super) has_ended: bool,
+}
+
+/// What the room had when an event happened.
+pub(super) struct Before {
+    /// What the document held: all of it is told before the event.
+    pub(super) held: StateVector,
+    /// The members that were told everything.
+    pub(super) live: Vec<SessionId>,
 }
 
 pub(super) struct Sent {
@@ -74,6 +85,7 @@ pub(super) struct Person {
     /// How far it has sent, and how far that was acknowledged.
     pub(super) sent: u32,
     pub(super) last_ack: u64,
+    pub(super) last_event: Option<EventId>,
     pub(super) cursor: u32,
 }
 
@@ -107,6 +119,7 @@ impl World {
             has: Replica::default(),
             sent: 0,
             last_ack: 0,
+            last_event: None,
             cursor: 0,
         };
         let mut world = Self {
@@ -125,6 +138,7 @@ impl World {
             sessions: 0,
             tickets: 0,
             sent: BTreeMap::new(),
+            events: Vec::new(),
             has_ended: false,
         };
         world.put(Input::Fetched(Box::new(Fetched::Document(Ok(None)))));
@@ -164,6 +178,7 @@ impl World {
             Step::SnapshotFailed => self.snapshot_settled(false),
             Step::StorageAway => self.put(Input::Storage(Availability::Unavailable)),
             Step::StorageBack => self.put(Input::Storage(Availability::Ok)),
+            Step::Happen => self.happen(),
             Step::JournalFull => self.is_journal_full = true,
         }
     }

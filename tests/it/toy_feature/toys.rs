@@ -1,6 +1,7 @@
 //! Toys: a feature as features are, in one file.
 
 use realtime_server::{
+    bus::{Audience, Event},
     error::{Error, Result},
     id::{RoomName, Team, Timestamp, UserId},
     store::{Store, Transaction, args},
@@ -39,8 +40,10 @@ pub async fn create(store: &Store, owner: &Owner, name: &str, now: Timestamp) ->
             step("toy");
             record(&tx, owner, "toy_made", name, now).await?;
             step("activity");
-            let event = json!({ "type": "toy_made", "room": owner.room, "name": name });
-            tx.publish(&owner.team, now, &event)?;
+            let to = vec![Audience::Room(owner.room.clone()), Audience::Team];
+            let body = json!({ "room": owner.room, "name": name });
+            let made = Event::new("toy_made", to, &body)?.about(&owner.room);
+            tx.publish(&owner.team, now, &made)?;
             step("event");
             Ok(())
         })

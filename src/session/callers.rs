@@ -1,4 +1,4 @@
-//! Who asks over HTTP, and how much: one budget a person, since a request has no session.
+//! The people who ask over HTTP: one budget for each, since a request has no session.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,9 +16,9 @@ use crate::{
     limits::{Budget, Role},
 };
 
-/// How long somebody is remembered: longer than debts last.
-const REMEMBERED: Duration = Duration::from_secs(600);
-/// From so many on, the forgotten are looked for.
+/// How long a caller's budget is kept after the last request: longer than a debt lasts.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+/// From so many callers on, those that need not be kept are looked for.
 const SWEPT_FROM: usize = 256;
 /// How many bodies of one person, and of one service, are read at once.
 const BODIES_OF_PERSON: usize = 2;
@@ -27,12 +27,12 @@ const BODIES_OF_SERVICE: usize = 8;
 const BODY_READ_MS: u64 = 1000;
 
 /// Everybody who asked lately.
-pub(super) struct Callers {
+pub struct Callers {
     limits: Limits,
-    known: Mutex<Known>,
+    recent: Mutex<Recent>,
 }
 
-struct Known {
+struct Recent {
     callers: HashMap<(Team, UserId), Entry>,
     sweep_at: usize,
 }
@@ -42,9 +42,10 @@ struct Entry {
     last: Instant,
 }
 
-/// Somebody who asks.
-pub(super) struct Caller {
-    pub(super) budget: Budget,
+/// Somebody who asks without a session.
+pub struct Caller {
+    /// What all requests and updates of this person may take.
+    pub budget: Budget,
     bodies: Arc<Semaphore>,
 }
 
@@ -52,22 +53,22 @@ impl Callers {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            known: Mutex::new(Known {
+            recent: Mutex::new(Recent {
                 callers: HashMap::new(),
                 sweep_at: SWEPT_FROM,
             }),
         }
     }
 
-    /// The one whom `claims` name, with the limits of the role that they have now.
+    /// The caller whom `claims` name, with the limits of the role that they have now.
     pub(super) fn get(&self, claims: &Claims) -> Arc<Caller> {
         let (now, role) = (Instant::now(), Role::of(claims.rights()));
-        let mut known = self.known.lock();
-        if known.callers.len() >= known.sweep_at {
-            known.sweep(now);
+        let mut recent = self.recent.lock();
+        if recent.callers.len() >= recent.sweep_at {
+            recent.sweep(now);
         }
         let key = (claims.team.clone(), claims.user.id.clone());
-        let entry = known.callers.entry(key).or_insert_with(|| Entry {
+        let entry = recent.callers.entry(key).or_insert_with(|| Entry {
             caller: Arc::new(Caller::new(&self.limits, role)),
             last: now,
         });
@@ -77,10 +78,10 @@ impl Callers {
     }
 }
 
-impl Known {
+impl Recent {
     fn sweep(&mut self, now: Instant) {
         self.callers.retain(|_, entry| {
-            now.duration_since(entry.last) < REMEMBERED || Arc::strong_count(&entry.caller) > 1
+            now.duration_since(entry.last) < KEPT_FOR || Arc::strong_count(&entry.caller) > 1
         });
         self.sweep_at = SWEPT_FROM.max(self.callers.len() * 2);
     }
@@ -102,7 +103,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::RateLimited`] while as many are read as may be.
-    pub(super) fn begin_body(&self) -> Result<OwnedSemaphorePermit> {
+    pub fn begin_body(&self) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.bodies).try_acquire_owned();
         permit.map_err(|_| Error::RateLimited {
             retry_after_ms: BODY_READ_MS,

@@ -1,0 +1,119 @@
+//! Events, and whom they concern.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    auth::Right,
+    error::{Error, Result},
+    id::{DocumentKey, EventId, RoomName, Team, Timestamp, UserId},
+    session::Session,
+    store,
+};
+
+/// What happened in a team, as a feature publishes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its name on the wire, in the past tense: `thread_created`.
+    pub name: Cow<'static, str>,
+    /// Whom it concerns.
+    pub to: Vec<Audience>,
+    /// The document that it is about, if any: nobody hears of it who may not view that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<RoomName>,
+    /// What clients are told besides its id: the fields of the payload.
+    pub body: Map<String, Value>,
+}
+
+/// Whom an event concerns, within its team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// The members of a room, in order with its updates.
+    Room(RoomName),
+    /// Every tab and device of a person.
+    User(UserId),
+    /// Everybody who is connected.
+    Team,
+}
+
+/// An event that is durable, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The team.
+    pub team: Team,
+    /// The place of the event among all events of the team.
+    pub event_id: EventId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Event {
+    /// An event that is about no document; `body` is serialised as the fields of its payload.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where `body` does not become a JSON object.
+    pub fn new(name: &'static str, to: Vec<Audience>, body: &impl Serialize) -> Result<Self> {
+        let Ok(Value::Object(body)) = serde_json::to_value(body) else {
+            tracing::error!(name, "the body of an event is not an object");
+            return Err(Error::Internal);
+        };
+        Ok(Self {
+            name: name.into(),
+            to,
+            about: None,
+            body,
+        })
+    }
+
+    /// The same event, told only to those who may view the document of `room`.
+    pub fn about(self, room: &RoomName) -> Self {
+        Self {
+            about: Some(room.clone()),
+            ..self
+        }
+    }
+
+    /// Whether the person of `session` may know of it.
+    pub fn may_be_seen_by(&self, session: &Session) -> bool {
+        let about = self.about.as_ref();
+        about.is_none_or(|room| session.rights_in(room).allows(Right::View))
+    }
+
+    /// Whether it goes to the members of `room`.
+    pub fn goes_to(&self, room: &RoomName) -> bool {
+        self.to
+            .iter()
+            .any(|audience| matches!(audience, Audience::Room(named) if named == room))
+    }
+}
+
+impl Published {
+    /// Reads what the store holds.
+    ///
+    /// # Errors
+    /// Where the stored payload is not an [`Event`], because something else published it.
+    pub fn read(stored: &store::Event) -> serde_json::Result<Self> {
+        Ok(Self {
+            team: stored.team.clone(),
+            event_id: stored.event_id,
+            at: stored.at,
+            event: Event::deserialize(&stored.payload)?,
+        })
+    }
+
+    /// The rooms to whose members it goes.
+    pub fn rooms(&self) -> impl Iterator<Item = DocumentKey> {
+        self.event.to.iter().filter_map(|audience| match audience {
+            Audience::Room(room) => Some(DocumentKey {
+                team: self.team.clone(),
+                room: room.clone(),
+            }),
+            Audience::User(_) | Audience::Team => None,
+        })
+    }
+}

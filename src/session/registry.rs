@@ -1,0 +1,187 @@
+//! All sessions of this instance, found by their id, and by their team and user.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{Caller, Callers, Session};
+use crate::{
+    auth::Claims,
+    config::{Limits, Timing},
+    error::{Error, Result},
+    id::{SessionId, Team, UserId},
+    limits::Role,
+    supervise::Supervisor,
+};
+
+/// Every connected session of this instance. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the clones share.
+pub(super) struct Shared {
+    limits: Limits,
+    pub(super) timing: Timing,
+    pub(super) supervisor: Supervisor,
+    draining: AtomicBool,
+    last_id: AtomicU64,
+    callers: Callers,
+    registry: Mutex<Registry>,
+}
+
+/// The sessions of one person in one team.
+type OfUser = Vec<Arc<Session>>;
+
+#[derive(Default)]
+struct Registry {
+    count: usize,
+    teams: HashMap<Team, HashMap<UserId, OfUser>>,
+}
+
+impl Sessions {
+    /// Nobody is connected yet.
+    pub fn new(limits: Limits, timing: Timing, supervisor: Supervisor) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                timing,
+                supervisor,
+                draining: AtomicBool::new(false),
+                last_id: AtomicU64::new(0),
+                callers: Callers::new(limits),
+                registry: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Begins a session for whoever `claims` name.
+    ///
+    /// # Errors
+    /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] where the
+    /// person, or the instance, has as many sessions as it may.
+    pub fn admit(&self, claims: Claims) -> Result<Arc<Session>> {
+        self.check_open()?;
+        let (team, user) = (claims.team.clone(), claims.user.id.clone());
+        let limits = &self.shared.limits;
+        let session = Arc::new(Session::new(self.next_id(), claims, limits));
+        let of_user_max = match session.budget.role() {
+            Role::Person => limits.sockets_per_user,
+            Role::Service => limits.service_sockets_max,
+        };
+        let mut registry = self.shared.registry.lock();
+        let count = registry.of_user(&team, &user).len();
+        if registry.count >= limits.sockets_max || count >= of_user_max {
+            return Err(Error::TooManyConnections);
+        }
+        registry.count += 1;
+        let of_team = registry.teams.entry(team).or_default();
+        of_team.entry(user).or_default().push(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Forgets a session whose connection is gone. Harmless for one that is forgotten already.
+    pub fn forget(&self, session: &Session) {
+        let claims = session.claims();
+        let mut registry = self.shared.registry.lock();
+        registry.remove(&claims.team, &claims.user.id, session.id());
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.shared.registry.lock().count
+    }
+
+    /// Whether nobody is connected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All sessions, as of now.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        let registry = self.shared.registry.lock();
+        let users = registry.teams.values().flat_map(HashMap::values);
+        users.flatten().cloned().collect()
+    }
+
+    /// The sessions of everybody in `team`, as of now.
+    pub fn of_team(&self, team: &Team) -> Vec<Arc<Session>> {
+        let registry = self.shared.registry.lock();
+        let of_team = registry.teams.get(team).into_iter();
+        let users = of_team.flat_map(HashMap::values);
+        users.flatten().cloned().collect()
+    }
+
+    /// The sessions of one person in `team`, as of now: every tab and device.
+    pub fn of_user(&self, team: &Team, user: &UserId) -> Vec<Arc<Session>> {
+        self.shared.registry.lock().of_user(team, user).to_vec()
+    }
+
+    /// The one whom `claims` name, as someone who asks without a session: with one budget, and the
+    /// limits of the role that they have now.
+    pub fn caller(&self, claims: &Claims) -> Arc<Caller> {
+        self.shared.callers.get(claims)
+    }
+
+    /// An id that no session and no other author has on this instance.
+    pub fn next_id(&self) -> SessionId {
+        SessionId(self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Lets nobody in any more, on any door.
+    pub fn begin_draining(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is stopping.
+    pub fn draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// For what is refused while the server is stopping.
+    ///
+    /// # Errors
+    /// [`Error::Draining`] then.
+    pub fn check_open(&self) -> Result<()> {
+        match self.draining() {
+            true => Err(Error::Draining),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Registry {
+    fn of_user(&self, team: &Team, user: &UserId) -> &[Arc<Session>] {
+        let of_team = self.teams.get(team);
+        let of_user = of_team.and_then(|users| users.get(user));
+        of_user.map_or(&[], Vec::as_slice)
+    }
+
+    fn remove(&mut self, team: &Team, user: &UserId, id: SessionId) {
+        let Entry::Occupied(mut of_team) = self.teams.entry(team.clone()) else {
+            return;
+        };
+        let Entry::Occupied(mut of_user) = of_team.get_mut().entry(user.clone()) else {
+            return;
+        };
+        let sessions = of_user.get_mut();
+        let Some(place) = sessions.iter().position(|session| session.id() == id) else {
+            return;
+        };
+        sessions.swap_remove(place);
+        self.count -= 1;
+        if sessions.is_empty() {
+            of_user.remove();
+        }
+        if of_team.get().is_empty() {
+            of_team.remove();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A connected client: its session, the rooms that it has joined, and how it is told.
+
+use std::{collections::HashMap, sync::Arc};
+
+use engineio::{Message, Reason, Sent};
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tracing::info;
+
+use super::{
+    Shared,
+    engine::EngineSocket,
+    packet::{Attachments, Frame},
+    protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
+    seat::NativeSeat,
+};
+use crate::{
+    auth::{Right, Rights},
+    bus::Event,
+    error::{Error, Result},
+    id::{RoomName, Timestamp},
+    limits::Persistence,
+    metrics::Metrics,
+    room::{Command, Delivery, RoomHandle},
+    session::{Link, Session},
+};
+
+/// The answer to a request about a room that the client has not joined.
+pub(super) const NOT_JOINED: Error = Error::Conflict {
+    reason: "the room is not joined",
+};
+
+/// One connected client of this door.
+pub struct Client {
+    pub(super) session: Arc<Session>,
+    /// The rooms that were asked for and not refused.
+    pub(super) rooms: Mutex<HashMap<RoomName, JoinedRoom, RandomState>>,
+    socket: Arc<EngineSocket>,
+    metrics: Metrics,
+    /// How many bytes may be queued for the socket.
+    queue_bytes_max: usize,
+}
+
+/// A room that a client is in, or about to be.
+#[derive(Clone)]
+pub(super) struct JoinedRoom {
+    pub(super) handle: RoomHandle,
+    pub(super) seat: Arc<NativeSeat>,
+    pub(super) rights: Rights,
+}
+
+impl Client {
+    pub(super) fn new(shared: &Shared, session: Arc<Session>, socket: Arc<EngineSocket>) -> Self {
+        Self {
+            session,
+            rooms: Mutex::default(),
+            socket,
+            metrics: shared.metrics.clone(),
+            queue_bytes_max: shared.limits.socket_queue_bytes_max,
+        }
+    }
+
+    /// The room that the client joined under `name`. One that has ended is
+    /// not joined any more: the client has to join again.
+    pub(super) fn joined(&self, name: &RoomName) -> Result<JoinedRoom> {
+        let mut rooms = self.rooms.lock();
+        let joined = rooms.get(name).ok_or(NOT_JOINED)?;
+        if joined.handle.has_ended() {
+            rooms.remove(name);
+            return Err(NOT_JOINED);
+        }
+        Ok(joined.clone())
+    }
+
+    /// Whether the client gets `event` from a room, so that it must not get it besides.
+    pub(super) fn is_told_by_a_room(&self, event: &Event) -> bool {
+        let rooms = self.rooms.lock();
+        rooms.keys().any(|room| event.goes_to(room))
+    }
+
+    /// Whether a room that the client has joined has so much to do that the client's next frame
+    /// has to wait.
+    pub(super) fn floods(&self) -> bool {
+        let rooms = self.rooms.lock();
+        rooms.values().any(|joined| joined.handle.is_busy())
+    }
+
+    /// The bytes that are queued behind the message that is being written.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.socket.waiting_bytes()
+    }
+
+    /// Queues `message` for the next flush, unless too much is queued already. A message larger
+    /// than the bound passes while nothing else is queued.
+    pub(super) fn offer(&self, message: Message) -> Delivery {
+        self.queue_within(message, self.queue_bytes_max)
+    }
+
+    /// As [`offer`](Self::offer), with a bound twice as high, for what is not sent again: a client
+    /// whose queue is full of updates still gets it.
+    pub(super) fn offer_event(&self, message: Message) -> Delivery {
+        self.queue_within(message, self.queue_bytes_max.saturating_mul(2))
+    }
+
+    fn queue_within(&self, message: Message, bytes_max: usize) -> Delivery {
+        match self.socket.queue(message, bytes_max) {
+            Sent::Full => Delivery::Full,
+            // Where the connection is over, its end is on the way.
+            Sent::Queued | Sent::Over => Delivery::Queued,
+        }
+    }
+
+    /// Queues what must not be missing: a client whose queue has no space for it is cut.
+    pub(super) fn send(&self, message: Message) {
+        if self.socket.send(message) == Sent::Full {
+            self.cut("lagging");
+        }
+    }
+
+    /// As [`send`](Self::send), but leaves the sending to the next flush.
+    pub(super) fn queue(&self, message: Message) {
+        if self.socket.queue(message, usize::MAX) == Sent::Full {
+            self.cut("lagging");
+        }
+    }
+
+    /// Emits an event without attachments.
+    pub(super) fn tell(&self, name: &str, payload: &impl Serialize) {
+        self.send(Frame::event(name, payload, Attachments::new()));
+    }
+
+    /// Answers a request with its result, if the client waits for one.
+    pub(super) fn accept(&self, ack: Option<u64>, payload: &impl Serialize) {
+        if let Some(ack) = ack {
+            self.send(Frame::ack(ack, payload, Attachments::new()));
+        }
+    }
+
+    /// Answers a request that failed, as an ack or else as an event.
+    pub(super) fn refuse(&self, event: &str, ack: Option<u64>, error: &Error) {
+        self.metrics.refused(error.code());
+        match ack {
+            Some(ack) => {
+                let refusal = Refusal { ok: false, error };
+                self.send(Frame::ack(ack, &refusal, Attachments::new()));
+            }
+            None => self.tell(event::REQUEST_ERROR, &RequestError { event, error }),
+        }
+        if !matches!(error, Error::RateLimited { .. }) {
+            return;
+        }
+        match self.session.budget.count_refusal() {
+            // Its answer comes when the client has read this one.
+            Persistence::New if self.socket.ping() == Sent::Full => self.cut("lagging"),
+            Persistence::New => {}
+            Persistence::Tolerable => {}
+            Persistence::Abusive => self.cut("flooding"),
+        }
+    }
+
+    /// Closes the transport; the client reconnects by itself.
+    pub(super) fn cut(&self, reason: &'static str) {
+        info!(session = self.session.id().0, reason, "socket cut");
+        self.metrics.socket_cut(reason);
+        self.socket.cut(Reason::Unwanted);
+    }
+
+    /// Sets the rights of every joined room anew, and leaves the rooms that may not be viewed any
+    /// more.
+    pub(super) fn apply_rights(&self) {
+        let claims = self.session.claims();
+        let mut closed = Vec::new();
+        self.rooms.lock().retain(|name, joined| {
+            joined.rights = claims.rights_in(name);
+            let stays = joined.rights.allows(Right::View);
+            if !stays {
+                closed.push((name.clone(), joined.handle.clone()));
+            }
+            stays
+        });
+        for (name, room) in closed {
+            self.leave(&room);
+            let code = "forbidden";
+            let payload = RoomClosedPayload { room: &name, code };
+            self.tell(event::ROOM_CLOSED, &payload);
+        }
+    }
+
+    /// Leaves every room.
+    pub(super) fn leave_all(&self) {
+        let rooms = std::mem::take(&mut *self.rooms.lock());
+        for joined in rooms.into_values() {
+            self.leave(&joined.handle);
+        }
+    }
+
+    fn leave(&self, room: &RoomHandle) {
+        // A room that has ended has no members.
+        let _ = room.send(Command::Leave {
+            session: self.session.id(),
+            answer: None,
+        });
+    }
+
+    pub(super) fn socket(&self) -> &Arc<EngineSocket> {
+        &self.socket
+    }
+}
+
+impl Link for Client {
+    fn token_expiring(&self, expires_at: Timestamp) {
+        self.tell(event::TOKEN_EXPIRING, &ExpiringPayload { expires_at });
+    }
+
+    fn end(&self, reason: &Error) {
+        let code = reason.code();
+        self.tell(event::SESSION_ENDED, &EndedPayload { code });
+        self.send(Frame::disconnected());
+        self.leave_all();
+    }
+
+    fn close(&self) {
+        self.socket.cut(Reason::Unwanted);
+    }
+}

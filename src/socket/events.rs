@@ -1,0 +1,56 @@
+//! Events of the bus, told to the clients of this door.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Sockets,
+    packet::{Attachments, Frame},
+};
+use crate::{
+    bus::{Published, Subscriber},
+    id::EventId,
+    room::Delivery,
+    session::Session,
+};
+
+/// An event's payload: its fields, and its id.
+#[derive(Serialize)]
+struct EventPayload<'a> {
+    event_id: EventId,
+    #[serde(flatten)]
+    body: &'a Map<String, Value>,
+}
+
+/// The event as a client is told it.
+pub(super) fn frame(published: &Published) -> engineio::Message {
+    let payload = EventPayload {
+        event_id: published.event_id,
+        body: &published.event.body,
+    };
+    Frame::event(&published.event.name, &payload, Attachments::new())
+}
+
+impl Subscriber for Sockets {
+    fn tell_sessions(&self, sessions: &[Arc<Session>], published: &Arc<Published>) {
+        let clients: Vec<_> = {
+            let clients = self.shared.clients.lock();
+            let found = sessions.iter().filter_map(|it| clients.get(&it.id()));
+            found.cloned().collect()
+        };
+        let mut encoded = None;
+        for client in clients {
+            if client.session.has_ended() || client.is_told_by_a_room(&published.event) {
+                continue;
+            }
+            let message = encoded.get_or_insert_with(|| frame(published));
+            match client.offer_event(message.clone()) {
+                Delivery::Queued => client.socket().flush(engineio::Writer::Task),
+                // It asks for what it has missed when it is back.
+                Delivery::Full => client.cut("lagging"),
+            }
+        }
+    }
+}
