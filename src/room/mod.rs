@@ -4,7 +4,7 @@
 //! Rooms        which documents are open; opens each once, forgets the idle
 //! Driver       the task of one room: inbox, timer, store, audiences; decides nothing
 //! RoomCore     what the room decides: a pure function of its inputs and of the time
-//!   LiveDocument  the document in memory, and how far its log is durable
+//!   OpenDocument  the document in memory, and how far its log is durable
 //!   Members       who is in the room, who lags, who awaits a resync
 //!   Commits       what is accepted but not yet durable, and whose ack waits for it
 //!   Ownership     whose Yjs client ids may be advanced by whom
@@ -15,24 +15,26 @@
 //! nothing back. A room knows [`Peer`]s and [`Door`]s, not sockets, and no transport.
 //! No lock is held across an await; nothing a room calls on a peer may block.
 
-mod audience;
+mod audiences;
+mod awareness;
 mod commits;
 mod core;
-mod cursors;
 mod driver;
 mod durability;
 mod edits;
-mod entry;
+mod effects;
 mod interface;
-mod live;
+mod join;
 mod load;
 mod members;
+mod open_document;
 mod ownership;
 mod pace;
 mod rooms;
-mod saving;
+mod rows;
 mod seats;
 mod shared;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub use self::{
-    audience::Audiences,
+    audiences::Audiences,
     rooms::Rooms,
     seats::{Delivery, Door},
     shared::RoomHandle,
@@ -318,7 +320,7 @@ const UPDATE_WEIGHT: usize = WEIGHT + size_of::<Update>();
 
 impl<P: Clone> Command<P> {
     /// Who waits for the answer, and to which request.
-    fn asker(&self) -> Option<(P, Ticket)> {
+    fn reply_to(&self) -> Option<(P, Ticket)> {
         match self {
             Command::Join { peer, ticket, .. }
             | Command::Sync { peer, ticket, .. }

@@ -119,7 +119,7 @@ impl Rooms {
         };
         for handle in handles {
             // A room that has ended has nothing left to write.
-            let _ = handle.inbox.incoming.send(Incoming::Own(Event::Drain));
+            let _ = handle.inbox.incoming.send(Incoming::Event(Event::Drain));
         }
         self.shared.tasks.close();
         let _ = tokio::time::timeout_at(deadline, self.shared.tasks.wait()).await;

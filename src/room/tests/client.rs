@@ -11,7 +11,7 @@ use crate::{
     id::{ClientId, Seq, SessionId, UserId},
     room::{
         Acked, Answer, Audiences, CatchingUp, Delivery, Door, Message, Participant, Peer, Ticket,
-        members::Asker,
+        members::PeerHandle,
     },
 };
 use document::{self, StateVector};
@@ -177,7 +177,7 @@ impl Peer for Connection {
     }
 }
 
-impl Asker for Arc<Connection> {
+impl PeerHandle for Arc<Connection> {
     fn participant(&self) -> &Participant {
         &self.participant
     }

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::{
     Message, Peer,
-    seats::{Audience, Door, Gate, Moved, Seats, Shown, Told},
+    seats::{Audience, AwarenessChange, AwarenessShown, Deliveries, Door, Gate, Seats},
 };
 use crate::id::SessionId;
 
@@ -54,8 +54,8 @@ impl Audiences {
         message: &Message,
         except: Option<SessionId>,
         full: &mut Vec<SessionId>,
-    ) -> Told {
-        let mut told = Told::default();
+    ) -> Deliveries {
+        let mut told = Deliveries::default();
         self.each(|audience| audience.tell(message, except, &mut told, full));
         told
     }
@@ -75,14 +75,14 @@ impl Audiences {
     /// moved from then on.
     pub(super) fn show(
         &mut self,
-        moved: &Moved,
+        moved: &AwarenessChange,
         mut since: impl FnMut(Generation) -> Bytes,
         full: &mut Vec<SessionId>,
-    ) -> (Told, Shown) {
-        let (mut told, mut shown) = (Told::default(), Shown::ToAll);
+    ) -> (Deliveries, AwarenessShown) {
+        let (mut told, mut shown) = (Deliveries::default(), AwarenessShown::ToAll);
         self.each(|audience| {
-            if audience.show(moved, &mut since, &mut told, full) == Shown::NotToAll {
-                shown = Shown::NotToAll;
+            if audience.show(moved, &mut since, &mut told, full) == AwarenessShown::NotToAll {
+                shown = AwarenessShown::NotToAll;
             }
         });
         (told, shown)
