@@ -72,7 +72,12 @@ fn an_event_goes_to_its_rooms_its_people_and_its_team_and_to_no_other_team() {
     bus.deliver(&published(3, vec![Audience::Team]).into());
     let mut told = noted.0.lock().clone();
     told[2..].sort_unstable();
-    let expected = ["1 to acme/a", "2 to ben of acme", "3 to ana of acme", "3 to ben of acme"];
+    let expected = [
+        "1 to acme/a",
+        "2 to ben of acme",
+        "3 to ana of acme",
+        "3 to ben of acme",
+    ];
     assert_eq!(told, expected);
 }
 
@@ -82,7 +87,11 @@ fn a_session_that_is_meant_twice_is_told_once() {
     let _connected = sessions.admit(claims("acme", "ana")).expect("in");
     let (bus, noted) = bus_to(&sessions);
     let ana = UserId::parse("ana").expect("an id");
-    let to = vec![Audience::Team, Audience::User(ana.clone()), Audience::User(ana)];
+    let to = vec![
+        Audience::Team,
+        Audience::User(ana.clone()),
+        Audience::User(ana),
+    ];
     bus.deliver(&published(1, to).into());
     assert_eq!(*noted.0.lock(), ["1 to ana of acme"]);
 }
@@ -103,7 +112,11 @@ fn nobody_is_told_of_a_document_that_they_may_not_view() {
     without.roles.clear();
     ana.renew(without).expect("the same person");
     bus.deliver(&event.into());
-    assert_eq!(noted.0.lock().len(), 1, "a right that is gone is gone at once");
+    assert_eq!(
+        noted.0.lock().len(),
+        1,
+        "a right that is gone is gone at once"
+    );
 }
 
 #[test]
@@ -124,7 +137,11 @@ fn a_subscriber_that_panics_keeps_nobody_else_from_being_told() {
 #[test]
 fn what_is_stored_is_read_as_it_was_published() {
     let ana = UserId::parse("ana").expect("an id");
-    let to = vec![Audience::Room(room("a")), Audience::User(ana), Audience::Team];
+    let to = vec![
+        Audience::Room(room("a")),
+        Audience::User(ana),
+        Audience::Team,
+    ];
     let mut event = published(1, to);
     event.event = event.event.about(&room("a"));
     let stored = crate::store::Event {

@@ -206,7 +206,7 @@ impl Author {
 }
 
 impl Peer for Author {
-    fn participant(&self) -> &Identity {
+    fn identity(&self) -> &Identity {
         &self.identity
     }
 

@@ -1,7 +1,7 @@
 //! What a room has accepted but not yet made durable, and whose ack waits for it.
 //!
 //! Updates are accepted in a turn, handed to the log as rows at its end, and
-//! settled in the same order. A receipt waits with the work that it depends
+//! settled in the same order. An ack waits with the work that it depends
 //! on; one that depends on nothing under way is due at once.
 
 use std::{collections::VecDeque, time::Duration};
@@ -24,7 +24,7 @@ pub(super) struct Accepted {
     /// What the members are told; nothing of what waits for its dependencies.
     pub(super) message: Option<Bytes>,
     pub(super) from: SessionId,
-    pub(super) audience: Audience,
+    pub(super) recipients: Recipients,
     /// Whose client id it was the first to use.
     pub(super) author: Option<Author>,
     pub(super) reservation: Reservation,
@@ -32,7 +32,7 @@ pub(super) struct Accepted {
 
 /// Who is told what came into the document with an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
+pub(super) enum Recipients {
     /// Everybody but its sender, who has it.
     Others,
     /// Everybody: its sender may lack what it set free.
@@ -40,14 +40,14 @@ pub(super) enum Audience {
 }
 
 /// A promise to answer an update when it is durable.
-pub(super) struct Receipt<P> {
+pub(super) struct Ack<P> {
     pub(super) peer: P,
     pub(super) ticket: Ticket,
     pub(super) received: Instant,
     pub(super) visibility: Visibility,
 }
 
-impl<P> Receipt<P> {
+impl<P> Ack<P> {
     /// What the ack says.
     pub(super) fn acked(&self, seq: Seq) -> Acked {
         Acked {
@@ -60,18 +60,18 @@ impl<P> Receipt<P> {
 /// Rows that the log is writing, in one append.
 pub(super) struct Append<P> {
     pub(super) rows: Vec<Bytes>,
-    pub(super) receipts: Vec<Receipt<P>>,
+    pub(super) acks: Vec<Ack<P>>,
 }
 
 /// How long an ack waits for a relay, so that one write takes both.
-const HELD: Duration = Duration::from_millis(15);
+const ACK_DELAY_MAX: Duration = Duration::from_millis(15);
 
 /// The accepted, the appended, and the durable that nobody was told of yet.
 pub(super) struct Commits<P> {
     accepted: Vec<Accepted>,
-    receipts: Vec<Receipt<P>>,
-    under_way: VecDeque<Append<P>>,
-    durable: Vec<(Receipt<P>, Seq)>,
+    acks: Vec<Ack<P>>,
+    in_log: VecDeque<Append<P>>,
+    durable: Vec<(Ack<P>, Seq)>,
     /// When those have to be told.
     due: Option<Instant>,
 }
@@ -80,8 +80,8 @@ impl<P> Default for Commits<P> {
     fn default() -> Self {
         Self {
             accepted: Vec::new(),
-            receipts: Vec::new(),
-            under_way: VecDeque::new(),
+            acks: Vec::new(),
+            in_log: VecDeque::new(),
             durable: Vec::new(),
             due: None,
         }
@@ -91,34 +91,34 @@ impl<P> Default for Commits<P> {
 impl<P> Commits<P> {
     /// Everything accepted is durable.
     pub(super) fn is_idle(&self) -> bool {
-        self.accepted.is_empty() && self.under_way.is_empty()
+        self.accepted.is_empty() && self.in_log.is_empty()
     }
 
     pub(super) fn accepted(&self) -> usize {
         self.accepted.len()
     }
 
-    pub(super) fn accept(&mut self, accepted: Accepted, receipt: Receipt<P>) {
+    pub(super) fn accept(&mut self, accepted: Accepted, ack: Ack<P>) {
         self.accepted.push(accepted);
-        self.receipts.push(receipt);
+        self.acks.push(ack);
     }
 
-    /// Holds `receipt` until all that was accepted so far is durable; gives it back if it is.
-    pub(super) fn await_all(&mut self, receipt: Receipt<P>) -> Option<Receipt<P>> {
+    /// Holds `ack` until all that was accepted so far is durable; gives it back if it is.
+    pub(super) fn await_all(&mut self, ack: Ack<P>) -> Option<Ack<P>> {
         if !self.accepted.is_empty() {
-            self.receipts.push(receipt);
-        } else if let Some(last) = self.under_way.back_mut() {
-            last.receipts.push(receipt);
+            self.acks.push(ack);
+        } else if let Some(last) = self.in_log.back_mut() {
+            last.acks.push(ack);
         } else {
-            return Some(receipt);
+            return Some(ack);
         }
         None
     }
 
     /// Holds the acks of what is durable up to `seq` for the next relay, but not for long.
-    pub(super) fn hold(&mut self, receipts: Vec<Receipt<P>>, seq: Seq, now: Instant) {
-        self.due.get_or_insert(now + HELD);
-        let acks = receipts.into_iter().map(|receipt| (receipt, seq));
+    pub(super) fn delay(&mut self, acks: Vec<Ack<P>>, seq: Seq, now: Instant) {
+        self.due.get_or_insert(now + ACK_DELAY_MAX);
+        let acks = acks.into_iter().map(|ack| (ack, seq));
         self.durable.extend(acks);
     }
 
@@ -128,39 +128,37 @@ impl<P> Commits<P> {
     }
 
     /// Takes the acks that are held, in order.
-    pub(super) fn take_acks(&mut self) -> Vec<(Receipt<P>, Seq)> {
+    pub(super) fn take_acks(&mut self) -> Vec<(Ack<P>, Seq)> {
         self.due = None;
         std::mem::take(&mut self.durable)
     }
 
-    /// Takes what this turn accepted, with the receipts that wait for it: after a panic before
+    /// Takes what this turn accepted, with the acks that wait for it: after a panic before
     /// [`begin`](Self::begin), none of them waits for something else.
-    pub(super) fn take_turn(&mut self) -> (Vec<Accepted>, Vec<Receipt<P>>) {
+    pub(super) fn take_turn(&mut self) -> (Vec<Accepted>, Vec<Ack<P>>) {
         let accepted = std::mem::take(&mut self.accepted);
-        (accepted, std::mem::take(&mut self.receipts))
+        (accepted, std::mem::take(&mut self.acks))
     }
 
-    /// Notes that `rows`, for which `receipts` wait, are being written.
-    pub(super) fn begin(&mut self, rows: Vec<Bytes>, receipts: Vec<Receipt<P>>) {
-        self.under_way.push_back(Append { rows, receipts });
+    /// Notes that `rows`, for which `acks` wait, are being written.
+    pub(super) fn begin_append(&mut self, rows: Vec<Bytes>, acks: Vec<Ack<P>>) {
+        self.in_log.push_back(Append { rows, acks });
     }
 
-    /// Keeps the first `handed` appends under way, which the log has. Returns the receipts of the
+    /// Keeps the first `handed` appends under way, which the log has. Returns the acks of the
     /// others, which it never got.
-    pub(super) fn keep_handed(&mut self, handed: usize) -> Vec<Receipt<P>> {
-        let lost = self.under_way.split_off(handed.min(self.under_way.len()));
-        lost.into_iter()
-            .flat_map(|append| append.receipts)
-            .collect()
+    pub(super) fn keep_first(&mut self, handed: usize) -> Vec<Ack<P>> {
+        let lost = self.in_log.split_off(handed.min(self.in_log.len()));
+        lost.into_iter().flat_map(|append| append.acks).collect()
     }
 
     /// What is not durable yet may build on what has been refused: its acks promise
     /// no more than that it is durable.
-    pub(super) fn doubt(&mut self) {
-        let under_way = self.under_way.iter_mut();
-        let receipts = under_way.flat_map(|append| &mut append.receipts);
-        for receipt in receipts.chain(&mut self.receipts) {
-            receipt.visibility = Visibility::Pending;
+    pub(super) fn mark_pending(&mut self) {
+        let in_log = self.in_log.iter_mut();
+        let acks = in_log.flat_map(|append| &mut append.acks);
+        for ack in acks.chain(&mut self.acks) {
+            ack.visibility = Visibility::Pending;
         }
     }
 
@@ -171,37 +169,37 @@ impl<P> Commits<P> {
 
     /// Nobody is told any more of what this turn accepted: everybody synchronises anew, and what
     /// it builds on may be gone.
-    pub(super) fn keep_untold(&mut self) {
+    pub(super) fn drop_messages(&mut self) {
         for accepted in &mut self.accepted {
             accepted.message = None;
         }
     }
 
     /// The oldest append is settled.
-    pub(super) fn settle(&mut self) -> Option<Append<P>> {
-        self.under_way.pop_front()
+    pub(super) fn take_settled(&mut self) -> Option<Append<P>> {
+        self.in_log.pop_front()
     }
 
     /// Everything that is not durable yet, in order: what a rebuilt document must hold besides its log.
     pub(super) fn unwritten(&self) -> Vec<Bytes> {
-        let under_way = self
-            .under_way
+        let in_log = self
+            .in_log
             .iter()
             .flat_map(|append| append.rows.iter().cloned());
-        under_way
+        in_log
             .chain(self.accepted.iter().map(|accepted| accepted.row.clone()))
             .collect()
     }
 
-    /// Gives up on everything: the receipts that will not be honoured.
-    pub(super) fn abandon(&mut self) -> Vec<Receipt<P>> {
+    /// Gives up on everything: the acks that will not be honoured.
+    pub(super) fn abandon(&mut self) -> Vec<Ack<P>> {
         self.accepted.clear();
-        let mut receipts: Vec<Receipt<P>> = self
-            .under_way
+        let mut acks: Vec<Ack<P>> = self
+            .in_log
             .drain(..)
-            .flat_map(|append| append.receipts)
+            .flat_map(|append| append.acks)
             .collect();
-        receipts.append(&mut self.receipts);
-        receipts
+        acks.append(&mut self.acks);
+        acks
     }
 }

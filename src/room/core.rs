@@ -20,13 +20,13 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Message, Ticket, Update,
-    commits::{Commits, Receipt},
-    interface::{Fetch, Fetched, Input, Means, Now, Output},
-    live::{LiveDocument, Opened},
-    members::{Asker, Members, Mover},
+    commits::{Ack, Commits},
+    interface::{Fetch, Fetched, Input, Now, Output, Resources},
+    members::{ChangedBy, Members, PeerHandle},
+    open_document::{OpenDocument, Opened},
     ownership::Ownership,
     pace::Pace,
-    seats::Shown,
+    seats::AwarenessShown,
 };
 use crate::{
     config::{Limits, Timing},
@@ -38,14 +38,14 @@ use crate::{
 };
 
 /// How often a room looks after members whose queues have to drain.
-const TEND_EVERY: Duration = Duration::from_millis(100);
+const LAGGING_CHECK_EVERY: Duration = Duration::from_millis(100);
 /// How often a room looks for awareness states that were not renewed.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const AWARENESS_SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// After so long it is asked again whether the room may be forgotten, where it was not allowed.
-const KEPT_FOR: Duration = Duration::from_millis(50);
+const UNLOAD_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// What goes on once something has come from the database.
-pub(super) enum Then<P> {
+pub(super) enum AfterFetch<P> {
     /// Nothing else.
     Nothing,
     /// The join for which the document had to be created.
@@ -56,12 +56,12 @@ pub(super) enum Then<P> {
         queued_bytes: usize,
     },
     /// The update for which it had to be.
-    Write(Box<Update<P>>, Means),
+    Write(Box<Update<P>>, Resources),
 }
 
 /// Whether the room goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Phase {
     Open,
     Draining,
     Closed,
@@ -74,22 +74,22 @@ pub(super) struct RoomCore<P> {
     pub(super) metrics: Metrics,
     pub(super) now: Now,
     pub(super) outputs: Vec<Output<P>>,
-    pub(super) then: Option<Then<P>>,
+    pub(super) after_fetch: Option<AfterFetch<P>>,
     pub(super) record: Option<DocumentRecord>,
-    pub(super) document: LiveDocument,
+    pub(super) document: OpenDocument,
     pub(super) members: Members<P>,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness<SessionId>,
     /// The newest of each client that is yet to be shown.
-    pub(super) moved: Vec<Cursor>,
-    pub(super) mover: Mover,
-    pub(super) shown: Shown,
+    pub(super) changed_states: Vec<Cursor>,
+    pub(super) changed_by: ChangedBy,
+    pub(super) awareness_shown: AwarenessShown,
     pub(super) commits: Commits<P>,
-    pub(super) relays: Pace,
-    pub(super) cursors: Pace,
-    pub(super) handled: Handled,
+    pub(super) relay_pace: Pace,
+    pub(super) awareness_pace: Pace,
+    pub(super) counts: UpdateCounts,
     /// The updates that were told last: who was full for one of them lacks them at most.
-    pub(super) told: Vec<Bytes>,
+    pub(super) last_relayed: Vec<Bytes>,
     pub(super) flushes: u64,
     pub(super) availability: Availability,
     pressure: Pressure,
@@ -98,21 +98,21 @@ pub(super) struct RoomCore<P> {
     /// When the room was needed last, or is asked again whether it is.
     pub(super) needed_at: Instant,
     /// The database has refused this document; until then nothing is accepted.
-    pub(super) left_alone_until: Option<Instant>,
-    pub(super) end: End,
+    pub(super) storage_refused_until: Option<Instant>,
+    pub(super) phase: Phase,
 }
 
 /// What came of the updates of one turn: counting each costs more than some of them.
 #[derive(Default)]
-pub(super) struct Handled {
+pub(super) struct UpdateCounts {
     pub(super) received: u64,
     pub(super) accepted: u64,
 }
 
-impl<P: Asker> RoomCore<P> {
+impl<P: PeerHandle> RoomCore<P> {
     /// A room of which nothing is known yet: its first input is [`Fetched::Document`].
     pub(super) fn new(
-        document: LiveDocument,
+        document: OpenDocument,
         limits: Limits,
         timing: Timing,
         metrics: Metrics,
@@ -125,28 +125,28 @@ impl<P: Asker> RoomCore<P> {
             metrics,
             now,
             outputs: Vec::new(),
-            then: Some(Then::Nothing),
+            after_fetch: Some(AfterFetch::Nothing),
             record: None,
             document,
             members: Members::default(),
             ownership: Ownership::default(),
             awareness: Awareness::default(),
-            moved: Vec::new(),
-            mover: Mover::Nobody,
-            shown: Shown::ToAll,
+            changed_states: Vec::new(),
+            changed_by: ChangedBy::Nobody,
+            awareness_shown: AwarenessShown::ToAll,
             commits: Commits::default(),
-            relays: Pace::new(timing.relay_tick_ms),
-            cursors: Pace::new(timing.awareness_tick_ms),
-            handled: Handled::default(),
-            told: Vec::new(),
+            relay_pace: Pace::new(timing.relay_tick_ms),
+            awareness_pace: Pace::new(timing.awareness_tick_ms),
+            counts: UpdateCounts::default(),
+            last_relayed: Vec::new(),
             flushes: 0,
             availability,
             pressure: Pressure::Easy,
             started: now.instant,
             swept_at: now.instant,
             needed_at: now.instant,
-            left_alone_until: None,
-            end: End::Open,
+            storage_refused_until: None,
+            phase: Phase::Open,
         }
     }
 
@@ -155,8 +155,8 @@ impl<P: Asker> RoomCore<P> {
     /// Cursors are forgotten until their owners renew them.
     ///
     /// `handed` is how many appends the log has and has not settled. What was begun and not
-    /// handed to it is refused, so that no receipt waits for another one's append.
-    pub(super) fn after(broken: Self, document: LiveDocument, handed: usize) -> Self {
+    /// handed to it is refused, so that no ack waits for another one's append.
+    pub(super) fn recovered(broken: Self, document: OpenDocument, handed: usize) -> Self {
         let now = broken.now;
         let mut core = Self::new(
             document,
@@ -166,21 +166,21 @@ impl<P: Asker> RoomCore<P> {
             broken.availability,
             now,
         );
-        core.then = None;
+        core.after_fetch = None;
         core.record = broken.record;
         core.commits = broken.commits;
-        for receipt in core.commits.keep_handed(handed) {
-            core.refuse(receipt, Error::StorageUnavailable);
+        for ack in core.commits.keep_first(handed) {
+            core.refuse(ack, Error::StorageUnavailable);
         }
-        core.left_alone_until = broken.left_alone_until;
-        core.end = broken.end;
+        core.storage_refused_until = broken.storage_refused_until;
+        core.phase = broken.phase;
         for peer in broken.members.peers() {
             core.members
                 .admit(peer.clone(), StateVector::default(), now.time);
         }
         match core.record {
             Some(_) => core.reload(),
-            None => core.fetch(Fetch::Document, Then::Nothing),
+            None => core.fetch(Fetch::Document, AfterFetch::Nothing),
         }
         core
     }
@@ -189,7 +189,7 @@ impl<P: Asker> RoomCore<P> {
     pub(super) fn on(&mut self, now: Now, input: Input<P>, outputs: &mut Vec<Output<P>>) {
         self.now = now;
         match input {
-            Input::Command(command, means) => self.command(command, means),
+            Input::Command(command, resources) => self.command(command, resources),
             Input::EndOfTurn(pressure) => {
                 self.pressure = pressure;
                 self.end_turn();
@@ -202,27 +202,27 @@ impl<P: Asker> RoomCore<P> {
                 self.announce_storage();
             }
             Input::Happened(event) => self.happened(event),
-            Input::Full(session) => self.fell_behind(session),
+            Input::Full(session) => self.started_lagging(session),
             Input::Drained(session) => self.drained(session),
-            Input::Shown(shown) => self.shown = shown,
-            Input::Kept => self.needed_at = now.instant + KEPT_FOR,
-            Input::Drain if self.end == End::Open => self.end = End::Draining,
+            Input::AwarenessShown(shown) => self.awareness_shown = shown,
+            Input::UnloadRefused => self.needed_at = now.instant + UNLOAD_RETRY_AFTER,
+            Input::Drain if self.phase == Phase::Open => self.phase = Phase::Draining,
             Input::Drain => {}
         }
-        if self.document.is_broken() && self.then.is_none() && self.end != End::Closed {
+        if self.document.is_broken() && self.after_fetch.is_none() && self.phase != Phase::Closed {
             self.reload();
         }
         outputs.append(&mut self.outputs);
     }
 
-    fn command(&mut self, command: Command<P>, means: Means) {
+    fn command(&mut self, command: Command<P>, resources: Resources) {
         match command {
             Command::Join {
                 peer,
                 ticket,
                 creation,
                 state_vector,
-            } => self.join(peer, ticket, creation, state_vector, means.queued_bytes),
+            } => self.join(peer, ticket, creation, state_vector, resources.queued_bytes),
             Command::Leave { session, answer } => {
                 self.acknowledge();
                 self.leave(session);
@@ -234,8 +234,8 @@ impl<P: Asker> RoomCore<P> {
                 peer,
                 ticket,
                 state_vector,
-            } => self.sync(peer, ticket, &state_vector, means.queued_bytes),
-            Command::Update(update) => self.update(update, means),
+            } => self.sync(peer, ticket, &state_vector, resources.queued_bytes),
+            Command::Update(update) => self.update(update, resources),
             Command::Awareness {
                 peer,
                 ticket,
@@ -243,7 +243,7 @@ impl<P: Asker> RoomCore<P> {
                 bytes,
             } => {
                 self.metrics.awareness_received(bytes as u64);
-                let answer = match self.move_cursors(&peer, entries) {
+                let answer = match self.change_awareness(&peer, entries) {
                     Ok(()) => Answer::Done,
                     Err(error) => Answer::Refused(error),
                 };
@@ -256,75 +256,100 @@ impl<P: Asker> RoomCore<P> {
         self.outputs.push(Output::Answer(peer, ticket, answer));
     }
 
-    pub(super) fn refuse(&mut self, receipt: Receipt<P>, error: Error) {
-        self.answer(receipt.peer, receipt.ticket, Answer::Refused(error));
+    pub(super) fn refuse(&mut self, ack: Ack<P>, error: Error) {
+        self.answer(ack.peer, ack.ticket, Answer::Refused(error));
     }
 
-    pub(super) fn fetch(&mut self, fetch: Fetch, then: Then<P>) {
-        self.then = Some(then);
+    pub(super) fn fetch(&mut self, fetch: Fetch, then: AfterFetch<P>) {
+        self.after_fetch = Some(then);
         self.outputs.push(Output::Fetch(fetch));
     }
 
     fn fetched(&mut self, fetched: Fetched) {
-        let then = self.then.take();
+        let then = self.after_fetch.take();
         match fetched {
             Fetched::Document(Ok(None)) => {}
-            Fetched::Document(Ok(Some((record, opened)))) => self.take_on(record, opened),
+            Fetched::Document(Ok(Some((record, opened)))) => self.install(record, opened),
             Fetched::Document(Err(error)) => self.close(error),
-            Fetched::Created(created) => self.created(created, then.unwrap_or(Then::Nothing)),
+            Fetched::Created(created) => self.created(created, then.unwrap_or(AfterFetch::Nothing)),
             Fetched::Reloaded(reloaded) => self.reloaded(reloaded),
             Fetched::Log(log) => self.caught_up(log),
         }
     }
 
-    pub(super) fn take_on(&mut self, record: DocumentRecord, opened: Opened) {
+    pub(super) fn install(&mut self, record: DocumentRecord, opened: Opened) {
         let before = std::mem::replace(&mut self.document, opened.document);
-        self.document.go_on_saving(&before);
+        self.document.inherit_snapshot_state(&before);
         self.ownership.load(opened.authors);
         self.record = Some(record);
     }
 
-    /// Relays and appends what is due, looks after laggards, ends the room where nobody needs it.
+    /// Relays, appends and acknowledges what is due, then does the periodic work.
     fn end_turn(&mut self) {
-        let now = self.now.instant;
-        let Handled { received, accepted } = std::mem::take(&mut self.handled);
+        let UpdateCounts { received, accepted } = std::mem::take(&mut self.counts);
         if received > 0 {
             self.metrics.updates_handled(received, accepted);
         }
-        let draining = self.end == End::Draining;
-        let updates = self.commits.accepted() > 0;
-        let flush = updates && (draining || self.relays.due(now) <= now);
+        self.send_due();
+        self.cut_lagging();
+        self.sweep_awareness();
+        self.put_snapshot_when_due();
+        self.end_when_due();
+    }
+
+    /// Relays updates and awareness states and sends acks, as far as they are due.
+    fn send_due(&mut self) {
+        let now = self.now.instant;
+        let is_draining = self.phase == Phase::Draining;
+        let has_updates = self.commits.accepted() > 0;
+        let flush = has_updates && (is_draining || self.relay_pace.due(now) <= now);
         if flush {
             self.flush();
         }
-        // Cursors wait for the updates beside which they came: one write takes both.
-        if let Some(due) = self.cursors_due()
-            && (flush || (!updates && due <= now))
+        // Awareness states wait for the updates that came with them, so that one write takes both.
+        if let Some(due) = self.awareness_due()
+            && (flush || (!has_updates && due <= now))
         {
-            self.show_moved();
+            self.relay_awareness();
         }
-        let due = self.commits.acks_due().is_some_and(|due| due <= now);
-        if flush || due || (draining && self.commits.acks_due().is_some()) {
+        let acks_due = self.commits.acks_due();
+        if flush || acks_due.is_some_and(|due| is_draining || due <= now) {
             self.acknowledge();
         }
-        if self.members.any_behind() {
-            let patience = Duration::from_millis(self.timing.lag_timeout_ms);
-            let stuck = self.members.stuck(now, patience).cloned();
-            let cut = stuck.map(|peer| Output::Cut(peer, "lagging"));
+    }
+
+    /// Cuts the members that have lagged for too long.
+    fn cut_lagging(&mut self) {
+        if self.members.any_lagging() {
+            let timeout = Duration::from_millis(self.timing.lag_timeout_ms);
+            let late = self.members.lagging_for(self.now.instant, timeout).cloned();
+            let cut = late.map(|peer| Output::Cut(peer, "lagging"));
             self.outputs.extend(cut);
         }
-        if now >= self.swept_at + SWEEP_EVERY {
+    }
+
+    /// Removes awareness states that were not renewed in time.
+    fn sweep_awareness(&mut self) {
+        let now = self.now.instant;
+        if now >= self.swept_at + AWARENESS_SWEEP_EVERY {
             self.swept_at = now;
             let timeout = self.timing.awareness_timeout_ms;
             let timeout = i64::try_from(timeout).unwrap_or(i64::MAX);
-            let gone = self.awareness.sweep(self.age_ms(), timeout);
-            self.show_gone(&gone);
+            let removed = self.awareness.sweep(self.age_ms(), timeout);
+            self.relay_removed(&removed);
         }
-        self.put_snapshot_when_due();
-        match self.end {
-            End::Draining if self.commits.is_idle() => self.close(Error::Draining),
-            End::Open if self.idle_from().is_some_and(|from| now >= from) => {
-                self.outputs.push(Output::Release);
+    }
+
+    /// Ends a draining room once all is written, and asks to unload an idle one.
+    fn end_when_due(&mut self) {
+        match self.phase {
+            Phase::Draining if self.commits.is_idle() => self.close(Error::Draining),
+            Phase::Open
+                if self
+                    .idle_from()
+                    .is_some_and(|from| self.now.instant >= from) =>
+            {
+                self.outputs.push(Output::Unload);
             }
             _ => {}
         }
@@ -338,7 +363,9 @@ impl<P: Asker> RoomCore<P> {
 
     /// From when on nobody needs the room; nothing while somebody does.
     fn idle_from(&self) -> Option<Instant> {
-        let busy = !self.members.is_empty() || !self.commits.is_idle() || self.document.is_saving();
+        let busy = !self.members.is_empty()
+            || !self.commits.is_idle()
+            || self.document.is_snapshot_in_progress();
         match (&self.record, busy) {
             (_, true) => None,
             (None, false) => Some(self.needed_at),
@@ -356,11 +383,11 @@ impl<P: Asker> RoomCore<P> {
 
     /// Ends the room although members or handles exist: everyone is told why.
     pub(super) fn close(&mut self, error: Error) {
-        self.end = End::Closed;
+        self.phase = Phase::Closed;
         self.acknowledge();
         self.outputs.push(Output::End(error.clone()));
-        for receipt in self.commits.abandon() {
-            self.refuse(receipt, error.clone());
+        for ack in self.commits.abandon() {
+            self.refuse(ack, error.clone());
         }
         if error != Error::Draining {
             let closed = Output::Announce(Message::Closed(error));
@@ -372,11 +399,14 @@ impl<P: Asker> RoomCore<P> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let now = self.now.instant;
         let spoken = match self.commits.accepted() > 0 {
-            true => Some(self.relays.due(now)),
-            false => self.cursors_due(),
+            true => Some(self.relay_pace.due(now)),
+            false => self.awareness_due(),
         };
-        let tend = self.members.any_behind().then(|| now + TEND_EVERY);
-        let sweep = (!self.awareness.is_empty()).then(|| self.swept_at + SWEEP_EVERY);
+        let tend = self
+            .members
+            .any_lagging()
+            .then(|| now + LAGGING_CHECK_EVERY);
+        let sweep = (!self.awareness.is_empty()).then(|| self.swept_at + AWARENESS_SWEEP_EVERY);
         let all = [
             self.idle_from(),
             spoken,

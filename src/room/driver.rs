@@ -1,13 +1,15 @@
-//! The task of one room: it moves what the room's core decides, and decides nothing.
+//! The task of one room: it gives inputs to the room's core and has the core's outputs carried
+//! out. It decides nothing itself.
 //!
-//! It takes what waits in the inbox as one turn, hands it to the core with the time, and carries
-//! out what the core says: tells audiences, answers peers, has the log write and the database read.
-//! What it has to wait for it waits for between inputs, and boxed: the task is as large as
-//! the largest thing that it may wait for, and there is one for each open document.
+//! One pass of its loop is a *turn*: the driver takes all commands and events that are in the inbox
+//! (`TURN_MAX` at most), gives them to the core one by one, and ends the turn with
+//! [`Input::EndOfTurn`]. After each input it carries out the core's outputs (`effects.rs`) before
+//! the next one. Reads of the database are awaited between two inputs. Their futures are boxed,
+//! because the task is as large as its largest future, and there is one task for each open document.
 //!
-//! A panic ends neither the room nor its members' sessions: the core is made anew from the log and
-//! from what was accepted, and everybody synchronises anew. Only a room that panics again and
-//! again is closed.
+//! A panic ends neither the room nor its members' sessions. The core is made anew from the log and
+//! from the accepted updates, and every member synchronises anew. Only a room that panics more
+//! than `PANICS_MAX` times within `PANICS_WITHIN` is closed.
 
 use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -19,92 +21,76 @@ use tokio::{
 use tracing::{error, info};
 
 use super::{
-    Answer, Command, Message, Peer, Ticket,
-    audience::Audiences,
-    core::{End, RoomCore},
-    interface::{Fetch, Input, Means, Now, Output, Work},
-    live::LiveDocument,
-    load, saving,
-    shared::{Backlog, Event, Incoming, Released, Shared},
+    Answer, Command, Message, Ticket,
+    core::{Phase, RoomCore},
+    effects::{DynPeer, Effects, FollowUp},
+    interface::{Input, Now, Output, Resources},
+    load,
+    open_document::OpenDocument,
+    shared::{Backlog, Event, Incoming, Shared, Unloaded},
 };
 use crate::{
     error::Error,
-    id::{DocumentKey, Seq, SessionId, Timestamp},
+    id::{DocumentKey, Timestamp},
     store::Availability,
     supervise::Task,
 };
 
-/// The most commands taken in one turn.
+/// The most commands and events taken in one turn.
 const TURN_MAX: usize = 512;
-/// A room that panics more than so often …
+/// A room that panics more than this many times …
 const PANICS_MAX: usize = 3;
-/// … within so long is closed.
+/// … within this time is closed.
 const PANICS_WITHIN: Duration = Duration::from_secs(60);
-/// A handle to whoever asks.
-type Asker = Arc<dyn Peer>;
 
+/// The state of a room's task.
 pub(super) struct Driver {
     key: DocumentKey,
     shared: Arc<Shared>,
-    core: RoomCore<Asker>,
+    core: RoomCore<DynPeer>,
+    effects: Effects,
     inbox: mpsc::UnboundedReceiver<Incoming>,
-    own: mpsc::UnboundedSender<Incoming>,
     backlog: Arc<Backlog>,
     availability: watch::Receiver<Availability>,
-    audiences: Audiences,
-    /// What came together and was not put in yet, the last first.
+    /// What this turn took from the inbox and the core was not given yet, in reverse order.
     turn: Vec<Incoming>,
-    outputs: Vec<Output<Asker>>,
-    /// Sessions whose queue was full for what the last outputs told them.
-    full: Vec<SessionId>,
-    /// What is to come from the database next.
-    wanted: Option<Fetch>,
+    /// What the core decided and was not carried out yet.
+    outputs: Vec<Output<DynPeer>>,
     /// The request that is being carried out: it is answered even if that panics.
-    asking: Option<(Asker, Ticket)>,
-    /// How many appends the log was handed and has not settled.
-    appending: usize,
-    panics: VecDeque<Instant>,
+    current_request: Option<(DynPeer, Ticket)>,
+    panics: RecentPanics,
+    /// Set once the room has ended: the error of all commands that come later.
     end: Option<Error>,
 }
 
 impl Driver {
+    /// The driver of the room of `key`, whose document is not loaded yet.
     pub(super) fn new(
         key: DocumentKey,
         shared: Arc<Shared>,
-        own: mpsc::UnboundedSender<Incoming>,
+        events: mpsc::UnboundedSender<Incoming>,
         inbox: mpsc::UnboundedReceiver<Incoming>,
         backlog: Arc<Backlog>,
     ) -> Self {
         let availability = shared.store.log().availability();
         let is_available = *availability.borrow();
         Self {
-            core: RoomCore::new(
-                LiveDocument::empty(&shared.limits, &shared.memory),
-                shared.limits,
-                shared.timing,
-                shared.metrics.clone(),
-                is_available,
-                Now::read(),
-            ),
+            core: blank_core(&shared, is_available, Now::read()),
+            effects: Effects::new(Arc::clone(&shared), events),
             key,
             shared,
             inbox,
-            own,
             backlog,
             availability,
-            audiences: Audiences::default(),
             turn: Vec::new(),
             outputs: Vec::new(),
-            full: Vec::new(),
-            wanted: Some(Fetch::Document),
-            asking: None,
-            appending: 0,
-            panics: VecDeque::new(),
+            current_request: None,
+            panics: RecentPanics::default(),
             end: None,
         }
     }
 
-    /// Serves the room until nobody needs it.
+    /// Serves the room until it is unloaded or closed.
     pub(super) async fn run(mut self) {
         self.shared.metrics.room_opened();
         while let Err(panic) = AssertUnwindSafe(self.serve()).catch_unwind().await {
@@ -117,17 +103,17 @@ impl Driver {
         let timer = tokio::time::sleep_until(Instant::now());
         tokio::pin!(timer);
         self.settle(Now::read()).await;
-        // What a panic has left over.
+        // After a panic, the rest of the turn in which it happened.
         self.take_turn().await;
         while self.end.is_none() {
-            // One that goes off early only makes for a look around; a reset costs more.
+            // A timer that fires early only causes a turn without inputs; resetting it costs more.
             let deadline = self.core.deadline().unwrap_or_else(far_future);
             if deadline < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(deadline);
             }
             tokio::select! {
                 biased;
-                // First, because it is rare: a flooded room is never without commands.
+                // First, because it is rare, and the inbox of a flooded room is never empty.
                 Ok(()) = self.availability.changed() => {
                     let availability = *self.availability.borrow_and_update();
                     self.step(Now::read(), Input::Storage(availability)).await;
@@ -139,6 +125,7 @@ impl Driver {
         }
     }
 
+    /// Gives the core everything that this turn took from the inbox, and ends the turn.
     async fn take_turn(&mut self) {
         let time = Timestamp::now();
         while let Some(incoming) = self.turn.pop() {
@@ -153,25 +140,30 @@ impl Driver {
             instant: Instant::now(),
             time,
         };
-        self.look_for_drained(now).await;
+        self.report_drained(now).await;
         let pressure = self.shared.memory.pressure();
         self.step(now, Input::EndOfTurn(pressure)).await;
-        self.audiences.flush();
+        self.effects.audiences.flush();
     }
 
-    fn input(&mut self, incoming: Incoming) -> Input<Asker> {
-        let command = match incoming {
-            Incoming::Command(command) => command,
-            Incoming::Own(Event::Appended(result)) => {
-                self.appending = self.appending.saturating_sub(1);
-                return Input::Appended(result);
+    /// Makes an input of a message from the inbox.
+    fn input(&mut self, incoming: Incoming) -> Input<DynPeer> {
+        match incoming {
+            Incoming::Command(command) => self.command_input(command),
+            Incoming::Event(Event::Appended(result)) => {
+                self.effects.append_settled();
+                Input::Appended(result)
             }
-            Incoming::Own(Event::SnapshotPut(held)) => return Input::SnapshotPut(held),
-            Incoming::Own(Event::Happened(event)) => return Input::Happened(event),
-            Incoming::Own(Event::Drain) => return Input::Drain,
-        };
+            Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(seq),
+            Incoming::Event(Event::Happened(event)) => Input::Happened(event),
+            Incoming::Event(Event::Drain) => Input::Drain,
+        }
+    }
+
+    /// Makes an input of a command: with the reservation and the measurements that it needs.
+    fn command_input(&mut self, command: Command) -> Input<DynPeer> {
         self.backlog.take(&command);
-        self.asking = command.asker();
+        self.current_request = command.reply_to();
         let reservation = match &command {
             Command::Update(update) => self.shared.store.log().reserve(update.bytes.len()),
             _ => None,
@@ -180,47 +172,48 @@ impl Driver {
             Command::Join { peer, .. } | Command::Sync { peer, .. } => peer.queued_bytes(),
             _ => 0,
         };
-        let means = Means {
+        let resources = Resources {
             reservation,
             pressure: self.shared.memory.pressure(),
             queued_bytes,
         };
-        Input::Command(command, means)
+        Input::Command(command, resources)
     }
 
-    /// Tells the core whose queues have drained.
-    async fn look_for_drained(&mut self, now: Now) {
-        if !self.core.members.any_behind() {
+    /// Tells the core which lagging members' queues have drained.
+    async fn report_drained(&mut self, now: Now) {
+        if !self.core.members.any_lagging() {
             return;
         }
         let enough = self.shared.limits.socket_queue_bytes_max / 4;
-        let behind = self.core.members.behind().map(|(member, _)| &member.peer);
-        let drained: Vec<_> = behind
+        let lagging = self.core.members.lagging().map(|(member, _)| &member.peer);
+        let drained: Vec<_> = lagging
             .filter(|peer| peer.queued_bytes() <= enough)
-            .map(|peer| peer.participant().session)
+            .map(|peer| peer.identity().session)
             .collect();
         for session in drained {
             self.step(now, Input::Drained(session)).await;
         }
     }
 
-    /// Puts one input in, and does what comes of it.
-    async fn step(&mut self, now: Now, input: Input<Asker>) {
+    /// Gives the core one input, and carries out what it decides.
+    async fn step(&mut self, now: Now, input: Input<DynPeer>) {
         self.core.on(now, input, &mut self.outputs);
         self.settle(now).await;
     }
 
+    /// Carries out outputs, and gives the core the inputs that result from them, until none is left.
     async fn settle(&mut self, now: Now) {
         loop {
             self.carry_out(now);
-            let input = if let Some(session) = self.full.pop() {
+            let input = if let Some(session) = self.effects.full.pop() {
                 Input::Full(session)
-            } else if let Some(fetch) = self.wanted.take() {
+            } else if let Some(fetch) = self.effects.fetch.take() {
                 Input::Fetched(Box::new(
                     Box::pin(load::fetch(&self.shared, &self.key, fetch)).await,
                 ))
             } else {
-                self.asking = None;
+                self.current_request = None;
                 return;
             };
             self.core.on(now, input, &mut self.outputs);
@@ -230,115 +223,38 @@ impl Driver {
     fn carry_out(&mut self, now: Now) {
         let mut outputs = std::mem::take(&mut self.outputs);
         for output in outputs.drain(..) {
-            self.act(now, output);
+            match self.effects.carry_out(now, output, &mut self.core) {
+                FollowUp::Nothing => {}
+                FollowUp::ReportShown(shown) => {
+                    let input = Input::AwarenessShown(shown);
+                    self.core.on(now, input, &mut self.outputs);
+                }
+                FollowUp::Unload => self.unload(now),
+                FollowUp::End(error) => self.close(error),
+            }
         }
         if self.outputs.is_empty() {
-            // It keeps what it has allocated.
+            // The next outputs use the same allocation.
             self.outputs = outputs;
         }
     }
 
-    fn act(&mut self, now: Now, output: Output<Asker>) {
-        match output {
-            Output::Answer(peer, ticket, answer) => peer.answer(ticket, answer),
-            Output::Acks(acks) => self.acknowledge(now, &acks),
-            Output::Charge {
-                peer,
-                memory_bytes,
-                work,
-            } => {
-                let waited = self.core.document.take_waited();
-                let cpu = match work {
-                    Work::Free => Duration::ZERO,
-                    Work::Timed => now.instant.elapsed().saturating_sub(waited),
-                };
-                peer.charge(cpu, memory_bytes);
-            }
-            Output::Seat(peer) => peer.sit(&mut self.audiences),
-            Output::Unseat(session) => self.audiences.remove(session),
-            Output::SetGate(session, gate) => self.audiences.set_gate(session, gate),
-            Output::Tell {
-                message,
-                except,
-                updates,
-            } => self.tell(&message, except, updates),
-            Output::TellOne(session, message) => {
-                self.audiences.tell_one(session, &message, &mut self.full);
-            }
-            Output::Show(moved) => {
-                let core = &self.core;
-                let since = |generation| core.cursors_since(generation);
-                let (told, shown) = self.audiences.show(&moved, since, &mut self.full);
-                let metrics = &self.shared.metrics;
-                metrics.awareness_relayed(told.receivers, told.bytes);
-                self.core.on(now, Input::Shown(shown), &mut self.outputs);
-            }
-            Output::Announce(message) => self.audiences.announce(&message),
-            Output::Cut(peer, reason) => peer.cut(reason),
-            Output::Append(document, entry) => {
-                let own = self.own.clone();
-                let settled = move |result| {
-                    // Only a room that has ended does not hear it.
-                    let _ = own.send(Incoming::Own(Event::Appended(result)));
-                };
-                let log = self.shared.store.log();
-                log.append(document, entry, Box::new(settled));
-                self.appending += 1;
-            }
-            Output::PutSnapshot {
-                document,
-                seq,
-                state,
-            } => saving::put(&self.shared, self.own.clone(), document, seq, state),
-            Output::SetAside(document, damage) => {
-                let shared = Arc::clone(&self.shared);
-                self.shared.spawn(Task::Snapshot, async move {
-                    shared.store.set_aside(document, &damage).await;
-                });
-            }
-            Output::Fetch(fetch) => self.wanted = Some(fetch),
-            Output::Release => self.release(now),
-            Output::End(error) => self.close(error),
+    /// Ends the room if nobody holds a handle to it.
+    fn unload(&mut self, now: Now) {
+        match self.shared.unload(&self.key, &self.inbox) {
+            Unloaded::Yes => self.end = Some(Error::Draining),
+            Unloaded::No => self.core.on(now, Input::UnloadRefused, &mut self.outputs),
         }
     }
 
-    fn acknowledge(&self, now: Now, acks: &[(super::commits::Receipt<Asker>, Seq)]) {
-        for (receipt, seq) in acks {
-            let latency = now.instant.saturating_duration_since(receipt.received);
-            self.shared.metrics.acked(latency);
-            receipt.peer.accept(receipt.ticket, receipt.acked(*seq));
-        }
-        // Whoever sent many updates in one go is flushed once.
-        for of_one in acks.chunk_by(|(one, _), (next, _)| Arc::ptr_eq(&one.peer, &next.peer)) {
-            of_one[0].0.peer.flush(acks.len());
-        }
-    }
-
-    fn tell(&mut self, message: &Message, except: Option<SessionId>, updates: u64) {
-        let told = self.audiences.tell(message, except, &mut self.full);
-        let metrics = &self.shared.metrics;
-        match message {
-            Message::Update(_) => metrics.relayed(updates, told.receivers, told.bytes),
-            Message::Awareness(_) => metrics.awareness_relayed(told.receivers, told.bytes),
-            Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => {}
-        }
-    }
-
-    fn release(&mut self, now: Now) {
-        match self.shared.release(&self.key, &self.inbox) {
-            Released::Yes => self.end = Some(Error::Draining),
-            Released::No => self.core.on(now, Input::Kept, &mut self.outputs),
-        }
-    }
-
-    /// Ends the room although handles exist: whatever is asked of it is refused with `error`.
+    /// Ends the room although handles to it exist: all further commands are refused with `error`.
     fn close(&mut self, error: Error) {
         self.shared.abandon(&self.key, &mut self.inbox);
-        let mut waiting: Vec<_> = self.turn.drain(..).rev().collect();
+        let mut unhandled: Vec<_> = self.turn.drain(..).rev().collect();
         while let Ok(incoming) = self.inbox.try_recv() {
-            waiting.push(incoming);
+            unhandled.push(incoming);
         }
-        for incoming in waiting {
+        for incoming in unhandled {
             if let Incoming::Command(command) = incoming {
                 refuse(command, &error);
             }
@@ -346,43 +262,52 @@ impl Driver {
         self.end = Some(error);
     }
 
-    /// Goes on after a panic, with a core that is made anew.
+    /// Goes on after a panic with a new core, or closes the room if it panics too often.
     fn recover(&mut self, panic: Box<dyn Any + Send>) {
         let now = Now::read();
         self.shared.supervisor.panicked(Task::Room, panic);
         let (team, room) = (self.key.team.as_str(), self.key.room.as_str());
         self.outputs.clear();
-        self.full.clear();
-        self.wanted = None;
-        if let Some((peer, ticket)) = self.asking.take() {
+        self.effects.discard();
+        if let Some((peer, ticket)) = self.current_request.take() {
             peer.answer(ticket, Answer::Refused(Error::Internal));
         }
-        self.panics.push_back(now.instant);
-        let recent = |at: &Instant| now.instant.duration_since(*at) < PANICS_WITHIN;
-        self.panics.retain(recent);
-        if self.core.end == End::Closed || self.panics.len() > PANICS_MAX {
-            error!(team, room, "the room panics again and again: it is closed");
-            self.close(Error::Internal);
-            for receipt in self.core.commits.abandon() {
-                let refused = Answer::Refused(Error::Internal);
-                receipt.peer.answer(receipt.ticket, refused);
-            }
-            self.audiences.announce(&Message::Closed(Error::Internal));
-            return;
+        let is_too_often = self.panics.note(now.instant);
+        if self.core.phase == Phase::Closed || is_too_often {
+            error!(team, room, "the room panicked too often and is closed");
+            return self.give_up();
         }
-        info!(team, room, "the room goes on from its log");
-        let empty = || LiveDocument::empty(&self.shared.limits, &self.shared.memory);
-        let blank = RoomCore::new(
-            empty(),
-            self.shared.limits,
-            self.shared.timing,
-            self.shared.metrics.clone(),
-            *self.availability.borrow(),
-            now,
-        );
+        info!(team, room, "the room panicked and continues from its log");
+        let blank = blank_core(&self.shared, *self.availability.borrow(), now);
         let broken = std::mem::replace(&mut self.core, blank);
-        self.core = RoomCore::after(broken, empty(), self.appending);
+        let document = OpenDocument::empty(&self.shared.limits, &self.shared.memory);
+        self.core = RoomCore::recovered(broken, document, self.effects.appends());
         self.outputs.append(&mut self.core.outputs);
+    }
+
+    /// Closes the room without its core, which is broken.
+    fn give_up(&mut self) {
+        self.close(Error::Internal);
+        for ack in self.core.commits.abandon() {
+            let refused = Answer::Refused(Error::Internal);
+            ack.peer.answer(ack.ticket, refused);
+        }
+        let closed = Message::Closed(Error::Internal);
+        self.effects.audiences.announce(&closed);
+    }
+}
+
+/// When a room panicked lately.
+#[derive(Default)]
+struct RecentPanics(VecDeque<Instant>);
+
+impl RecentPanics {
+    /// Notes a panic. Returns whether the room has panicked too often.
+    fn note(&mut self, now: Instant) -> bool {
+        self.0.push_back(now);
+        let is_recent = |at: &Instant| now.duration_since(*at) < PANICS_WITHIN;
+        self.0.retain(is_recent);
+        self.0.len() > PANICS_MAX
     }
 }
 
@@ -395,10 +320,22 @@ impl Now {
     }
 }
 
-/// Answers a command that will not be carried out.
+/// A core that knows nothing of its document yet.
+fn blank_core(shared: &Shared, availability: Availability, now: Now) -> RoomCore<DynPeer> {
+    RoomCore::new(
+        OpenDocument::empty(&shared.limits, &shared.memory),
+        shared.limits,
+        shared.timing,
+        shared.metrics.clone(),
+        availability,
+        now,
+    )
+}
+
+/// Refuses a command with `error`; a `Leave` is confirmed, since the room ends for everybody.
 fn refuse(command: Command, error: &Error) {
     let is_leave = matches!(command, Command::Leave { .. });
-    if let Some((peer, ticket)) = command.asker() {
+    if let Some((peer, ticket)) = command.reply_to() {
         let answer = match is_leave {
             true => Answer::Done,
             false => Answer::Refused(error.clone()),
@@ -407,7 +344,7 @@ fn refuse(command: Command, error: &Error) {
     }
 }
 
-/// A moment that does not come: tokio's timers reach about two years.
+/// A moment that is never reached: tokio's timers reach about two years.
 fn far_future() -> Instant {
     Instant::now() + Duration::from_secs(86_400 * 365)
 }

@@ -3,61 +3,56 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tracing::{error, info};
 
 use super::{
     Message, ResyncReason, StorageStatus,
     commits::Append,
-    core::{RoomCore, Then},
+    core::{AfterFetch, RoomCore},
     interface::{Fetch, Output},
-    live::Opened,
-    members::Asker,
-    pace::{self, Row},
+    members::PeerHandle,
+    open_document::Opened,
+    rows,
 };
 use crate::{
     bus::Published,
     error::{Error, Result},
     id::Seq,
-    store::{AppendError, Availability, Entry, Loaded, Reservation},
+    store::{AppendError, Availability, Entry, Loaded},
 };
 
-/// Larger rows are written as several: a database takes many small ones better than a
-/// large one.
-const ROW_BYTES_MAX: usize = 1024 * 1024;
-
-impl<P: Asker> RoomCore<P> {
+impl<P: PeerHandle> RoomCore<P> {
     /// Relays what was accepted, then hands it to the log.
     pub(super) fn flush(&mut self) {
         let Some(record) = self.record else { return };
         let now = self.now.instant;
-        let (accepted, receipts) = self.commits.take_turn();
-        let rows = pace::merged_rows(accepted);
+        let (accepted, acks) = self.commits.take_turn();
+        let rows = rows::merged_rows(accepted);
         let authors = rows.authors;
-        self.told.clear();
+        self.last_relayed.clear();
         self.flushes += 1;
         for row in &rows.rows {
             let Some(message) = &row.message else {
                 continue;
             };
-            let receivers = self.members.listening(row.from);
-            self.relays.went(receivers.max(1), now);
-            self.told.push(message.clone());
+            let receivers = self.members.receivers(row.from);
+            self.relay_pace.sent(receivers.max(1), now);
+            self.last_relayed.push(message.clone());
             self.outputs.push(Output::Tell {
                 message: Message::Update(message.clone()),
                 except: row.from,
                 updates: row.updates,
             });
         }
-        let rows: Vec<_> = rows.rows.into_iter().flat_map(in_parts).collect();
+        let rows: Vec<_> = rows.rows.into_iter().flat_map(rows::split).collect();
         let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
-        self.commits.begin(bytes.collect(), receipts);
+        self.commits.begin_append(bytes.collect(), acks);
         let entry = Entry { rows, authors };
         self.outputs.push(Output::Append(record.id, entry));
     }
 
     pub(super) fn appended(&mut self, result: Result<Seq, AppendError>) {
-        let Some(append) = self.commits.settle() else {
+        let Some(append) = self.commits.take_settled() else {
             return;
         };
         match result {
@@ -69,9 +64,9 @@ impl<P: Asker> RoomCore<P> {
             }
             Err(AppendError::Refused { retry_after }) => {
                 self.refuse_all(append, &Error::StorageUnavailable);
-                self.left_alone_until = Some(self.now.instant + retry_after);
+                self.storage_refused_until = Some(self.now.instant + retry_after);
                 self.announce_storage();
-                self.commits.doubt();
+                self.commits.mark_pending();
                 self.reload();
             }
         }
@@ -79,35 +74,35 @@ impl<P: Asker> RoomCore<P> {
 
     fn written(&mut self, append: Append<P>, seq: Seq) {
         let now = self.now.instant;
-        if self.left_alone_until.take().is_some() {
+        if self.storage_refused_until.take().is_some() {
             self.announce_storage();
         }
         let hole = self.document.appended(seq, &append.rows);
-        self.commits.hold(append.receipts, seq, now);
-        if self.members.len() < 2 || self.relays.is_quiet(now) {
+        self.commits.delay(append.acks, seq, now);
+        if self.members.len() < 2 || self.relay_pace.is_quiet(now) {
             self.acknowledge();
         }
         if let Some(record) = self.record.filter(|_| hole) {
             let document = record.id;
-            self.fetch(Fetch::Log { document }, Then::Nothing);
+            self.fetch(Fetch::Log { document }, AfterFetch::Nothing);
         }
     }
 
     fn refuse_all(&mut self, append: Append<P>, error: &Error) {
-        for receipt in append.receipts {
-            self.refuse(receipt, error.clone());
+        for ack in append.acks {
+            self.refuse(ack, error.clone());
         }
     }
 
     /// Whether the database refused this document lately, so that nothing is accepted.
-    pub(super) fn is_left_alone(&self) -> bool {
+    pub(super) fn is_storage_refused(&self) -> bool {
         let now = self.now.instant;
-        self.left_alone_until.is_some_and(|until| now < until)
+        self.storage_refused_until.is_some_and(|until| now < until)
     }
 
     /// What the members are told of the storage of this document.
     pub(super) fn storage(&self) -> StorageStatus {
-        if self.availability == Availability::Unavailable || self.left_alone_until.is_some() {
+        if self.availability == Availability::Unavailable || self.storage_refused_until.is_some() {
             StorageStatus::Unavailable
         } else if self.document.is_damaged() {
             StorageStatus::Damaged
@@ -152,9 +147,9 @@ impl<P: Asker> RoomCore<P> {
                 return error!(code = error.code(), %document, "the log could not be read again");
             }
         };
-        let news = self.document.take_news(document, loaded);
+        let news = self.document.apply_new_rows(document, loaded);
         for update in news.updates {
-            self.told.push(update.clone());
+            self.last_relayed.push(update.clone());
             self.outputs.push(Output::Tell {
                 message: Message::Update(update),
                 except: None,
@@ -172,20 +167,20 @@ impl<P: Asker> RoomCore<P> {
     /// Has the document built anew from its log and from what is not in it yet.
     pub(super) fn reload(&mut self) {
         let Some(record) = self.record else { return };
-        self.commits.keep_untold();
+        self.commits.drop_messages();
         let (document, unwritten) = (record.id, self.commits.unwritten());
         let reload = Fetch::Reload {
             document,
             unwritten,
         };
-        self.fetch(reload, Then::Nothing);
+        self.fetch(reload, AfterFetch::Nothing);
     }
 
     pub(super) fn reloaded(&mut self, reloaded: Result<Opened>) {
         let Some(record) = self.record else { return };
-        let had = self.had_before_told();
+        let had = self.state_before_last_relay();
         match reloaded {
-            Ok(opened) => self.take_on(record, opened),
+            Ok(opened) => self.install(record, opened),
             Err(error) => return self.close(error),
         }
         info!(document = %record.id, "the document was rebuilt from its log");
@@ -206,23 +201,4 @@ impl<P: Asker> RoomCore<P> {
             });
         }
     }
-}
-
-/// The row as it is written.
-fn in_parts(row: Row) -> Vec<(Bytes, Reservation)> {
-    let parts = match row.bytes.len() > ROW_BYTES_MAX {
-        true => document::split(&row.bytes, ROW_BYTES_MAX),
-        false => None,
-    };
-    let Some(parts) = parts else {
-        return vec![(row.bytes, row.reservation)];
-    };
-    let further = row.reservation.further();
-    let reservations =
-        std::iter::once(row.reservation).chain(std::iter::repeat_with(|| further.further()));
-    parts
-        .into_iter()
-        .map(Bytes::from)
-        .zip(reservations)
-        .collect()
 }

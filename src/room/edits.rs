@@ -1,4 +1,5 @@
-//! How a room takes in updates: cut to what is new and allowed, applied, accepted or refused.
+//! How a room applies updates: it reduces each to its new and permitted part, applies that, and
+//! accepts or refuses it.
 
 use std::time::Duration;
 
@@ -6,11 +7,11 @@ use bytes::Bytes;
 use tracing::error;
 
 use super::{
-    Participant, Standing, Update,
-    commits::{Accepted, Audience, Receipt},
-    core::{End, NOT_JOINED, RoomCore, Then},
-    interface::{Means, Output, Work},
-    members::Asker,
+    Identity, Standing, Update,
+    commits::{Accepted, Ack, Recipients},
+    core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
+    interface::{Output, Resources, Work},
+    members::PeerHandle,
     ownership::Sender,
 };
 use crate::{
@@ -23,21 +24,22 @@ use document::{
     self, Advance, Applied, ApplyError, Checked, Integrated, Prepared, StateVector, Visibility,
 };
 
-/// An update that costs less, and is shorter, is within what each session has free: its time is
-/// not taken, for looking at the clock costs a tenth of it.
+/// An update that costs less than this and is shorter than [`SMALL_BYTES`] is free of charge: its
+/// time is not measured, because reading the clock would cost a tenth of it.
 const CHEAP: Duration = Duration::from_micros(50);
 const SMALL_BYTES: usize = 1024;
-/// So many bytes of memory are gathered before a member is charged for them: people who type add
+/// A member is charged for memory once it owes this many bytes, because a person who types adds only
 /// a few bytes at a time.
 const OWED_BYTES_MAX: usize = 16 * 1024;
 
-impl<P: Asker> RoomCore<P> {
-    /// Takes an update in, or refuses it and leaves the document as it was.
-    pub(super) fn update(&mut self, update: Box<Update<P>>, means: Means) {
+impl<P: PeerHandle> RoomCore<P> {
+    /// Applies an update, or refuses it and leaves the document as it was. The document is created
+    /// first if an author without a seat writes to an unknown one.
+    pub(super) fn update(&mut self, update: Box<Update<P>>, resources: Resources) {
         let of_author = update.standing == Standing::Author;
-        if of_author && self.record.is_none() && self.end == End::Open {
+        if of_author && self.record.is_none() && self.phase == Phase::Open {
             let peer = update.peer.clone();
-            return self.create(&peer, Then::Write(update, means));
+            return self.create(&peer, AfterFetch::Write(update, resources));
         }
         let Update {
             peer,
@@ -47,68 +49,55 @@ impl<P: Asker> RoomCore<P> {
             standing,
         } = *update;
         self.metrics.update_received(bytes.len() as u64);
-        self.handled.received += 1;
-        let author = peer.participant().session;
-        let mut receipt = Receipt {
+        self.counts.received += 1;
+        let author = peer.identity().session;
+        let mut ack = Ack {
             peer,
             ticket,
             received: self.now.instant,
             visibility: Visibility::Visible,
         };
-        match self.apply(&receipt.peer, bytes, &checked, standing, means) {
+        match self.apply(&ack.peer, bytes, &checked, standing, resources) {
             Ok((visibility, accepted)) => {
-                receipt.visibility = visibility;
-                self.accept(receipt, accepted);
+                ack.visibility = visibility;
+                self.accept(ack, accepted);
             }
-            Err(error) => self.refuse(receipt, error),
+            Err(error) => self.refuse(ack, error),
         }
         if of_author {
-            // It is no member that leaves later.
+            // An author without a seat sends no `Leave` that would do this.
             self.ownership.release(author);
             self.needed_at = self.now.instant;
         }
     }
 
-    fn accept(&mut self, receipt: Receipt<P>, accepted: Option<Accepted>) {
+    /// Has the ack of an applied update sent when it is durable; `None` for `accepted` means that
+    /// nothing of it was new.
+    fn accept(&mut self, ack: Ack<P>, accepted: Option<Accepted>) {
         if let Some(accepted) = accepted {
-            self.handled.accepted += 1;
-            return self.commits.accept(accepted, receipt);
+            self.counts.accepted += 1;
+            return self.commits.accept(accepted, ack);
         }
-        if let Some(due) = self.commits.await_all(receipt) {
-            // Not before the acks that are held: a client's come in order.
+        if let Some(due) = self.commits.await_all(ack) {
+            // The delayed acks go first, since the acks of a client are sent in order.
             self.acknowledge();
             let durable = self.document.durable();
             self.outputs.push(Output::Acks(vec![(due, durable)]));
         }
     }
 
+    /// Applies the new and permitted part of an update. Returns `None` if there is no such part.
     fn apply(
         &mut self,
         peer: &P,
         bytes: Bytes,
         checked: &Checked,
         standing: Standing,
-        means: Means,
+        resources: Resources,
     ) -> Result<(Visibility, Option<Accepted>)> {
-        if self.end != End::Open {
-            return Err(Error::Draining);
-        }
-        if self.is_left_alone() {
-            return Err(Error::StorageUnavailable);
-        }
-        let who = peer.participant();
-        if standing != Standing::Author {
-            let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
-            member.last_seen_at = self.now.time;
-        }
-        let declared = match standing {
-            Standing::Member => None,
-            Standing::Reply | Standing::Author => {
-                let brought = checked.advances.iter();
-                let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
-                Some(self.document.lacks(&brought))
-            }
-        };
+        let who = peer.identity();
+        self.admit_sender(who.session, standing)?;
+        let declared = self.declared_with(standing, checked);
         let prepared = self
             .prepare(who, &bytes, checked, declared.as_ref())
             .map_err(|error| {
@@ -119,14 +108,10 @@ impl<P: Asker> RoomCore<P> {
             return Ok((prepared.visibility(), None));
         }
         let memory_bytes = prepared.memory_bytes();
-        self.document.admits(bytes.len(), memory_bytes)?;
-        if means.pressure == Pressure::Full {
-            return Err(Error::Overloaded);
-        }
-        let reservation = means.reservation.ok_or(Error::StorageUnavailable)?;
-        let cheap = prepared.is_whole() && prepared.cost() < CHEAP && bytes.len() < SMALL_BYTES;
+        let reservation = self.admit_growth(bytes.len(), memory_bytes, resources)?;
+        let is_cheap = prepared.is_whole() && prepared.cost() < CHEAP && bytes.len() < SMALL_BYTES;
         let applied = self.document.apply(&bytes, prepared);
-        let work = match cheap {
+        let work = match is_cheap {
             true => Work::Free,
             false => Work::Timed,
         };
@@ -137,10 +122,53 @@ impl<P: Asker> RoomCore<P> {
         Ok((applied.visibility, accepted))
     }
 
-    /// Sees what of an update is new and may come from `who`.
+    /// Refuses updates while the room or its storage takes none, and those of a member that has not
+    /// joined.
+    fn admit_sender(&mut self, session: SessionId, standing: Standing) -> Result<()> {
+        if self.phase != Phase::Open {
+            return Err(Error::Draining);
+        }
+        if self.is_storage_refused() {
+            return Err(Error::StorageUnavailable);
+        }
+        if standing != Standing::Author {
+            let member = self.members.find(session).ok_or(NOT_JOINED)?;
+            member.last_seen_at = self.now.time;
+        }
+        Ok(())
+    }
+
+    /// What the sender of an update is taken to have that the document lacks; `None` where it
+    /// declared that when it synchronised.
+    fn declared_with(&self, standing: Standing, checked: &Checked) -> Option<StateVector> {
+        match standing {
+            Standing::Member => None,
+            Standing::Reply | Standing::Author => {
+                let brought = checked.advances.iter();
+                let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
+                Some(self.document.missing_here(&brought))
+            }
+        }
+    }
+
+    /// Checks that the document, the memory of the process and the log's journal have room.
+    fn admit_growth(
+        &mut self,
+        bytes: usize,
+        memory_bytes: usize,
+        resources: Resources,
+    ) -> Result<Reservation> {
+        self.document.admits(bytes, memory_bytes)?;
+        if resources.pressure == Pressure::Full {
+            return Err(Error::Overloaded);
+        }
+        resources.reservation.ok_or(Error::StorageUnavailable)
+    }
+
+    /// Finds the part of an update that is new and that `who` may bring.
     fn prepare(
         &mut self,
-        who: &Participant,
+        who: &Identity,
         bytes: &Bytes,
         checked: &Checked,
         declared: Option<&StateVector>,
@@ -155,14 +183,15 @@ impl<P: Asker> RoomCore<P> {
             let session = self.awareness.owner(client)?;
             Some((session, members.user(session)?))
         };
-        let may = |client| self.ownership.may(&sender, client, shown);
-        self.document.prepare(bytes, checked, may)
+        let clock_limit = |client| self.ownership.clock_limit(&sender, client, shown);
+        self.document.prepare(bytes, checked, clock_limit)
     }
 
-    /// Notes whose client id the update was typed with, if it was typed.
+    /// Notes that the update's client id is its sender's, if the sender typed it. Returns the author
+    /// if the id had none.
     fn claim(
         &mut self,
-        who: &Participant,
+        who: &Identity,
         advances: &[Advance],
         applied: &Applied,
         declared: Option<&StateVector>,
@@ -180,10 +209,10 @@ impl<P: Asker> RoomCore<P> {
         self.ownership.claim(&sender, *advance, shown)
     }
 
-    /// Charges `peer` for an update, or notes what it owes.
+    /// Charges `peer` for an update, or adds a small amount to what the member owes.
     fn charge(&mut self, peer: &P, memory_bytes: usize, work: Work) {
         let mut memory_bytes = memory_bytes;
-        if let Some(member) = self.members.find(peer.participant().session) {
+        if let Some(member) = self.members.find(peer.identity().session) {
             member.owed_bytes += memory_bytes;
             if work == Work::Free && member.owed_bytes < OWED_BYTES_MAX {
                 return;
@@ -197,8 +226,8 @@ impl<P: Asker> RoomCore<P> {
         });
     }
 
-    /// What a client is told of an update that was not applied.
-    fn refusal(&self, who: &Participant, error: ApplyError) -> Error {
+    /// The error of an update that was not applied.
+    fn refusal(&self, who: &Identity, error: ApplyError) -> Error {
         match error {
             ApplyError::Undecodable => invalid_update("cannot be decoded"),
             ApplyError::TooDeep => invalid_update("nests too deeply"),
@@ -216,7 +245,7 @@ impl<P: Asker> RoomCore<P> {
                 error!(
                     session = who.session.0,
                     user = who.user.id.as_str(),
-                    "an update broke the document; rebuilding it"
+                    "an update broke the document, which is rebuilt"
                 );
                 invalid_update("cannot be applied")
             }
@@ -224,7 +253,7 @@ impl<P: Asker> RoomCore<P> {
     }
 }
 
-/// What of an update is written and told; nothing if nothing came of it.
+/// What is relayed and written of an applied update; `None` if it changed nothing.
 fn accepted(
     bytes: Bytes,
     applied: &Applied,
@@ -232,19 +261,20 @@ fn accepted(
     author: Option<Author>,
     reservation: Reservation,
 ) -> Result<Option<Accepted>> {
-    let (message, audience) = match &applied.integrated {
-        Integrated::Nothing => (None, Audience::Others),
-        Integrated::Whole => (Some(bytes), Audience::Others),
-        Integrated::Part(part) => (Some(part.clone().into()), Audience::Others),
-        Integrated::More(more) => (Some(more.clone().into()), Audience::All),
+    let (message, recipients) = match &applied.integrated {
+        Integrated::Nothing => (None, Recipients::Others),
+        Integrated::Whole => (Some(bytes), Recipients::Others),
+        Integrated::Part(part) => (Some(part.clone().into()), Recipients::Others),
+        Integrated::More(more) => (Some(more.clone().into()), Recipients::All),
     };
-    let row = match (&message, &applied.held) {
+    let pending = &applied.held;
+    let row = match (&message, pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),
-        (None, Some(held)) => held.clone().into(),
-        (Some(message), Some(held)) => {
-            // The one is in the document and the other is not: they share nothing.
-            let both: [&[u8]; 2] = [message, held];
+        (None, Some(pending)) => pending.clone().into(),
+        (Some(message), Some(pending)) => {
+            // They share no element: one is visible in the document and the other is not.
+            let both: [&[u8]; 2] = [message, pending];
             document::merge(&both).map_err(|_| Error::Internal)?.into()
         }
     };
@@ -252,7 +282,7 @@ fn accepted(
         row,
         message,
         from,
-        audience,
+        recipients,
         author,
         reservation,
     }))

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Message, Ticket,
-    commits::Receipt,
-    live::Opened,
-    seats::{Gate, Moved, Shown},
+    commits::Ack,
+    open_document::Opened,
+    seats::{AwarenessChange, AwarenessShown, Gate},
 };
 use crate::{
     bus::Published,
@@ -31,7 +31,7 @@ pub(super) struct Now {
 /// What happens to a room.
 pub(super) enum Input<P> {
     /// A door asks something.
-    Command(Command<P>, Means),
+    Command(Command<P>, Resources),
     /// All that came together has been put in; so much memory is taken.
     EndOfTurn(Pressure),
     /// What was asked for last has come.
@@ -49,15 +49,15 @@ pub(super) enum Input<P> {
     /// The queue of a session that was full has drained.
     Drained(SessionId),
     /// Whether somebody is yet to be shown the newest cursors.
-    Shown(Shown),
+    AwarenessShown(AwarenessShown),
     /// Somebody has just asked for the room: it is not forgotten.
-    Kept,
+    UnloadRefused,
     /// The server stops: what was accepted is to be written, then the room ends.
     Drain,
 }
 
 /// With what a command can be carried out.
-pub(super) struct Means {
+pub(super) struct Resources {
     /// For an update: a claim on the log's journal; `None` where that is full.
     pub(super) reservation: Option<Reservation>,
     /// How much memory is taken.
@@ -100,7 +100,7 @@ pub(super) enum Output<P> {
     /// Answer a request.
     Answer(P, Ticket, Answer),
     /// Tell senders that what they sent is durable.
-    Acks(Vec<(Receipt<P>, Seq)>),
+    Acks(Vec<(Ack<P>, Seq)>),
     /// Charge somebody for an update.
     Charge {
         peer: P,
@@ -108,9 +108,9 @@ pub(super) enum Output<P> {
         work: Work,
     },
     /// Give somebody a seat, open.
-    Seat(P),
+    AddSeat(P),
     /// Take a seat away.
-    Unseat(SessionId),
+    RemoveSeat(SessionId),
     /// Open or shut a seat.
     SetGate(SessionId, Gate),
     /// Tell every open seat but one; an update holds `updates` of them.
@@ -122,7 +122,7 @@ pub(super) enum Output<P> {
     /// Tell one seat, open or not.
     TellOne(SessionId, Message),
     /// Show the open seats which cursors moved.
-    Show(Moved),
+    RelayAwareness(AwarenessChange),
     /// Tell every seat, open or not.
     Announce(Message),
     /// Close somebody's transport.
@@ -139,8 +139,8 @@ pub(super) enum Output<P> {
     SetAside(DocumentId, Vec<Damage>),
     /// Get something from the database, and put it in next.
     Fetch(Fetch),
-    /// Forget the room if nobody asks for it; otherwise [`Input::Kept`] is next.
-    Release,
+    /// Forget the room if nobody asks for it; otherwise [`Input::UnloadRefused`] is next.
+    Unload,
     /// End the room: whatever is asked of it from now on is refused with this.
     End(Error),
 }

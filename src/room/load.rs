@@ -3,14 +3,14 @@
 //! Nothing is dropped in silence: a row that cannot be applied is moved aside, where it
 //! waits for repair by hand, and whoever opens the document is told that it is damaged.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use tracing::error;
 
 use super::{
     interface::{Fetch, Fetched},
-    live::{LiveDocument, Opened, aside, caps},
+    open_document::{OpenDocument, Opened, caps, run_heavy},
     shared::Shared,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(super) async fn load(
         let mut loaded = shared.store.load(document).await?;
         let authors = std::mem::take(&mut loaded.authors);
         let damaged = loaded.is_damaged();
-        let (mut live, refused) = aside(usize::MAX, || {
+        let (mut opened, refused) = run_heavy(usize::MAX, || {
             replay(&loaded, unwritten, document, &shared.limits, &shared.memory)
         });
         let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
@@ -100,28 +100,28 @@ pub(super) async fn load(
             }
         }
         if damaged || !refused.is_empty() {
-            live.set_damaged();
+            opened.set_damaged();
         }
         if !refused.is_empty() {
             // What cannot be moved now keeps the document from getting a snapshot.
             shared.store.set_aside(document, &refused).await;
         }
         return Ok(Opened {
-            document: live,
+            document: opened,
             authors,
         });
     }
 }
 
-/// Applies snapshot and rows one by one. What cannot be applied is left out and
-/// returned; everything else is kept.
+/// Applies the snapshot, the rows and the unwritten updates one by one. What cannot be applied is
+/// left out and returned; everything else is kept.
 pub(super) fn replay(
     loaded: &Loaded,
     unwritten: &[Bytes],
     id: DocumentId,
     limits: &Limits,
     memory: &Memory,
-) -> (LiveDocument, Vec<Damage>) {
+) -> (OpenDocument, Vec<Damage>) {
     let stored = |kind| move |(seq, bytes)| (Some(Damage::at(kind, seq, Reason::Refused)), bytes);
     let snapshot = loaded.snapshot.iter().map(|(seq, state)| (*seq, state));
     let updates = loaded.updates.iter().map(|(seq, update)| (*seq, update));
@@ -130,8 +130,26 @@ pub(super) fn replay(
         .chain(updates.map(stored(Damaged::Update)))
         .chain(unwritten.iter().map(|update| (None, update)))
         .collect();
-    // One that breaks the document makes it start anew; one that is refused does not.
-    let mut left_out = HashSet::new();
+    let (document, refused) = restore_all(&rows, id, limits);
+    let mut document = OpenDocument::around(document, limits, memory);
+    document.durable = loaded.head_seq;
+    let log = &mut document.log;
+    log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
+    log.rows = loaded.updates.len();
+    log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
+    document.encoded_bytes = document.log.snapshot_bytes;
+    document.added_bytes = document.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
+    (document, refused)
+}
+
+/// Applies `rows` in their order. Returns the damage of those that are left out. A row that breaks
+/// the document makes it start again without that row; a row that is refused does not.
+fn restore_all(
+    rows: &[(Option<Damage>, &Bytes)],
+    id: DocumentId,
+    limits: &Limits,
+) -> (Document, Vec<Damage>) {
+    let mut left_out = BTreeSet::new();
     let mut document = Document::new(caps(limits));
     let mut place = 0;
     while place < rows.len() {
@@ -143,24 +161,15 @@ pub(super) fn replay(
         if let Some(reason) = refused {
             left_out.insert(place - 1);
             let seq = rows[place - 1].0.map(|damage| damage.seq.0);
-            error!(document = %id, seq, ?reason, "a stored update cannot be applied; left out");
+            error!(document = %id, seq, ?reason, "a stored update cannot be applied and is left out");
             if reason == ApplyError::Panicked {
                 document = Document::new(caps(limits));
                 place = 0;
             }
         }
     }
-    let mut left_out: Vec<_> = left_out.into_iter().collect();
-    left_out.sort_unstable();
     let refused = left_out.into_iter().filter_map(|place| rows[place].0);
-    let mut live = LiveDocument::around(document, limits, memory);
-    live.durable = loaded.head_seq;
-    live.log.snapshot_bytes = loaded.snapshot.as_ref().map_or(0, |(_, state)| state.len());
-    live.log.rows = loaded.updates.len();
-    live.log.bytes = loaded.updates.iter().map(|(_, update)| update.len()).sum();
-    live.encoded_bytes = live.log.snapshot_bytes;
-    live.added_bytes = live.log.bytes + unwritten.iter().map(Bytes::len).sum::<usize>();
-    (live, refused.collect())
+    (document, refused.collect())
 }
 
 fn restore(document: &mut Document, bytes: &[u8]) -> Result<(), ApplyError> {

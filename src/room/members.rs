@@ -1,6 +1,6 @@
 //! Who is in a room, and who of them cannot keep up.
 //!
-//! A member is live until a message finds its queue full. Then nothing more is
+//! A member is current until a message finds its queue full. Then nothing more is
 //! queued for it: when its queue has drained it is told to synchronise anew,
 //! and when it does, it is live again and has missed nothing. One that does
 //! not drain in time is cut.
@@ -14,20 +14,20 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use super::{CatchingUp, Participant, Peer, Person};
+use super::{CatchingUp, Identity, Peer, Person};
 use crate::id::{SessionId, Timestamp, UserId};
 use document::StateVector;
 
 /// A handle to somebody who asks, as far as a room's core uses it: to know who that is. All
 /// else it hands back.
-pub(super) trait Asker: Clone {
-    fn participant(&self) -> &Participant;
+pub(super) trait PeerHandle: Clone {
+    fn identity(&self) -> &Identity;
     fn catching_up(&self) -> CatchingUp;
 }
 
-impl Asker for Arc<dyn Peer> {
-    fn participant(&self) -> &Participant {
-        (**self).participant()
+impl PeerHandle for Arc<dyn Peer> {
+    fn identity(&self) -> &Identity {
+        (**self).identity()
     }
 
     fn catching_up(&self) -> CatchingUp {
@@ -37,7 +37,7 @@ impl Asker for Arc<dyn Peer> {
 
 /// Whose cursors wait to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mover {
+pub(super) enum ChangedBy {
     Nobody,
     Only(SessionId),
     Several,
@@ -47,8 +47,8 @@ pub(super) enum Mover {
 pub(super) struct Members<P> {
     list: Vec<Member<P>>,
     places: HashMap<SessionId, usize, RandomState>,
-    live: usize,
-    behind: usize,
+    current: usize,
+    lagging: usize,
 }
 
 /// One member.
@@ -59,7 +59,7 @@ pub(super) struct Member<P> {
     pub(super) owed_bytes: usize,
     /// What the client said to have, when it synchronised, that was not here.
     declared: StateVector,
-    reading: Reading,
+    sync_state: SyncState,
     /// Of one that is sent what it missed: at least what it had when it fell behind, and after
     /// how many flushes it was sent the rest.
     pub(super) had: Option<(StateVector, Option<u64>)>,
@@ -67,11 +67,11 @@ pub(super) struct Member<P> {
 
 /// How a member gets along with what it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum SyncState {
     /// Gets everything.
-    Live,
+    Current,
     /// Its queue was full: gets nothing until it has drained.
-    Behind { since: Instant },
+    Lagging { since: Instant },
     /// Was told to synchronise anew: gets no updates before it has.
     AwaitingSync,
 }
@@ -81,13 +81,13 @@ impl<P> Default for Members<P> {
         Self {
             list: Vec::new(),
             places: HashMap::default(),
-            live: 0,
-            behind: 0,
+            current: 0,
+            lagging: 0,
         }
     }
 }
 
-impl<P: Asker> Members<P> {
+impl<P: PeerHandle> Members<P> {
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
@@ -97,30 +97,30 @@ impl<P: Asker> Members<P> {
     }
 
     /// How many are told what everybody but `except` is told.
-    pub(super) fn listening(&self, except: Option<SessionId>) -> u64 {
-        let is_live = |session| self.get(session).is_some_and(Member::is_live);
-        (self.live - usize::from(except.is_some_and(is_live))) as u64
+    pub(super) fn receivers(&self, except: Option<SessionId>) -> u64 {
+        let is_current = |session| self.get(session).is_some_and(Member::is_current);
+        (self.current - usize::from(except.is_some_and(is_current))) as u64
     }
 
     /// Whether somebody's queue has yet to drain.
-    pub(super) fn any_behind(&self) -> bool {
-        self.behind > 0
+    pub(super) fn any_lagging(&self) -> bool {
+        self.lagging > 0
     }
 
     /// Those whose queue has yet to drain, and since when.
-    pub(super) fn behind(&self) -> impl Iterator<Item = (&Member<P>, Instant)> {
-        let behind = |member: &'_ Member<P>| match member.reading {
-            Reading::Behind { since } => Some(since),
-            Reading::Live | Reading::AwaitingSync => None,
+    pub(super) fn lagging(&self) -> impl Iterator<Item = (&Member<P>, Instant)> {
+        let behind = |member: &'_ Member<P>| match member.sync_state {
+            SyncState::Lagging { since } => Some(since),
+            SyncState::Current | SyncState::AwaitingSync => None,
         };
         let all = self.list.iter();
         all.filter_map(move |member| Some((member, behind(member)?)))
     }
 
     /// The sessions of those that are live.
-    pub(super) fn live(&self) -> impl Iterator<Item = SessionId> {
-        let live = self.list.iter().filter(|member| member.is_live());
-        live.map(|member| member.peer.participant().session)
+    pub(super) fn current(&self) -> impl Iterator<Item = SessionId> {
+        let live = self.list.iter().filter(|member| member.is_current());
+        live.map(|member| member.peer.identity().session)
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Member<P>> {
@@ -142,7 +142,7 @@ impl<P: Asker> Members<P> {
     /// The person of a session that is present.
     pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
         let member = self.get(session)?;
-        Some(&member.peer.participant().user.id)
+        Some(&member.peer.identity().user.id)
     }
 
     /// Takes `peer` in; what the session was before is replaced, and returned.
@@ -152,7 +152,7 @@ impl<P: Asker> Members<P> {
         declared: StateVector,
         now: Timestamp,
     ) -> Option<Member<P>> {
-        let session = peer.participant().session;
+        let session = peer.identity().session;
         let before = self.remove(session);
         self.places.insert(session, self.list.len());
         self.list.push(Member {
@@ -160,10 +160,10 @@ impl<P: Asker> Members<P> {
             last_seen_at: now,
             owed_bytes: 0,
             declared,
-            reading: Reading::Live,
+            sync_state: SyncState::Current,
             had: None,
         });
-        self.live += 1;
+        self.current += 1;
         before
     }
 
@@ -172,18 +172,22 @@ impl<P: Asker> Members<P> {
         let place = self.places.remove(&session)?;
         let gone = self.list.swap_remove(place);
         if let Some(moved) = self.list.get(place) {
-            self.places.insert(moved.peer.participant().session, place);
+            self.places.insert(moved.peer.identity().session, place);
         }
-        self.count(gone.reading, None);
+        self.count(gone.sync_state, None);
         Some(gone)
     }
 
     /// Notes how the session gets along. Returns how it did, if that is another.
-    pub(super) fn set_reading(&mut self, session: SessionId, reading: Reading) -> Option<Reading> {
+    pub(super) fn set_sync_state(
+        &mut self,
+        session: SessionId,
+        sync_state: SyncState,
+    ) -> Option<SyncState> {
         let member = self.find(session)?;
-        let before = std::mem::replace(&mut member.reading, reading);
-        self.count(before, Some(reading));
-        (before != reading).then_some(before)
+        let before = std::mem::replace(&mut member.sync_state, sync_state);
+        self.count(before, Some(sync_state));
+        (before != sync_state).then_some(before)
     }
 
     /// The session has synchronised and has what is `declared` besides what is here.
@@ -194,9 +198,9 @@ impl<P: Asker> Members<P> {
     }
 
     /// Those whose queue has not drained for as long as `patience`.
-    pub(super) fn stuck(&self, now: Instant, patience: Duration) -> impl Iterator<Item = &P> {
+    pub(super) fn lagging_for(&self, now: Instant, patience: Duration) -> impl Iterator<Item = &P> {
         let late = move |since| now.duration_since(since) >= patience;
-        let behind = self.behind().filter(move |(_, since)| late(*since));
+        let behind = self.lagging().filter(move |(_, since)| late(*since));
         behind.map(|(member, _)| &member.peer)
     }
 
@@ -205,7 +209,7 @@ impl<P: Asker> Members<P> {
         let mut people: Vec<Person> = Vec::with_capacity(self.list.len());
         let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.list.len());
         for member in &self.list {
-            let user = &member.peer.participant().user;
+            let user = &member.peer.identity().user;
             let place = *places.entry(&user.id).or_insert(people.len());
             match people.get_mut(place) {
                 Some(person) => {
@@ -225,28 +229,28 @@ impl<P: Asker> Members<P> {
         self.list.iter().map(|member| &member.peer)
     }
 
-    fn count(&mut self, before: Reading, after: Option<Reading>) {
+    fn count(&mut self, before: SyncState, after: Option<SyncState>) {
         match before {
-            Reading::Live => self.live -= 1,
-            Reading::Behind { .. } => self.behind -= 1,
-            Reading::AwaitingSync => {}
+            SyncState::Current => self.current -= 1,
+            SyncState::Lagging { .. } => self.lagging -= 1,
+            SyncState::AwaitingSync => {}
         }
         match after {
-            Some(Reading::Live) => self.live += 1,
-            Some(Reading::Behind { .. }) => self.behind += 1,
-            Some(Reading::AwaitingSync) | None => {}
+            Some(SyncState::Current) => self.current += 1,
+            Some(SyncState::Lagging { .. }) => self.lagging += 1,
+            Some(SyncState::AwaitingSync) | None => {}
         }
     }
 }
 
 impl<P> Member<P> {
     /// How it gets along with what it is told.
-    pub(super) fn reading(&self) -> Reading {
-        self.reading
+    pub(super) fn sync_state(&self) -> SyncState {
+        self.sync_state
     }
 
     /// Whether it is told everything.
-    pub(super) fn is_live(&self) -> bool {
-        self.reading == Reading::Live
+    pub(super) fn is_current(&self) -> bool {
+        self.sync_state == SyncState::Current
     }
 }

@@ -4,7 +4,7 @@
 //! Rooms        which documents are open; opens each once, forgets the idle
 //! Driver       the task of one room: inbox, timer, store, audiences; decides nothing
 //! RoomCore     what the room decides: a pure function of its inputs and of the time
-//!   LiveDocument  the document in memory, and how far its log is durable
+//!   OpenDocument  the document in memory, and how far its log is durable
 //!   Members       who is in the room, who lags, who awaits a resync
 //!   Commits       what is accepted but not yet durable, and whose ack waits for it
 //!   Ownership     whose Yjs client ids may be advanced by whom
@@ -15,24 +15,26 @@
 //! nothing back. A room knows [`Peer`]s and [`Door`]s, not sockets, and no transport.
 //! No lock is held across an await; nothing a room calls on a peer may block.
 
-mod audience;
+mod audiences;
+mod awareness;
 mod commits;
 mod core;
-mod cursors;
 mod driver;
 mod durability;
 mod edits;
-mod entry;
+mod effects;
 mod interface;
-mod live;
+mod join;
 mod load;
 mod members;
+mod open_document;
 mod ownership;
 mod pace;
 mod rooms;
-mod saving;
+mod rows;
 mod seats;
 mod shared;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -42,17 +44,17 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub use self::{
-    audience::Audiences,
+    audiences::Audiences,
     rooms::Rooms,
     seats::{Delivery, Door},
     shared::RoomHandle,
 };
-pub use crate::session::Identity as Participant;
 use crate::{
     auth::User,
     bus::Published,
     error::Error,
     id::{DocumentId, Seq, SessionId, Timestamp},
+    session::Identity,
 };
 use document::{Checked, StateVector, Visibility, awareness::Entry};
 
@@ -61,7 +63,7 @@ use document::{Checked, StateVector, Visibility, awareness::Entry};
 /// Every method is called from the room's task: none may block or panic.
 pub trait Peer: Send + Sync + 'static {
     /// Who asks.
-    fn participant(&self) -> &Participant;
+    fn identity(&self) -> &Identity;
 
     /// Queues the ack of an update that is durable; [`flush`](Self::flush) sends
     /// it. As with an answer, one that cannot be queued ends the connection.
@@ -311,7 +313,7 @@ const UPDATE_WEIGHT: usize = WEIGHT + size_of::<Update>();
 
 impl<P: Clone> Command<P> {
     /// Who waits for the answer, and to which request.
-    fn asker(&self) -> Option<(P, Ticket)> {
+    fn reply_to(&self) -> Option<(P, Ticket)> {
         match self {
             Command::Join { peer, ticket, .. }
             | Command::Sync { peer, ticket, .. }

@@ -47,7 +47,7 @@ impl Ownership {
 
     /// Up to which clock `sender` may bring elements of `client`. `shown` names
     /// who shows a cursor under an id.
-    pub(super) fn may<'a>(
+    pub(super) fn clock_limit<'a>(
         &self,
         sender: &Sender<'_>,
         client: ClientId,
@@ -158,7 +158,7 @@ mod tests {
     fn an_id_that_somebody_types_with_is_closed_to_other_users() {
         let (ana, ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
-        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), u32::MAX);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), u32::MAX);
         let author = ownership.claim(&ana.sender(), advance(0), |_| None);
         assert!(author.is_some_and(|author| author.user == ana.user));
         assert!(
@@ -166,10 +166,10 @@ mod tests {
                 .claim(&ana.sender(), advance(1), |_| None)
                 .is_none()
         );
-        assert_eq!(ownership.may(&ana.sender(), 7, |_| None), u32::MAX);
+        assert_eq!(ownership.clock_limit(&ana.sender(), 7, |_| None), u32::MAX);
         let tab = Person::new(BEN, "ana");
-        assert_eq!(ownership.may(&tab.sender(), 7, |_| None), u32::MAX);
-        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
+        assert_eq!(ownership.clock_limit(&tab.sender(), 7, |_| None), u32::MAX);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), 0);
     }
 
     #[test]
@@ -178,13 +178,17 @@ mod tests {
         let mut ownership = Ownership::default();
         ownership.claim(&ana.sender(), advance(0), |_| None);
         ben.declared = [(7, 5)].into_iter().collect();
-        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), 0);
         ownership.release(ANA);
-        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 5);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), 5);
         let shown = |_| Some((ANA, &ana.user));
-        assert_eq!(ownership.may(&ben.sender(), 7, shown), 0, "she is back");
+        assert_eq!(
+            ownership.clock_limit(&ben.sender(), 7, shown),
+            0,
+            "she is back"
+        );
         ben.declared = StateVector::default();
-        assert_eq!(ownership.may(&ben.sender(), 7, |_| None), 0);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), 0);
         assert!(
             ownership
                 .claim(&ben.sender(), advance(5), |_| None)
@@ -197,10 +201,10 @@ mod tests {
         let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let ownership = Ownership::default();
         let shown = |_| Some((ANA, &ana.user));
-        assert_eq!(ownership.may(&ben.sender(), 7, shown), 0);
+        assert_eq!(ownership.clock_limit(&ben.sender(), 7, shown), 0);
         ben.declared = [(7, 5)].into_iter().collect();
         assert_eq!(
-            ownership.may(&ben.sender(), 7, shown),
+            ownership.clock_limit(&ben.sender(), 7, shown),
             5,
             "a reply carries what others wrote"
         );

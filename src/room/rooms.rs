@@ -120,7 +120,7 @@ impl Rooms {
         };
         for handle in handles {
             // A room that has ended has nothing left to write.
-            let _ = handle.inbox.incoming.send(Incoming::Own(Event::Drain));
+            let _ = handle.inbox.incoming.send(Incoming::Event(Event::Drain));
         }
         self.shared.tasks.close();
         let _ = tokio::time::timeout_at(deadline, self.shared.tasks.wait()).await;
@@ -134,7 +134,7 @@ impl Subscriber for Rooms {
     fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
         let open = self.shared.open.lock();
         if let Some(handle) = open.get(room) {
-            let happened = Incoming::Own(Event::Happened(Arc::clone(event)));
+            let happened = Incoming::Event(Event::Happened(Arc::clone(event)));
             // A room that has ended has no members.
             let _ = handle.inbox.incoming.send(happened);
         }

@@ -43,7 +43,7 @@ pub enum Delivery {
 
 /// How many seats got a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Deliveries {
     pub(super) receivers: u64,
     pub(super) bytes: u64,
 }
@@ -57,14 +57,14 @@ pub(super) enum Gate {
 
 /// Whether somebody is yet to be shown the newest cursors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum AwarenessShown {
     #[default]
     ToAll,
     NotToAll,
 }
 
 /// Cursors that moved.
-pub(super) struct Moved {
+pub(super) struct AwarenessChange {
     /// What most are shown; nothing if nobody moved since the last time.
     pub(super) news: Option<Bytes>,
     /// When they moved.
@@ -83,17 +83,17 @@ pub(super) trait Audience: Any + Send {
         &mut self,
         message: &Message,
         except: Option<SessionId>,
-        told: &mut Told,
+        told: &mut Deliveries,
         full: &mut Vec<SessionId>,
     );
     fn tell_one(&mut self, session: SessionId, message: &Message, full: &mut Vec<SessionId>);
     fn show(
         &mut self,
-        moved: &Moved,
+        change: &AwarenessChange,
         since: &mut dyn FnMut(Generation) -> Bytes,
-        told: &mut Told,
+        told: &mut Deliveries,
         full: &mut Vec<SessionId>,
-    ) -> Shown;
+    ) -> AwarenessShown;
     fn announce(&mut self, message: &Message);
     fn set_gate(&mut self, session: SessionId, gate: Gate);
     fn flush(&mut self);
@@ -129,7 +129,7 @@ impl<D: Door> Seats<D> {
     }
 
     pub(super) fn admit(&mut self, peer: Arc<D::Seat>) {
-        let session = peer.participant().session;
+        let session = peer.identity().session;
         self.places.insert(session, self.seats.len());
         self.seats.push(Seat {
             peer,
@@ -169,22 +169,49 @@ impl<D: Door> Encoded<D> {
     }
 }
 
+/// The messages for seats that were passed over before: one for each generation from which on
+/// a seat has missed changes, made and encoded once.
+struct Missed<D: Door>(SmallVec<[(Generation, Encoded<D>); 1]>);
+
+impl<D: Door> Default for Missed<D> {
+    fn default() -> Self {
+        Self(SmallVec::new())
+    }
+}
+
+impl<D: Door> Missed<D> {
+    /// The changes from the generation `from` on.
+    fn since(
+        &mut self,
+        from: Generation,
+        door: &D,
+        changes: &mut dyn FnMut(Generation) -> Bytes,
+    ) -> &Encoded<D> {
+        let made = self.0.iter().position(|(made, _)| *made == from);
+        let at = made.unwrap_or_else(|| {
+            self.0.push((from, Encoded::new(door, changes(from))));
+            self.0.len() - 1
+        });
+        &self.0[at].1
+    }
+}
+
 impl<D: Door> Seat<D> {
     /// What of `moved` to show now. One that has much to read is passed over, unless it is urgent.
-    fn due(&mut self, moved: &Moved) -> Due {
+    fn due(&mut self, change: &AwarenessChange) -> Due {
         if self.gate == Gate::Shut {
             return Due::Nothing;
         }
-        if !moved.urgent {
+        if !change.urgent {
             if self.peer.queued_bytes() > CURSORS_QUEUED_MAX {
-                self.unseen.get_or_insert(moved.generation);
+                self.unseen.get_or_insert(change.generation);
                 return Due::Nothing;
             }
             if let Some(from) = self.unseen.take() {
                 return Due::Since(from);
             }
         }
-        match Some(self.session) == moved.except {
+        match Some(self.session) == change.except {
             true => Due::Nothing,
             false => Due::News,
         }
@@ -232,7 +259,7 @@ impl<D: Door> Audience for Seats<D> {
         &mut self,
         message: &Message,
         except: Option<SessionId>,
-        told: &mut Told,
+        told: &mut Deliveries,
         full: &mut Vec<SessionId>,
     ) {
         if self.seats.is_empty() {
@@ -263,32 +290,25 @@ impl<D: Door> Audience for Seats<D> {
 
     fn show(
         &mut self,
-        moved: &Moved,
+        change: &AwarenessChange,
         since: &mut dyn FnMut(Generation) -> Bytes,
-        told: &mut Told,
+        told: &mut Deliveries,
         full: &mut Vec<SessionId>,
-    ) -> Shown {
+    ) -> AwarenessShown {
         if self.seats.is_empty() {
-            return Shown::ToAll;
+            return AwarenessShown::ToAll;
         }
         let door = &self.door;
-        let news = moved.news.clone().map(|news| Encoded::new(door, news));
-        let mut late: SmallVec<[(Generation, Encoded<D>); 1]> = SmallVec::new();
-        let mut shown = Shown::ToAll;
+        let news = change.news.clone().map(|news| Encoded::new(door, news));
+        let mut missed = Missed::default();
+        let mut shown = AwarenessShown::ToAll;
         for seat in &mut self.seats {
-            let due = seat.due(moved);
+            let due = seat.due(change);
             if seat.unseen.is_some() {
-                shown = Shown::NotToAll;
+                shown = AwarenessShown::NotToAll;
             }
             let encoded = match (due, &news) {
-                (Due::Since(from), _) => {
-                    let made = late.iter().position(|(made, _)| *made == from);
-                    let at = made.unwrap_or_else(|| {
-                        late.push((from, Encoded::new(door, since(from))));
-                        late.len() - 1
-                    });
-                    &late[at].1
-                }
+                (Due::Since(from), _) => missed.since(from, door, since),
                 (Due::News, Some(news)) => news,
                 (Due::News, None) | (Due::Nothing, _) => continue,
             };
@@ -336,7 +356,7 @@ impl<D: Door> Audience for Seats<D> {
     }
 }
 
-impl Told {
+impl Deliveries {
     pub(super) fn add(&mut self, message: &Message) {
         self.receivers += 1;
         self.bytes += message.bytes() as u64;

@@ -67,7 +67,7 @@ pub(super) enum Event {
 /// What waits for a room's task.
 pub(super) enum Incoming {
     Command(Command),
-    Own(Event),
+    Event(Event),
 }
 
 /// The weight of the commands that wait in an inbox.
@@ -120,20 +120,20 @@ impl RoomHandle {
 
 impl Shared {
     /// Forgets the room if nobody but the map holds a handle; the room then ends.
-    pub(super) fn release(
+    pub(super) fn unload(
         &self,
         key: &DocumentKey,
         inbox: &mpsc::UnboundedReceiver<Incoming>,
-    ) -> Released {
+    ) -> Unloaded {
         let mut open = self.open.lock();
         let Some(handle) = open.get(key) else {
-            return Released::Yes;
+            return Unloaded::Yes;
         };
         if Arc::strong_count(&handle.inbox) > 1 || !inbox.is_empty() {
-            return Released::No;
+            return Unloaded::No;
         }
         open.remove(key);
-        Released::Yes
+        Unloaded::Yes
     }
 
     /// Forgets a room that ends although handles exist; later commands find it ended.
@@ -158,7 +158,7 @@ impl Shared {
 
 /// Whether a room may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Released {
+pub(super) enum Unloaded {
     /// It is forgotten.
     Yes,
     /// Somebody still holds a handle.

@@ -82,7 +82,9 @@ fn a_person_and_an_instance_have_no_more_sessions_than_they_may() {
     sessions.forget(&first);
     sessions.forget(&first);
     assert_eq!(sessions.len(), 2, "forgetting twice counts once");
-    sessions.admit(claims("acme", "ana")).expect("there is a place");
+    sessions
+        .admit(claims("acme", "ana"))
+        .expect("there is a place");
 }
 
 #[test]
@@ -118,7 +120,10 @@ fn a_fresh_token_of_another_person_or_team_changes_nothing() {
             roles: vec!["admin".to_owned()],
             ..other
         });
-        assert!(matches!(refused, Err(Error::Forbidden { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Forbidden { .. })),
+            "{refused:?}"
+        );
     }
     assert_eq!(session.claims().roles, ["editor"]);
     let viewer = Claims {
@@ -161,7 +166,9 @@ fn a_client_is_told_once_of_each_token_and_once_that_its_session_is_over() {
     let [soon, late] = [seconds - 1, seconds + 3600].map(Timestamp::from_seconds);
     session.visit(soon, &timing);
     session.visit(soon, &timing);
-    session.renew(claims("acme", "ana")).expect("the same person");
+    session
+        .renew(claims("acme", "ana"))
+        .expect("the same person");
     session.visit(soon, &timing);
     session.visit(late, &timing);
     session.visit(late, &timing);

@@ -162,7 +162,7 @@ impl NativeDoor {
 }
 
 impl Peer for NativeSeat {
-    fn participant(&self) -> &Identity {
+    fn identity(&self) -> &Identity {
         &self.identity
     }
 

@@ -11,6 +11,7 @@ use realtime_server::{
     config::Config,
     id::Timestamp,
     metrics::Metrics,
+    store::Store,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,6 +27,7 @@ const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) metrics: Metrics,
+    pub(crate) store: Store,
     config: Config,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<realtime_server::error::Result<Stopped>>,
@@ -44,9 +46,17 @@ impl Server {
         Self::start_as(config).await
     }
 
+    /// Starts one whose rooms gather updates for a second.
+    pub(crate) async fn start_gathering(url: &str) -> Self {
+        let mut config = Config::development(url, SECRET);
+        config.timing.relay_tick_ms = 1000;
+        Self::start_as(config).await
+    }
+
     async fn start_as(config: Config) -> Self {
         let metrics = Metrics::new();
         let app = App::build(config.clone(), metrics.clone()).await.unwrap();
+        let store = app.store().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -57,20 +67,28 @@ impl Server {
         Self {
             port,
             metrics,
+            store,
             config,
             stop,
             serving,
         }
     }
 
-    /// A token for an editor.
+    /// A token for an editor of the team "acme".
     pub(crate) fn token(&self, user: &str) -> String {
+        self.token_of(user, "acme", &[])
+    }
+
+    /// A token for an editor of `team`, with grants for `documents`.
+    pub(crate) fn token_of(&self, user: &str, team: &str, documents: &[(&str, &str)]) -> String {
+        let documents = documents.iter();
+        let documents = documents.map(|(name, grant)| (name.to_string(), grant.to_string()));
         let request = MintRequest {
             user: user.into(),
             name: None,
-            team: Some("acme".into()),
+            team: Some(team.into()),
             roles: vec!["editor".into()],
-            documents: Vec::new(),
+            documents: documents.collect(),
             ttl_seconds: 60,
         };
         mint(&self.config.auth, &request, Timestamp::now().seconds()).unwrap()
@@ -141,8 +159,13 @@ impl Client {
 
     /// Opens a connection and begins a session.
     pub(crate) async fn connect(server: &Server, user: &str) -> Self {
+        Self::connect_with(server, &server.token(user)).await
+    }
+
+    /// Opens a connection and begins a session with `token`.
+    pub(crate) async fn connect_with(server: &Server, token: &str) -> Self {
         let client = Self::open(server).await;
-        client.begin(&server.token(user)).await;
+        client.begin(token).await;
         client.reads("42[\"connection\"").await;
         client
     }
@@ -180,15 +203,21 @@ impl Client {
         }
     }
 
-    /// Reads until `words` come.
-    pub(crate) async fn reads(&self, words: &str) {
-        loop {
+    /// Reads until `words` come; returns all that was read.
+    pub(crate) async fn reads(&self, words: &str) -> String {
+        let mut read = String::new();
+        while !read.contains(words) {
             let packets = self.poll().await;
             assert_ne!(packets, "", "the connection is gone");
-            if packets.contains(words) {
-                return;
-            }
+            read.push_str(&packets);
         }
+        read
+    }
+
+    /// Reads everything that the server has sent before it answers a request that is made now.
+    pub(crate) async fn reads_to_now(&self) -> String {
+        self.send(r#"42999["nothing",{}]"#).await;
+        self.reads("43999[").await
     }
 
     async fn send(&self, packets: &str) {

@@ -9,9 +9,10 @@ use realtime_server::{
     error::Error,
     id::{SessionId, UserId},
     room::{
-        Acked, Answer, Audiences, Command, Creation, Delivery, Door, Message, Participant, Peer,
-        RoomHandle, Rooms, Standing, Ticket, Update,
+        Acked, Answer, Audiences, Command, Creation, Delivery, Door, Message, Peer, RoomHandle,
+        Rooms, Standing, Ticket, Update,
     },
+    session::Identity,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -23,7 +24,7 @@ use crate::{rooms, store::Home, store::key};
 
 /// One connection: a session with one room.
 struct Line {
-    participant: Participant,
+    identity: Identity,
     out: mpsc::UnboundedSender<Arc<str>>,
 }
 
@@ -58,8 +59,8 @@ impl Line {
 }
 
 impl Peer for Line {
-    fn participant(&self) -> &Participant {
-        &self.participant
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn accept(&self, _: Ticket, acked: Acked) {
@@ -114,15 +115,14 @@ async fn receive(
     let (name, avatar_url) = ("Line".into(), None);
     let id = UserId::parse(&format!("line-{session}")).expect("an id");
     let line = Arc::new(Line {
-        participant: Participant {
-            session: SessionId(session),
-            user: User {
+        identity: Identity::new(
+            SessionId(session),
+            User {
                 id,
                 name,
                 avatar_url,
             },
-            color: "#000000",
-        },
+        ),
         out,
     });
     let mut joined: Option<RoomHandle> = None;

@@ -10,8 +10,8 @@ use crate::{
     error::Error,
     id::{ClientId, EventId, Seq, SessionId, UserId},
     room::{
-        Acked, Answer, Audiences, CatchingUp, Delivery, Door, Message, Participant, Peer, Ticket,
-        members::Asker,
+        Acked, Answer, Audiences, CatchingUp, Delivery, Door, Identity, Message, Peer, Ticket,
+        members::PeerHandle,
     },
 };
 use document::{self, StateVector};
@@ -35,7 +35,7 @@ pub(super) enum Heard {
 
 /// One connection.
 pub(super) struct Connection {
-    participant: Participant,
+    identity: Identity,
     catching_up: CatchingUp,
     state: Mutex<State>,
 }
@@ -61,7 +61,7 @@ impl Connection {
                 CANNOT_ASK => CatchingUp::IsSent,
                 _ => CatchingUp::Asks,
             },
-            participant: Participant {
+            identity: Identity {
                 session: SessionId(session),
                 user: User {
                     id,
@@ -75,7 +75,7 @@ impl Connection {
     }
 
     pub(super) fn session(&self) -> SessionId {
-        self.participant.session
+        self.identity.session
     }
 
     pub(super) fn stall(&self, is_stalled: bool) {
@@ -131,8 +131,8 @@ impl Door for TestDoor {
 }
 
 impl Peer for Connection {
-    fn participant(&self) -> &Participant {
-        &self.participant
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn accept(&self, ticket: Ticket, acked: Acked) {
@@ -179,9 +179,9 @@ impl Peer for Connection {
     }
 }
 
-impl Asker for Arc<Connection> {
-    fn participant(&self) -> &Participant {
-        &self.participant
+impl PeerHandle for Arc<Connection> {
+    fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     fn catching_up(&self) -> CatchingUp {

@@ -15,8 +15,8 @@ use crate::{
     limits::Memory,
     metrics::Metrics,
     room::{
-        live::{Opened, caps},
         load::replay,
+        open_document::{Opened, caps},
     },
     store::{Entry, Loaded},
 };

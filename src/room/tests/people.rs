@@ -172,7 +172,7 @@ impl World {
             event: Event::new("happened", Vec::new(), &serde_json::json!({})).expect("an event"),
         };
         self.put(Input::Happened(Arc::new(published)));
-        let live = self.core.members.live().collect();
+        let live = self.core.members.current().collect();
         self.events.push(Before { held, live });
         self.hear();
     }

@@ -20,10 +20,10 @@ use crate::{
     limits::Pressure,
     room::{
         Command, Peer, Standing,
-        audience::Audiences,
+        audiences::Audiences,
         core::RoomCore,
-        interface::{Fetch, Fetched, Input, Means, Now, Output},
-        live::LiveDocument,
+        interface::{Fetch, Fetched, Input, Now, Output, Resources},
+        open_document::OpenDocument,
     },
     store::{AppendError, Availability, DocumentRecord, JournalOptions, UpdateLog},
 };
@@ -101,7 +101,7 @@ impl World {
             commit_interval: Duration::ZERO,
         };
         let core = RoomCore::new(
-            LiveDocument::empty(&limits, &memory()),
+            OpenDocument::empty(&limits, &memory()),
             limits,
             Timing {
                 room_idle_ms: 1_000,
@@ -237,7 +237,7 @@ impl World {
         let behind = self
             .core
             .members
-            .behind()
+            .lagging()
             .map(|(member, _)| member.peer.clone());
         let behind: Vec<_> = behind.collect();
         for connection in behind {
@@ -316,12 +316,12 @@ impl World {
             Command::Join { peer, .. } | Command::Sync { peer, .. } => Peer::queued_bytes(&**peer),
             _ => 0,
         };
-        let means = Means {
+        let resources = Resources {
             reservation: self.journal.reserve(0).filter(|_| !is_full),
             pressure: Pressure::Easy,
             queued_bytes,
         };
-        self.put(Input::Command(command, means));
+        self.put(Input::Command(command, resources));
         self.hear();
     }
 
@@ -349,23 +349,23 @@ impl World {
         match output {
             Output::Answer(peer, ticket, answer) => Peer::answer(&*peer, ticket, answer),
             Output::Acks(acks) => {
-                for (receipt, seq) in acks {
-                    Peer::accept(&*receipt.peer, receipt.ticket, receipt.acked(seq));
+                for (ack, seq) in acks {
+                    Peer::accept(&*ack.peer, ack.ticket, ack.acked(seq));
                 }
             }
             Output::Charge { .. } => {}
-            Output::Seat(peer) => peer.sit(&mut self.audiences),
-            Output::Unseat(session) => self.audiences.remove(session),
+            Output::AddSeat(peer) => peer.sit(&mut self.audiences),
+            Output::RemoveSeat(session) => self.audiences.remove(session),
             Output::SetGate(session, gate) => self.audiences.set_gate(session, gate),
             Output::Tell {
                 message, except, ..
             } => drop(self.audiences.tell(&message, except, full)),
             Output::TellOne(session, message) => self.audiences.tell_one(session, &message, full),
-            Output::Show(moved) => {
+            Output::RelayAwareness(moved) => {
                 let core = &self.core;
-                let since = |generation| core.cursors_since(generation);
+                let since = |generation| core.awareness_since(generation);
                 let (_, shown) = self.audiences.show(&moved, since, full);
-                inputs.push_back(Input::Shown(shown));
+                inputs.push_back(Input::AwarenessShown(shown));
             }
             Output::Announce(message) => self.audiences.announce(&message),
             Output::Cut(peer, reason) => Peer::cut(&*peer, reason),
@@ -379,7 +379,7 @@ impl World {
                 let fetched = self.fetch(fetch);
                 inputs.push_front(Input::Fetched(Box::new(fetched)));
             }
-            Output::Release => {
+            Output::Unload => {
                 assert!(self.log.under_way.is_empty(), "all is written");
                 assert!(self.sent.is_empty(), "all is answered");
                 assert!(self.people.iter().all(|person| person.connection.is_none()));

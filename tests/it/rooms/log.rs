@@ -1,15 +1,19 @@
-//! A room and the log behind its document: snapshots, and rows that others wrote.
+//! A room and the log of its document: snapshots, and rows that other instances wrote.
+
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::*;
 
 on_both!(
-    what_is_written_right_behind_a_snapshot_is_kept,
-    what_another_instance_wrote_is_shown_to_those_present,
+    an_update_written_right_after_a_snapshot_is_kept,
+    rows_of_another_instance_are_relayed_to_the_members,
 );
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Waits for the first snapshot; the position that it claims to hold.
+/// Waits for the first snapshot; the position up to which it claims to hold the log.
 async fn first_snapshot(home: &Home) -> i64 {
     let written = async {
         while home.number("select count(*) from snapshot").await == 0 {
@@ -21,7 +25,7 @@ async fn first_snapshot(home: &Home) -> i64 {
     waited.expect("a snapshot is written")
 }
 
-async fn what_is_written_right_behind_a_snapshot_is_kept(home: Home) {
+async fn an_update_written_right_after_a_snapshot_is_kept(home: Home) {
     let store = home.open().await;
     let limits = Limits {
         snapshot_rows: 2,
@@ -34,16 +38,20 @@ async fn what_is_written_right_behind_a_snapshot_is_kept(home: Home) {
         ana.send(&written(id, text, text));
         ana.saved().await;
     }
-    let held = first_snapshot(&home).await;
+    let covered = first_snapshot(&home).await;
     ana.send(&written(13, "three", "three"));
     assert_eq!(ana.saved().await, Seq(3));
     let joined = join(&store, "a").await.expect("joined");
     let texts = ["one", "two", "three"].map(|name| read(&joined.update, name));
-    assert_eq!(texts, ["one", "two", "three"], "it was said to hold {held}");
-    assert_eq!(held, 2);
+    assert_eq!(
+        texts,
+        ["one", "two", "three"],
+        "the snapshot claims {covered}"
+    );
+    assert_eq!(covered, 2);
 }
 
-async fn what_another_instance_wrote_is_shown_to_those_present(home: Home) {
+async fn rows_of_another_instance_are_relayed_to_the_members(home: Home) {
     let store = home.open().await;
     let (here, there) = (rooms(&store), rooms(&store));
     let mut ana = Member::new(&here, &key("a"), 1);
@@ -57,7 +65,7 @@ async fn what_another_instance_wrote_is_shown_to_those_present(home: Home) {
     ana.send(&written(11, "text of ana", "from here"));
     assert_eq!(ana.saved().await, Seq(2), "behind what Cleo wrote");
 
-    // The answer comes behind all that the ack brought about.
+    // The room answers after it has relayed everything that followed from the ack.
     let state = ana.sync().await;
     assert_eq!(read(&state, "text of cleo"), "from elsewhere");
     for member in [&ana, &ben] {

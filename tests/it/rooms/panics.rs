@@ -1,6 +1,6 @@
-//! A room that panics: it goes on with everybody who is in it, or says that it is over.
+//! A room that panics: it continues with its members, or tells them that it is closed.
 
-use realtime_server::room::ResyncReason;
+use realtime_server::room::{Answer, Message, ResyncReason};
 
 use super::*;
 
@@ -24,7 +24,7 @@ impl Member {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_panic_a_room_goes_on_with_its_members() {
+async fn after_a_panic_a_room_continues_with_its_members() {
     let home = Home::sqlite();
     let store = home.open().await;
     let rooms = rooms(&store);
@@ -56,7 +56,7 @@ async fn after_a_panic_a_room_goes_on_with_its_members() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_accepted_before_a_panic_is_acknowledged_after_it() {
+async fn updates_accepted_before_a_panic_are_acknowledged_after_it() {
     let home = Home::sqlite();
     let store = home.open().await;
     let rooms = rooms(&store);
@@ -81,7 +81,7 @@ async fn what_was_accepted_before_a_panic_is_acknowledged_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_never_reached_the_log_for_a_panic_is_not_acknowledged_by_the_next_append() {
+async fn an_update_that_a_panic_kept_from_the_log_is_not_acknowledged_by_the_next_append() {
     let home = Home::sqlite();
     let store = home.open().await;
     let rooms = rooms(&store);
@@ -101,11 +101,14 @@ async fn what_never_reached_the_log_for_a_panic_is_not_acknowledged_by_the_next_
     let joined = join(&store, "a").await.expect("joined");
     assert_eq!(read(&joined.update, "one"), "", "it was not written");
     assert_eq!(read(&joined.update, "two"), "two");
-    assert!(ana.acks.try_recv().is_err(), "one ack, for what is written");
+    assert!(
+        ana.acks.try_recv().is_err(),
+        "only the written update is acknowledged"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_room_that_panics_again_and_again_is_closed_and_opened_anew() {
+async fn a_room_that_panics_too_often_is_closed_and_can_be_opened_again() {
     let home = Home::sqlite();
     let store = home.open().await;
     let rooms = rooms(&store);
@@ -126,7 +129,7 @@ async fn a_room_that_panics_again_and_again_is_closed_and_opened_anew() {
         match ana.notices.recv().await {
             Some(Message::Closed(Error::Internal)) => break,
             Some(Message::Storage(_)) => {}
-            other => panic!("not the end: {other:?}"),
+            other => panic!("not the closing of the room: {other:?}"),
         }
     }
     let mut again = Member::new(&rooms, &key("a"), 2);

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::{
     Message, Peer,
-    seats::{Audience, Door, Gate, Moved, Seats, Shown, Told},
+    seats::{Audience, AwarenessChange, AwarenessShown, Deliveries, Door, Gate, Seats},
 };
 use crate::id::SessionId;
 
@@ -28,7 +28,7 @@ impl Audiences {
     /// Gives `seat` a place among the seats of its door; `door` makes the door's part in this
     /// room where it is the first one. A seat that the session already has is replaced.
     pub fn seat<D: Door>(&mut self, door: impl FnOnce() -> D, seat: Arc<D::Seat>) {
-        self.remove(seat.participant().session);
+        self.remove(seat.identity().session);
         let id = TypeId::of::<D>();
         let at = self.by_door.iter().position(|(other, _)| *other == id);
         let at = at.unwrap_or_else(|| {
@@ -54,8 +54,8 @@ impl Audiences {
         message: &Message,
         except: Option<SessionId>,
         full: &mut Vec<SessionId>,
-    ) -> Told {
-        let mut told = Told::default();
+    ) -> Deliveries {
+        let mut told = Deliveries::default();
         self.each(|audience| audience.tell(message, except, &mut told, full));
         told
     }
@@ -75,14 +75,14 @@ impl Audiences {
     /// moved from then on.
     pub(super) fn show(
         &mut self,
-        moved: &Moved,
+        moved: &AwarenessChange,
         mut since: impl FnMut(Generation) -> Bytes,
         full: &mut Vec<SessionId>,
-    ) -> (Told, Shown) {
-        let (mut told, mut shown) = (Told::default(), Shown::ToAll);
+    ) -> (Deliveries, AwarenessShown) {
+        let (mut told, mut shown) = (Deliveries::default(), AwarenessShown::ToAll);
         self.each(|audience| {
-            if audience.show(moved, &mut since, &mut told, full) == Shown::NotToAll {
-                shown = Shown::NotToAll;
+            if audience.show(moved, &mut since, &mut told, full) == AwarenessShown::NotToAll {
+                shown = AwarenessShown::NotToAll;
             }
         });
         (told, shown)

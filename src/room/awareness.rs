@@ -7,16 +7,16 @@ use super::{
     Message,
     core::{NOT_JOINED, RoomCore},
     interface::Output,
-    members::{Asker, Mover},
-    seats::Moved,
-    seats::Shown,
+    members::{ChangedBy, PeerHandle},
+    seats::AwarenessChange,
+    seats::AwarenessShown,
 };
 use crate::error::Result;
 use document::awareness::{self, Author, Entry, Generation, Identity};
 
-impl<P: Asker> RoomCore<P> {
-    pub(super) fn move_cursors(&mut self, peer: &P, entries: Vec<Entry>) -> Result<()> {
-        let who = peer.participant();
+impl<P: PeerHandle> RoomCore<P> {
+    pub(super) fn change_awareness(&mut self, peer: &P, entries: Vec<Entry>) -> Result<()> {
+        let who = peer.identity();
         let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
         member.last_seen_at = self.now.time;
         let author = Author {
@@ -32,43 +32,43 @@ impl<P: Asker> RoomCore<P> {
         let age_ms = self.age_ms();
         for entry in self.awareness.apply(&author, entries, age_ms, ids_max) {
             match self
-                .moved
+                .changed_states
                 .iter_mut()
                 .find(|moved| moved.client == entry.client)
             {
                 Some(moved) => *moved = entry,
-                None => self.moved.push(entry),
+                None => self.changed_states.push(entry),
             }
-            self.mover = match self.mover {
-                Mover::Nobody => Mover::Only(who.session),
-                Mover::Only(session) if session == who.session => self.mover,
-                _ => Mover::Several,
+            self.changed_by = match self.changed_by {
+                ChangedBy::Nobody => ChangedBy::Only(who.session),
+                ChangedBy::Only(session) if session == who.session => self.changed_by,
+                _ => ChangedBy::Several,
             };
         }
         Ok(())
     }
 
     /// When somebody is to be shown where somebody is.
-    pub(super) fn cursors_due(&self) -> Option<Instant> {
+    pub(super) fn awareness_due(&self) -> Option<Instant> {
         let now = self.now.instant;
-        if !self.moved.is_empty() {
-            Some(self.cursors.due(now))
-        } else if self.shown == Shown::NotToAll {
-            Some(self.cursors.next_tick(now))
+        if !self.changed_states.is_empty() {
+            Some(self.awareness_pace.due(now))
+        } else if self.awareness_shown == AwarenessShown::NotToAll {
+            Some(self.awareness_pace.next_tick(now))
         } else {
             None
         }
     }
 
-    pub(super) fn show_moved(&mut self) {
-        let moved = std::mem::take(&mut self.moved);
-        let except = match std::mem::replace(&mut self.mover, Mover::Nobody) {
-            Mover::Only(session) => Some(session),
-            Mover::Nobody | Mover::Several => None,
+    pub(super) fn relay_awareness(&mut self) {
+        let moved = std::mem::take(&mut self.changed_states);
+        let except = match std::mem::replace(&mut self.changed_by, ChangedBy::Nobody) {
+            ChangedBy::Only(session) => Some(session),
+            ChangedBy::Nobody | ChangedBy::Several => None,
         };
-        let receivers = self.members.listening(except);
-        self.cursors.went(receivers.max(1), self.now.instant);
-        self.outputs.push(Output::Show(Moved {
+        let receivers = self.members.receivers(except);
+        self.awareness_pace.sent(receivers.max(1), self.now.instant);
+        self.outputs.push(Output::RelayAwareness(AwarenessChange {
             news: (!moved.is_empty()).then(|| awareness::encode(&moved).into()),
             generation: self.awareness.end_generation(),
             urgent: moved.iter().any(|entry| entry.state.is_none()),
@@ -77,15 +77,15 @@ impl<P: Asker> RoomCore<P> {
     }
 
     /// What moved from `generation` on, for those who were not shown it then.
-    pub(super) fn cursors_since(&self, generation: Generation) -> Bytes {
+    pub(super) fn awareness_since(&self, generation: Generation) -> Bytes {
         self.awareness.encode_since(generation).into()
     }
 
-    pub(super) fn show_gone(&mut self, gone: &[Entry]) {
+    pub(super) fn relay_removed(&mut self, gone: &[Entry]) {
         if gone.is_empty() {
             return;
         }
-        self.moved
+        self.changed_states
             .retain(|moved| gone.iter().all(|entry| entry.client != moved.client));
         let bytes = awareness::encode(gone).into();
         self.outputs.push(Output::Tell {

@@ -15,13 +15,13 @@ use crate::{
 /// Keeps `state`, which holds everything up to `seq`; the room hears by `own` what became of it.
 pub(super) fn put(
     shared: &Arc<Shared>,
-    own: mpsc::UnboundedSender<Incoming>,
+    events: mpsc::UnboundedSender<Incoming>,
     document: DocumentId,
     seq: Seq,
     state: Bytes,
 ) {
     let store = shared.store.clone();
-    let mut settled = Settled { held: None, own };
+    let mut settled = Settled { held: None, events };
     shared.spawn(Task::Snapshot, async move {
         match store.put_snapshot(document, seq, state).await {
             Ok(()) => settled.holds(seq),
@@ -35,7 +35,7 @@ pub(super) fn put(
 /// Tells the room that its snapshot is settled, also where the task that put it panicked.
 struct Settled {
     held: Option<Seq>,
-    own: mpsc::UnboundedSender<Incoming>,
+    events: mpsc::UnboundedSender<Incoming>,
 }
 
 impl Settled {
@@ -48,6 +48,8 @@ impl Settled {
 impl Drop for Settled {
     fn drop(&mut self) {
         // Only a room that has ended does not hear it.
-        let _ = self.own.send(Incoming::Own(Event::SnapshotPut(self.held)));
+        let _ = self
+            .events
+            .send(Incoming::Event(Event::SnapshotPut(self.held)));
     }
 }

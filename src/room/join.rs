@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::{
     Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
-    core::{End, NOT_JOINED, RoomCore, Then},
+    core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Fetch, Output, Work},
-    live::Opened,
-    members::{Asker, Member, Reading},
+    members::{Member, PeerHandle, SyncState},
+    open_document::Opened,
     seats::Gate,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 use document::StateVector;
 
-impl<P: Asker> RoomCore<P> {
+impl<P: PeerHandle> RoomCore<P> {
     pub(super) fn join(
         &mut self,
         peer: P,
@@ -29,11 +29,11 @@ impl<P: Asker> RoomCore<P> {
         queued_bytes: usize,
     ) {
         let record = match (self.record, creation) {
-            _ if self.end != End::Open => Err(Error::Draining),
+            _ if self.phase != Phase::Open => Err(Error::Draining),
             (Some(record), _) => Ok(record),
             (None, Creation::Forbidden) => Err(Error::NotFound { what: "document" }),
             (None, Creation::Allowed) => {
-                let then = Then::Join {
+                let then = AfterFetch::Join {
                     peer: peer.clone(),
                     ticket,
                     state_vector: theirs,
@@ -46,8 +46,8 @@ impl<P: Asker> RoomCore<P> {
     }
 
     /// Has the document brought into being, for somebody who may.
-    pub(super) fn create(&mut self, peer: &P, then: Then<P>) {
-        let by = peer.participant().user.id.clone();
+    pub(super) fn create(&mut self, peer: &P, then: AfterFetch<P>) {
+        let by = peer.identity().user.id.clone();
         let at = self.now.time;
         self.fetch(Fetch::Create { by, at }, then);
     }
@@ -56,25 +56,25 @@ impl<P: Asker> RoomCore<P> {
     pub(super) fn created(
         &mut self,
         created: Result<(DocumentRecord, Option<Opened>)>,
-        then: Then<P>,
+        then: AfterFetch<P>,
     ) {
         let record = created.map(|(record, opened)| {
             match opened {
-                Some(opened) => self.take_on(record, opened),
+                Some(opened) => self.install(record, opened),
                 None => self.record = Some(record),
             }
             record
         });
         match then {
-            Then::Nothing => {}
-            Then::Join {
+            AfterFetch::Nothing => {}
+            AfterFetch::Join {
                 peer,
                 ticket,
                 state_vector,
                 queued_bytes,
             } => self.admit(peer, ticket, record, state_vector.as_ref(), queued_bytes),
-            Then::Write(update, means) => match record {
-                Ok(_) => self.update(update, means),
+            AfterFetch::Write(update, resources) => match record {
+                Ok(_) => self.update(update, resources),
                 Err(error) => self.answer(update.peer, update.ticket, Answer::Refused(error)),
             },
         }
@@ -90,17 +90,17 @@ impl<P: Asker> RoomCore<P> {
     ) {
         let joined = record.and_then(|record| {
             let update = self.difference(theirs, queued_bytes)?;
-            let declared = theirs.map(|theirs| self.document.lacks(theirs));
+            let declared = theirs.map(|theirs| self.document.missing_here(theirs));
             let declared = declared.unwrap_or_default();
             let before = self.members.admit(peer.clone(), declared, self.now.time);
-            self.let_go(before);
-            self.outputs.push(Output::Seat(peer.clone()));
+            self.settle_charges(before);
+            self.outputs.push(Output::AddSeat(peer.clone()));
             Ok(self.describe(&record, update))
         });
         let answer = match joined {
             Ok(joined) => Answer::Joined(Box::new(joined)),
             Err(error) => {
-                self.leave(peer.participant().session);
+                self.leave(peer.identity().session);
                 Answer::Refused(error)
             }
         };
@@ -132,19 +132,19 @@ impl<P: Asker> RoomCore<P> {
         let Some(member) = self.members.remove(session) else {
             return;
         };
-        self.outputs.push(Output::Unseat(session));
-        self.let_go(Some(member));
+        self.outputs.push(Output::RemoveSeat(session));
+        self.settle_charges(Some(member));
         self.ownership.release(session);
         let gone = self.awareness.remove_session(session);
-        self.show_gone(&gone);
+        self.relay_removed(&gone);
         self.needed_at = self.now.instant;
     }
 
     /// Settles with a member that is one no longer: it is charged for what it was not charged
     /// for yet.
-    fn let_go(&mut self, member: Option<Member<P>>) {
+    fn settle_charges(&mut self, member: Option<Member<P>>) {
         let Some(member) = member else { return };
-        if let Reading::Behind { .. } = member.reading() {
+        if let SyncState::Lagging { .. } = member.sync_state() {
             self.metrics.lagging_ended();
         }
         if member.owed_bytes > 0 {
@@ -163,7 +163,7 @@ impl<P: Asker> RoomCore<P> {
         theirs: &StateVector,
         queued_bytes: usize,
     ) {
-        let session = peer.participant().session;
+        let session = peer.identity().session;
         let update = match self.members.get(session) {
             None => Err(NOT_JOINED),
             Some(_) => self.difference(Some(theirs), queued_bytes),
@@ -178,22 +178,22 @@ impl<P: Asker> RoomCore<P> {
             seq: self.document.durable(),
         };
         self.answer(peer, ticket, Answer::Synced(synced));
-        let declared = self.document.lacks(theirs);
+        let declared = self.document.missing_here(theirs);
         self.members.declare(session, declared);
-        self.set_reading(session, Reading::Live);
+        self.set_sync_state(session, SyncState::Current);
         self.outputs.push(Output::SetGate(session, Gate::Open));
-        self.tell_cursors(session);
+        self.tell_awareness(session);
     }
 
     /// The queue of a session was full; it has missed something from now on.
-    pub(super) fn fell_behind(&mut self, session: SessionId) {
-        self.remember_what_it_had(session);
+    pub(super) fn started_lagging(&mut self, session: SessionId) {
+        self.note_catch_up_base(session);
         let since = self.now.instant;
-        self.set_reading(session, Reading::Behind { since });
+        self.set_sync_state(session, SyncState::Lagging { since });
     }
 
     /// Notes what a member has that has just missed something, if it will be sent the rest.
-    fn remember_what_it_had(&mut self, session: SessionId) {
+    fn note_catch_up_base(&mut self, session: SessionId) {
         let flushes = self.flushes;
         let Some(member) = self.members.find(session) else {
             return;
@@ -204,16 +204,16 @@ impl<P: Asker> RoomCore<P> {
         // It may have missed something before this, or the very rest that it was just sent.
         let is_older = |sent: &Option<u64>| sent.is_none_or(|sent| sent == flushes);
         let older = member.had.take().filter(|(_, sent)| is_older(sent));
-        let had = older.map_or_else(|| self.had_before_told(), |(had, _)| had);
+        let had = older.map_or_else(|| self.state_before_last_relay(), |(had, _)| had);
         if let Some(member) = self.members.find(session) {
             member.had = Some((had, None));
         }
     }
 
     /// At least what a member has that did not get what was told last, nor what is to be told.
-    pub(super) fn had_before_told(&self) -> StateVector {
+    pub(super) fn state_before_last_relay(&self) -> StateVector {
         let mut had: HashMap<ClientId, u32> = self.document.clocks().collect();
-        for update in self.told.iter().chain(self.commits.accepted_rows()) {
+        for update in self.last_relayed.iter().chain(self.commits.accepted_rows()) {
             let Ok(checked) = document::validate(update) else {
                 continue;
             };
@@ -234,13 +234,13 @@ impl<P: Asker> RoomCore<P> {
         let resync = Message::Resync(ResyncReason::Lagging);
         self.outputs.push(Output::TellOne(session, resync));
         match had {
-            Some((had, _)) => self.send_rest(session, &had),
-            None => self.set_reading(session, Reading::AwaitingSync),
+            Some((had, _)) => self.send_missed(session, &had),
+            None => self.set_sync_state(session, SyncState::AwaitingSync),
         }
     }
 
     /// Sends a member that had `had` what it lacks, and all from now on.
-    fn send_rest(&mut self, session: SessionId, had: &StateVector) {
+    fn send_missed(&mut self, session: SessionId, had: &StateVector) {
         let Ok(rest) = self.document.difference(Some(had)) else {
             // The document is broken: it is rebuilt, and then everybody is sent the rest.
             return;
@@ -249,15 +249,15 @@ impl<P: Asker> RoomCore<P> {
         if let Some(member) = self.members.find(session) {
             member.had = Some((had.clone(), Some(flushes)));
         }
-        self.set_reading(session, Reading::Live);
+        self.set_sync_state(session, SyncState::Current);
         self.outputs.push(Output::SetGate(session, Gate::Open));
         let rest = Message::Update(rest);
         self.outputs.push(Output::TellOne(session, rest));
-        self.tell_cursors(session);
+        self.tell_awareness(session);
     }
 
     /// Tells one where everybody is.
-    fn tell_cursors(&mut self, session: SessionId) {
+    fn tell_awareness(&mut self, session: SessionId) {
         if !self.awareness.is_empty() {
             let everybody = Message::Awareness(self.awareness.encode_all().into());
             self.outputs.push(Output::TellOne(session, everybody));
@@ -271,25 +271,25 @@ impl<P: Asker> RoomCore<P> {
             except: None,
             updates: 0,
         });
-        let live: Vec<_> = self.members.live().collect();
+        let live: Vec<_> = self.members.current().collect();
         for session in live {
             let member = self.members.get(session);
             let catching_up = member.map(|member| member.peer.catching_up());
             if catching_up == Some(CatchingUp::IsSent) {
-                self.send_rest(session, had);
+                self.send_missed(session, had);
             } else {
-                self.set_reading(session, Reading::AwaitingSync);
+                self.set_sync_state(session, SyncState::AwaitingSync);
                 self.outputs.push(Output::SetGate(session, Gate::Shut));
             }
         }
     }
 
-    fn set_reading(&mut self, session: SessionId, reading: Reading) {
-        let is_behind = |reading| matches!(reading, Reading::Behind { .. });
-        let Some(before) = self.members.set_reading(session, reading) else {
+    fn set_sync_state(&mut self, session: SessionId, sync_state: SyncState) {
+        let is_behind = |sync_state| matches!(sync_state, SyncState::Lagging { .. });
+        let Some(before) = self.members.set_sync_state(session, sync_state) else {
             return;
         };
-        match (is_behind(before), is_behind(reading)) {
+        match (is_behind(before), is_behind(sync_state)) {
             (false, true) => self.metrics.lagging_started(),
             (true, false) => self.metrics.lagging_ended(),
             _ => {}

@@ -32,13 +32,13 @@ const DECLARED_MAX: usize = 4_096;
 const LARGE_BYTES: usize = 512 * 1024;
 static LARGE: Mutex<()> = Mutex::new(());
 /// An update that may cost so much is applied as heavy ones are.
-const DEAR: Duration = Duration::from_millis(2);
+const COSTLY: Duration = Duration::from_millis(2);
 /// A snapshot is due when the log behind the last one has as many rows as the limits say,
 /// or as many bytes as that snapshot, but at least this many.
 const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
 /// One document in memory.
-pub(super) struct LiveDocument {
+pub(super) struct OpenDocument {
     document: Document,
     bytes_max: usize,
     memory_bytes_max: usize,
@@ -49,7 +49,7 @@ pub(super) struct LiveDocument {
     /// All that is in the document as one update, until the next change.
     state: Option<Bytes>,
     pub(super) durable: Seq,
-    pub(super) log: Log,
+    pub(super) log: LogTail,
     broken: bool,
     damaged: Damaged,
     share: MemoryShare,
@@ -59,7 +59,7 @@ pub(super) struct LiveDocument {
 
 /// A document that has been loaded.
 pub(super) struct Opened {
-    pub(super) document: LiveDocument,
+    pub(super) document: OpenDocument,
     /// Who owns which client id.
     pub(super) authors: Vec<(ClientId, UserId)>,
 }
@@ -73,23 +73,23 @@ pub(super) enum Damaged {
 
 /// The log behind the newest snapshot.
 #[derive(Default)]
-pub(super) struct Log {
+pub(super) struct LogTail {
     pub(super) rows: usize,
     pub(super) bytes: usize,
     pub(super) snapshot_bytes: usize,
-    saving: bool,
+    snapshot_in_progress: bool,
 }
 
 /// What was read of a log that is longer than what is known of it.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct NewRows {
     /// What was new, to be told.
     pub(super) updates: Vec<Bytes>,
     /// What cannot be used.
     pub(super) refused: Vec<Damage>,
 }
 
-impl LiveDocument {
+impl OpenDocument {
     /// A document that nobody has written to.
     pub(super) fn empty(limits: &Limits, memory: &Memory) -> Self {
         Self::around(Document::new(caps(limits)), limits, memory)
@@ -107,7 +107,7 @@ impl LiveDocument {
             added_bytes: 0,
             state: None,
             durable: Seq(0),
-            log: Log::default(),
+            log: LogTail::default(),
             broken: false,
             damaged: Damaged::No,
             share,
@@ -144,7 +144,7 @@ impl LiveDocument {
     }
 
     /// What a client with `theirs` has that is not here.
-    pub(super) fn lacks(&self, theirs: &StateVector) -> StateVector {
+    pub(super) fn missing_here(&self, theirs: &StateVector) -> StateVector {
         theirs
             .iter()
             .filter(|(client, clock)| *clock > self.document.clock(*client))
@@ -183,8 +183,8 @@ impl LiveDocument {
         checked: &Checked,
         may: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
-        aside(bytes.len(), || {
-            let _turn = (bytes.len() >= LARGE_BYTES).then(|| turn(&mut self.waited));
+        run_heavy(bytes.len(), || {
+            let _turn = (bytes.len() >= LARGE_BYTES).then(|| lock_large(&mut self.waited));
             self.document.prepare(bytes, checked, may)
         })
     }
@@ -195,21 +195,21 @@ impl LiveDocument {
         bytes: &Bytes,
         prepared: Prepared,
     ) -> Result<Applied, ApplyError> {
-        let dear = prepared.cost() >= DEAR;
+        let dear = prepared.cost() >= COSTLY;
         let size = match dear {
             true => HEAVY_BYTES,
             false => bytes.len(),
         };
-        let applied = aside(size, || {
+        let applied = run_heavy(size, || {
             let large = dear || bytes.len() >= LARGE_BYTES;
-            let _turn = large.then(|| turn(&mut self.waited));
+            let _turn = large.then(|| lock_large(&mut self.waited));
             self.document.apply(bytes, prepared)
         });
         self.note(bytes, applied)
     }
 
     /// How long updates have waited for their turn since this was last asked.
-    pub(super) fn take_waited(&mut self) -> Duration {
+    pub(super) fn take_lock_wait(&mut self) -> Duration {
         std::mem::take(&mut self.waited)
     }
 
@@ -219,7 +219,7 @@ impl LiveDocument {
         bytes: &Bytes,
         checked: &Checked,
     ) -> Result<Applied, ApplyError> {
-        let applied = aside(bytes.len(), || self.document.restore(bytes, checked));
+        let applied = run_heavy(bytes.len(), || self.document.restore(bytes, checked));
         self.note(bytes, applied)
     }
 
@@ -246,7 +246,7 @@ impl LiveDocument {
             return self.whole_state();
         };
         let size = self.encoded_bytes + self.added_bytes;
-        let diff = aside(size, || self.document.diff(theirs));
+        let diff = run_heavy(size, || self.document.diff(theirs));
         self.broken |= diff.is_err();
         diff.map(Bytes::from)
     }
@@ -256,7 +256,7 @@ impl LiveDocument {
             return Ok(state.clone());
         }
         let size = self.encoded_bytes + self.added_bytes;
-        let encoded = aside(size, || self.document.diff(&StateVector::default()));
+        let encoded = run_heavy(size, || self.document.diff(&StateVector::default()));
         self.broken |= encoded.is_err();
         let state = Bytes::from(encoded?);
         (self.encoded_bytes, self.added_bytes) = (state.len(), 0);
@@ -270,7 +270,7 @@ impl LiveDocument {
             return self.whole_state();
         }
         let size = self.encoded_bytes + self.added_bytes;
-        let encoded = aside(size, || self.document.encode());
+        let encoded = run_heavy(size, || self.document.encode());
         self.broken |= encoded.is_err();
         encoded.map(Bytes::from)
     }
@@ -283,19 +283,19 @@ impl LiveDocument {
     /// [`Panicked`].
     pub(super) fn take_snapshot(&mut self) -> Result<(Seq, Bytes), Panicked> {
         let state = self.stored_state()?;
-        self.log = Log {
+        self.log = LogTail {
             rows: 0,
             bytes: 0,
             snapshot_bytes: state.len(),
-            saving: true,
+            snapshot_in_progress: true,
         };
         Ok((self.durable, state))
     }
 
     /// Takes in what the log holds and the document does not: rows that another instance wrote,
     /// or that were written twice.
-    pub(super) fn take_news(&mut self, document: DocumentId, loaded: Loaded) -> News {
-        let mut news = News::default();
+    pub(super) fn apply_new_rows(&mut self, document: DocumentId, loaded: Loaded) -> NewRows {
+        let mut news = NewRows::default();
         if loaded.is_damaged() {
             self.set_damaged();
         }
@@ -346,22 +346,22 @@ impl LiveDocument {
     }
 
     /// Takes the place of `before`, whose snapshot may be under way.
-    pub(super) fn go_on_saving(&mut self, before: &Self) {
-        self.log.saving = before.log.saving;
+    pub(super) fn inherit_snapshot_state(&mut self, before: &Self) {
+        self.log.snapshot_in_progress = before.log.snapshot_in_progress;
     }
 
-    pub(super) fn is_saving(&self) -> bool {
-        self.log.saving
+    pub(super) fn is_snapshot_in_progress(&self) -> bool {
+        self.log.snapshot_in_progress
     }
 
     pub(super) fn snapshot_is_due(&self) -> bool {
         let bytes = self.log.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
         let due = self.log.rows >= self.snapshot_rows || self.log.bytes >= bytes;
-        due && !self.log.saving && !self.broken
+        due && !self.log.snapshot_in_progress && !self.broken
     }
 
     pub(super) fn snapshot_settled(&mut self, held: Option<Seq>) {
-        self.log.saving = false;
+        self.log.snapshot_in_progress = false;
         if held.is_none() {
             // The log still has everything: try again after as much as for the first.
             self.log.rows = 0;
@@ -378,7 +378,7 @@ pub(super) fn caps(limits: &Limits) -> Caps {
 }
 
 /// Waits for the turn to take in something large, and counts how long.
-fn turn(waited: &mut Duration) -> MutexGuard<'static, ()> {
+fn lock_large(waited: &mut Duration) -> MutexGuard<'static, ()> {
     let began = Instant::now();
     let turn = LARGE.lock();
     *waited += began.elapsed();
@@ -386,7 +386,7 @@ fn turn(waited: &mut Duration) -> MutexGuard<'static, ()> {
 }
 
 /// Runs `work` on a document of `size` bytes without holding up other tasks.
-pub(super) fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+pub(super) fn run_heavy<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size < HEAVY_BYTES {
         work()
     } else {

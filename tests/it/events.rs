@@ -1,0 +1,134 @@
+//! Events that a feature publishes, as the clients of a running server are told of them.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+
+use realtime_server::{
+    bus::{Audience, Event},
+    error::Error,
+    id::{RoomName, Team, Timestamp, UserId},
+    store::Store,
+};
+use serde_json::json;
+
+use crate::{
+    rooms::written,
+    server::{Client, Server},
+    store::Home,
+};
+
+fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
+}
+
+/// Publishes `name` in the team "acme", about the document "nursery".
+async fn publish(store: &Store, name: &'static str, to: Vec<Audience>) {
+    let team = Team::parse("acme").unwrap();
+    let event = Event::new(name, to, &json!({ "room": "nursery" })).unwrap();
+    let event = event.about(&room("nursery"));
+    let published = store.transact(async |tx| tx.publish(&team, Timestamp(7), &event));
+    published.await.unwrap();
+}
+
+/// How often `text` was told of the event `name`, and with which id.
+fn told(text: &str, name: &str, id: u64) -> usize {
+    let packet = format!(r#"42["{name}",{{"event_id":{id},"room":"nursery"}}]"#);
+    assert_eq!(text.matches(&packet).count(), text.matches(name).count());
+    text.matches(&packet).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_told_once_to_each_client_whom_it_concerns_and_to_no_other() {
+    let home = Home::sqlite();
+    let server = Server::start(home.url()).await;
+    let [ana, ben] = ["ana", "ben"].map(|user| server.token(user));
+    let in_room = Client::connect_with(&server, &ana).await;
+    let second_tab = Client::connect_with(&server, &ana).await;
+    let in_team = Client::connect_with(&server, &ben).await;
+    let without_view = server.token_of("cleo", "acme", &[("nursery", "none")]);
+    let without_view = Client::connect_with(&server, &without_view).await;
+    let other_team = server.token_of("ana", "other", &[]);
+    let other_team = Client::connect_with(&server, &other_team).await;
+    in_room.join("nursery").await;
+    other_team.join("nursery").await;
+
+    let everybody = vec![Audience::Room(room("nursery")), Audience::Team];
+    publish(&server.store, "toy_made", everybody).await;
+    let of_ana = vec![Audience::User(UserId::parse("ana").unwrap())];
+    publish(&server.store, "toy_given", of_ana).await;
+    publish(
+        &server.store,
+        "toy_moved",
+        vec![Audience::Room(room("nursery"))],
+    )
+    .await;
+
+    let expected = [
+        (&in_room, [1, 1, 1]),
+        (&second_tab, [1, 1, 0]),
+        (&in_team, [1, 0, 0]),
+        (&without_view, [0, 0, 0]),
+        (&other_team, [0, 0, 0]),
+    ];
+    for (at, (client, expected)) in expected.into_iter().enumerate() {
+        // The room's task tells its members a moment after the commit.
+        let mut text = String::new();
+        if expected[2] > 0 {
+            text = client.reads("toy_moved").await;
+        }
+        text.push_str(&client.reads_to_now().await);
+        let [made, given, moved] = [("toy_made", 1), ("toy_given", 2), ("toy_moved", 3)]
+            .map(|(name, id)| told(&text, name, id));
+        assert_eq!([made, given, moved], expected, "client {at}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_members_of_a_room_are_told_of_an_event_behind_the_updates_before_it() {
+    let home = Home::sqlite();
+    // Updates are gathered for a tick, and the event does not wait for that.
+    let server = Server::start_gathering(home.url()).await;
+    let [ana, ben] = [
+        Client::connect(&server, "ana").await,
+        Client::connect(&server, "ben").await,
+    ];
+    ana.join("nursery").await;
+    ben.join("nursery").await;
+    for number in 0..40 {
+        ana.edit(
+            "nursery",
+            &written(100 + number, "text", "a word"),
+            number as u32,
+        )
+        .await;
+    }
+    publish(
+        &server.store,
+        "toy_made",
+        vec![Audience::Room(room("nursery"))],
+    )
+    .await;
+    let text = ben.reads("toy_made").await;
+    let (before, _) = text.split_once("toy_made").unwrap();
+    let clients: usize = before.matches("document_update").count();
+    assert!(clients > 0, "{text}");
+    let after = ben.reads_to_now().await;
+    assert_eq!(after.matches("document_update").count(), 0, "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_committed_is_not_told() {
+    let home = Home::sqlite();
+    let server = Server::start(home.url()).await;
+    let ana = Client::connect(&server, "ana").await;
+    let team = Team::parse("acme").unwrap();
+    let event = Event::new("toy_made", vec![Audience::Team], &json!({})).unwrap();
+    let failed: Result<(), Error> = server
+        .store
+        .transact(async |tx| {
+            tx.publish(&team, Timestamp(7), &event)?;
+            Err(Error::Overloaded)
+        })
+        .await;
+    assert_eq!(failed, Err(Error::Overloaded));
+    assert!(!ana.reads_to_now().await.contains("toy_made"));
+}

@@ -1,0 +1,240 @@
+//! A member of a room as a test plays it: its seat, its door, and what the room told it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use document::{StateVector, awareness};
+use parking_lot::Mutex;
+use realtime_server::{
+    auth::User,
+    error::Error,
+    id::{DocumentKey, Seq, SessionId, UserId},
+    room::{
+        Acked, Answer, Audiences, Command, Creation, Delivery, Door, Joined, Message, Peer,
+        RoomHandle, Rooms, Standing, Ticket, Update,
+    },
+    session::Identity,
+};
+use tokio::sync::mpsc;
+
+const TICKET: Ticket = Ticket {
+    request: "test",
+    id: Some(1),
+};
+
+/// A seat that keeps what it is told.
+pub(super) struct TestSeat {
+    identity: Identity,
+    answers: mpsc::UnboundedSender<Answer>,
+    acks: mpsc::UnboundedSender<Seq>,
+    pub(super) updates: Mutex<Vec<Bytes>>,
+    awareness: mpsc::UnboundedSender<Bytes>,
+    notices: mpsc::UnboundedSender<Message>,
+    pub(super) queued_bytes: AtomicUsize,
+    /// How many of the room's next calls of `identity` panic.
+    pub(super) panics: AtomicUsize,
+    /// Whether the door panics when it delivers the next update to this seat.
+    pub(super) panics_at_update: AtomicBool,
+}
+
+/// The door of these seats.
+struct TestDoor;
+
+impl Door for TestDoor {
+    type Seat = TestSeat;
+    type Wire = ();
+
+    fn encode(&self, _: &Message) {}
+
+    fn deliver(&self, seat: &TestSeat, message: &Message, (): &()) -> Delivery {
+        match message {
+            Message::Update(_) if seat.panics_at_update.swap(false, Ordering::Relaxed) => {
+                panic!("injected")
+            }
+            Message::Update(bytes) => seat.updates.lock().push(bytes.clone()),
+            // The test may have dropped the receiver.
+            Message::Awareness(bytes) => drop(seat.awareness.send(bytes.clone())),
+            other => drop(seat.notices.send(other.clone())),
+        }
+        Delivery::Queued
+    }
+}
+
+impl Peer for TestSeat {
+    fn identity(&self) -> &Identity {
+        let panics = self.panics.load(Ordering::Relaxed);
+        if panics > 0 {
+            self.panics.store(panics - 1, Ordering::Relaxed);
+            panic!("injected");
+        }
+        &self.identity
+    }
+
+    fn accept(&self, _: Ticket, acked: Acked) {
+        let _ = self.acks.send(acked.seq);
+    }
+
+    fn charge(&self, _: Duration, _: usize) {}
+
+    fn flush(&self, _: usize) {}
+
+    fn answer(&self, _: Ticket, answer: Answer) {
+        // The test may have dropped the receiver.
+        let _ = self.answers.send(answer);
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    fn cut(&self, _: &'static str) {}
+
+    fn sit(self: Arc<Self>, audiences: &mut Audiences) {
+        audiences.seat(|| TestDoor, self);
+    }
+}
+
+/// A member of a room, with what the room answers and tells it.
+pub(crate) struct Member {
+    pub(super) seat: Arc<TestSeat>,
+    pub(super) answers: mpsc::UnboundedReceiver<Answer>,
+    pub(super) acks: mpsc::UnboundedReceiver<Seq>,
+    pub(super) awareness: mpsc::UnboundedReceiver<Bytes>,
+    pub(super) notices: mpsc::UnboundedReceiver<Message>,
+    room: RoomHandle,
+}
+
+impl Member {
+    /// One that has not joined the room of `key` yet.
+    pub(crate) fn new(rooms: &Rooms, key: &DocumentKey, session: u64) -> Self {
+        let (answers_in, answers) = mpsc::unbounded_channel();
+        let (acks_in, acks) = mpsc::unbounded_channel();
+        let (awareness_in, awareness) = mpsc::unbounded_channel();
+        let (notices_in, notices) = mpsc::unbounded_channel();
+        let seat = Arc::new(TestSeat {
+            identity: identity(session),
+            answers: answers_in,
+            acks: acks_in,
+            updates: Mutex::default(),
+            awareness: awareness_in,
+            notices: notices_in,
+            queued_bytes: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
+            panics_at_update: AtomicBool::new(false),
+        });
+        let room = rooms.open(key).expect("not draining");
+        Self {
+            seat,
+            answers,
+            acks,
+            awareness,
+            notices,
+            room,
+        }
+    }
+
+    /// Sets the member's awareness state to the place `at`.
+    pub(super) async fn point(&mut self, clock: u32, at: u32) {
+        let state = Some(format!("{{\"at\":{at}}}").into());
+        let client = self.seat.identity.session.0;
+        let entries = vec![awareness::Entry {
+            client,
+            clock,
+            state,
+        }];
+        let command = Command::Awareness {
+            peer: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            entries,
+            bytes: 0,
+        };
+        self.room.send(command).expect("the inbox has room");
+        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
+    }
+
+    /// The next awareness message: each client with the place of its cursor.
+    pub(super) async fn next_awareness(&mut self) -> Vec<(u64, String)> {
+        let bytes = self.awareness.recv().await.expect("a message");
+        let entries = awareness::decode(&bytes).expect("awareness states");
+        let place = |state: Option<Arc<str>>| {
+            let state = state.unwrap_or_default();
+            state.split(',').next().unwrap_or_default().to_owned()
+        };
+        let states = entries.into_iter();
+        states
+            .map(|entry| (entry.client, place(entry.state)))
+            .collect()
+    }
+
+    /// Joins and returns what the room answers.
+    pub(crate) async fn join(&mut self) -> Result<Joined, Error> {
+        let peer = Arc::clone(&self.seat) as _;
+        let join = Command::Join {
+            peer,
+            ticket: TICKET,
+            creation: Creation::Allowed,
+            state_vector: None,
+        };
+        self.room.send(join).expect("the inbox has room");
+        match self.answers.recv().await {
+            Some(Answer::Joined(joined)) => Ok(*joined),
+            Some(Answer::Refused(error)) => Err(error),
+            other => panic!("not the answer to a join: {other:?}"),
+        }
+    }
+
+    /// All updates that the member was told so far.
+    pub(crate) fn updates(&self) -> Vec<Bytes> {
+        self.seat.updates.lock().clone()
+    }
+
+    /// Sends an update without waiting for its ack.
+    pub(crate) fn send(&self, update: &Bytes) {
+        let update = Command::Update(Box::new(Update {
+            peer: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            bytes: update.clone(),
+            checked: document::validate(update).expect("an update"),
+            standing: Standing::Member,
+        }));
+        self.room.send(update).expect("the inbox has room");
+    }
+
+    /// The whole state of the document at present.
+    pub(super) async fn sync(&mut self) -> Bytes {
+        let sync = Command::Sync {
+            peer: Arc::clone(&self.seat) as _,
+            ticket: TICKET,
+            state_vector: StateVector::default(),
+        };
+        self.room.send(sync).expect("the inbox has room");
+        match self.answers.recv().await {
+            Some(Answer::Synced(synced)) => synced.update,
+            other => panic!("not the answer to a sync: {other:?}"),
+        }
+    }
+
+    /// Waits for the next ack; its position in the log.
+    pub(crate) async fn saved(&mut self) -> Seq {
+        self.acks.recv().await.expect("an ack")
+    }
+}
+
+fn identity(session: u64) -> Identity {
+    let user = User {
+        id: UserId::parse(&format!("user-{session}")).expect("an id"),
+        name: "Somebody".into(),
+        avatar_url: None,
+    };
+    Identity {
+        session: SessionId(session),
+        user,
+        color: "#000000",
+    }
+}
