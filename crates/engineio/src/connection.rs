@@ -9,10 +9,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 
 use super::{
-    engineio,
     message::Message,
     outbox::{Outbox, Sent, Writer},
-    polling::Polling,
+    packet::{CLOSE, PING},
+    polling_state::PollingState,
 };
 
 /// The id of a connection, which nobody can guess: whoever knows it speaks for the peer.
@@ -99,7 +99,7 @@ pub struct Connection<T> {
     authorization: Option<Box<str>>,
     pub(super) outbox: Outbox,
     /// Only where it began with polling.
-    pub(super) polling: Option<Box<Polling>>,
+    pub(super) polling: Option<Box<PollingState>>,
 }
 
 impl<T: Default> Connection<T> {
@@ -154,7 +154,7 @@ impl<T> Connection<T> {
     /// [hears](super::Door::heard) it.
     pub fn ping(&self) -> Sent {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.send(engineio::PING.clone())
+        self.send(PING.clone())
     }
 
     /// Notes the answer to a ping; `true` if none is unanswered any more. Answers that
@@ -198,7 +198,7 @@ impl<T> Connection<T> {
     pub fn close(&self, reason: Reason) {
         self.note(reason);
         if self.carrier() == Carrier::Polling {
-            self.outbox.send(Message::text(engineio::CLOSE));
+            self.outbox.send(Message::text(CLOSE));
         }
         self.outbox.close(Some(reason.close_code()));
         self.wake_polling();

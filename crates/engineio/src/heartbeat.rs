@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::engineio::Options;
+use super::options::Options;
 
 /// The pings of one connection.
 pub(super) struct Heartbeat {

@@ -9,11 +9,14 @@
 //! websocket    one task for each connection: reads, writes, keeps time
 //! tcp          a TCP connection that is written from anywhere
 //! upgrade      from an HTTP request to a stream of bytes
-//! engineio     Engine.IO: sessions, handshake, what a request may ask for
+//! packet       the packets of Engine.IO; `payload`: several of them as one body
 //! connection   one Engine.IO connection, whatever carries it
+//! options      times and sizes; `door`: what the owner of an engine implements
 //! heartbeat    whether the peer is still there
+//! shared       what the connections of an engine share; how each begins and ends
+//! polling      an Engine.IO connection over HTTP requests; `polling_state` orders them
 //! link         an Engine.IO connection over a WebSocket; moving one there
-//! polling      an Engine.IO connection over HTTP requests
+//! engine       Engine.IO: which request is for which connection; `answer`
 //! ```
 //! This is ours because a server that fans out lives by what a connection
 //! costs. Measured with engineioxide 0.17 and tungstenite: three tasks and
@@ -26,25 +29,35 @@
 //! Nothing here knows of rooms, sessions or Socket.IO. What it promises, and what
 //! it does not do, is in the README beside this.
 
+mod answer;
 mod batch;
 mod connection;
 mod decoder;
-mod engineio;
+mod door;
+mod engine;
 mod frame;
 mod heartbeat;
 mod link;
 mod message;
+mod options;
 mod outbox;
+mod packet;
+mod payload;
 mod polling;
+mod polling_state;
+mod shared;
 mod tcp;
 mod upgrade;
 mod websocket;
 
 pub use self::{
     connection::{Carrier, Connection, Reason, Sid},
-    engineio::{Door, Engine, Options, message_text},
+    door::Door,
+    engine::Engine,
     frame::Violation,
-    message::{Message, Packet, Text},
+    message::{DataFrame, Message, Text},
+    options::Options,
     outbox::{Outbox, Sent, Writer},
+    packet::message_text,
     websocket::{Ended, Receiver, serve},
 };

@@ -17,12 +17,15 @@ use tokio::{
 };
 
 use super::{
+    answer::{Answer, Refusal},
     connection::{Carrier, Connection, Reason},
     decoder::{Decoder, Flow, Incoming},
-    engineio::{Answer, Door, Packet, Refusal, Shared},
+    door::Door,
     heartbeat::{Beat, Heartbeat},
     message::Message,
     outbox::{Outbox, Sent},
+    packet::Packet,
+    shared::Shared,
     tcp,
     upgrade::{Stream, Upgrade},
     websocket::{self, Ended, Receiver},

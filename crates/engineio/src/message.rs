@@ -82,7 +82,7 @@ impl Piece<'_> {
 
 /// One of the WebSocket messages that a [`Message`] consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packet<'a> {
+pub enum DataFrame<'a> {
     /// A text message.
     Text(&'a [u8]),
     /// A binary message.
@@ -177,7 +177,7 @@ impl Message {
     }
 
     /// The messages that it consists of; a control frame is none.
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+    pub fn data_frames(&self) -> impl Iterator<Item = DataFrame<'_>> {
         let Encoded {
             small,
             start,
@@ -199,8 +199,8 @@ impl Message {
             Some((opcode, payload))
         });
         frames.filter_map(|(opcode, payload)| match opcode {
-            Opcode::Text => Some(Packet::Text(payload)),
-            Opcode::Binary => Some(Packet::Binary(payload)),
+            Opcode::Text => Some(DataFrame::Text(payload)),
+            Opcode::Binary => Some(DataFrame::Binary(payload)),
             Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => None,
         })
     }
@@ -262,27 +262,27 @@ mod tests {
         let copied = Message::new(text(&"t".repeat(70_000)), []);
         assert!(wire(&message).starts_with(&wire(&copied)));
         assert_eq!(wire(&message).len(), message.wire_bytes());
-        let packets: Vec<_> = message.packets().collect();
-        let binary = |bytes| Packet::Binary(bytes);
+        let frames: Vec<_> = message.data_frames().collect();
+        let binary = |bytes| DataFrame::Binary(bytes);
         assert_eq!(
-            packets[1..],
+            frames[1..],
             [&small, &large, &small, &large].map(|bytes| binary(bytes))
         );
-        assert!(matches!(packets[0], Packet::Text(text) if text.len() == 70_000));
+        assert!(matches!(frames[0], DataFrame::Text(text) if text.len() == 70_000));
     }
 
     #[test]
     fn an_empty_attachment_is_a_frame_as_well() {
         let message = Message::new(text("x"), [Bytes::new()]);
         assert_eq!(wire(&message), b"\x81\x01x\x82\x00");
-        assert_eq!(message.packets().count(), 2);
-        assert_eq!(Message::binary(Bytes::new()).packets().count(), 1);
+        assert_eq!(message.data_frames().count(), 2);
+        assert_eq!(Message::binary(Bytes::new()).data_frames().count(), 1);
     }
 
     #[test]
     fn control_frames_are_no_messages() {
         assert_eq!(wire(&Message::close(Some(1001))), b"\x88\x02\x03\xE9");
         assert_eq!(wire(&Message::pong(b"hi")), b"\x8A\x02hi");
-        assert_eq!(Message::close(None).packets().count(), 0);
+        assert_eq!(Message::close(None).data_frames().count(), 0);
     }
 }

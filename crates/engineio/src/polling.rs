@@ -11,102 +11,24 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use parking_lot::Mutex;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
+    answer::{Answer, Refusal, answer},
     connection::{Carrier, Connection, Reason},
-    engineio::{Answer, CLOSE, Door, NOOP, Packet, Refusal, Shared, answer},
+    door::Door,
     heartbeat::{Beat, Heartbeat},
-    message::{self, Message},
     outbox::{End, Sent},
+    packet::{CLOSE, NOOP, Packet},
+    payload::{SEPARATOR, payload, payload_bytes},
+    polling_state::PollingState,
+    shared::Shared,
 };
 
-/// What stands between packets.
-const SEPARATOR: char = '\x1e';
 /// How long a poll waits that comes in the middle of an upgrade.
 const UPGRADING_POLL: Duration = Duration::from_millis(50);
 /// After so many packets of one body, other tasks have their turn.
 const PACKETS_PER_TURN: usize = 64;
-
-/// How the requests of a connection stand to one another.
-#[derive(Default)]
-pub(super) struct Polling {
-    state: Mutex<State>,
-    /// Wakes the task that keeps time: the end, an answer to a ping, an upgrade.
-    pub(super) changed: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    /// A GET waits.
-    reading: bool,
-    /// A POST is being read.
-    posting: bool,
-    /// A ping was answered.
-    answered: bool,
-    /// A WebSocket wants to take over.
-    probing: bool,
-    /// It showed that it can.
-    upgrading: bool,
-    /// It did.
-    upgraded: bool,
-}
-
-impl Polling {
-    /// Lets one WebSocket try to take over; `false` where one does, or did.
-    pub(super) fn begin_probe(&self) -> bool {
-        let mut state = self.state.lock();
-        !state.upgraded && !std::mem::replace(&mut state.probing, true)
-    }
-
-    /// The WebSocket works: polls are let go.
-    pub(super) fn announce_upgrade(&self) {
-        self.state.lock().upgrading = true;
-    }
-
-    /// The WebSocket takes over: polling is at its end. `change` runs while no poll can.
-    pub(super) fn upgrade(&self, change: impl FnOnce()) -> bool {
-        let mut state = self.state.lock();
-        if !state.upgrading {
-            return false;
-        }
-        state.upgraded = true;
-        change();
-        drop(state);
-        self.changed.notify_one();
-        true
-    }
-
-    /// The WebSocket is gone, or needs no place beside polling any more.
-    pub(super) fn end_probe(&self) {
-        let mut state = self.state.lock();
-        state.probing = false;
-        state.upgrading = false;
-    }
-}
-
-/// The only GET or POST of its connection, while it lasts.
-struct Turn<'a> {
-    polling: &'a Polling,
-    place: fn(&mut State) -> &mut bool,
-}
-
-impl<'a> Turn<'a> {
-    fn take(polling: &'a Polling, place: fn(&mut State) -> &mut bool) -> Option<Self> {
-        let taken = std::mem::replace(place(&mut polling.state.lock()), true);
-        (!taken).then_some(Self { polling, place })
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *(self.place)(&mut self.polling.state.lock()) = false;
-    }
-}
 
 /// Opens a connection; the answer is its handshake.
 pub(super) fn open<D: Door>(shared: &Arc<Shared<D>>, authorization: Option<Box<str>>) -> Answer {
@@ -148,14 +70,10 @@ async fn keep<D: Door>(kept: Kept<D>) {
             () = polling.changed.notified() => {}
             () = sleep_until(heartbeat.due()) => {}
         }
-        {
-            let mut state = polling.state.lock();
-            if state.upgraded {
-                return;
-            }
-            if std::mem::take(&mut state.answered) {
-                heartbeat.answered(options);
-            }
+        match polling.take_answer() {
+            Some(true) => heartbeat.answered(options),
+            Some(false) => {}
+            None => return,
         }
         match heartbeat.beat(Instant::now(), options) {
             Beat::Rest => {}
@@ -176,23 +94,23 @@ pub(super) async fn poll<D: Door>(
     let Some(polling) = connection.polling.as_ref() else {
         return Refusal::BadRequest.answer();
     };
-    let Some(_turn) = Turn::take(polling, |state| &mut state.reading) else {
+    let Some(_turn) = polling.begin_get() else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
-    let came_upgrading = polling.state.lock().upgrading;
+    let came_upgrading = polling.is_upgrading();
     let payload_bytes_max = shared.options.payload_bytes_max;
     let taking = poll_fn(|cx| {
-        let state = polling.state.lock();
-        if state.upgraded || (state.upgrading && !came_upgrading) {
-            return Poll::Ready(NOOP.to_owned());
-        }
-        let mut bytes = 0;
-        let (messages, end) = connection.outbox.take(cx.waker(), |message| {
-            bytes += payload_bytes(message);
-            bytes <= payload_bytes_max
+        let taken = polling.unless_let_go(came_upgrading, || {
+            let mut bytes = 0;
+            connection.outbox.take(cx.waker(), |message| {
+                bytes += payload_bytes(message);
+                bytes <= payload_bytes_max
+            })
         });
-        drop(state);
+        let Some((messages, end)) = taken else {
+            return Poll::Ready(NOOP.to_owned());
+        };
         match (payload(&messages), end) {
             (payload, _) if !payload.is_empty() => Poll::Ready(payload),
             (_, End::Closing | End::Cut) => Poll::Ready(CLOSE.to_owned()),
@@ -218,7 +136,7 @@ where
     let Some(polling) = connection.polling.as_ref() else {
         return Refusal::BadRequest.answer();
     };
-    let Some(_turn) = Turn::take(polling, |state| &mut state.posting) else {
+    let Some(_turn) = polling.begin_post() else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
@@ -248,7 +166,7 @@ where
 fn take<D: Door>(
     shared: &Shared<D>,
     connection: &Arc<Connection<D::Data>>,
-    polling: &Polling,
+    polling: &PollingState,
     packet: &str,
 ) -> ControlFlow<()> {
     if let Some(encoded) = packet.strip_prefix('b') {
@@ -261,8 +179,7 @@ fn take<D: Door>(
     match Packet::parse(packet) {
         Some(Packet::Message(text)) => shared.door.text(text, connection),
         Some(Packet::Pong) => {
-            polling.state.lock().answered = true;
-            polling.changed.notify_one();
+            polling.note_answer();
             shared.answered(connection);
         }
         Some(Packet::Close) => connection.close(Reason::ByPeer),
@@ -302,50 +219,9 @@ fn text(body: String) -> Answer {
     answer
 }
 
-/// How long a message is at most in a payload.
-fn payload_bytes(message: &Message) -> usize {
-    let packets = message.packets().map(|packet| match packet {
-        message::Packet::Text(text) => text.len() + 1,
-        message::Packet::Binary(bytes) => bytes.len().div_ceil(3) * 4 + 2,
-    });
-    packets.sum()
-}
-
-/// The body that carries `messages`.
-fn payload(messages: &[Message]) -> String {
-    let mut body = String::with_capacity(messages.iter().map(payload_bytes).sum());
-    for packet in messages.iter().flat_map(Message::packets) {
-        if !body.is_empty() {
-            body.push(SEPARATOR);
-        }
-        match packet {
-            message::Packet::Text(text) => body.push_str(&String::from_utf8_lossy(text)),
-            message::Packet::Binary(bytes) => {
-                body.push('b');
-                STANDARD.encode_string(bytes, &mut body);
-            }
-        }
-    }
-    body
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_payload_holds_texts_and_bytes_in_order() {
-        let mut buffer = message::Text::with_capacity(0);
-        buffer.push_str("4hello");
-        let messages = [
-            Message::new(buffer, [Bytes::from_static(&[1, 2, 3, 4])]),
-            Message::close(None),
-            Message::text("2"),
-        ];
-        let body = payload(&messages);
-        assert_eq!(body, "4hello\x1ebAQIDBA==\x1e2");
-        assert!(messages.iter().map(payload_bytes).sum::<usize>() >= body.len());
-    }
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
@@ -353,19 +229,5 @@ mod tests {
         assert_eq!(read(body("12345"), 5).await.as_deref(), Ok("12345"));
         let refused = Err(StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(read(body("123456"), 5).await, refused);
-    }
-
-    #[test]
-    fn only_one_websocket_may_try_and_only_a_working_one_takes_over() {
-        let polling = Polling::default();
-        assert!(polling.begin_probe());
-        assert!(!polling.begin_probe(), "one tries already");
-        assert!(!polling.upgrade(|| panic!("it did not answer a probe")));
-        polling.end_probe();
-        assert!(polling.begin_probe(), "the first one is gone");
-        polling.announce_upgrade();
-        assert!(polling.upgrade(|| {}));
-        polling.end_probe();
-        assert!(!polling.begin_probe(), "it is done");
     }
 }

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
 use super::{
-    engineio::Answer,
+    answer::Answer,
     tcp::{self, Tcp},
 };
 
