@@ -230,7 +230,7 @@ impl Door for Engine {
         }
     }
 
-    fn heard(&self, socket: &Arc<EngineSocket>) {
+    fn pings_answered(&self, socket: &Arc<EngineSocket>) {
         if let Some(session) = socket.data.session() {
             session.budget.heard();
         }

@@ -1,4 +1,4 @@
-//! Answers to the HTTP requests of Engine.IO.
+//! Answers to HTTP requests, and the errors that the Engine.IO specification defines.
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
@@ -7,7 +7,7 @@ use http_body_util::Full;
 /// An answer to a request.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Why a request is refused, as the specification numbers it.
+/// Why a request is refused. The numbers are the specification's error codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     TransportUnknown = 0,

@@ -1,4 +1,4 @@
-//! What the owner of an engine implements.
+//! The interface that the owner of an engine implements.
 
 use std::{future::Future, sync::Arc};
 
@@ -6,38 +6,37 @@ use bytes::Bytes;
 
 use super::connection::{Connection, Reason};
 
-/// Whoever takes the messages of Engine.IO connections.
+/// Receives the events and messages of Engine.IO connections.
 ///
-/// Everything about one connection is called in order, never twice at once.
-/// Nothing may block.
+/// The calls about one connection come in order and never two at once. No method may block.
 pub trait Door: Send + Sync + Sized + 'static {
-    /// What it notes of a connection.
+    /// The data that the door keeps with each connection.
     type Data: Default + Send + Sync + 'static;
 
-    /// A connection opened.
+    /// A connection was opened.
     fn opened(&self, connection: &Arc<Connection<Self::Data>>);
 
-    /// It moved from polling to a WebSocket.
+    /// A connection moved from polling to a WebSocket.
     fn upgraded(&self, connection: &Arc<Connection<Self::Data>>);
 
-    /// It answered a [`ping`](Connection::ping), and none is unanswered any more: it has
-    /// read everything that was sent before.
-    fn heard(&self, _: &Arc<Connection<Self::Data>>) {}
+    /// The peer answered the last of all [pings](Connection::ping), so it has read
+    /// everything that was sent before it.
+    fn pings_answered(&self, _: &Arc<Connection<Self::Data>>) {}
 
-    /// It brought a text.
+    /// A text message arrived.
     fn text(&self, text: &str, connection: &Arc<Connection<Self::Data>>);
 
-    /// It brought bytes.
+    /// A binary message arrived.
     fn binary(&self, bytes: Bytes, connection: &Arc<Connection<Self::Data>>);
 
-    /// Whether a WebSocket may bring more at present. While not, it is not read
-    /// from, and asked about once a millisecond.
+    /// Whether the door takes further messages of a WebSocket at present. While it does not,
+    /// nothing is read from the WebSocket, and the question is repeated every millisecond.
     fn wants_more(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
 
-    /// Runs the task of a connection: whoever owns the door owns its tasks, and hears of
-    /// one that panics. That ends its connection.
+    /// Runs the task of a connection. The owner of the door owns these tasks and learns of
+    /// their panics; a panic of the task ends its connection.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// It is over. Called once for each that opened.
+    /// A connection ended. Called once for each that was opened.
     fn closed(&self, connection: &Arc<Connection<Self::Data>>, reason: Reason);
 }

@@ -1,7 +1,7 @@
-//! Engine.IO, protocol 4: who may open a connection, and which request is for which one.
+//! The Engine.IO server, protocol 4: opens connections and routes each request to its connection.
 //!
-//! Source: the Engine.IO protocol specification, revision 4, and what
-//! engine.io 6.6 answers where the specification is silent.
+//! Source: the Engine.IO protocol specification, revision 4. Where it leaves an answer open,
+//! the answers are those of engine.io 6.6.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ use super::{
 /// An Engine.IO server: a service for HTTP requests. Cheap to clone.
 pub struct Engine<D: Door>(Arc<Shared<D>>);
 
-/// What a request's query asks for.
+/// The parameters of a request's query.
 struct Query<'a> {
     carrier: Carrier,
     sid: Option<&'a str>,
@@ -56,7 +56,7 @@ impl<'a> Query<'a> {
 }
 
 impl<D: Door> Engine<D> {
-    /// A server whose connections belong to `door`.
+    /// A server that reports its connections to `door`.
     pub fn new(door: D, options: Options) -> Self {
         Self(Arc::new(Shared::new(door, options)))
     }
@@ -116,7 +116,7 @@ where
     }
 }
 
-/// Opens a connection, over what `query` asks for.
+/// Opens a connection, over the transport that `query` asks for.
 fn open<D: Door, B>(
     shared: &Arc<Shared<D>>,
     query: &Query<'_>,
@@ -129,7 +129,7 @@ fn open<D: Door, B>(
         return Refusal::UnsupportedProtocol.answer();
     }
     let authorization = request.headers().get(header::AUTHORIZATION);
-    // A copy: the request lies in a buffer that is far larger.
+    // Copied, because the header is a slice of the request's buffer, which is far larger.
     let authorization = authorization.and_then(|it| it.to_str().ok()).map(Box::from);
     if query.carrier == Carrier::Polling {
         return polling::open(shared, authorization);

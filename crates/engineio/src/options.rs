@@ -1,26 +1,26 @@
-//! How connections are kept: times and sizes.
+//! The intervals and limits of connections.
 
 use std::time::Duration;
 
-/// How connections are kept.
+/// The intervals and limits of an engine's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// From one ping to the next.
+    /// The time from one ping to the next.
     pub ping_interval: Duration,
-    /// How long its answer may take.
+    /// How long the answer to a ping may take.
     pub ping_timeout: Duration,
-    /// How long moving to a WebSocket may take.
+    /// How long the upgrade from polling to a WebSocket may take.
     pub upgrade_timeout: Duration,
-    /// How many messages may wait for one connection.
+    /// How many messages may be queued for one connection.
     pub messages_max: usize,
-    /// The largest message that a WebSocket may bring.
+    /// The largest message that a peer may send over a WebSocket.
     pub message_bytes_max: usize,
-    /// The largest body of a polling request, either way.
+    /// The largest body of a polling request, in either direction.
     pub payload_bytes_max: usize,
 }
 
 impl Default for Options {
-    /// As engine.io has them.
+    /// The defaults of engine.io.
     fn default() -> Self {
         Self {
             ping_interval: Duration::from_secs(25),

@@ -1,15 +1,15 @@
-//! Several packets as one body of a polling request.
+//! Payloads: several packets as one body of a polling request or its answer.
 //!
-//! They are separated by `\x1e`; bytes go as `b` and base64.
+//! The packets are separated by `\x1e`; a binary packet is `b` and base64.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::message::{DataFrame, Message};
 
-/// What stands between packets.
+/// The separator between packets.
 pub(super) const SEPARATOR: char = '\x1e';
 
-/// How long a message is at most in a payload.
+/// An upper bound of the length of `message` in a payload, in bytes.
 pub(super) fn payload_bytes(message: &Message) -> usize {
     let lengths = message.data_frames().map(|frame| match frame {
         DataFrame::Text(text) => text.len() + 1,

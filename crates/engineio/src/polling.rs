@@ -1,8 +1,7 @@
-//! An Engine.IO connection over HTTP: a GET waits for what we send, a POST brings what the peer sends.
+//! An Engine.IO connection over HTTP: a GET waits for outgoing messages, a POST brings the peer's.
 //!
-//! Several packets go as one body, separated by `\x1e`; bytes go as `b` and
-//! base64. There is one GET and one POST at a time: a second one means that
-//! two speak for the same peer, and ends the connection.
+//! A connection has at most one GET and one POST open at once. A second one means that
+//! two clients use the same session id, and ends the connection.
 
 use std::{future::poll_fn, ops::ControlFlow, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -18,37 +17,38 @@ use super::{
     connection::{Carrier, Connection, Reason},
     door::Door,
     heartbeat::{Beat, Heartbeat},
-    outbox::{End, Sent},
+    outbox::{Sent, Status},
     packet::{CLOSE, NOOP, Packet},
     payload::{SEPARATOR, payload, payload_bytes},
     polling_state::PollingState,
     shared::Shared,
 };
 
-/// How long a poll waits that comes in the middle of an upgrade.
+/// How long a poll waits that arrives during an upgrade.
 const UPGRADING_POLL: Duration = Duration::from_millis(50);
-/// After so many packets of one body, other tasks have their turn.
+/// After so many packets of one body, the request yields to other tasks.
 const PACKETS_PER_TURN: usize = 64;
 
 /// Opens a connection; the answer is its handshake.
 pub(super) fn open<D: Door>(shared: &Arc<Shared<D>>, authorization: Option<Box<str>>) -> Answer {
     let connection = shared.connect(Carrier::Polling, authorization);
     let handshake = shared.handshake(connection.id(), Carrier::Polling);
-    let kept = Kept {
+    let timed = TimedConnection {
         shared: Arc::clone(shared),
         connection: Arc::clone(&connection),
     };
-    shared.door.spawn(keep(kept));
+    shared.door.spawn(observe_deadlines(timed));
     text(handshake)
 }
 
-/// A connection that time is kept for. One whose keeper panics would never end.
-struct Kept<D: Door> {
+/// A connection whose deadlines are observed. It is cut if the task that does so panics,
+/// since otherwise it would never end.
+struct TimedConnection<D: Door> {
     shared: Arc<Shared<D>>,
     connection: Arc<Connection<D::Data>>,
 }
 
-impl<D: Door> Drop for Kept<D> {
+impl<D: Door> Drop for TimedConnection<D> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.connection.cut(Reason::Broken);
@@ -57,9 +57,10 @@ impl<D: Door> Drop for Kept<D> {
     }
 }
 
-/// Keeps time for a connection until it ends or is upgraded.
-async fn keep<D: Door>(kept: Kept<D>) {
-    let Kept { shared, connection } = &kept;
+/// Sends the pings of a connection and ends it where one is not answered, until it ends or
+/// is upgraded.
+async fn observe_deadlines<D: Door>(timed: TimedConnection<D>) {
+    let TimedConnection { shared, connection } = &timed;
     let Some(polling) = connection.polling.as_ref() else {
         return;
     };
@@ -70,15 +71,15 @@ async fn keep<D: Door>(kept: Kept<D>) {
             () = polling.changed.notified() => {}
             () = sleep_until(heartbeat.due()) => {}
         }
-        match polling.take_answer() {
+        match polling.take_ping_answer() {
             Some(true) => heartbeat.answered(options),
             Some(false) => {}
             None => return,
         }
         match heartbeat.beat(Instant::now(), options) {
-            Beat::Rest => {}
+            Beat::Nothing => {}
             Beat::Ping if connection.ping() != Sent::Full => {}
-            Beat::Ping | Beat::Silence => connection.cut(Reason::Silent),
+            Beat::Ping | Beat::TimedOut => connection.cut(Reason::Silent),
         }
         if connection.outbox.is_over() {
             return shared.finish(connection, Reason::Unwanted);
@@ -86,7 +87,7 @@ async fn keep<D: Door>(kept: Kept<D>) {
     }
 }
 
-/// Answers a GET: with what waits, or with the next that does.
+/// Answers a GET with the queued messages, or with the next one once there is one.
 pub(super) async fn poll<D: Door>(
     shared: &Shared<D>,
     connection: Arc<Connection<D::Data>>,
@@ -94,14 +95,14 @@ pub(super) async fn poll<D: Door>(
     let Some(polling) = connection.polling.as_ref() else {
         return Refusal::BadRequest.answer();
     };
-    let Some(_turn) = polling.begin_get() else {
+    let Some(_open) = polling.begin_get() else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
-    let came_upgrading = polling.is_upgrading();
+    let began_upgrading = polling.is_upgrading();
     let payload_bytes_max = shared.options.payload_bytes_max;
     let taking = poll_fn(|cx| {
-        let taken = polling.unless_let_go(came_upgrading, || {
+        let taken = polling.unless_poll_ends(began_upgrading, || {
             let mut bytes = 0;
             connection.outbox.take(cx.waker(), |message| {
                 bytes += payload_bytes(message);
@@ -113,18 +114,18 @@ pub(super) async fn poll<D: Door>(
         };
         match (payload(&messages), end) {
             (payload, _) if !payload.is_empty() => Poll::Ready(payload),
-            (_, End::Closing | End::Cut) => Poll::Ready(CLOSE.to_owned()),
-            (_, End::Open) => Poll::Pending,
+            (_, Status::Closing | Status::Cut) => Poll::Ready(CLOSE.to_owned()),
+            (_, Status::Open) => Poll::Pending,
         }
     });
-    if came_upgrading {
+    if began_upgrading {
         let taken = timeout(UPGRADING_POLL, taking).await;
         return text(taken.unwrap_or_else(|_| NOOP.to_owned()));
     }
     text(taking.await)
 }
 
-/// Answers a POST, after what it brought was taken.
+/// Answers a POST after its packets were handed to the door.
 pub(super) async fn post<D: Door, B>(
     shared: &Shared<D>,
     connection: Arc<Connection<D::Data>>,
@@ -136,7 +137,7 @@ where
     let Some(polling) = connection.polling.as_ref() else {
         return Refusal::BadRequest.answer();
     };
-    let Some(_turn) = polling.begin_post() else {
+    let Some(_open) = polling.begin_post() else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
@@ -162,7 +163,7 @@ where
     text("ok".to_owned())
 }
 
-/// Hands on one packet; breaks off on what is none.
+/// Hands one packet to the door; breaks if it is malformed.
 fn take<D: Door>(
     shared: &Shared<D>,
     connection: &Arc<Connection<D::Data>>,
@@ -179,8 +180,8 @@ fn take<D: Door>(
     match Packet::parse(packet) {
         Some(Packet::Message(text)) => shared.door.text(text, connection),
         Some(Packet::Pong) => {
-            polling.note_answer();
-            shared.answered(connection);
+            polling.note_ping_answer();
+            shared.ping_answered(connection);
         }
         Some(Packet::Close) => connection.close(Reason::ByPeer),
         None => return ControlFlow::Break(()),
@@ -188,13 +189,13 @@ fn take<D: Door>(
     ControlFlow::Continue(())
 }
 
-/// A body of at most `bytes_max`, as text; else the status that refuses it.
+/// A body of at most `bytes_max`, as text, or the status that refuses it.
 async fn read<B>(body: B, bytes_max: usize) -> Result<String, StatusCode>
 where
     B: Body<Data = Bytes>,
 {
-    let promised = body.size_hint().lower();
-    if promised > bytes_max as u64 {
+    let bytes_min = body.size_hint().lower();
+    if bytes_min > bytes_max as u64 {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let mut body = pin!(body);
@@ -214,8 +215,8 @@ where
 
 fn text(body: String) -> Answer {
     let mut answer = answer(StatusCode::OK, "text/plain; charset=UTF-8", body);
-    let never = HeaderValue::from_static("no-store");
-    answer.headers_mut().insert(header::CACHE_CONTROL, never);
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
     answer
 }
 
@@ -224,7 +225,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_is_read_up_to_its_limit() {
+    async fn a_body_above_the_limit_is_refused() {
         let body = |text: &'static str| http_body_util::Full::<Bytes>::from(text);
         assert_eq!(read(body("12345"), 5).await.as_deref(), Ok("12345"));
         let refused = Err(StatusCode::PAYLOAD_TOO_LARGE);

@@ -1,85 +1,88 @@
-//! How the requests of a connection that polls stand to one another.
+//! The state of a connection that began with polling: its open requests, and its upgrade.
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// How the requests of a connection stand to one another.
+/// The state of one connection that began with polling.
 #[derive(Default)]
 pub(super) struct PollingState {
     flags: Mutex<Flags>,
-    /// Wakes the task that keeps time: the end, an answer to a ping, an upgrade.
+    /// Wakes the task that observes the deadlines: after the end, an answer to a ping, or
+    /// an upgrade.
     pub(super) changed: Notify,
 }
 
 #[derive(Default)]
 struct Flags {
-    /// A GET waits.
-    reading: bool,
+    /// A GET is waiting for messages.
+    get_open: bool,
     /// A POST is being read.
-    posting: bool,
-    /// A ping was answered.
-    answered: bool,
-    /// A WebSocket wants to take over.
+    post_open: bool,
+    /// A ping was answered since this was last asked.
+    ping_answered: bool,
+    /// A WebSocket was opened to take over the connection.
     probing: bool,
-    /// It showed that it can.
+    /// The WebSocket sent its probe, so the upgrade is under way.
     upgrading: bool,
-    /// It did.
+    /// The WebSocket took over.
     upgraded: bool,
 }
 
 impl PollingState {
-    /// Lets one GET wait; `None` while another one does.
-    pub(super) fn begin_get(&self) -> Option<Turn<'_>> {
-        Turn::take(self, |flags| &mut flags.reading)
+    /// Begins a GET; `None` while another one is open.
+    pub(super) fn begin_get(&self) -> Option<OpenRequest<'_>> {
+        OpenRequest::begin(self, |flags| &mut flags.get_open)
     }
 
-    /// Lets one POST be read; `None` while another one is.
-    pub(super) fn begin_post(&self) -> Option<Turn<'_>> {
-        Turn::take(self, |flags| &mut flags.posting)
+    /// Begins a POST; `None` while another one is open.
+    pub(super) fn begin_post(&self) -> Option<OpenRequest<'_>> {
+        OpenRequest::begin(self, |flags| &mut flags.post_open)
     }
 
-    /// Whether a WebSocket showed that it can take over.
+    /// Whether an upgrade is under way.
     pub(super) fn is_upgrading(&self) -> bool {
         self.flags.lock().upgrading
     }
 
-    /// Runs `take` unless polls are let go; no WebSocket takes over meanwhile. A poll that
-    /// `came_upgrading` is let go only when one did.
-    pub(super) fn unless_let_go<T>(
+    /// Runs `take`, with the upgrade locked out, unless the poll has to end because of an
+    /// upgrade. A poll that `began_upgrading` ends only when the upgrade is complete.
+    pub(super) fn unless_poll_ends<T>(
         &self,
-        came_upgrading: bool,
+        began_upgrading: bool,
         take: impl FnOnce() -> T,
     ) -> Option<T> {
         let flags = self.flags.lock();
-        let let_go = flags.upgraded || (flags.upgrading && !came_upgrading);
-        (!let_go).then(take)
+        let ends = flags.upgraded || (flags.upgrading && !began_upgrading);
+        (!ends).then(take)
     }
 
-    /// A ping was answered.
-    pub(super) fn note_answer(&self) {
-        self.flags.lock().answered = true;
+    /// Notes that a ping was answered.
+    pub(super) fn note_ping_answer(&self) {
+        self.flags.lock().ping_answered = true;
         self.changed.notify_one();
     }
 
     /// Whether a ping was answered since the last call; `None` once the connection is upgraded.
-    pub(super) fn take_answer(&self) -> Option<bool> {
+    pub(super) fn take_ping_answer(&self) -> Option<bool> {
         let mut flags = self.flags.lock();
-        (!flags.upgraded).then(|| std::mem::take(&mut flags.answered))
+        (!flags.upgraded).then(|| std::mem::take(&mut flags.ping_answered))
     }
 
-    /// Lets one WebSocket try to take over; `false` where one does, or did.
+    /// Reserves the upgrade for one WebSocket; `false` while another one has it, or after
+    /// the upgrade.
     pub(super) fn begin_probe(&self) -> bool {
         let mut flags = self.flags.lock();
         !flags.upgraded && !std::mem::replace(&mut flags.probing, true)
     }
 
-    /// The WebSocket works: polls are let go.
-    pub(super) fn announce_upgrade(&self) {
+    /// The WebSocket sent its probe: open polls end.
+    pub(super) fn begin_upgrade(&self) {
         self.flags.lock().upgrading = true;
     }
 
-    /// The WebSocket takes over: polling is at its end. `change` runs while no poll can.
-    pub(super) fn upgrade(&self, change: impl FnOnce()) -> bool {
+    /// The WebSocket takes over and polling ends; `false` without a probe. `change` runs
+    /// while no poll can take messages.
+    pub(super) fn complete_upgrade(&self, change: impl FnOnce()) -> bool {
         let mut flags = self.flags.lock();
         if !flags.upgrading {
             return false;
@@ -91,7 +94,7 @@ impl PollingState {
         true
     }
 
-    /// The WebSocket is gone, or needs no place beside polling any more.
+    /// The WebSocket failed before it took over, or it has taken over.
     pub(super) fn end_probe(&self) {
         let mut flags = self.flags.lock();
         flags.probing = false;
@@ -99,22 +102,22 @@ impl PollingState {
     }
 }
 
-/// The only GET or POST of its connection, while it lasts.
-pub(super) struct Turn<'a> {
+/// A GET or POST, the only one of its connection until it is dropped.
+pub(super) struct OpenRequest<'a> {
     polling: &'a PollingState,
-    place: fn(&mut Flags) -> &mut bool,
+    flag: fn(&mut Flags) -> &mut bool,
 }
 
-impl<'a> Turn<'a> {
-    fn take(polling: &'a PollingState, place: fn(&mut Flags) -> &mut bool) -> Option<Self> {
-        let taken = std::mem::replace(place(&mut polling.flags.lock()), true);
-        (!taken).then_some(Self { polling, place })
+impl<'a> OpenRequest<'a> {
+    fn begin(polling: &'a PollingState, flag: fn(&mut Flags) -> &mut bool) -> Option<Self> {
+        let open = std::mem::replace(flag(&mut polling.flags.lock()), true);
+        (!open).then_some(Self { polling, flag })
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
-        *(self.place)(&mut self.polling.flags.lock()) = false;
+        *(self.flag)(&mut self.polling.flags.lock()) = false;
     }
 }
 
@@ -123,16 +126,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_websocket_may_try_and_only_a_working_one_takes_over() {
+    fn one_websocket_at_a_time_may_probe_and_only_a_probed_one_takes_over() {
         let polling = PollingState::default();
         assert!(polling.begin_probe());
-        assert!(!polling.begin_probe(), "one tries already");
-        assert!(!polling.upgrade(|| panic!("it did not answer a probe")));
+        assert!(!polling.begin_probe(), "another one is probing");
+        assert!(!polling.complete_upgrade(|| panic!("it sent no probe")));
         polling.end_probe();
-        assert!(polling.begin_probe(), "the first one is gone");
-        polling.announce_upgrade();
-        assert!(polling.upgrade(|| {}));
+        assert!(polling.begin_probe(), "the first one has failed");
+        polling.begin_upgrade();
+        assert!(polling.complete_upgrade(|| {}));
         polling.end_probe();
-        assert!(!polling.begin_probe(), "it is done");
+        assert!(!polling.begin_probe(), "the upgrade is complete");
     }
 }

@@ -1,4 +1,4 @@
-//! What the connections of an engine share, and how each begins and ends.
+//! The state that an engine and all its connections share.
 
 use std::{
     collections::HashMap,
@@ -13,12 +13,12 @@ use super::{
     options::Options,
 };
 
-/// What the connections of an engine share.
+/// The state that an engine and all its connections share.
 pub(super) struct Shared<D: Door> {
     pub(super) door: D,
     pub(super) options: Options,
-    /// The connections that further requests may name: those that began with polling.
-    named: Mutex<HashMap<Sid, Arc<Connection<D::Data>>>>,
+    /// The connections that further requests may name by `sid`: those that began with polling.
+    by_sid: Mutex<HashMap<Sid, Arc<Connection<D::Data>>>>,
 }
 
 impl<D: Door> Shared<D> {
@@ -26,17 +26,17 @@ impl<D: Door> Shared<D> {
         Self {
             door,
             options,
-            named: Mutex::default(),
+            by_sid: Mutex::default(),
         }
     }
 
-    /// The connection that a request names.
+    /// The open connection whose id is `sid`.
     pub(super) fn find(&self, sid: &str) -> Option<Arc<Connection<D::Data>>> {
         let sid = Sid::parse(sid)?;
-        self.named.lock().get(&sid).cloned()
+        self.by_sid.lock().get(&sid).cloned()
     }
 
-    /// A new connection, of which the door is told.
+    /// Opens a new connection and reports it to the door.
     pub(super) fn connect(
         &self,
         carrier: Carrier,
@@ -45,34 +45,34 @@ impl<D: Door> Shared<D> {
         let messages_max = self.options.messages_max;
         let connection = Arc::new(Connection::new(carrier, authorization, messages_max));
         if carrier == Carrier::Polling {
-            let named = Arc::clone(&connection);
-            self.named.lock().insert(connection.id(), named);
+            let mut by_sid = self.by_sid.lock();
+            by_sid.insert(connection.id(), Arc::clone(&connection));
         }
         self.door.opened(&connection);
         connection
     }
 
-    /// The peer answered a ping.
-    pub(super) fn answered(&self, connection: &Arc<Connection<D::Data>>) {
-        if connection.answered() {
-            self.door.heard(connection);
+    /// Notes that the peer answered a ping.
+    pub(super) fn ping_answered(&self, connection: &Arc<Connection<D::Data>>) {
+        if connection.ping_answered() {
+            self.door.pings_answered(connection);
         }
     }
 
-    /// The connection is over: nobody finds it any more, and the door is told.
+    /// Ends a connection: removes it and reports its end to the door, once.
     pub(super) fn finish(&self, connection: &Arc<Connection<D::Data>>, reason: Reason) {
-        if connection.told.swap(true, Ordering::AcqRel) {
+        if connection.end_reported.swap(true, Ordering::AcqRel) {
             return;
         }
-        connection.outbox.refuse();
+        connection.outbox.stop_accepting();
         if connection.polling.is_some() {
-            self.named.lock().remove(&connection.id());
+            self.by_sid.lock().remove(&connection.id());
         }
         let reason = connection.reason().unwrap_or(reason);
         self.door.closed(connection, reason);
     }
 
-    /// The first packet of a connection.
+    /// The open packet, which is the first of a connection.
     pub(super) fn handshake(&self, sid: Sid, carrier: Carrier) -> String {
         let upgrades = match carrier {
             Carrier::Polling => r#"["websocket"]"#,
