@@ -232,7 +232,7 @@ impl Door for Engine {
         }
     }
 
-    fn heard(&self, socket: &Arc<EngineSocket>) {
+    fn pings_answered(&self, socket: &Arc<EngineSocket>) {
         if let Some(client) = socket.data.client() {
             client.session.budget.heard();
         }

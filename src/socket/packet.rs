@@ -322,8 +322,8 @@ mod tests {
 
     #[test]
     fn frames_are_written_as_clients_expect_them() {
-        let text = |message: Message| match message.packets().next() {
-            Some(engineio::Packet::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        let text = |message: Message| match message.data_frames().next() {
+            Some(engineio::DataFrame::Text(text)) => String::from_utf8_lossy(text).into_owned(),
             other => panic!("{other:?} is no text"),
         };
         assert_eq!(

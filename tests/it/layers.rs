@@ -1,5 +1,7 @@
 //! The house's rules, read from the `use` lines: arrows point down, libraries stay in their rooms.
 
+mod circles;
+
 use std::{
     fs,
     path::{Path, PathBuf},

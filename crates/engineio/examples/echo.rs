@@ -1,5 +1,5 @@
 //! An Engine.IO server that sends back what it is sent: `cargo run -p engineio --example echo`.
-//! To talk to it, in Node or a browser: `new Socket("http://localhost:3002")` of engine.io-client.
+//! A client for it, in Node or a browser: `new Socket("http://localhost:3002")` of engine.io-client.
 
 #![expect(clippy::disallowed_methods, reason = "an example owns its tasks")]
 

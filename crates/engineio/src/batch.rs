@@ -1,7 +1,7 @@
-//! What goes to the kernel in one write.
+//! The bytes that are handed to the kernel in one write.
 //!
-//! Small pieces are copied together into memory that a thread's connections
-//! share; large ones are handed over where they are.
+//! Small pieces are copied one behind the other into a buffer that the connections of a
+//! thread share; large ones are written from their own buffers.
 
 use std::{cell::Cell, collections::VecDeque, io::IoSlice, ops::Range};
 
@@ -10,48 +10,48 @@ use smallvec::SmallVec;
 
 use super::message::{Message, Piece};
 
-/// How many small bytes go into one write.
+/// How many bytes are copied for one write.
 const COPIED_BYTES_MAX: usize = 64 * 1024;
-/// How many pieces go into one write.
+/// How many pieces one write has at most.
 const PIECES_MAX: usize = 16;
 
 thread_local! {
-    /// What is copied for a write, lent to one connection at a time.
-    static COPIES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The buffer for copied pieces, which one connection uses at a time.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// What goes into one write.
+/// The pieces of one write.
 pub(super) struct Batch {
     copies: Vec<u8>,
     pieces: SmallVec<[Part; 4]>,
 }
 
 enum Part {
-    /// Of `copies`.
+    /// A range of `copies`.
     Copied(Range<usize>),
     Shared(Bytes),
 }
 
 impl Batch {
-    /// An empty one, in memory that the thread's connections share.
-    pub(super) fn lent() -> Self {
+    /// An empty batch in the buffer of this thread.
+    pub(super) fn in_thread_buffer() -> Self {
         Self {
-            copies: COPIES.take(),
+            copies: BUFFER.take(),
             pieces: SmallVec::new(),
         }
     }
 
-    /// Gives the memory back.
-    pub(super) fn give_back(mut self) {
+    /// Returns the buffer to the thread.
+    pub(super) fn return_buffer(mut self) {
         self.copies.clear();
-        COPIES.set(self.copies);
+        BUFFER.set(self.copies);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// The parts as the kernel wants them, handed to `write`.
+    /// Calls `write` with the pieces, as slices for a vectored write.
     pub(super) fn write<T>(&self, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         for (slice, part) in slices.iter_mut().zip(&self.pieces) {
@@ -63,7 +63,8 @@ impl Batch {
         write(&slices[..self.pieces.len()])
     }
 
-    /// Takes as much of `queue` as goes into one write, from `position` in its first message on.
+    /// Replaces the pieces by those of `queue`, from `position` in its first message on,
+    /// as far as they fit into one write.
     pub(super) fn fill(&mut self, queue: &VecDeque<Message>, position: usize) {
         self.pieces.clear();
         self.copies.clear();
@@ -92,7 +93,7 @@ impl Batch {
         if bytes.is_empty() {
             return;
         }
-        // A cut here is made good by the position on the next turn.
+        // If not all of it fits, the next call of `fill` goes on at this position.
         let bytes = &bytes[..bytes.len().min(COPIED_BYTES_MAX - self.copies.len())];
         let begin = self.copies.len();
         self.copies.extend_from_slice(bytes);
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_pieces_are_put_together_and_large_ones_stay_where_they_are() {
+    fn small_pieces_are_copied_together_and_large_ones_are_not_copied() {
         let bytes = Bytes::from(vec![1; 1 << 20]);
         let queue: VecDeque<_> = [
             Message::text("one"),
@@ -125,7 +126,7 @@ mod tests {
             Message::text("three"),
         ]
         .into();
-        let mut batch = Batch::lent();
+        let mut batch = Batch::in_thread_buffer();
         batch.fill(&queue, 2);
         batch.write(|slices| {
             assert_eq!(slices.len(), 3);

@@ -1,4 +1,4 @@
-//! One Engine.IO connection, whatever carries it at present.
+//! One Engine.IO connection, over polling or a WebSocket.
 
 use std::{
     fmt,
@@ -9,13 +9,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 
 use super::{
-    engineio,
     message::Message,
     outbox::{Outbox, Sent, Writer},
-    polling::Polling,
+    packet::{CLOSE, PING},
+    polling_state::PollingState,
 };
 
-/// The id of a connection, which nobody can guess: whoever knows it speaks for the peer.
+/// The session id of a connection. It is a secret that cannot be guessed: a request that
+/// names it counts as the peer's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sid([u8; 15]);
 
@@ -38,13 +39,13 @@ impl fmt::Display for Sid {
 }
 
 impl fmt::Debug for Sid {
-    /// Only its beginning: a log must not let its readers in.
+    /// Only the beginning of the id, so that a log does not disclose it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(&self.0[..6]))
     }
 }
 
-/// What carries a connection.
+/// The transport of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Carrier {
@@ -57,24 +58,24 @@ pub enum Carrier {
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The peer went.
+    /// The peer closed it.
     ByPeer,
-    /// What carried it broke.
+    /// The transport failed.
     Broken,
-    /// The peer sent what means nothing.
+    /// The peer sent something that violates the protocol.
     Malformed,
-    /// The peer polled twice at once.
+    /// The peer had two GETs or two POSTs open at once.
     Overlapping,
-    /// The peer did not answer a ping.
+    /// The peer did not answer a ping in time.
     Silent,
-    /// This side does not want it any more.
+    /// This side ended it.
     Unwanted,
-    /// The server stops.
+    /// The server is stopping.
     Stopping,
 }
 
 impl Reason {
-    /// The close code of a WebSocket that ends so.
+    /// The close code of a WebSocket that ends for this reason.
     fn close_code(self) -> u16 {
         match self {
             Reason::ByPeer | Reason::Unwanted => 1000,
@@ -85,21 +86,21 @@ impl Reason {
     }
 }
 
-/// One Engine.IO connection, with what its [door](super::Door) notes of it.
+/// One Engine.IO connection, with the data that its [door](super::Door) keeps with it.
 pub struct Connection<T> {
-    /// What the door notes.
+    /// The door's data.
     pub data: T,
     id: Sid,
     carrier: AtomicU8,
-    /// How many pings the peer has yet to answer.
+    /// How many pings the peer has not answered yet.
     unanswered: AtomicU32,
-    /// The door was told of the end.
-    pub(super) told: AtomicBool,
+    /// The end was reported to the door.
+    pub(super) end_reported: AtomicBool,
     reason: Mutex<Option<Reason>>,
     authorization: Option<Box<str>>,
     pub(super) outbox: Outbox,
-    /// Only where it began with polling.
-    pub(super) polling: Option<Box<Polling>>,
+    /// Present where the connection began with polling.
+    pub(super) polling: Option<Box<PollingState>>,
 }
 
 impl<T: Default> Connection<T> {
@@ -113,7 +114,7 @@ impl<T: Default> Connection<T> {
             id: Sid::random(),
             carrier: AtomicU8::new(carrier as u8),
             unanswered: AtomicU32::new(0),
-            told: AtomicBool::new(false),
+            end_reported: AtomicBool::new(false),
             reason: Mutex::new(None),
             authorization,
             outbox: Outbox::new(messages_max),
@@ -123,12 +124,12 @@ impl<T: Default> Connection<T> {
 }
 
 impl<T> Connection<T> {
-    /// Its id, a secret of the peer.
+    /// Its id, which is a secret of the peer.
     pub fn id(&self) -> Sid {
         self.id
     }
 
-    /// What carries it at present.
+    /// Its present transport.
     pub fn carrier(&self) -> Carrier {
         match self.carrier.load(Ordering::Acquire) {
             0 => Carrier::Polling,
@@ -140,7 +141,7 @@ impl<T> Connection<T> {
         self.carrier.store(carrier as u8, Ordering::Release);
     }
 
-    /// The `Authorization` header of the request that opened it.
+    /// The `Authorization` header of the request that opened the connection.
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
@@ -150,16 +151,16 @@ impl<T> Connection<T> {
         self.outbox.send(message)
     }
 
-    /// Asks the peer for a sign that it has read everything so far; the door
-    /// [hears](super::Door::heard) it.
+    /// Sends a ping. The peer answers it when it has read everything sent before; the door
+    /// learns of it in [`pings_answered`](super::Door::pings_answered).
     pub fn ping(&self) -> Sent {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.send(engineio::PING.clone())
+        self.send(PING.clone())
     }
 
-    /// Notes the answer to a ping; `true` if none is unanswered any more. Answers that
-    /// nobody asked for count for nothing.
-    pub(super) fn answered(&self) -> bool {
+    /// Notes the answer to a ping; `true` if it was the last that was missing. Answers
+    /// without a ping are ignored.
+    pub(super) fn ping_answered(&self) -> bool {
         let fewer = |unanswered: u32| unanswered.checked_sub(1);
         let before = self
             .unanswered
@@ -167,51 +168,51 @@ impl<T> Connection<T> {
         before == Ok(1)
     }
 
-    /// Queues `message` as [`offer`](Self::offer) does, but sends it no sooner
-    /// than the next [`flush`](Self::flush).
+    /// Queues `message` as [`offer`](Self::offer) does, but sends it only at the
+    /// next [`flush`](Self::flush), or later.
     pub fn queue(&self, message: Message, bytes_max: usize) -> Sent {
         self.outbox.queue(message, bytes_max)
     }
 
-    /// Sends what is queued.
+    /// Sends the queued messages.
     pub fn flush(&self, writer: Writer) {
         self.outbox.flush(writer);
     }
 
-    /// Queues `message` unless more than `bytes_max` would wait. A message
-    /// larger than that passes while nothing else waits.
+    /// Queues `message` unless more than `bytes_max` would be waiting then. A larger
+    /// message is taken while nothing else is waiting.
     pub fn offer(&self, message: Message, bytes_max: usize) -> Sent {
         self.outbox.offer(message, bytes_max)
     }
 
-    /// The bytes that wait behind the message that is being written.
+    /// The queued bytes, without the message that is being written.
     pub fn waiting_bytes(&self) -> usize {
         self.outbox.waiting_bytes()
     }
 
-    /// Whether everything that was sent is on its way.
+    /// Whether the queue is empty: the kernel, or a poll, has everything that was sent.
     pub fn is_drained(&self) -> bool {
         self.outbox.is_empty()
     }
 
-    /// Has what is queued written, then closes.
+    /// Closes the connection after the queued messages are written.
     pub fn close(&self, reason: Reason) {
         self.note(reason);
         if self.carrier() == Carrier::Polling {
-            self.outbox.send(Message::text(engineio::CLOSE));
+            self.outbox.send(Message::text(CLOSE));
         }
         self.outbox.close(Some(reason.close_code()));
         self.wake_polling();
     }
 
-    /// Ends it at once, also where the peer does not read.
+    /// Ends the connection at once and drops the queued messages.
     pub fn cut(&self, reason: Reason) {
         self.note(reason);
         self.outbox.cut();
         self.wake_polling();
     }
 
-    /// Why it ended, or ends, if it was ended here.
+    /// Why this side ended the connection, or is ending it.
     pub(super) fn reason(&self) -> Option<Reason> {
         *self.reason.lock()
     }

@@ -1,46 +1,46 @@
-//! From the bytes of a connection to whole messages.
+//! Decodes the bytes of a connection into messages.
 //!
-//! What came whole is lent from the bytes as they were read. Only the rest of
-//! a message that did not is kept, and given up when the message is whole: an
-//! idle decoder owns nothing. A frame that would make a message too large is
-//! refused by its header, before anything is kept of it.
+//! A message that is complete in the input is handed out as a slice of it. Only an
+//! incomplete message is buffered, and the buffer is freed when the message is
+//! complete: an idle decoder owns no memory. A frame that would make a message too
+//! large is refused by its header, before any of it is buffered.
 
 use bytes::Bytes;
 
 use super::frame::{CLIENT_HEADER_MAX, Header, Opcode, Violation, unmask};
 
-/// What came in.
+/// A message or control frame that arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming<'a> {
     Text(&'a str),
     Binary(Bytes),
     Ping(&'a [u8]),
     Pong,
-    /// The peer closes, with a code or without.
+    /// The peer closes the connection, with a code or without.
     Close(Option<u16>),
 }
 
-/// Whether more is wanted.
+/// Whether to go on decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     Continue,
-    /// What follows is left undecoded.
+    /// The rest of the input is left undecoded.
     Stop,
 }
 
-/// Reads one connection's messages.
+/// Decodes the messages of one connection.
 pub(super) struct Decoder {
     bytes_max: usize,
-    /// A header that has not come whole.
+    /// An incomplete header.
     header: [u8; CLIENT_HEADER_MAX],
     header_bytes: usize,
-    /// A frame whose payload has not come whole.
+    /// A frame whose payload is incomplete.
     frame: Option<Partial>,
-    /// The data message in pieces: what is there of it.
+    /// The payload received so far of an incomplete data message.
     message: Vec<u8>,
-    /// Text or binary, where a message's first frame was not its last.
+    /// Text or binary, while a fragmented message is incomplete.
     fragmented: Option<Opcode>,
-    /// What is there of a control frame in pieces.
+    /// The payload received so far of an incomplete control frame.
     control: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ struct Partial {
 }
 
 impl Decoder {
-    /// Reads messages of at most `bytes_max`.
+    /// A decoder of messages of at most `bytes_max`.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
@@ -64,11 +64,11 @@ impl Decoder {
         }
     }
 
-    /// Hands what `input` makes whole to `take`, in order, and tells how much
-    /// of it was used: all, unless `take` wanted no more. Unmasks in place.
+    /// Hands each message that `input` completes to `take`, in order, and returns how
+    /// many bytes were used: all, unless `take` stopped. Unmasks in place.
     ///
     /// # Errors
-    /// The first violation; what was whole before it was taken.
+    /// The first violation. The messages before it were handed to `take`.
     pub(super) fn decode(
         &mut self,
         input: &mut [u8],
@@ -104,7 +104,7 @@ impl Decoder {
         Ok(at)
     }
 
-    /// The header at the start of `input`, if it is whole, and how much was used.
+    /// The header at the start of `input`, if it is complete, and how many bytes were used.
     fn read_header(&mut self, input: &[u8]) -> Result<(Option<Header>, usize), Violation> {
         let before = self.header_bytes;
         let parsed = if before == 0 {
@@ -115,7 +115,7 @@ impl Decoder {
             Header::parse(&self.header[..before + more])?
         };
         let Some((header, length)) = parsed else {
-            // Then it is shorter than a header can be.
+            // An incomplete header is shorter than the longest one, so it fits.
             self.header[before..before + input.len()].copy_from_slice(input);
             self.header_bytes = before + input.len();
             return Ok((None, input.len()));
@@ -125,15 +125,15 @@ impl Decoder {
         Ok((Some(header), length - before))
     }
 
-    /// Whether a frame may come now, and of this size.
+    /// Checks that a frame with this header is allowed at this point, and not too large.
     fn check(&self, header: Header) -> Result<(), Violation> {
         match (header.opcode, self.fragmented) {
             (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => return Ok(()),
             (Opcode::Continuation, None) => {
-                return Err(Violation::Protocol("there is nothing to continue"));
+                return Err(Violation::Protocol("a continuation without a message"));
             }
             (Opcode::Text | Opcode::Binary, Some(_)) => {
-                return Err(Violation::Protocol("the message before is not whole"));
+                return Err(Violation::Protocol("the message before is incomplete"));
             }
             (Opcode::Continuation, Some(_)) | (Opcode::Text | Opcode::Binary, None) => {}
         }
@@ -143,14 +143,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// Keeps a piece of a frame, of which `received` bytes are there with it.
+    /// Buffers a piece of a frame, of which `received` bytes have arrived, `piece` included.
     fn keep(&mut self, header: Header, received: usize, piece: &[u8]) {
         if header.opcode.is_control() {
             return self.control.extend_from_slice(piece);
         }
         let needed = self.message.len() + piece.len();
         if needed > self.message.capacity() {
-            // Memory is given for what came, not for what a header promises.
+            // Memory is reserved for bytes that arrived, not for a length that a header claims.
             let whole = match header.fin {
                 true => needed + (header.length - received),
                 false => self.bytes_max,
@@ -161,7 +161,7 @@ impl Decoder {
         self.message.extend_from_slice(piece);
     }
 
-    /// Hands out what `piece`, the last of a frame, makes whole.
+    /// Hands out the message that `piece`, the last one of a frame, completes.
     fn complete(
         &mut self,
         header: Header,
@@ -213,12 +213,14 @@ fn closing(payload: &[u8]) -> Result<Option<u16>, Violation> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return match payload {
             [] => Ok(None),
-            _ => Err(Violation::Protocol("half a close code")),
+            _ => Err(Violation::Protocol("an incomplete close code")),
         };
     };
     let code = u16::from_be_bytes(*code);
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
-        return Err(Violation::Protocol("no close code of a client"));
+        return Err(Violation::Protocol(
+            "a close code that a client must not send",
+        ));
     }
     str::from_utf8(reason).map_err(|_| Violation::NotUtf8)?;
     Ok(Some(code))
@@ -244,7 +246,7 @@ mod tests {
         bytes
     }
 
-    /// What `chunks` decode to, written down, up to the violation if there is one.
+    /// The messages in `chunks` as text, up to the violation if there is one.
     fn decoded(bytes_max: usize, chunks: &[&[u8]]) -> (Vec<String>, Option<Violation>) {
         let mut decoder = Decoder::new(bytes_max);
         let mut seen = Vec::new();
@@ -273,7 +275,7 @@ mod tests {
         violation.expect("a violation")
     }
 
-    /// Fragments, control frames between them, all lengths of header, empty ones.
+    /// Fragments, control frames between them, headers of all lengths, empty messages.
     fn conversation() -> (Vec<u8>, Vec<String>) {
         let long = "l".repeat(300);
         let bytes = [
@@ -306,19 +308,19 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_the_same_however_their_bytes_are_cut() {
+    fn messages_are_the_same_however_their_bytes_are_split() {
         let (bytes, expected) = conversation();
         assert_eq!(decoded(1000, &[&bytes]), (expected.clone(), None));
         for at in 0..bytes.len() {
             let (head, tail) = bytes.split_at(at);
-            assert_eq!(decoded(1000, &[head, tail]).0, expected, "cut at {at}");
+            assert_eq!(decoded(1000, &[head, tail]).0, expected, "split at {at}");
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(decoded(1000, &single), (expected, None));
     }
 
     #[test]
-    fn an_idle_decoder_owns_nothing() {
+    fn an_idle_decoder_owns_no_memory() {
         let (bytes, _) = conversation();
         let mut decoder = Decoder::new(1000);
         for byte in bytes {
@@ -329,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_enough_is_told_how_far_it_came() {
+    fn decoding_stops_on_request_and_returns_the_bytes_used() {
         let bytes = [frame(0x81, b"5"), frame(0x81, b"rest")].concat();
         let first = frame(0x81, b"5").len();
         let used = Decoder::new(1000).decode(&mut bytes.clone(), |_| Flow::Stop);
@@ -337,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_too_large_is_refused_by_a_header() {
+    fn a_message_that_is_too_large_is_refused_by_its_header() {
         let header = &frame(0x82, &[0; 1001])[..8];
         assert_eq!(refused(header), Violation::TooLarge);
         let pieces = [frame(0x02, &[0; 600]), frame(0x80, &[0; 401])].concat();
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_of_bytes_takes_no_memory() {
+    fn a_claimed_length_reserves_no_memory() {
         let mut decoder = Decoder::new(64 << 20);
         let mut header = [0x82, 0xFF, 0, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 4, 55];
         assert_eq!(decoder.decode(&mut header, |_| Flow::Continue), Ok(15));
@@ -357,13 +359,13 @@ mod tests {
     }
 
     #[test]
-    fn disorder_is_refused() {
+    fn frames_out_of_order_are_refused() {
         let order = |frames: &[Vec<u8>]| decoded(1000, &[&frames.concat()]).1;
         let protocol = |violation| matches!(violation, Some(Violation::Protocol(_)));
         assert!(protocol(order(&[frame(0x80, b"x")])), "continues nothing");
         let twice = [frame(0x01, b"x"), frame(0x81, b"y")];
-        assert!(protocol(order(&twice)), "the first is not whole");
-        assert!(protocol(order(&[frame(0x88, &[3])])), "half a code");
+        assert!(protocol(order(&twice)), "the first message is incomplete");
+        assert!(protocol(order(&[frame(0x88, &[3])])), "an incomplete code");
         assert!(protocol(order(&[frame(0x88, &[0x03, 0xED])])), "1005");
         let bad = Some(Violation::NotUtf8);
         assert_eq!(order(&[frame(0x81, &[0xC3])]), bad);

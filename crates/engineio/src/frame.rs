@@ -1,18 +1,18 @@
-//! The frames of RFC 6455: reading the headers that clients send, writing ours.
+//! The frames of RFC 6455: reads the headers that clients send, and writes the server's.
 //!
-//! No I/O, no buffers, no memory of earlier frames; what a frame means for the
-//! message that it belongs to is the [decoder](super::decoder)'s business.
+//! It has no I/O, no buffers and no state. The [decoder](super::decoder) puts frames
+//! together to messages.
 
-/// The longest header that a client sends: two bytes, eight of length, four of mask.
+/// The longest header of a client's frame: two bytes, eight of length, four of mask.
 pub(super) const CLIENT_HEADER_MAX: usize = 14;
 
-/// The longest header that a server sends: it does not mask.
+/// The longest header of a server's frame, which has no mask.
 pub(super) const SERVER_HEADER_MAX: usize = 10;
 
 /// The largest payload of a control frame.
 pub(super) const CONTROL_BYTES_MAX: usize = 125;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
     Continuation,
@@ -47,19 +47,20 @@ impl Opcode {
         }
     }
 
-    /// Close, ping and pong: short, whole, and allowed between the fragments of a message.
+    /// Whether it is close, ping or pong. Such frames are short, never fragmented, and
+    /// allowed between the fragments of a message.
     pub(super) fn is_control(self) -> bool {
         self.bits() & 0x8 != 0
     }
 }
 
-/// Why a peer's bytes are not taken.
+/// How a peer violated the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// They are no frames, or not in an order that means anything.
+    /// Its bytes are no valid frames, or its frames are out of order.
     #[error("{0}")]
     Protocol(&'static str),
-    /// A message is larger than allowed.
+    /// A message is larger than the limit.
     #[error("the message is too large")]
     TooLarge,
     /// A text is not UTF-8.
@@ -68,7 +69,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code with which the connection is closed.
+    /// The code with which the connection is to be closed.
     pub fn close_code(self) -> u16 {
         match self {
             Violation::Protocol(_) => 1002,
@@ -81,7 +82,7 @@ impl Violation {
 /// The header of a client's frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The last frame of its message.
+    /// Whether it is the last frame of its message.
     pub(super) fin: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: [u8; 4],
@@ -90,8 +91,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes` and tells how long it is;
-    /// `None` where it goes on beyond them.
+    /// Reads the header at the start of `bytes` and returns it with its length;
+    /// `None` if it is not complete yet.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let &[first, second, ref rest @ ..] = bytes else {
             return Ok(None);
@@ -105,7 +106,9 @@ impl Header {
         }
         let short = u64::from(second & 0x7F);
         if opcode.is_control() && (first & 0x80 == 0 || short > CONTROL_BYTES_MAX as u64) {
-            return Err(Violation::Protocol("a control frame is whole and short"));
+            return Err(Violation::Protocol(
+                "a control frame is fragmented or too long",
+            ));
         }
         let extended = match short {
             126 => 2,
@@ -127,7 +130,9 @@ impl Header {
             _ => 1 << 16,
         };
         if length < least {
-            return Err(Violation::Protocol("the length is not written shortest"));
+            return Err(Violation::Protocol(
+                "the length is not in its shortest form",
+            ));
         }
         let Some(&mask) = rest.first_chunk() else {
             return Ok(None);
@@ -142,7 +147,7 @@ impl Header {
     }
 }
 
-/// The header of a frame of ours, as an array and how much of it counts.
+/// The header of a server's frame: an array, and how many of its bytes are used.
 pub(super) fn server_header(opcode: Opcode, length: usize) -> ([u8; SERVER_HEADER_MAX], usize) {
     let mut header = [0; SERVER_HEADER_MAX];
     header[0] = 0x80 | opcode.bits();
@@ -165,7 +170,7 @@ pub(super) fn server_header(opcode: Opcode, length: usize) -> ([u8; SERVER_HEADE
     (header, used)
 }
 
-/// Reads a header of ours back: the opcode, the payload's length and the header's.
+/// Reads the header of a server's frame: the opcode, the payload's length and the header's.
 pub(super) fn read_server_header(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     let opcode = Opcode::parse(bytes.first()? & 0x0F)?;
     let length = |from: &[u8]| from.iter().fold(0, |n, &byte| n << 8 | usize::from(byte));
@@ -176,7 +181,7 @@ pub(super) fn read_server_header(bytes: &[u8]) -> Option<(Opcode, usize, usize)>
     })
 }
 
-/// Takes the mask off a piece of payload that starts `position` bytes into it.
+/// Removes the mask from the piece of a payload that starts at `position`.
 pub(super) fn unmask(piece: &mut [u8], mask: [u8; 4], position: usize) {
     let mut mask = mask;
     mask.rotate_left(position % 4);
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_all_lengths_are_read_once_they_are_whole() {
+    fn headers_of_all_lengths_are_read_once_they_are_complete() {
         for (length, written) in [
             (5_usize, vec![0x82, 0x80 | 5]),
             (125, vec![0x82, 0x80 | 125]),
@@ -215,7 +220,7 @@ mod tests {
                 assert_eq!(Header::parse(&bytes[..short]), Ok(None), "{length}");
             }
             bytes.push(99);
-            let (header, used) = Header::parse(&bytes).expect("valid").expect("whole");
+            let (header, used) = Header::parse(&bytes).expect("valid").expect("complete");
             assert_eq!((header.length, used), (length, bytes.len() - 1));
             assert_eq!((header.fin, header.opcode), (true, Opcode::Binary));
             assert_eq!(header.mask, [1, 2, 3, 4]);
@@ -223,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_must_not_send_is_refused_by_its_first_bytes() {
+    fn frames_that_a_client_must_not_send_are_refused_by_their_header() {
         assert!(protocol(&[0x82, 5]), "unmasked");
         for reserved in [0x40, 0x20, 0x10] {
             assert!(protocol(&[0x82 | reserved, 0x85]), "reserved bit");
@@ -231,7 +236,7 @@ mod tests {
         for opcode in [3, 7, 0xB, 0xF] {
             assert!(protocol(&[0x80 | opcode, 0x80]), "opcode {opcode}");
         }
-        assert!(protocol(&[0x09, 0x80]), "a ping in pieces");
+        assert!(protocol(&[0x09, 0x80]), "a fragmented ping");
         assert!(protocol(&[0x89, 0xFE]), "a long ping");
         assert!(protocol(&[0x82, 0xFE, 0, 125, 0, 0, 0, 0]), "126 for 125");
         assert!(
@@ -241,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn our_headers_are_as_short_as_they_can_be_and_can_be_read_back() {
+    fn headers_of_the_server_have_the_shortest_form_and_can_be_read() {
         for (length, used) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let (header, written) = server_header(Opcode::Text, length);
             assert_eq!(written, used);
@@ -251,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_comes_off_from_any_position() {
+    fn a_mask_is_removed_from_any_position_on() {
         let mask = [7, 77, 177, 250];
         let plain: Vec<u8> = (0..100).collect();
         let masked: Vec<u8> = plain

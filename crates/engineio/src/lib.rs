@@ -1,50 +1,68 @@
-//! Connections that carry messages: WebSocket, and Engine.IO 4 on it and on polling.
+//! Connections that carry messages: WebSocket, and Engine.IO 4 over it and over polling.
 //!
+//! Each file imports only files above it:
 //! ```text
-//! frame        RFC 6455: headers and masks
-//! decoder      from bytes to whole messages
-//! message      a message on its way out, encoded once for all its receivers
-//! outbox       the way out of one connection: a bounded queue
-//! batch        what goes to the kernel in one write
-//! websocket    one task for each connection: reads, writes, keeps time
-//! tcp          a TCP connection that is written from anywhere
-//! upgrade      from an HTTP request to a stream of bytes
-//! engineio     Engine.IO: sessions, handshake, what a request may ask for
-//! connection   one Engine.IO connection, whatever carries it
-//! heartbeat    whether the peer is still there
-//! link         an Engine.IO connection over a WebSocket; moving one there
-//! polling      an Engine.IO connection over HTTP requests
-//! ```
-//! This is ours because a server that fans out lives by what a connection
-//! costs. Measured with engineioxide 0.17 and tungstenite: three tasks and
-//! 20 KiB for an idle connection, an allocation and several layers for each
-//! receiver of a message, and a copy of every payload for each of them, so
-//! that 150 clients opening a document of 20 MB took 3 GB. Here a connection
-//! is one task, owns no buffer while it is idle, and sends what others send
-//! as well from one place.
+//! frame          RFC 6455: headers and masks
+//! decoder        decodes bytes into whole messages
+//! message        an outgoing message, encoded once for all its receivers
+//! batch          the bytes that are handed to the kernel in one write
+//! tcp            a TCP connection that any task may write to
+//! outbox         the bounded queue of a connection's outgoing messages
+//! websocket      one task for each connection: reads, writes, observes deadlines
 //!
-//! Nothing here knows of rooms, sessions or Socket.IO. What it promises, and what
-//! it does not do, is in the README beside this.
+//! options        intervals and limits
+//! answer         answers to HTTP requests, and their error codes
+//! packet         the packets of Engine.IO
+//! payload        several packets as one HTTP body
+//! heartbeat      when a ping is due, and when its answer is late
+//! upgrade        from an HTTP request to a stream of bytes
+//! polling_state  the open requests of a connection that polls, and its upgrade
+//! connection     one Engine.IO connection, over polling or a WebSocket
+//! door           the interface that the owner of an engine implements
+//! shared         the state that an engine and its connections share
+//! polling        an Engine.IO connection over HTTP requests
+//! link           an Engine.IO connection over a WebSocket; the upgrade from polling
+//! engine         the server: opens connections, routes requests to them
+//! ```
+//! This transport is our own because the costs of a connection dominate a server that
+//! sends each message to many. Measured with engineioxide 0.17 and tungstenite: three
+//! tasks and 20 KiB for an idle connection, an allocation and several layers for each
+//! receiver of a message, and a copy of every payload for each of them, so that 150
+//! clients opening a document of 20 MB took 3 GB. Here a connection is one task, owns no
+//! buffer while it is idle, and shares the memory of a message with all other receivers.
+//!
+//! The crate knows nothing of rooms, sessions or Socket.IO. The README beside it lists
+//! its promises and its limits.
 
+mod answer;
 mod batch;
 mod connection;
 mod decoder;
-mod engineio;
+mod door;
+mod engine;
 mod frame;
 mod heartbeat;
 mod link;
 mod message;
+mod options;
 mod outbox;
+mod packet;
+mod payload;
 mod polling;
+mod polling_state;
+mod shared;
 mod tcp;
 mod upgrade;
 mod websocket;
 
 pub use self::{
     connection::{Carrier, Connection, Reason, Sid},
-    engineio::{Door, Engine, Options, message_text},
+    door::Door,
+    engine::Engine,
     frame::Violation,
-    message::{Message, Packet, Text},
+    message::{DataFrame, Message, Text},
+    options::Options,
     outbox::{Outbox, Sent, Writer},
+    packet::message_text,
     websocket::{Ended, Receiver, serve},
 };

@@ -1,11 +1,11 @@
-//! An Engine.IO connection over a WebSocket, and how one moves there from polling.
+//! An Engine.IO connection over a WebSocket, and the upgrade of one from polling.
 //!
-//! Moving: the client opens a WebSocket beside its polling and asks on it
-//! `2probe`; the server answers `3probe` and lets go of the poll that waits.
-//! The client finishes its requests, sends `5`, and from there on everything
-//! goes over the WebSocket. Until then messages stay in the outbox or leave
-//! by a poll, which the client reads before it sends `5`: none is lost and
-//! none overtakes another. A probe that goes no further harms nothing.
+//! The upgrade: the client opens a WebSocket beside its polling and sends `2probe` on it.
+//! The server answers `3probe` and ends the open poll. The client finishes its requests
+//! and sends `5`; from then on all packets go over the WebSocket. Until then messages
+//! stay in the outbox or leave by a poll, which the client reads before it sends `5`, so
+//! none is lost and none overtakes another. A probe that fails leaves the connection as
+//! it was.
 
 use std::sync::Arc;
 
@@ -17,21 +17,24 @@ use tokio::{
 };
 
 use super::{
+    answer::{Answer, Refusal},
     connection::{Carrier, Connection, Reason},
     decoder::{Decoder, Flow, Incoming},
-    engineio::{Answer, Door, Packet, Refusal, Shared},
+    door::Door,
     heartbeat::{Beat, Heartbeat},
     message::Message,
     outbox::{Outbox, Sent},
+    packet::Packet,
+    shared::Shared,
     tcp,
     upgrade::{Stream, Upgrade},
     websocket::{self, Ended, Receiver},
 };
 
-/// More than the packets of a probe with their headers.
+/// A limit well above the packets of a probe with their headers.
 const PROBE_BYTES_MAX: usize = 4096;
 
-/// Opens a connection once the response to `upgrade` is sent.
+/// Opens a connection over a WebSocket once the response to `upgrade` is sent.
 pub(super) fn open<D: Door>(
     shared: Arc<Shared<D>>,
     upgrade: Upgrade,
@@ -51,7 +54,7 @@ pub(super) fn open<D: Door>(
             connection,
             heartbeat,
         };
-        // A task of its own, which is smaller than this one.
+        // A separate task, which needs less memory than this one.
         match stream {
             Stream::Tcp(stream) => link.spawn(stream, &first),
             Stream::Other(stream) => link.spawn(stream, &first),
@@ -59,7 +62,7 @@ pub(super) fn open<D: Door>(
     });
 }
 
-/// Begins to move `connection` to the WebSocket that `request` asks for.
+/// Begins the upgrade of `connection` to the WebSocket that `request` asks for.
 pub(super) fn upgrade<D: Door, B>(
     shared: &Arc<Shared<D>>,
     connection: Arc<Connection<D::Data>>,
@@ -89,7 +92,8 @@ pub(super) fn upgrade<D: Door, B>(
     answer
 }
 
-/// A WebSocket that may come to carry a connection. Dropped, it leaves the connection as it was.
+/// A WebSocket that may take over a connection. Dropped before that, it leaves the
+/// connection as it was.
 struct Probe<D: Door> {
     shared: Arc<Shared<D>>,
     connection: Arc<Connection<D::Data>>,
@@ -104,10 +108,10 @@ impl<D: Door> Probe<D> {
         let polling = self.connection.polling.as_ref();
         let probed = timeout(
             limit,
-            probed(&mut stream, first, || {
+            answer_probe(&mut stream, first, || {
                 if let Some(polling) = polling {
-                    polling.announce_upgrade();
-                    self.connection.outbox.nudge();
+                    polling.begin_upgrade();
+                    self.connection.outbox.wake();
                 }
             }),
         );
@@ -115,17 +119,17 @@ impl<D: Door> Probe<D> {
             return;
         };
         let moved = polling.is_some_and(|polling| {
-            polling.upgrade(|| self.connection.set_carrier(Carrier::Websocket))
+            polling.complete_upgrade(|| self.connection.set_carrier(Carrier::Websocket))
         });
         if !moved {
             return;
         }
-        self.connection.outbox.nudge();
+        self.connection.outbox.wake();
         self.shared.door.upgraded(&self.connection);
         let link = Link {
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(&self.connection),
-            // The client counts from the last ping, which may be long ago.
+            // A ping at once: the client measures from the last ping, which may be long ago.
             heartbeat: Heartbeat::begin(std::time::Duration::ZERO),
         };
         link.spawn(stream, &rest);
@@ -140,9 +144,9 @@ impl<D: Door> Drop for Probe<D> {
     }
 }
 
-/// Answers the probe on `stream`, after `begun`, and waits for the client to
-/// be ready: what it sent behind that. `None` where it does anything else.
-async fn probed<S>(stream: &mut S, first: Vec<u8>, begun: impl Fn()) -> Option<Vec<u8>>
+/// Waits for the probe on `stream`, calls `on_probe`, answers it, and waits until the
+/// client is ready. Returns the bytes that followed; `None` if the client sent anything else.
+async fn answer_probe<S>(stream: &mut S, first: Vec<u8>, on_probe: impl Fn()) -> Option<Vec<u8>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -161,7 +165,7 @@ where
             Some(true) => match expected.next() {
                 Some(then) => {
                     next = then;
-                    begun();
+                    on_probe();
                     write(stream, &Message::text("3probe")).await?;
                 }
                 None => return Some(input),
@@ -180,7 +184,7 @@ async fn write<S: AsyncWrite + Unpin>(stream: &mut S, message: &Message) -> Opti
     stream.flush().await.ok()
 }
 
-/// Takes the messages of a connection that a WebSocket carries.
+/// An Engine.IO connection over a WebSocket: receives its messages.
 struct Link<D: Door> {
     shared: Arc<Shared<D>>,
     connection: Arc<Connection<D::Data>>,
@@ -192,7 +196,8 @@ impl<D: Door> Link<D> {
     where
         S: tcp::Stream,
     {
-        self.connection.outbox.connect(stream.direct());
+        let outbox = &self.connection.outbox;
+        outbox.set_write_half(stream.write_half());
         let message_bytes_max = self.shared.options.message_bytes_max;
         let owner = Arc::clone(&self.shared);
         let serving = websocket::serve(stream, first, message_bytes_max, self);
@@ -210,7 +215,7 @@ impl<D: Door> Receiver for Link<D> {
             Some(Packet::Message(text)) => self.shared.door.text(text, &self.connection),
             Some(Packet::Pong) => {
                 self.heartbeat.answered(&self.shared.options);
-                self.shared.answered(&self.connection);
+                self.shared.ping_answered(&self.connection);
             }
             Some(Packet::Close) => self.connection.close(Reason::ByPeer),
             None => self.connection.close(Reason::Malformed),
@@ -229,11 +234,11 @@ impl<D: Door> Receiver for Link<D> {
         self.heartbeat.due()
     }
 
-    fn ring(&mut self) {
+    fn on_alarm(&mut self) {
         match self.heartbeat.beat(Instant::now(), &self.shared.options) {
-            Beat::Rest => {}
+            Beat::Nothing => {}
             Beat::Ping if self.connection.ping() != Sent::Full => {}
-            Beat::Ping | Beat::Silence => self.connection.cut(Reason::Silent),
+            Beat::Ping | Beat::TimedOut => self.connection.cut(Reason::Silent),
         }
     }
 
@@ -242,16 +247,16 @@ impl<D: Door> Receiver for Link<D> {
             Ended::ByPeer => Reason::ByPeer,
             Ended::Broken => Reason::Broken,
             Ended::Violated(_) => Reason::Malformed,
-            Ended::Here => Reason::Unwanted,
+            Ended::BySelf => Reason::Unwanted,
         };
         self.shared.finish(&self.connection, reason);
     }
 }
 
 impl<D: Door> Drop for Link<D> {
-    /// However its task ended.
+    /// Ends the connection also where its task panicked or was dropped.
     fn drop(&mut self) {
-        self.connection.outbox.connect(None);
+        self.connection.outbox.set_write_half(None);
         self.shared.finish(&self.connection, Reason::Broken);
     }
 }

@@ -1,8 +1,8 @@
-//! A message on its way out: encoded once, sent to any number of connections.
+//! An outgoing message: encoded once, sent to any number of connections.
 //!
-//! It holds its WebSocket frames as they go over the wire. Whatever is small
-//! lies in one piece; a large payload stays where it is and is written from
-//! there. Sending it to one more connection is a reference count.
+//! It holds its WebSocket frames in their wire form. Headers and small payloads are
+//! in one buffer; a large payload is not copied but written from its own buffer.
+//! Sending a message to one more connection increments a reference count.
 
 use std::{io, sync::Arc};
 
@@ -13,12 +13,12 @@ use super::frame::{
     CONTROL_BYTES_MAX, Opcode, SERVER_HEADER_MAX, read_server_header, server_header,
 };
 
-/// Payloads up to here are copied beside their header; larger ones never are.
+/// Payloads up to this size are copied behind their header; larger ones never are.
 const COPIED_BYTES_MAX: usize = 4096;
 
-/// The text of a message in the making. What is written to it has to be UTF-8.
+/// A buffer for the text of a message. The bytes written to it have to be UTF-8.
 pub struct Text {
-    /// Begins with room for the header.
+    /// Begins with room for the frame's header.
     bytes: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Text {
         Self { bytes }
     }
 
-    /// Goes on with `text`.
+    /// Appends `text`.
     pub fn push_str(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
     }
@@ -47,16 +47,16 @@ impl io::Write for Text {
     }
 }
 
-/// A text with the binary messages that follow it, or a control frame. Cheap to clone.
+/// A text frame with the binary frames that follow it, or a control frame. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Message(Arc<Encoded>);
 
 #[derive(Debug)]
 struct Encoded {
-    /// From `start` on: the frames, without the payloads in `large`.
+    /// The frames from `start` on, without the payloads in `large`.
     small: Vec<u8>,
     start: usize,
-    /// Payloads, and where in `small` each has its place.
+    /// Large payloads, each with the position in `small` at which it belongs.
     large: SmallVec<[(usize, Bytes); 1]>,
     wire_bytes: usize,
 }
@@ -64,14 +64,14 @@ struct Encoded {
 /// A piece of a message's wire form.
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
-    /// To be copied.
+    /// Small enough to be copied.
     Small(&'a [u8]),
-    /// To be written from where it is.
+    /// Written from its own buffer.
     Large(&'a Bytes),
 }
 
 impl Piece<'_> {
-    /// What is written.
+    /// The bytes of the piece.
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Piece::Small(bytes) => bytes,
@@ -80,17 +80,17 @@ impl Piece<'_> {
     }
 }
 
-/// One of the WebSocket messages that a [`Message`] consists of.
+/// One of the WebSocket data frames of a [`Message`]. It is a whole WebSocket message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packet<'a> {
-    /// A text message.
+pub enum DataFrame<'a> {
+    /// A text frame.
     Text(&'a [u8]),
-    /// A binary message.
+    /// A binary frame.
     Binary(&'a [u8]),
 }
 
 impl Message {
-    /// `text`, and behind it each of `attachments` as a binary message.
+    /// `text`, followed by each of `attachments` as a binary frame.
     pub fn new(text: Text, attachments: impl IntoIterator<Item = Bytes>) -> Self {
         let mut small = text.bytes;
         let length = small.len() - SERVER_HEADER_MAX;
@@ -124,7 +124,7 @@ impl Message {
         Self::control(Opcode::Pong, payload)
     }
 
-    /// The last frame of a connection.
+    /// The close frame, which is the last of a connection.
     pub(super) fn close(code: Option<u16>) -> Self {
         match code {
             Some(code) => Self::control(Opcode::Close, &code.to_be_bytes()),
@@ -149,12 +149,12 @@ impl Message {
         }))
     }
 
-    /// How many bytes it is on the wire.
+    /// Its length on the wire, in bytes.
     pub fn wire_bytes(&self) -> usize {
         self.0.wire_bytes
     }
 
-    /// Its wire form, in order.
+    /// The pieces of its wire form, in order.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let Encoded {
             small,
@@ -176,8 +176,8 @@ impl Message {
             .flat_map(|(small, large)| std::iter::once(small).chain(large))
     }
 
-    /// The messages that it consists of; a control frame is none.
-    pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
+    /// Its data frames, in order. A control frame has none.
+    pub fn data_frames(&self) -> impl Iterator<Item = DataFrame<'_>> {
         let Encoded {
             small,
             start,
@@ -199,8 +199,8 @@ impl Message {
             Some((opcode, payload))
         });
         frames.filter_map(|(opcode, payload)| match opcode {
-            Opcode::Text => Some(Packet::Text(payload)),
-            Opcode::Binary => Some(Packet::Binary(payload)),
+            Opcode::Text => Some(DataFrame::Text(payload)),
+            Opcode::Binary => Some(DataFrame::Binary(payload)),
             Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => None,
         })
     }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn large_payloads_are_not_copied_and_stand_in_their_places() {
+    fn large_payloads_are_not_copied_and_keep_their_order() {
         let large = Bytes::from(vec![7; COPIED_BYTES_MAX + 1]);
         let small = Bytes::from_static(b"small");
         let attachments = [small.clone(), large.clone(), small.clone(), large.clone()];
@@ -262,27 +262,27 @@ mod tests {
         let copied = Message::new(text(&"t".repeat(70_000)), []);
         assert!(wire(&message).starts_with(&wire(&copied)));
         assert_eq!(wire(&message).len(), message.wire_bytes());
-        let packets: Vec<_> = message.packets().collect();
-        let binary = |bytes| Packet::Binary(bytes);
+        let frames: Vec<_> = message.data_frames().collect();
+        let binary = |bytes| DataFrame::Binary(bytes);
         assert_eq!(
-            packets[1..],
+            frames[1..],
             [&small, &large, &small, &large].map(|bytes| binary(bytes))
         );
-        assert!(matches!(packets[0], Packet::Text(text) if text.len() == 70_000));
+        assert!(matches!(frames[0], DataFrame::Text(text) if text.len() == 70_000));
     }
 
     #[test]
-    fn an_empty_attachment_is_a_frame_as_well() {
+    fn an_empty_attachment_is_a_frame_too() {
         let message = Message::new(text("x"), [Bytes::new()]);
         assert_eq!(wire(&message), b"\x81\x01x\x82\x00");
-        assert_eq!(message.packets().count(), 2);
-        assert_eq!(Message::binary(Bytes::new()).packets().count(), 1);
+        assert_eq!(message.data_frames().count(), 2);
+        assert_eq!(Message::binary(Bytes::new()).data_frames().count(), 1);
     }
 
     #[test]
-    fn control_frames_are_no_messages() {
+    fn control_frames_are_no_data_frames() {
         assert_eq!(wire(&Message::close(Some(1001))), b"\x88\x02\x03\xE9");
         assert_eq!(wire(&Message::pong(b"hi")), b"\x8A\x02hi");
-        assert_eq!(Message::close(None).packets().count(), 0);
+        assert_eq!(Message::close(None).data_frames().count(), 0);
     }
 }

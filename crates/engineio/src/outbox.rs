@@ -1,9 +1,9 @@
-//! The way out of a connection, shared by its task and by whoever sends.
+//! The queue of a connection's outgoing messages, shared by its task and all senders.
 //!
-//! Sending puts a message into a queue and wakes the task, unless it is awake
-//! or will be woken by the kernel anyway. A message stays in the queue until
-//! the kernel has taken its last byte, so nothing is copied for a peer that
-//! reads slowly, and an idle connection owns no buffer.
+//! Sending queues a message and wakes the task, unless it is awake or waits for the
+//! kernel to take more bytes. A message stays in the queue until the kernel has taken
+//! its last byte, so nothing is copied for a peer that reads slowly, and an idle
+//! connection owns no buffer.
 
 use std::{
     collections::VecDeque,
@@ -14,71 +14,72 @@ use std::{
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{batch::Batch, message::Message, tcp::Direct};
+use super::{batch::Batch, message::Message, tcp::WriteHalf};
 
-/// A queue with more slots gives them back when it is empty.
+/// An empty queue with a larger capacity frees its memory.
 const SLOTS_KEPT: usize = 32;
 
-/// Callers write no more than this by themselves: copying it into the kernel takes
-/// some 10 µs, and they have other things to do.
+/// The largest number of queued bytes that a caller writes itself: copying so much into
+/// the kernel takes some 10 µs, which delays the caller's other work.
 const CALLER_BYTES_MAX: usize = 64 * 1024;
 
-/// What became of a message.
+/// The result of sending a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It is queued.
     Queued,
-    /// There is no room for it.
+    /// It is not queued, because there is no room for it.
     Full,
-    /// The connection is over.
+    /// It is not queued, because the connection ends or has ended.
     Over,
 }
 
-/// Whether a connection goes on.
+/// The status of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It does.
+pub(super) enum Status {
+    /// Messages are accepted and written.
     Open,
-    /// What is queued is written, then it is closed.
+    /// The queued messages are written, then the connection is closed.
     Closing,
-    /// It ends at once.
+    /// The connection ends at once.
     Cut,
 }
 
-/// The messages that wait for one connection.
+/// The queue of outgoing messages of one connection.
 pub struct Outbox {
     messages_max: usize,
-    /// The end is near: read without the lock.
+    /// The status is not `Open`. Separate from `state`, to be read without the lock.
     over: AtomicBool,
     state: Mutex<State>,
 }
 
 struct State {
     queue: VecDeque<Message>,
-    /// How much of the first message the kernel has.
+    /// How many bytes of the first message the kernel has taken.
     written: usize,
-    /// What waits behind the message that is being written.
+    /// The queued bytes, without the message that is being written.
     waiting_bytes: usize,
-    /// The task looks at the queue again before it sleeps, or cannot write.
+    /// The task need not be woken for a message: it will read the queue again before it
+    /// sleeps, or it waits for the kernel to take more bytes.
     awake: bool,
     waker: Option<Waker>,
-    /// The way past the task, where there is one.
-    direct: Option<Direct>,
-    end: End,
+    /// The half that callers may write to, if there is one.
+    write_half: Option<WriteHalf>,
+    status: Status,
 }
 
-/// Who writes what is queued.
+/// Who writes the queued messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// The caller, where the connection allows it and the kernel takes it: the
-    /// quickest for a few connections, as nobody has to be woken.
+    /// The caller, where the connection allows it and the kernel takes the bytes. The
+    /// quickest for a few connections, since no task has to be woken.
     Caller,
-    /// The connection's task: for many connections, whose tasks write side by side.
+    /// The connection's task. For many connections, whose tasks write in parallel.
     Task,
 }
 
 impl Outbox {
-    /// Room for `messages_max` messages.
+    /// A queue of at most `messages_max` messages.
     pub fn new(messages_max: usize) -> Self {
         Self {
             messages_max,
@@ -89,8 +90,8 @@ impl Outbox {
                 waiting_bytes: 0,
                 awake: false,
                 waker: None,
-                direct: None,
-                end: End::Open,
+                write_half: None,
+                status: Status::Open,
             }),
         }
     }
@@ -100,8 +101,8 @@ impl Outbox {
         self.offer(message, usize::MAX)
     }
 
-    /// Queues `message` unless more than `bytes_max` would wait. A message
-    /// larger than that passes while nothing else waits.
+    /// Queues `message` unless more than `bytes_max` would be waiting then. A larger
+    /// message is taken while nothing else is waiting.
     pub fn offer(&self, message: Message, bytes_max: usize) -> Sent {
         let waker = {
             let mut state = self.state.lock();
@@ -109,7 +110,7 @@ impl Outbox {
             if sent != Sent::Queued || state.awake {
                 return sent;
             }
-            state.rouse()
+            state.take_waker()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -117,13 +118,14 @@ impl Outbox {
         Sent::Queued
     }
 
-    /// As [`offer`](Self::offer), but sends nothing before the next [`flush`](Self::flush).
+    /// Queues `message` as [`offer`](Self::offer) does, but sends it only at the
+    /// next [`flush`](Self::flush), or later.
     pub fn queue(&self, message: Message, bytes_max: usize) -> Sent {
         let mut state = self.state.lock();
         state.admit(message, self.messages_max, bytes_max)
     }
 
-    /// Sends what is queued.
+    /// Sends the queued messages.
     pub fn flush(&self, writer: Writer) {
         let waker = {
             let mut state = self.state.lock();
@@ -131,42 +133,42 @@ impl Outbox {
             if written || state.awake || state.queue.is_empty() {
                 return;
             }
-            state.rouse()
+            state.take_waker()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Lets callers write to `direct`, or none.
-    pub(super) fn connect(&self, direct: Option<Direct>) {
+    /// Lets callers write to `write_half`, or stops them if there is none.
+    pub(super) fn set_write_half(&self, write_half: Option<WriteHalf>) {
         let mut state = self.state.lock();
-        state.direct = direct.filter(|_| state.end == End::Open);
+        state.write_half = write_half.filter(|_| state.status == Status::Open);
     }
 
-    /// Has what is queued written, then a close frame with `code`, and closes.
+    /// Closes the connection after the queued messages and a close frame with `code` are written.
     pub fn close(&self, code: Option<u16>) {
         self.finish(|state| {
-            if state.end == End::Open {
+            if state.status == Status::Open {
                 state.push(Message::close(code));
-                state.end = End::Closing;
+                state.status = Status::Closing;
             }
         });
     }
 
-    /// Ends the connection at once, also one whose peer does not read.
+    /// Ends the connection at once and drops the queued messages.
     pub fn cut(&self) {
         self.finish(|state| {
-            state.end = End::Cut;
+            state.status = Status::Cut;
             state.clear();
         });
     }
 
-    /// Takes nothing any more: nobody will read it.
-    pub(super) fn refuse(&self) {
+    /// Accepts no more messages, since the connection has ended.
+    pub(super) fn stop_accepting(&self) {
         self.finish(|state| {
-            if state.end == End::Open {
-                state.end = End::Closing;
+            if state.status == Status::Open {
+                state.status = Status::Closing;
             }
         });
     }
@@ -175,71 +177,71 @@ impl Outbox {
         let waker = {
             let mut state = self.state.lock();
             change(&mut state);
-            state.direct = None;
+            state.write_half = None;
             self.over.store(true, Ordering::Release);
-            state.rouse()
+            state.take_waker()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// The bytes that wait behind the message that is being written.
+    /// The queued bytes, without the message that is being written.
     pub fn waiting_bytes(&self) -> usize {
         self.state.lock().waiting_bytes
     }
 
-    /// How many messages the kernel does not have yet.
+    /// How many messages the kernel has not taken completely.
     pub(super) fn len(&self) -> usize {
         self.state.lock().queue.len()
     }
 
-    /// Whether the kernel has everything.
+    /// Whether the kernel has taken all messages.
     pub fn is_empty(&self) -> bool {
         self.state.lock().queue.is_empty()
     }
 
-    /// Whether the connection ends or has ended: nothing is taken any more.
+    /// Whether the connection ends or has ended, so that no message is accepted.
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
 
-    /// The task is awake: sending need not wake it.
-    pub(super) fn begin_turn(&self) -> End {
+    /// Notes that the task is awake, so that sending does not wake it.
+    pub(super) fn begin_turn(&self) -> Status {
         let mut state = self.state.lock();
         state.awake = true;
-        state.end
+        state.status
     }
 
-    /// Notes that the kernel took `written` more bytes and puts what comes
-    /// next into `batch`. Where nothing does, `waker` is told of the next message.
-    pub(super) fn gather(&self, written: usize, batch: &mut Batch, waker: &Waker) -> End {
+    /// Notes that the kernel took `written` more bytes, and fills `batch` with the next
+    /// ones. If there are none, the next message wakes `waker`.
+    pub(super) fn gather(&self, written: usize, batch: &mut Batch, waker: &Waker) -> Status {
         let mut state = self.state.lock();
         state.advance(written);
         batch.fill(&state.queue, state.written);
         if batch.is_empty() {
             state.awake = false;
-            state.park(waker);
+            state.register(waker);
             state.shrink();
         }
-        state.end
+        state.status
     }
 
-    /// The kernel takes no more for now: only the end has to wake the task.
-    pub(super) fn park_blocked(&self, waker: &Waker) -> End {
+    /// Registers `waker` while the kernel takes no more bytes: only the end of the
+    /// connection wakes it.
+    pub(super) fn register_blocked(&self, waker: &Waker) -> Status {
         let mut state = self.state.lock();
-        state.park(waker);
-        state.end
+        state.register(waker);
+        state.status
     }
 
-    /// Takes whole messages off the queue for a reader that is no WebSocket:
-    /// the first, and more while `fits` allows it. Where there is none, `waker`
-    /// is told of the next.
+    /// Takes whole messages off the queue, for a poll: the first one, and more as long
+    /// as `fits` allows it. If there is none, the next message wakes `waker`.
     pub(super) fn take(
         &self,
         waker: &Waker,
         mut fits: impl FnMut(&Message) -> bool,
-    ) -> (SmallVec<[Message; 4]>, End) {
+    ) -> (SmallVec<[Message; 4]>, Status) {
         let mut state = self.state.lock();
         let mut taken = SmallVec::new();
         while let Some(message) = state.queue.front()
@@ -251,13 +253,13 @@ impl Outbox {
         }
         if taken.is_empty() {
             state.awake = false;
-            state.park(waker);
+            state.register(waker);
         }
-        (taken, state.end)
+        (taken, state.status)
     }
 
-    /// Wakes whoever waits for messages, so that it looks around.
-    pub(super) fn nudge(&self) {
+    /// Wakes the task or poll that waits for messages, to have it check its state.
+    pub(super) fn wake(&self) {
         let waker = self.state.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -267,7 +269,7 @@ impl Outbox {
 
 impl State {
     fn admit(&mut self, message: Message, messages_max: usize, bytes_max: usize) -> Sent {
-        if self.end != End::Open {
+        if self.status != Status::Open {
             return Sent::Over;
         }
         let waiting = self.waiting_bytes.saturating_add(message.wire_bytes());
@@ -279,34 +281,35 @@ impl State {
         Sent::Queued
     }
 
-    /// The task is to look at the queue.
-    fn rouse(&mut self) -> Option<Waker> {
+    /// Marks the task as awake and returns its waker, which is to be called without the lock.
+    fn take_waker(&mut self) -> Option<Waker> {
         self.awake = true;
         self.waker.take()
     }
 
-    /// Writes what is queued past the task, which sleeps; `true` if the kernel took all of it.
+    /// Writes the queued messages on the caller's thread, if the task sleeps and they are
+    /// few; `true` if the kernel took all of them.
     fn write(&mut self) -> bool {
-        let may = !self.awake && self.waiting_bytes <= CALLER_BYTES_MAX;
-        let Some(direct) = self.direct.clone().filter(|_| may) else {
+        let allowed = !self.awake && self.waiting_bytes <= CALLER_BYTES_MAX;
+        let Some(write_half) = self.write_half.clone().filter(|_| allowed) else {
             return false;
         };
-        let mut batch = Batch::lent();
+        let mut batch = Batch::in_thread_buffer();
         let taken = loop {
             batch.fill(&self.queue, self.written);
             if batch.is_empty() {
                 break true;
             }
-            // What goes wrong here goes wrong again, and is dealt with, in the task.
+            // The task meets an error again, and handles it.
             match batch.write(|slices| match slices {
-                [only] => direct.try_write(only),
-                many => direct.try_write_vectored(many),
+                [only] => write_half.try_write(only),
+                many => write_half.try_write_vectored(many),
             }) {
                 Ok(0) | Err(_) => break false,
                 Ok(written) => self.advance(written),
             }
         };
-        batch.give_back();
+        batch.return_buffer();
         self.shrink();
         taken
     }
@@ -328,7 +331,7 @@ impl State {
         self.waiting_bytes = 0;
     }
 
-    fn park(&mut self, waker: &Waker) {
+    fn register(&mut self, waker: &Waker) {
         match &mut self.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),

@@ -1,4 +1,4 @@
-//! A TCP connection that is read by one task and written from anywhere.
+//! A TCP connection that is read by one task and written by any.
 
 use std::{
     io::{self, IoSlice},
@@ -15,14 +15,14 @@ use tokio::{
     },
 };
 
-/// The side that is written to. Dropping the last one closes it.
-pub(super) type Direct = Arc<OwnedWriteHalf>;
+/// The write half of a TCP connection. Dropping the last reference closes it.
+pub(super) type WriteHalf = Arc<OwnedWriteHalf>;
 
 /// A TCP connection.
 pub(super) struct Tcp {
     read: OwnedReadHalf,
     /// None once it is closed.
-    write: Option<Direct>,
+    write: Option<WriteHalf>,
 }
 
 impl Tcp {
@@ -53,16 +53,16 @@ impl Tcp {
     }
 }
 
-/// What a WebSocket may run on.
+/// A stream that may carry a WebSocket.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The way past the connection's task, where there is one.
-    fn direct(&self) -> Option<Direct> {
+    /// The half that others than the connection's task may write to, if there is one.
+    fn write_half(&self) -> Option<WriteHalf> {
         None
     }
 }
 
 impl Stream for Tcp {
-    fn direct(&self) -> Option<Direct> {
+    fn write_half(&self) -> Option<WriteHalf> {
         self.write.clone()
     }
 }

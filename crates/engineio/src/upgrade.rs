@@ -1,4 +1,4 @@
-//! From an HTTP request to a WebSocket's stream of bytes (RFC 6455, section 4.2).
+//! The opening handshake of a WebSocket (RFC 6455, section 4.2): from an HTTP request to a stream of bytes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -8,13 +8,13 @@ use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 
 use super::{
-    engineio::Answer,
+    answer::Answer,
     tcp::{self, Tcp},
 };
 
-/// What a key is signed with.
+/// The constant that is hashed together with a client's key.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The version of the protocol.
+/// The version of the WebSocket protocol.
 const VERSION: &str = "13";
 
 /// A request that becomes a WebSocket once its response is sent.
@@ -22,19 +22,19 @@ pub(super) struct Upgrade {
     pending: OnUpgrade,
 }
 
-/// What a WebSocket runs on.
+/// The stream that carries a WebSocket.
 pub(super) enum Stream {
     /// The TCP connection itself.
     Tcp(Tcp),
-    /// Anything else that HTTP was served on.
+    /// Any other stream on which HTTP was served.
     Other(Box<TokioIo<Upgraded>>),
 }
 
 impl tcp::Stream for Box<TokioIo<Upgraded>> {}
 
 impl Upgrade {
-    /// The response to `request`, and what comes of it once that is sent, if
-    /// it is a proper upgrade.
+    /// The response to `request` and, if it is a valid upgrade, the upgrade that
+    /// takes place once the response is sent.
     pub(super) fn accept<B>(request: &mut Request<B>) -> (Answer, Option<Self>) {
         let accept = match accept(request) {
             Ok(accept) => accept,
@@ -51,11 +51,11 @@ impl Upgrade {
         (response, Some(Self { pending }))
     }
 
-    /// Waits for the response to be sent: the stream, and what was read from
-    /// it already. `None` where the connection broke.
+    /// Waits until the response is sent and returns the stream, with the bytes that
+    /// were read from it already. `None` if the connection failed.
     pub(super) async fn stream(self) -> Option<(Stream, Vec<u8>)> {
         let upgraded = self.pending.await.ok()?;
-        // Copied, because it is a slice of the buffer that HTTP was read into.
+        // Copied, because `read_buf` is a slice of the buffer into which HTTP was read.
         Some(match downcast::<TokioIo<TcpStream>>(upgraded) {
             Ok(parts) => {
                 let tcp = Tcp::new(parts.io.into_inner());
@@ -78,16 +78,16 @@ fn refusal(status: StatusCode) -> Answer {
     response
 }
 
-/// What accepts the request, or the status that refuses it.
+/// The value of `Sec-WebSocket-Accept` for `request`, or the status that refuses it.
 fn accept<B>(request: &Request<B>) -> Result<HeaderValue, StatusCode> {
     let headers = request.headers();
-    let asked = *request.method() == Method::GET
-        && names(headers, header::UPGRADE, "websocket")
-        && names(headers, header::CONNECTION, "upgrade");
-    if !asked {
+    let is_upgrade = *request.method() == Method::GET
+        && has_value(headers, header::UPGRADE, "websocket")
+        && has_value(headers, header::CONNECTION, "upgrade");
+    if !is_upgrade {
         return Err(StatusCode::BAD_REQUEST);
     }
-    if !names(headers, header::SEC_WEBSOCKET_VERSION, VERSION) {
+    if !has_value(headers, header::SEC_WEBSOCKET_VERSION, VERSION) {
         return Err(StatusCode::UPGRADE_REQUIRED);
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
@@ -96,15 +96,15 @@ fn accept<B>(request: &Request<B>) -> Result<HeaderValue, StatusCode> {
 }
 
 /// Whether one of the header's comma-separated values is `value`.
-fn names(headers: &HeaderMap, name: header::HeaderName, value: &str) -> bool {
+fn has_value(headers: &HeaderMap, name: header::HeaderName, value: &str) -> bool {
     let values = headers.get_all(name).into_iter();
     values
         .filter_map(|values| values.to_str().ok())
         .flat_map(|values| values.split(','))
-        .any(|named| named.trim().eq_ignore_ascii_case(value))
+        .any(|listed| listed.trim().eq_ignore_ascii_case(value))
 }
 
-/// The proof that this server read the client's key, which is 16 bytes.
+/// The proof that the server has read the client's key, which is base64 of 16 bytes.
 fn accept_key(key: &[u8]) -> Option<HeaderValue> {
     let decoded = STANDARD.decode(key).ok()?;
     if decoded.len() != 16 {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_signed_as_in_the_specification() {
+    fn the_key_is_hashed_as_in_the_specification() {
         let accept = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==").expect("a key");
         assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(accept_key(b"c2hvcnQ="), None);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_upgrade_is_one() {
+    fn a_request_that_is_no_complete_upgrade_is_refused() {
         for name in ["upgrade", "connection", "sec-websocket-key"] {
             let without = request(|headers| drop(headers.remove(name)));
             assert_eq!(status(without), StatusCode::BAD_REQUEST, "{name}");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told_which_one_would_do() {
+    fn the_answer_to_another_version_names_the_one_supported() {
         let mut other = request(|headers| {
             headers.insert("sec-websocket-version", HeaderValue::from_static("8"));
         });

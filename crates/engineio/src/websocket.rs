@@ -1,10 +1,10 @@
-//! A WebSocket connection: one task that reads, writes and keeps time.
+//! A WebSocket connection: one task that reads, writes and observes deadlines.
 //!
-//! What it reads goes through memory that the connections of a thread share,
-//! and what it writes stays in the [outbox](super::outbox) until the kernel
-//! has it, so an idle connection owns no buffer. Whatever is due when the task
-//! wakes is read first and then written together. The task never waits for
-//! one thing only: a peer that does not read is still heard, timed and cut.
+//! It reads into a buffer that the connections of a thread share, and outgoing
+//! messages stay in the [outbox](super::outbox) until the kernel has taken them, so an
+//! idle connection owns no buffer. Each time the task wakes, it reads first and then
+//! writes all queued messages together. It never waits for a write alone: while a peer
+//! does not read, its messages are still received, and its deadlines and a cut still apply.
 
 use std::{
     cell::Cell,
@@ -25,56 +25,58 @@ use super::{
     decoder::{Decoder, Flow, Incoming},
     frame::Violation,
     message::Message,
-    outbox::{End, Outbox, Sent},
+    outbox::{Outbox, Sent, Status},
 };
 
-/// How much is read at once: few enough small messages that others need not wait long.
+/// How many bytes one read takes at most: so few that the small messages in them delay
+/// other connections only briefly.
 const READ_BYTES: usize = 16 * 1024;
-/// After so much was read, or so many messages, other connections have their turn.
+/// A turn of the task ends after it has read so many bytes or messages, so that other
+/// connections are served.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
 const MESSAGES_PER_TURN: usize = 64;
-/// After so much was written, other connections have their turn.
+/// A turn ends after the task has written so many bytes.
 const WRITTEN_BYTES_PER_TURN: usize = 1024 * 1024;
-/// A peer that has so many messages yet to read is not read from.
+/// While so many messages are queued for a peer, nothing is read from it.
 const UNREAD_MAX: usize = 4096;
-/// How long it takes until a connection that is not read from is looked at again.
+/// The interval at which a paused connection is checked again.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long a peer may take to read the last words and to close its side.
-const FAREWELL: Duration = Duration::from_secs(3);
-/// The close code of a peer that went by itself.
+/// How long a peer may take to read the last messages and to close its side.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
+/// The close code in answer to a close frame without one.
 const NORMAL: u16 = 1000;
 
 thread_local! {
-    /// Where connections read to, lent to one at a time.
+    /// The buffer for reading, which one connection uses at a time.
     static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Whoever takes a connection's messages. Called from its task, in order; must not block.
+/// Receives the messages of a connection. Called from its task, in order; must not block.
 ///
-/// It ends the connection through its [`Outbox`]; after that it is told
-/// nothing but the end.
+/// It ends the connection through its [`Outbox`]; after that only [`ended`](Self::ended)
+/// is called.
 pub trait Receiver: Send + Unpin + 'static {
-    /// The way out of the connection.
+    /// The queue of the connection's outgoing messages.
     fn outbox(&self) -> &Outbox;
 
-    /// A text came.
+    /// A text message arrived.
     fn text(&mut self, text: &str);
 
-    /// Bytes came.
+    /// A binary message arrived.
     fn binary(&mut self, bytes: Bytes);
 
-    /// Whether it wants to hear more at present: asked before every read, and
-    /// a moment later where it does not.
+    /// Whether further messages are taken at present. Asked before every read, and again
+    /// a millisecond later while they are not.
     fn wants_more(&self) -> bool;
 
-    /// When it wants to be [called](Self::ring); asked after every turn. It may
+    /// When [`on_alarm`](Self::on_alarm) is to be called; asked after every turn. It may
     /// be called earlier.
     fn alarm(&self) -> Instant;
 
-    /// The time has come.
-    fn ring(&mut self);
+    /// The time of [`alarm`](Self::alarm) has come.
+    fn on_alarm(&mut self);
 
-    /// The connection is over. Called once, unless the task itself is dropped.
+    /// The connection ended. Called once, unless the task itself is dropped.
     fn ended(&mut self, ended: Ended);
 }
 
@@ -85,14 +87,14 @@ pub enum Ended {
     ByPeer,
     /// Reading or writing failed.
     Broken,
-    /// The peer sent what it must not.
+    /// The peer violated the protocol.
     Violated(Violation),
-    /// It was closed or cut on this side.
-    Here,
+    /// This side closed or cut it.
+    BySelf,
 }
 
-/// Serves the connection on `stream` until it is over; `first` was read
-/// from it already. Messages are at most `message_bytes_max` large.
+/// Serves the connection on `stream` until it ends. The bytes `first` were read from it
+/// already. A larger message than `message_bytes_max` is a violation.
 pub fn serve<S, R>(
     stream: S,
     first: &[u8],
@@ -107,9 +109,9 @@ where
         stream,
         decoder: Decoder::new(message_bytes_max),
         receiver,
-        told: false,
+        end_reported: false,
         unflushed: false,
-        farewell: None,
+        closing: None,
     };
     if !first.is_empty() {
         socket.receive(&mut first.to_vec());
@@ -124,109 +126,109 @@ struct WebSocket<S, R> {
     stream: S,
     decoder: Decoder,
     receiver: R,
-    /// The receiver knows of the end.
-    told: bool,
-    /// The stream may hold back what was written to it.
+    /// The receiver was informed of the end.
+    end_reported: bool,
+    /// The stream may still buffer bytes that were written to it.
     unflushed: bool,
-    farewell: Option<Farewell>,
+    closing: Option<Closing>,
 }
 
-/// The last words are being written.
-struct Farewell {
+/// The end of a connection, while the last messages are being written.
+struct Closing {
     until: Instant,
-    /// The peer closed as well: it waits for nothing.
+    /// The peer closed too, so its side need not be waited for.
     by_peer: bool,
     /// Our side of the stream is closed.
     shut: bool,
 }
 
-/// What became of reading or writing.
+/// The result of reading or writing.
 #[derive(PartialEq, Eq)]
 enum Progress {
-    /// All that there was.
+    /// All available bytes were read, or all queued bytes written.
     Done,
-    /// The kernel takes no more for now.
+    /// The kernel takes no more bytes at present.
     Blocked,
-    /// There may be more: others have their turn first.
-    Enough,
-    /// The stream is of no use any more.
+    /// There may be more bytes, which are left for the next turn.
+    Paused,
+    /// The stream cannot be used any more.
     Over(Ended),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
-    /// Does what is due.
+    /// Reads and writes all that is due; ready when the connection has ended.
     fn turn(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<()> {
-        if self.receiver.outbox().begin_turn() == End::Cut {
-            return self.over(Ended::Here);
+        if self.receiver.outbox().begin_turn() == Status::Cut {
+            return self.end(Ended::BySelf);
         }
         if alarm.as_mut().poll(cx).is_ready() {
-            if self.farewell.is_some() {
+            if self.closing.is_some() {
                 return Poll::Ready(());
             }
-            self.receiver.ring();
+            self.receiver.on_alarm();
         }
-        let paused = self.farewell.is_none() && self.pauses();
+        let paused = self.closing.is_none() && self.pauses();
         let read = match paused {
             true => Progress::Done,
             false => self.read(cx),
         };
         if let Progress::Over(ended) = read {
-            return self.over(ended);
+            return self.end(ended);
         }
         if self.receiver.outbox().is_over() {
-            self.begin_farewell(Ended::Here);
+            self.begin_closing(Ended::BySelf);
         }
         let written = self.write(cx);
         if let Progress::Over(ended) = written {
-            return self.over(ended);
+            return self.end(ended);
         }
         if written == Progress::Done && self.has_closed(cx) {
             return Poll::Ready(());
         }
-        let due = match &self.farewell {
-            Some(farewell) => farewell.until,
+        let due = match &self.closing {
+            Some(closing) => closing.until,
             None if paused => self.receiver.alarm().min(Instant::now() + PAUSE),
             None => self.receiver.alarm(),
         };
-        let mut again = read == Progress::Enough || written == Progress::Enough;
+        let mut again = read == Progress::Paused || written == Progress::Paused;
         if alarm.deadline() != due {
             alarm.as_mut().reset(due);
             again |= alarm.poll(cx).is_ready();
         }
-        // It may have ended while it was written to.
-        if again || (self.receiver.outbox().is_over() && self.farewell.is_none()) {
+        // A sender may have closed the connection during the write.
+        if again || (self.receiver.outbox().is_over() && self.closing.is_none()) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Whether nothing is read for now, so that what the peer causes stays
-    /// bounded: the kernel has it wait.
+    /// Whether nothing is read at present. The kernel then stops the peer, so that the
+    /// memory and work that it causes stay bounded.
     fn pauses(&self) -> bool {
         !self.receiver.wants_more() || self.receiver.outbox().len() >= UNREAD_MAX
     }
 
-    fn over(&mut self, ended: Ended) -> Poll<()> {
-        self.tell(ended);
+    fn end(&mut self, ended: Ended) -> Poll<()> {
+        self.report_end(ended);
         Poll::Ready(())
     }
 
-    fn tell(&mut self, ended: Ended) {
-        if !self.told {
-            self.told = true;
+    fn report_end(&mut self, ended: Ended) {
+        if !self.end_reported {
+            self.end_reported = true;
             self.receiver.ended(ended);
         }
     }
 
-    /// From here on nothing is received; what is queued is still written.
-    fn begin_farewell(&mut self, ended: Ended) {
-        if self.farewell.is_none() {
-            self.farewell = Some(Farewell {
-                until: Instant::now() + FAREWELL,
+    /// Begins to close: no message is received any more, the queued ones are still written.
+    fn begin_closing(&mut self, ended: Ended) {
+        if self.closing.is_none() {
+            self.closing = Some(Closing {
+                until: Instant::now() + CLOSING_TIMEOUT,
                 by_peer: ended == Ended::ByPeer,
                 shut: false,
             });
-            self.tell(ended);
+            self.report_end(ended);
         }
     }
 
@@ -248,14 +250,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
             bytes += filled.len();
             messages += self.receive(filled);
             if bytes >= READ_BYTES_PER_TURN || messages >= MESSAGES_PER_TURN {
-                break Progress::Enough;
+                break Progress::Paused;
             }
         };
         INPUT.set(input);
         progress
     }
 
-    /// Hands on the messages in `input`, and tells how many they were.
+    /// Hands the messages in `input` to the receiver and returns how many they were.
     fn receive(&mut self, input: &mut [u8]) -> usize {
         if self.receiver.outbox().is_over() {
             return 0;
@@ -281,30 +283,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
         });
         if let Err(violation) = decoded {
             self.receiver.outbox().close(Some(violation.close_code()));
-            self.begin_farewell(Ended::Violated(violation));
+            self.begin_closing(Ended::Violated(violation));
         } else if by_peer {
-            self.begin_farewell(Ended::ByPeer);
+            self.begin_closing(Ended::ByPeer);
         }
         messages
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Progress {
-        let mut batch = Batch::lent();
+        let mut batch = Batch::in_thread_buffer();
         let (mut written, mut total) = (0, 0);
         let progress = loop {
             let outbox = self.receiver.outbox();
-            if outbox.gather(written, &mut batch, cx.waker()) == End::Cut {
-                break Progress::Over(Ended::Here);
+            if outbox.gather(written, &mut batch, cx.waker()) == Status::Cut {
+                break Progress::Over(Ended::BySelf);
             }
             if batch.is_empty() {
                 break Progress::Done;
             }
             if total >= WRITTEN_BYTES_PER_TURN {
-                break Progress::Enough;
+                break Progress::Paused;
             }
             let stream = Pin::new(&mut self.stream);
             let wrote = batch.write(|slices| match slices {
-                // The system call for one piece is the cheaper one.
+                // For a single piece, `write` is cheaper than `writev`.
                 [only] => stream.poll_write(cx, only),
                 _ => stream.poll_write_vectored(cx, slices),
             });
@@ -314,16 +316,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
                     written = bytes;
                     self.unflushed = true;
                 }
-                Poll::Pending => match self.receiver.outbox().park_blocked(cx.waker()) {
-                    End::Cut => break Progress::Over(Ended::Here),
-                    End::Open | End::Closing => break Progress::Blocked,
+                Poll::Pending => match self.receiver.outbox().register_blocked(cx.waker()) {
+                    Status::Cut => break Progress::Over(Ended::BySelf),
+                    Status::Open | Status::Closing => break Progress::Blocked,
                 },
             }
             total += written;
         };
-        batch.give_back();
+        batch.return_buffer();
         if progress == Progress::Done && self.unflushed {
-            // A stream with a buffer of its own, such as TLS, sends it.
+            // A stream with a buffer of its own, such as TLS, sends its buffered bytes.
             return match Pin::new(&mut self.stream).poll_flush(cx) {
                 Poll::Ready(Err(_)) => Progress::Over(Ended::Broken),
                 Poll::Ready(Ok(())) => {
@@ -336,23 +338,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
         progress
     }
 
-    /// Closes our side once the last words are written; `true` when nothing is left to wait for.
+    /// Closes our side after the last message was written; `true` once both sides are closed.
     fn has_closed(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(farewell) = &mut self.farewell else {
+        let Some(closing) = &mut self.closing else {
             return false;
         };
-        if !farewell.shut {
+        if !closing.shut {
             match Pin::new(&mut self.stream).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => farewell.shut = true,
+                Poll::Ready(Ok(())) => closing.shut = true,
                 Poll::Ready(Err(_)) => return true,
                 Poll::Pending => return false,
             }
         }
-        farewell.by_peer
+        closing.by_peer
     }
 }
 
-/// A peer that asks faster than it reads is gone.
+/// Answers a ping. A peer that sends pings and does not read is cut when its queue is full.
 fn answer_ping(outbox: &Outbox, payload: &[u8]) {
     if outbox.send(Message::pong(payload)) == Sent::Full {
         outbox.cut();

@@ -1,4 +1,4 @@
-//! Engine.IO on a stream that is no TCP connection, as TLS will be.
+//! Engine.IO on a stream that is no plain TCP connection, as with TLS.
 
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
@@ -19,12 +19,12 @@ use tokio::{
 
 #[derive(Clone, Default)]
 struct Echo {
-    told: Arc<Mutex<Vec<String>>>,
+    events: Arc<Mutex<Vec<String>>>,
 }
 
 impl Echo {
-    fn note(&self, what: String) {
-        self.told.lock().push(what);
+    fn note(&self, event: String) {
+        self.events.lock().push(event);
     }
 }
 
@@ -77,7 +77,7 @@ async fn read_until(client: &mut DuplexStream, end: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_stream_of_any_kind_carries_a_websocket() {
-    // Far smaller than what goes through it.
+    // The buffer is far smaller than the messages.
     let (mut client, server) = duplex(1000);
     let echo = Echo::default();
     let engine = Engine::new(echo.clone(), Options::default());
@@ -91,7 +91,7 @@ async fn a_stream_of_any_kind_carries_a_websocket() {
     let request = "GET /?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nauthorization: Bearer t\r\n\
         upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n\
         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    // The first frame comes with the request: `4hi`, masked with zeros.
+    // The first frame arrives together with the request: `4hi`, masked with zeros.
     let first = b"\x81\x83\0\0\0\x004hi";
     client
         .write_all(&[request.as_bytes(), first].concat())
@@ -106,8 +106,11 @@ async fn a_stream_of_any_kind_carries_a_websocket() {
     client.read_exact(&mut payload).await.expect("the payload");
     assert!(payload.iter().all(|&byte| byte == b'x'));
     drop(client);
-    while echo.told.lock().len() < 2 {
+    while echo.events.lock().len() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(*echo.told.lock(), [r#"opened Some("Bearer t")"#, "ByPeer"]);
+    assert_eq!(
+        *echo.events.lock(),
+        [r#"opened Some("Bearer t")"#, "ByPeer"]
+    );
 }

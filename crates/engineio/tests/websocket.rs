@@ -15,10 +15,10 @@ use tokio::{
 
 const MESSAGE_BYTES_MAX: usize = 100_000;
 
-/// What the receiver was told, and its way out.
+/// The calls that the receiver got, and the connection's outbox.
 struct Peer {
     outbox: Outbox,
-    told: Mutex<Vec<String>>,
+    events: Mutex<Vec<String>>,
 }
 
 struct Echo(Arc<Peer>);
@@ -29,7 +29,7 @@ impl Receiver for Echo {
     }
 
     fn text(&mut self, text: &str) {
-        self.0.told.lock().push(text.to_owned());
+        self.0.events.lock().push(text.to_owned());
         if text == "close" {
             self.0.outbox.close(Some(4001));
         }
@@ -48,10 +48,10 @@ impl Receiver for Echo {
         Instant::now() + Duration::from_secs(60)
     }
 
-    fn ring(&mut self) {}
+    fn on_alarm(&mut self) {}
 
     fn ended(&mut self, ended: Ended) {
-        self.0.told.lock().push(format!("{ended:?}"));
+        self.0.events.lock().push(format!("{ended:?}"));
     }
 }
 
@@ -64,7 +64,7 @@ async fn connect() -> (TcpStream, Arc<Peer>) {
     client.set_nodelay(true).expect("an option");
     let peer = Arc::new(Peer {
         outbox: Outbox::new(1000),
-        told: Mutex::default(),
+        events: Mutex::default(),
     });
     let stream = accepted.expect("a connection").0;
     let receiver = Echo(Arc::clone(&peer));
@@ -103,26 +103,26 @@ async fn read(client: &mut TcpStream, bytes: usize) -> Vec<u8> {
     read
 }
 
-/// All that the server still sends before it closes; whether it closed properly.
+/// The bytes that the server sends before it closes, and whether it closed without an error.
 async fn read_to_end(client: &mut TcpStream) -> (Vec<u8>, bool) {
     let mut rest = Vec::new();
     let ended = timeout(Duration::from_secs(20), client.read_to_end(&mut rest));
-    let properly = ended.await.expect("in time").is_ok();
-    (rest, properly)
+    let closed = ended.await.expect("in time").is_ok();
+    (rest, closed)
 }
 
-async fn told(peer: &Peer, what: &str) {
-    let heard = async {
-        while !peer.told.lock().iter().any(|told| told == what) {
+async fn until(peer: &Peer, event: &str) {
+    let seen = async {
+        while !peer.events.lock().iter().any(|it| it == event) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let heard = timeout(Duration::from_secs(10), heard).await;
-    assert!(heard.is_ok(), "{what}: {:?}", peer.told.lock());
+    let seen = timeout(Duration::from_secs(10), seen).await;
+    assert!(seen.is_ok(), "{event}: {:?}", peer.events.lock());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_may_come_byte_by_byte() {
+async fn frames_may_arrive_byte_by_byte() {
     let (mut client, _peer) = connect().await;
     let sent = [
         frame(0x81, b"a text"),
@@ -141,7 +141,7 @@ async fn frames_may_come_byte_by_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn large_messages_come_and_go_whole_also_to_a_slow_reader() {
+async fn large_messages_arrive_unchanged_even_at_a_slow_reader() {
     let (mut client, peer) = connect().await;
     let large: Vec<u8> = (0..MESSAGE_BYTES_MAX).map(|n| n as u8).collect();
     client.write_all(&frame(0x82, &large)).await.expect("write");
@@ -161,7 +161,7 @@ async fn large_messages_come_and_go_whole_also_to_a_slow_reader() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn violations_are_answered_with_their_code_and_told() {
+async fn violations_are_answered_with_their_code_and_reported() {
     let unmasked = b"\x81\x01x".to_vec();
     let oversized = frame(0x82, &vec![0; MESSAGE_BYTES_MAX + 1])[..14].to_vec();
     let fragments = [
@@ -174,7 +174,7 @@ async fn violations_are_answered_with_their_code_and_told() {
         (fragments.concat(), 1009),
         (frame(0xC1, b"reserved bit"), 1002),
         (frame(0x83, b"reserved opcode"), 1002),
-        (frame(0x09, b"a ping in pieces"), 1002),
+        (frame(0x09, b"a fragmented ping"), 1002),
         (frame(0x89, &[0; 126]), 1002),
         (frame(0x80, b"continues nothing"), 1002),
         (frame(0x81, &[0xC0, 0x80]), 1007),
@@ -183,8 +183,8 @@ async fn violations_are_answered_with_their_code_and_told() {
         client.write_all(&bytes).await.expect("to write");
         let close = [&[0x88, 2][..], &code.to_be_bytes()].concat();
         let (rest, _) = read_to_end(&mut client).await;
-        assert_eq!(rest, close, "{:?}", peer.told.lock());
-        assert!(peer.told.lock()[0].starts_with("Violated"));
+        assert_eq!(rest, close, "{:?}", peer.events.lock());
+        assert!(peer.events.lock()[0].starts_with("Violated"));
         assert_eq!(peer.outbox.send(Message::text("late")), Sent::Over);
     }
 }
@@ -198,11 +198,11 @@ async fn closing_is_answered_with_the_same_code() {
     let expected = b"\x81\x04last\x88\x02\x0f\xa0".to_vec();
     assert_eq!(read(&mut client, expected.len()).await, expected);
     assert_eq!(read_to_end(&mut client).await, (vec![], true));
-    assert_eq!(*peer.told.lock(), ["last", "ByPeer"]);
+    assert_eq!(*peer.events.lock(), ["last", "ByPeer"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_closes_here_is_heard_before_the_end() {
+async fn messages_queued_before_a_close_are_still_sent() {
     let (mut client, peer) = connect().await;
     peer.outbox.send(Message::text("before"));
     client
@@ -216,36 +216,32 @@ async fn who_closes_here_is_heard_before_the_end() {
         .await
         .expect("to write");
     assert_eq!(read_to_end(&mut client).await, (vec![], true));
-    assert_eq!(*peer.told.lock(), ["close", "Here"]);
+    assert_eq!(*peer.events.lock(), ["close", "BySelf"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_does_not_read_is_still_heard_and_can_be_cut() {
+async fn a_peer_that_does_not_read_is_still_read_from_and_can_be_cut() {
     let (mut client, peer) = connect().await;
     for _ in 0..100 {
         peer.outbox.send(Message::binary(vec![0; 1 << 20].into()));
     }
-    told_after(&mut client, &peer).await;
+    client
+        .write_all(&frame(0x81, b"still here"))
+        .await
+        .expect("to write");
+    until(&peer, "still here").await;
     peer.outbox.cut();
-    told(&peer, "Here").await;
+    until(&peer, "BySelf").await;
     let (rest, _) = read_to_end(&mut client).await;
     assert!(rest.len() < 100 << 20, "the rest is not sent");
     assert_eq!(Arc::strong_count(&peer), 1, "the task is gone");
 }
 
-async fn told_after(client: &mut TcpStream, peer: &Peer) {
-    client
-        .write_all(&frame(0x81, b"still here"))
-        .await
-        .expect("to write");
-    told(peer, "still here").await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_goes_without_a_word_is_noticed() {
+async fn a_tcp_connection_that_ends_without_a_close_frame_is_noticed() {
     let (client, peer) = connect().await;
     drop(client);
-    told(&peer, "ByPeer").await;
+    until(&peer, "ByPeer").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

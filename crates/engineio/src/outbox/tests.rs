@@ -1,4 +1,4 @@
-//! What an outbox promises to senders and to its task.
+//! Tests of what an outbox promises to senders and to its task.
 
 use std::{
     sync::{
@@ -25,9 +25,9 @@ impl Wake for Wakes {
     }
 }
 
-/// Writes what waits, `step` bytes at a time, and returns it.
+/// Writes the queued messages, `step` bytes at a time, and returns their bytes.
 fn drained(outbox: &Outbox, step: usize) -> Vec<u8> {
-    let (mut batch, mut all, mut written) = (Batch::lent(), Vec::new(), 0);
+    let (mut batch, mut all, mut written) = (Batch::in_thread_buffer(), Vec::new(), 0);
     loop {
         outbox.gather(written, &mut batch, Waker::noop());
         if batch.is_empty() {
@@ -45,7 +45,7 @@ fn large(byte: u8) -> Message {
 }
 
 #[test]
-fn everything_is_written_once_and_in_order_however_little_the_kernel_takes() {
+fn all_bytes_are_written_once_and_in_order_however_few_the_kernel_takes() {
     let send = |outbox: &Outbox| {
         for n in 0..40 {
             outbox.send(Message::text(&format!("message {n}")));
@@ -72,7 +72,7 @@ fn a_sleeping_task_is_woken_once_and_one_that_is_awake_never() {
     let outbox = Outbox::new(10);
     outbox.begin_turn();
     outbox.send(Message::text("while it is awake"));
-    let mut batch = Batch::lent();
+    let mut batch = Batch::in_thread_buffer();
     outbox.gather(0, &mut batch, &waker);
     let all = batch.write(|slices| slices[0].len());
     outbox.gather(all, &mut batch, &waker);
@@ -81,7 +81,7 @@ fn a_sleeping_task_is_woken_once_and_one_that_is_awake_never() {
     outbox.send(Message::text("before it looks"));
     assert_eq!(count(), 1);
     outbox.begin_turn();
-    outbox.park_blocked(&waker);
+    outbox.register_blocked(&waker);
     outbox.send(Message::text("while the peer does not read"));
     assert_eq!(count(), 1);
     outbox.cut();
@@ -89,7 +89,7 @@ fn a_sleeping_task_is_woken_once_and_one_that_is_awake_never() {
 }
 
 #[tokio::test]
-async fn a_caller_writes_by_itself_until_the_kernel_takes_no_more() {
+async fn a_caller_writes_itself_until_the_kernel_takes_no_more() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -97,15 +97,15 @@ async fn a_caller_writes_by_itself_until_the_kernel_takes_no_more() {
         client.expect("connected"),
         Tcp::new(accepted.expect("accepted").0),
     );
-    let direct = tcp.direct().expect("a way past the task");
-    direct.writable().await.expect("a connection");
+    let write_half = tcp.write_half().expect("a half for callers");
+    write_half.writable().await.expect("a connection");
 
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let count = || wakes.0.load(Ordering::Relaxed);
     let outbox = Outbox::new(1000);
-    outbox.connect(Some(direct));
-    outbox.gather(0, &mut Batch::lent(), &waker);
+    outbox.set_write_half(Some(write_half));
+    outbox.gather(0, &mut Batch::in_thread_buffer(), &waker);
     outbox.queue(Message::text("hello"), usize::MAX);
     assert_eq!(outbox.len(), 1, "nothing is sent before the flush");
     outbox.flush(Writer::Caller);
@@ -118,7 +118,7 @@ async fn a_caller_writes_by_itself_until_the_kernel_takes_no_more() {
     outbox.flush(Writer::Caller);
     assert_eq!((outbox.len(), count()), (1, 1), "too large for a caller");
     drained(&outbox, usize::MAX);
-    outbox.gather(0, &mut Batch::lent(), &waker);
+    outbox.gather(0, &mut Batch::in_thread_buffer(), &waker);
     while count() == 1 {
         outbox.queue(large(1), usize::MAX);
         outbox.flush(Writer::Caller);
@@ -133,33 +133,37 @@ async fn a_caller_writes_by_itself_until_the_kernel_takes_no_more() {
 #[test]
 fn messages_and_bytes_are_bounded() {
     let outbox = Outbox::new(3);
-    assert_eq!(outbox.offer(large(1), 5_000), Sent::Queued, "nothing waits");
+    assert_eq!(
+        outbox.offer(large(1), 5_000),
+        Sent::Queued,
+        "nothing is waiting"
+    );
     assert_eq!(outbox.offer(large(2), 5_000), Sent::Full);
-    let mut batch = Batch::lent();
+    let mut batch = Batch::in_thread_buffer();
     outbox.gather(1, &mut batch, Waker::noop());
-    assert_eq!(outbox.waiting_bytes(), 0, "it is on its way");
+    assert_eq!(outbox.waiting_bytes(), 0, "it is being written");
     assert_eq!(outbox.offer(large(3), 5_000), Sent::Queued);
     assert_eq!(outbox.send(large(4)), Sent::Queued);
     assert_eq!(outbox.send(large(5)), Sent::Full, "three messages");
 }
 
 #[test]
-fn the_end_is_final() {
+fn no_message_is_accepted_after_the_end() {
     let outbox = Outbox::new(10);
-    outbox.send(Message::text("last words"));
+    outbox.send(Message::text("last text."));
     outbox.close(Some(1000));
     outbox.close(Some(1001));
     assert_eq!(outbox.send(Message::text("late")), Sent::Over);
-    assert_eq!(drained(&outbox, 99), b"\x81\x0alast words\x88\x02\x03\xE8");
+    assert_eq!(drained(&outbox, 99), b"\x81\x0alast text.\x88\x02\x03\xE8");
     let outbox = Outbox::new(10);
     outbox.send(Message::text("unread"));
     outbox.cut();
     assert!(outbox.is_over() && outbox.is_empty());
-    assert_eq!(outbox.begin_turn(), End::Cut);
+    assert_eq!(outbox.begin_turn(), Status::Cut);
 }
 
 #[test]
-fn a_long_queue_gives_its_memory_back() {
+fn a_long_queue_frees_its_memory_when_it_is_empty() {
     let outbox = Outbox::new(10_000);
     for _ in 0..10_000 {
         outbox.send(Message::text("x"));

@@ -1,0 +1,42 @@
+//! The interface that the owner of an engine implements.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+
+use super::connection::{Connection, Reason};
+
+/// Receives the events and messages of Engine.IO connections.
+///
+/// The calls about one connection come in order and never two at once. No method may block.
+pub trait Door: Send + Sync + Sized + 'static {
+    /// The data that the door keeps with each connection.
+    type Data: Default + Send + Sync + 'static;
+
+    /// A connection was opened.
+    fn opened(&self, connection: &Arc<Connection<Self::Data>>);
+
+    /// A connection moved from polling to a WebSocket.
+    fn upgraded(&self, connection: &Arc<Connection<Self::Data>>);
+
+    /// The peer answered the last of all [pings](Connection::ping), so it has read
+    /// everything that was sent before it.
+    fn pings_answered(&self, _: &Arc<Connection<Self::Data>>) {}
+
+    /// A text message arrived.
+    fn text(&self, text: &str, connection: &Arc<Connection<Self::Data>>);
+
+    /// A binary message arrived.
+    fn binary(&self, bytes: Bytes, connection: &Arc<Connection<Self::Data>>);
+
+    /// Whether the door takes further messages of a WebSocket at present. While it does not,
+    /// nothing is read from the WebSocket, and the question is repeated every millisecond.
+    fn wants_more(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
+
+    /// Runs the task of a connection. The owner of the door owns these tasks and learns of
+    /// their panics; a panic of the task ends its connection.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// A connection ended. Called once for each that was opened.
+    fn closed(&self, connection: &Arc<Connection<Self::Data>>, reason: Reason);
+}

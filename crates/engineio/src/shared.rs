@@ -1,0 +1,88 @@
+//! The state that an engine and all its connections share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    connection::{Carrier, Connection, Reason, Sid},
+    door::Door,
+    options::Options,
+};
+
+/// The state that an engine and all its connections share.
+pub(super) struct Shared<D: Door> {
+    pub(super) door: D,
+    pub(super) options: Options,
+    /// The connections that further requests may name by `sid`: those that began with polling.
+    by_sid: Mutex<HashMap<Sid, Arc<Connection<D::Data>>>>,
+}
+
+impl<D: Door> Shared<D> {
+    pub(super) fn new(door: D, options: Options) -> Self {
+        Self {
+            door,
+            options,
+            by_sid: Mutex::default(),
+        }
+    }
+
+    /// The open connection whose id is `sid`.
+    pub(super) fn find(&self, sid: &str) -> Option<Arc<Connection<D::Data>>> {
+        let sid = Sid::parse(sid)?;
+        self.by_sid.lock().get(&sid).cloned()
+    }
+
+    /// Opens a new connection and reports it to the door.
+    pub(super) fn connect(
+        &self,
+        carrier: Carrier,
+        authorization: Option<Box<str>>,
+    ) -> Arc<Connection<D::Data>> {
+        let messages_max = self.options.messages_max;
+        let connection = Arc::new(Connection::new(carrier, authorization, messages_max));
+        if carrier == Carrier::Polling {
+            let mut by_sid = self.by_sid.lock();
+            by_sid.insert(connection.id(), Arc::clone(&connection));
+        }
+        self.door.opened(&connection);
+        connection
+    }
+
+    /// Notes that the peer answered a ping.
+    pub(super) fn ping_answered(&self, connection: &Arc<Connection<D::Data>>) {
+        if connection.ping_answered() {
+            self.door.pings_answered(connection);
+        }
+    }
+
+    /// Ends a connection: removes it and reports its end to the door, once.
+    pub(super) fn finish(&self, connection: &Arc<Connection<D::Data>>, reason: Reason) {
+        if connection.end_reported.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        connection.outbox.stop_accepting();
+        if connection.polling.is_some() {
+            self.by_sid.lock().remove(&connection.id());
+        }
+        let reason = connection.reason().unwrap_or(reason);
+        self.door.closed(connection, reason);
+    }
+
+    /// The open packet, which is the first of a connection.
+    pub(super) fn handshake(&self, sid: Sid, carrier: Carrier) -> String {
+        let upgrades = match carrier {
+            Carrier::Polling => r#"["websocket"]"#,
+            Carrier::Websocket => "[]",
+        };
+        format!(
+            r#"0{{"sid":"{sid}","upgrades":{upgrades},"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            self.options.ping_interval.as_millis(),
+            self.options.ping_timeout.as_millis(),
+            self.options.payload_bytes_max,
+        )
+    }
+}
