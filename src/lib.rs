@@ -10,7 +10,7 @@
 //! 5  main  app  arguments  settings  signals  runtime
 //!                                   puts the parts together, starts and stops them
 //! 4  http  socket                   doors: parse, ask permission, call, answer
-//! 3  room  documents                live documents: one task each; the list of all
+//! 3  room  catalog                  live documents: one task each; the list of all
 //! 2  store  limits                  durable truth; how fast one may go
 //! 1  auth                           who may what
 //! 0  id  error  exit  config  metrics  telemetry
@@ -50,8 +50,8 @@
 pub mod app;
 pub mod arguments;
 pub mod auth;
+pub mod catalog;
 pub mod config;
-pub mod documents;
 pub mod error;
 pub mod exit;
 pub mod http;

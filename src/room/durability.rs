@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     id::Seq,
-    store::{AppendError, Availability, Entry, Loaded, Reservation},
+    store::{AppendError, Availability, Loaded, NewRows, Reservation},
 };
 
 /// Larger rows are written as several: a database takes many small ones better than a
@@ -49,8 +49,8 @@ impl<P: Asker> RoomCore<P> {
         let rows: Vec<_> = rows.rows.into_iter().flat_map(in_parts).collect();
         let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
         self.commits.begin(bytes.collect(), receipts);
-        let entry = Entry { rows, authors };
-        self.outputs.push(Output::Append(record.id, entry));
+        let new_rows = NewRows { rows, authors };
+        self.outputs.push(Output::Append(record.id, new_rows));
     }
 
     pub(super) fn appended(&mut self, result: Result<Seq, AppendError>) {

@@ -12,7 +12,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
     (4, &["http", "socket"]),
-    (3, &["room", "documents"]),
+    (3, &["room", "catalog"]),
     (2, &["store", "limits"]),
     (1, &["auth"]),
     (

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
-mod documents;
+mod catalog;
 mod layers;
 mod postgres;
 mod rooms;
