@@ -23,8 +23,8 @@ use tracing::{error, info, warn};
 use crate::{
     auth::Verifier,
     bus::EventBus,
+    catalog::Catalog,
     config::{Config, DevDoors},
-    documents::Documents,
     error::{Error, Result},
     exit::Exit,
     http,
@@ -210,7 +210,7 @@ impl App {
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
-            documents: Documents::new(self.store.clone()),
+            catalog: Catalog::new(self.store.clone()),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

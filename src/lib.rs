@@ -7,10 +7,12 @@
 //! # Layout
 //! Who may use whom: arrows only point down (`tests/it/layers.rs` guards it).
 //! ```text
-//! 5  main  app  arguments  settings  signals  runtime
+//! 7  main  app  arguments  settings  signals  runtime
 //!                                   puts the parts together, starts and stops them
-//! 4  http  socket                   doors: parse, ask permission, call, answer
-//! 3  room  documents                live documents: one task each; the list of all
+//! 6  http  socket                   doors: parse, ask permission, call, answer
+//! 5  room  catalog                  live documents: one task each; the list of all
+//! 4  bus                            what happened, told to rooms, people and teams
+//! 3  session                        connected people, whatever their door
 //! 2  store  limits                  durable truth; how fast one may go
 //! 1  auth                           who may what
 //! 0  id  error  exit  config  metrics  telemetry
@@ -51,8 +53,8 @@ pub mod app;
 pub mod arguments;
 pub mod auth;
 pub mod bus;
+pub mod catalog;
 pub mod config;
-pub mod documents;
 pub mod error;
 pub mod exit;
 pub mod http;

@@ -12,7 +12,7 @@ use axum::{
 use super::{Parts, bearer, refuse};
 use crate::{
     auth::Claims,
-    documents::{Page, PageRequest},
+    catalog::{Page, PageRequest},
     error::{Error, Result},
 };
 
@@ -37,7 +37,7 @@ async fn page(parts: &Parts, headers: &HeaderMap, parameters: &Parameters) -> Re
     let claims = authenticate(parts, headers).await?;
     let parameter = |name| parameters.get(name).map(String::as_str);
     let request = PageRequest::parse(parameter("limit"), parameter("cursor"))?;
-    parts.documents.list(&claims, request).await
+    parts.catalog.list(&claims, request).await
 }
 
 /// Who is calling, by the token of the `Authorization` header.

@@ -39,8 +39,8 @@ pub use self::origin::{check_origin, cors};
 use self::updates::Updates;
 use crate::{
     auth::{MintRequest, Verifier, mint},
+    catalog::Catalog,
     config::{Auth, DevDoors, Limits, Timing},
-    documents::Documents,
     error::Error,
     id::Timestamp,
     metrics::Metrics,
@@ -58,7 +58,7 @@ pub struct Parts {
     /// The open documents.
     pub rooms: Rooms,
     /// The list of all documents.
-    pub documents: Documents,
+    pub catalog: Catalog,
     /// Whom `/api` lets in.
     pub verifier: Verifier,
     /// How much one request may bring.

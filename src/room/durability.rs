@@ -18,7 +18,7 @@ use crate::{
     bus::Published,
     error::{Error, Result},
     id::Seq,
-    store::{AppendError, Availability, Entry, Loaded},
+    store::{AppendError, Availability, Loaded, NewRows},
 };
 
 impl<P: PeerHandle> RoomCore<P> {
@@ -47,8 +47,8 @@ impl<P: PeerHandle> RoomCore<P> {
         let rows: Vec<_> = rows.rows.into_iter().flat_map(rows::split).collect();
         let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
         self.commits.begin_append(bytes.collect(), acks);
-        let entry = Entry { rows, authors };
-        self.outputs.push(Output::Append(record.id, entry));
+        let new_rows = NewRows { rows, authors };
+        self.outputs.push(Output::Append(record.id, new_rows));
     }
 
     pub(super) fn appended(&mut self, result: Result<Seq, AppendError>) {

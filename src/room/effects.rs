@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::Error,
     id::{DocumentId, Seq, SessionId},
-    store::{Damage, Entry},
+    store::{Damage, NewRows},
     supervise::Task,
 };
 
@@ -155,7 +155,7 @@ impl Effects {
         FollowUp::ReportShown(shown)
     }
 
-    fn append(&mut self, document: DocumentId, entry: Entry) {
+    fn append(&mut self, document: DocumentId, entry: NewRows) {
         let events = self.events.clone();
         let receipt = move |result| {
             // The send fails only if the room has ended.

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, Seq, SessionId, Timestamp, UserId},
     limits::Pressure,
-    store::{AppendError, Availability, Damage, DocumentRecord, Entry, Loaded, Reservation},
+    store::{AppendError, Availability, Damage, DocumentRecord, Loaded, NewRows, Reservation},
 };
 
 /// The time of an input, by two clocks.
@@ -128,7 +128,7 @@ pub(super) enum Output<P> {
     /// Close somebody's transport.
     Cut(P, &'static str),
     /// Write rows.
-    Append(DocumentId, Entry),
+    Append(DocumentId, NewRows),
     /// Write a snapshot that holds everything up to `seq`.
     PutSnapshot {
         document: DocumentId,

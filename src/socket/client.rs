@@ -10,10 +10,9 @@ use tracing::info;
 
 use super::{
     Shared,
-    engine::EngineSocket,
+    connection::Connection,
     packet::{Attachments, Frame},
     protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
-    seat::NativeSeat,
 };
 use crate::{
     auth::{Right, Rights},
@@ -22,9 +21,12 @@ use crate::{
     id::{RoomName, Timestamp},
     limits::Persistence,
     metrics::Metrics,
-    room::{Command, Delivery, RoomHandle},
+    room::{Command, Delivery, Peer, RoomHandle},
     session::{Link, Session},
 };
+
+/// The Engine.IO connection of a client.
+pub(super) type EngineSocket = engineio::Connection<Connection<Client>>;
 
 /// The answer to a request about a room that the client has not joined.
 pub(super) const NOT_JOINED: Error = Error::Conflict {
@@ -46,7 +48,7 @@ pub struct Client {
 #[derive(Clone)]
 pub(super) struct JoinedRoom {
     pub(super) handle: RoomHandle,
-    pub(super) seat: Arc<NativeSeat>,
+    pub(super) seat: Arc<dyn Peer>,
     pub(super) rights: Rights,
 }
 

@@ -4,99 +4,21 @@
 //! leave a client that believes itself connected and is never heard, so it is
 //! caught and ends the connection.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use engineio::{Carrier, Door, Reason};
-use parking_lot::Mutex;
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::{
     Sockets,
-    client::Client,
+    client::{Client, EngineSocket},
+    connection::{Connection, Phase},
     handshake,
     packet::{Attachments, Kind, NotAPacket, Packet},
     requests,
 };
 use crate::{metrics, supervise::Task};
-
-/// How often one connection may be refused a session before it is closed:
-/// each try costs a signature to check.
-const REFUSALS_MAX: u32 = 8;
-
-/// One Engine.IO connection.
-pub(super) type EngineSocket = engineio::Connection<Connection>;
-
-/// What is known of one connection.
-pub struct Connection {
-    pub(super) opened_at: Instant,
-    state: Mutex<State>,
-    /// How often this connection was refused a session.
-    refusals: AtomicU32,
-    /// The kind of transport under which the connection is counted.
-    counted_as: Mutex<metrics::Transport>,
-}
-
-impl Default for Connection {
-    fn default() -> Self {
-        Self {
-            opened_at: Instant::now(),
-            state: Mutex::default(),
-            refusals: AtomicU32::new(0),
-            counted_as: Mutex::new(metrics::Transport::Polling),
-        }
-    }
-}
-
-#[derive(Default)]
-struct State {
-    phase: Phase,
-    partial: Option<Partial>,
-}
-
-/// How far a connection has come.
-#[derive(Default)]
-pub(super) enum Phase {
-    /// Open, without a session.
-    #[default]
-    Opened,
-    /// A token is being verified.
-    Verifying,
-    /// In session.
-    Connected(Arc<Client>),
-    /// Gone.
-    Closed,
-}
-
-/// A packet whose attachments are still coming.
-struct Partial {
-    text: Box<str>,
-    wanted: usize,
-    attachments: Attachments,
-}
-
-impl Connection {
-    /// Runs `change` on the phase.
-    pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase) -> T) -> T {
-        change(&mut self.state.lock().phase)
-    }
-
-    /// Counts a refusal; `true` while further tries are welcome.
-    pub(super) fn may_try_again(&self) -> bool {
-        self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < REFUSALS_MAX
-    }
-
-    pub(super) fn client(&self) -> Option<Arc<Client>> {
-        match &self.state.lock().phase {
-            Phase::Connected(client) => Some(Arc::clone(client)),
-            Phase::Opened | Phase::Verifying | Phase::Closed => None,
-        }
-    }
-}
 
 /// The receiver of Engine.IO's callbacks.
 #[derive(Clone)]
@@ -134,40 +56,20 @@ impl Engine {
 
     fn receive_text(&self, text: &str, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
         let packet = Packet::parse(text)?;
-        let wanted = packet.attachments;
-        {
-            let mut state = socket.data.state.lock();
-            if state.partial.is_some() {
-                return Err(NotAPacket);
-            }
-            if wanted > 0 {
-                state.partial = Some(Partial {
-                    text: text.into(),
-                    wanted,
-                    attachments: Attachments::new(),
-                });
-                return Ok(());
-            }
+        match socket.data.take_text(text, packet.attachments)? {
+            true => self.receive(&packet, Attachments::new(), socket),
+            false => Ok(()),
         }
-        self.receive(&packet, Attachments::new(), socket)
     }
 
     fn receive_binary(&self, bytes: Bytes, socket: &Arc<EngineSocket>) -> Result<(), NotAPacket> {
-        let complete = {
-            let mut state = socket.data.state.lock();
-            let mut partial = state.partial.take().ok_or(NotAPacket)?;
-            partial.attachments.push(bytes);
-            if partial.attachments.len() < partial.wanted {
-                state.partial = Some(partial);
-                return Ok(());
+        match socket.data.take_attachment(bytes)? {
+            Some(complete) => {
+                let packet = Packet::parse(&complete.text)?;
+                self.receive(&packet, complete.attachments, socket)
             }
-            partial
-        };
-        self.receive(
-            &Packet::parse(&complete.text)?,
-            complete.attachments,
-            socket,
-        )
+            None => Ok(()),
+        }
     }
 
     fn receive(
@@ -197,7 +99,7 @@ impl Engine {
         }
     }
 
-    fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase) {
+    fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase<Client>) {
         let before = socket.data.phase(|phase| std::mem::replace(phase, next));
         if let Phase::Connected(client) = before {
             client.leave_all();
@@ -207,7 +109,7 @@ impl Engine {
 }
 
 impl Door for Engine {
-    type Data = Connection;
+    type Data = Connection<Client>;
 
     fn opened(&self, socket: &Arc<EngineSocket>) {
         let counted_as = transport_name(socket);
@@ -225,11 +127,10 @@ impl Door for Engine {
     }
 
     fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
-        let state = socket.data.state.lock();
-        match &state.phase {
+        socket.data.phase(|phase| match phase {
             Phase::Connected(client) => !client.floods(),
             Phase::Opened | Phase::Verifying | Phase::Closed => true,
-        }
+        })
     }
 
     fn pings_answered(&self, socket: &Arc<EngineSocket>) {

@@ -16,8 +16,8 @@ use tracing::{Instrument, debug, info};
 
 use super::{
     Shared,
-    client::Client,
-    engine::{EngineSocket, Phase},
+    client::{Client, EngineSocket},
+    connection::Phase,
     packet::{Frame, Packet},
     protocol::{
         self, ColoredUser, Connection, LimitsPayload, RefreshedPayload, Server, SessionPayload,

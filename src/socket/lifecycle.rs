@@ -8,7 +8,7 @@ use std::{
 use engineio::Reason;
 use tokio::time::MissedTickBehavior;
 
-use super::{Shared, Sockets, engine::Phase};
+use super::{Shared, Sockets, connection::Phase};
 use crate::supervise::Task;
 
 /// How often the connections are visited: exact enough for a rule in seconds.

@@ -5,6 +5,7 @@
 //! packet       Socket.IO packets as text and attachments
 //! fields       reading a request's payload, field by field
 //! engine       what Engine.IO tells us: opened, message, closed
+//! connection   what is kept of one Engine.IO connection
 //! handshake    from a token to a session
 //! client       a connected client: its session, its rooms, and how it is told
 //! requests     one request: parse, ask permission, call, answer
@@ -22,6 +23,7 @@
 //! must wait (verifying a token) is spawned.
 
 mod client;
+mod connection;
 mod engine;
 mod events;
 mod fields;
@@ -38,8 +40,8 @@ use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
 
 use self::{
-    client::Client,
-    engine::{Engine, EngineSocket},
+    client::{Client, EngineSocket},
+    engine::Engine,
 };
 use crate::{
     auth::Verifier,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     auth::Right,
     error::{Error, Result},
-    room::{Command, Creation, Standing, Ticket, Update},
+    room::{Command, Creation, Peer, Standing, Ticket, Update},
 };
 
 /// One request on its way in.
@@ -156,8 +156,8 @@ impl Request<'_> {
             .rooms
             .open(&self.client.session.key(name.clone()))?;
         let metrics = self.shared.metrics.clone();
-        let seat = Arc::new(NativeSeat::new(self.client, name.clone(), metrics));
-        let peer = Arc::clone(&seat) as _;
+        let seat: Arc<dyn Peer> = Arc::new(NativeSeat::new(self.client, name.clone(), metrics));
+        let peer = Arc::clone(&seat);
         handle.send(Command::Join {
             peer,
             ticket,
@@ -181,7 +181,7 @@ impl Request<'_> {
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
         let joined = self.client.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
         let session = self.client.session.id();
-        let answer = Some((joined.seat as _, ticket));
+        let answer = Some((joined.seat, ticket));
         joined.handle.send(Command::Leave { session, answer })
     }
 

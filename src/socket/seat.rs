@@ -84,7 +84,7 @@ impl NativeSeat {
         let mut rooms = client.rooms.lock();
         if rooms
             .get(&self.room)
-            .is_some_and(|joined| std::ptr::eq(&*joined.seat, self))
+            .is_some_and(|joined| std::ptr::addr_eq(Arc::as_ptr(&joined.seat), self))
         {
             rooms.remove(&self.room);
         }

@@ -1,28 +1,28 @@
-//! Who owns a Yjs client id of a document.
+//! The owners of a document's Yjs client ids.
 //!
-//! Written in the group commit that brings the first update of the client id, so
-//! that what an acknowledged update claims is as durable as the update itself.
-//! Nothing changes an owner afterwards.
+//! An owner is written in the group commit that contains the first update of the client id, so
+//! that the authorship of an acknowledged update is as durable as the update itself. It never
+//! changes afterwards.
 
 use std::collections::HashSet;
 
 use crate::id::{ClientId, Timestamp, UserId};
 
-/// A person's claim to a client id of a document.
+/// The owner of a client id of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     /// The Yjs client id, at most 2^53 - 1.
     pub client: ClientId,
-    /// The person.
+    /// The user who owns it.
     pub user: UserId,
-    /// The first clock of the client id that came from this person.
+    /// The first clock of the client id that came from this user.
     pub first_clock: u32,
-    /// When it came.
+    /// When that clock was received.
     pub since: Timestamp,
 }
 
-/// The owners of a document's client ids as they are read; one text for each person,
-/// however many ids are theirs.
+/// The owners of a document's client ids, as they are read; the ids of one user share one copy
+/// of the user's id.
 #[derive(Default)]
 pub(super) struct Authors {
     users: HashSet<UserId>,
@@ -30,9 +30,9 @@ pub(super) struct Authors {
 }
 
 impl Authors {
-    /// Takes a row of the table. One that names nobody is reported and left out: it
-    /// costs the document no content.
-    pub(super) fn take(&mut self, client: i64, user: &str) {
+    /// Adds a row of the table. A row without a valid user or client id is logged and left out:
+    /// the document's content does not depend on it.
+    pub(super) fn add(&mut self, client: i64, user: &str) {
         let (Ok(client), Some(user)) = (ClientId::try_from(client), UserId::parse(user)) else {
             tracing::error!(client, "a stored author is damaged and left out");
             return;
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_users_share_their_text() {
+    fn equal_users_share_one_copy_of_their_id() {
         let mut authors = Authors::default();
         for (client, user) in [(1, "ana"), (2, "ben"), (3, "ana"), (-1, "ana"), (4, "")] {
-            authors.take(client, user);
+            authors.add(client, user);
         }
         let owners = authors.into_owners();
         let ids: Vec<_> = owners.iter().map(|(client, _)| *client).collect();

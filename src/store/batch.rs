@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    append::{AUTHOR_BYTES, AppendError, Outcome, QueuedAppend},
     author::Author,
-    damage::update_checksum,
-    log::{AUTHOR_BYTES, Append, AppendError},
+    checksum::update_checksum,
 };
 use crate::id::{DocumentId, Seq};
 
@@ -21,69 +21,69 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most rows of a batch, unless one append alone has more.
 const ROWS_MAX: usize = 4096;
 
-/// A copy of the first appends in the journal, laid out for writing.
+/// A copy of the first appends in the journal, arranged for writing.
 pub(super) struct Batch {
-    documents: Vec<Share>,
+    documents: Vec<BatchDocument>,
     rows: Vec<Row>,
+    /// Each with its document's index in `documents`.
     authors: Vec<(usize, Author)>,
-    appends: Vec<Turn>,
+    appends: Vec<BatchAppend>,
     bytes: usize,
 }
 
 /// An append of the batch.
 #[derive(Clone, Copy)]
-struct Turn {
-    /// Index into the journal.
-    position: usize,
-    /// Where its last row stands.
-    place: Place,
+struct BatchAppend {
+    journal_index: usize,
+    last_row: RowPosition,
 }
 
-/// A document's share in a batch.
-struct Share {
-    document: DocumentId,
+/// A document with rows in the batch.
+struct BatchDocument {
+    id: DocumentId,
     rows: i64,
 }
 
 struct Row {
-    place: Place,
+    position: RowPosition,
     payload: Bytes,
 }
 
-/// Where a row stands.
+/// The position of a row in the batch.
 #[derive(Clone, Copy)]
-struct Place {
-    /// Index into the batch's documents.
+struct RowPosition {
+    /// The index of its document in the batch.
     document: usize,
-    /// How many of the document's rows in this batch there are up to here, this one included.
+    /// The number of the document's rows in this batch up to and including this one.
     ordinal: i64,
 }
 
-/// The position of each document after the batch; `None` for one that is gone.
+/// The newest seq of each document of a batch after its commit; `None` for one that has been
+/// deleted.
 pub(super) struct Heads(Vec<Option<i64>>);
 
 impl Batch {
-    /// Copies the first appends but those of documents that are held: 4,096 rows and `bytes_max`
-    /// bytes at most, but at least one append; `None` if there is none.
+    /// Copies the first appends except those of skipped documents: at most 4,096 rows and
+    /// `bytes_max` bytes, but at least one append; `None` if there is none.
     pub(super) fn first_of(
-        waiting: &VecDeque<Append>,
+        queue: &VecDeque<QueuedAppend>,
         bytes_max: usize,
-        is_held: impl Fn(DocumentId) -> bool,
+        is_skipped: impl Fn(DocumentId) -> bool,
     ) -> Option<Self> {
         let mut batch = Self::empty();
-        let mut places = HashMap::new();
-        for (position, append) in waiting.iter().enumerate() {
-            if is_held(append.document) {
+        let mut indexes = HashMap::new();
+        for (journal_index, queued) in queue.iter().enumerate() {
+            if is_skipped(queued.document) {
                 continue;
             }
-            let bytes = append.bytes();
-            let fits = batch.rows.len() + append.entry.rows.len() <= ROWS_MAX
+            let bytes = queued.bytes();
+            let fits = batch.rows.len() + queued.new_rows.rows.len() <= ROWS_MAX
                 && batch.bytes + bytes <= bytes_max;
             if !fits && !batch.appends.is_empty() {
                 break;
             }
             batch.bytes += bytes;
-            batch.push(&mut places, append, position);
+            batch.push(&mut indexes, queued, journal_index);
         }
         batch.keep_first_authors();
         (!batch.appends.is_empty()).then_some(batch)
@@ -99,36 +99,45 @@ impl Batch {
         }
     }
 
-    fn push(&mut self, places: &mut HashMap<DocumentId, usize>, append: &Append, position: usize) {
-        let document = append.document;
-        let index = *places.entry(document).or_insert_with(|| {
-            self.documents.push(Share { document, rows: 0 });
+    /// Adds an append; `indexes` has the index of each document of the batch.
+    fn push(
+        &mut self,
+        indexes: &mut HashMap<DocumentId, usize>,
+        queued: &QueuedAppend,
+        journal_index: usize,
+    ) {
+        let id = queued.document;
+        let index = *indexes.entry(id).or_insert_with(|| {
+            self.documents.push(BatchDocument { id, rows: 0 });
             self.documents.len() - 1
         });
-        let share = &mut self.documents[index];
-        for (payload, _) in &append.entry.rows {
-            share.rows += 1;
-            let place = Place {
+        let document = &mut self.documents[index];
+        for (payload, _) in &queued.new_rows.rows {
+            document.rows += 1;
+            let position = RowPosition {
                 document: index,
-                ordinal: share.rows,
+                ordinal: document.rows,
             };
             self.rows.push(Row {
-                place,
+                position,
                 payload: payload.clone(),
             });
         }
-        let authors = append.entry.authors.iter();
+        let authors = queued.new_rows.authors.iter();
         self.authors
             .extend(authors.map(|author| (index, author.clone())));
-        let place = Place {
+        let last_row = RowPosition {
             document: index,
-            ordinal: share.rows,
+            ordinal: document.rows,
         };
-        self.appends.push(Turn { position, place });
+        self.appends.push(BatchAppend {
+            journal_index,
+            last_row,
+        });
     }
 
-    /// Of several that name one client id of a document, the first stays: a statement that
-    /// inserts many rows promises no order among them.
+    /// Keeps the first of several authors of one client id of a document: a statement that
+    /// inserts many rows does not define their order.
     fn keep_first_authors(&mut self) {
         let mut met = HashSet::with_capacity(self.authors.len());
         self.authors
@@ -137,78 +146,77 @@ impl Batch {
 
     /// The batch in parts of one document each.
     pub(super) fn by_document(&self) -> Vec<(DocumentId, Self)> {
-        let part = |(index, share): (usize, &Share)| {
-            let alone = |place: Place| Place {
+        let part = |(index, document): (usize, &BatchDocument)| {
+            let alone = |position: RowPosition| RowPosition {
                 document: 0,
-                ..place
+                ..position
             };
             let mut part = Self::empty();
-            part.documents.push(Share { ..*share });
-            let rows = self.rows.iter().filter(|row| row.place.document == index);
+            part.documents.push(BatchDocument { ..*document });
+            let rows = self.rows.iter();
+            let rows = rows.filter(|row| row.position.document == index);
             part.rows.extend(rows.map(|row| Row {
-                place: alone(row.place),
+                position: alone(row.position),
                 payload: row.payload.clone(),
             }));
             let authors = self.authors.iter().filter(|(of, _)| *of == index);
             part.authors
                 .extend(authors.map(|(_, author)| (0, author.clone())));
             let appends = self.appends.iter();
-            let appends = appends.filter(|turn| turn.place.document == index);
-            part.appends.extend(appends.map(|turn| Turn {
-                place: alone(turn.place),
-                ..*turn
+            let appends = appends.filter(|append| append.last_row.document == index);
+            part.appends.extend(appends.map(|append| BatchAppend {
+                last_row: alone(append.last_row),
+                ..*append
             }));
             let bytes = part.rows.iter().map(|row| row.payload.len());
             part.bytes = bytes.sum::<usize>() + part.authors.len() * AUTHOR_BYTES;
-            (share.document, part)
+            (document.id, part)
         };
         self.documents.iter().enumerate().map(part).collect()
     }
 
-    /// What each append learns once the batch is durable, with its index into the journal.
-    pub(super) fn answers(
-        &self,
-        heads: &Heads,
-    ) -> impl Iterator<Item = (usize, Result<Seq, AppendError>)> {
-        self.appends.iter().map(|&Turn { position, place }| {
-            let head = heads.0[place.document].ok_or(AppendError::Gone);
-            let seq = head.map(|head| Seq(head - self.behind(place)));
-            (position, seq)
+    /// The outcome of each append once the batch is durable, with its index in the journal.
+    pub(super) fn outcomes(&self, heads: &Heads) -> impl Iterator<Item = (usize, Outcome)> {
+        self.appends.iter().map(|append| {
+            let head = heads.0[append.last_row.document].ok_or(AppendError::Gone);
+            let seq = head.map(|head| Seq(head - self.rows_after(append.last_row)));
+            (append.journal_index, seq)
         })
     }
 
-    /// The same `error` for each append, with its index into the journal.
-    pub(super) fn refusals(
-        &self,
-        error: AppendError,
-    ) -> impl Iterator<Item = (usize, Result<Seq, AppendError>)> {
+    /// The same `error` for each append, with its index in the journal.
+    pub(super) fn refusals(&self, error: AppendError) -> impl Iterator<Item = (usize, Outcome)> {
         let appends = self.appends.iter();
-        appends.map(move |turn| (turn.position, Err(error)))
+        appends.map(move |append| (append.journal_index, Err(error)))
     }
 
-    /// How many rows of the same document follow in this batch.
-    fn behind(&self, place: Place) -> i64 {
-        self.documents[place.document].rows - place.ordinal
+    /// The number of later rows of the same document in this batch.
+    fn rows_after(&self, position: RowPosition) -> i64 {
+        self.documents[position.document].rows - position.ordinal
     }
 
     /// The documents of the batch.
     pub(super) fn documents(&self) -> impl Iterator<Item = DocumentId> {
-        self.documents.iter().map(|share| share.document)
+        self.documents.iter().map(|document| document.id)
     }
 
+    /// The number of appends.
     pub(super) fn appends(&self) -> usize {
         self.appends.len()
     }
 
-    /// How many of the journal's appends the batch reaches over, those that it skips included.
-    pub(super) fn span(&self) -> usize {
-        self.appends.last().map_or(0, |turn| turn.position + 1)
+    /// The number of the journal's appends up to the batch's last one, skipped ones included.
+    pub(super) fn journal_span(&self) -> usize {
+        let last = self.appends.last();
+        last.map_or(0, |append| append.journal_index + 1)
     }
 
+    /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.rows.len()
     }
 
+    /// The number of bytes, approximately.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -219,11 +227,11 @@ impl Batch {
         COMMIT_TIMEOUT + for_bytes
     }
 
-    fn document(&self, row: &Row) -> DocumentId {
-        self.documents[row.place.document].document
+    fn document_of(&self, row: &Row) -> DocumentId {
+        self.documents[row.position.document].id
     }
 
     fn checksum(&self, row: &Row) -> i64 {
-        update_checksum(self.document(row), &row.payload)
+        update_checksum(self.document_of(row), &row.payload)
     }
 }

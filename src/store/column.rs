@@ -1,4 +1,4 @@
-//! How our types lie in columns: native in Postgres, the nearest thing in SQLite.
+//! The column types of our types: native types in Postgres, the nearest ones in SQLite.
 
 use sqlx::{
     Database, Decode, Encode, Postgres, Sqlite, Type,
@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 
 use crate::id::{DocumentId, EventId, RoomName, Seq, Team, Timestamp, UserId};
 
-/// Has `$ours` lie as `$theirs` does in both databases, and reads it back by `$parse`.
-macro_rules! lies_as {
+/// Stores `$ours` with the column type of `$theirs` in both databases, and reads it by `$parse`.
+macro_rules! stored_as {
     ($ours:ty, $theirs:ty) => {
         impl<DB: Database> Type<DB> for $ours
         where
@@ -28,7 +28,7 @@ macro_rules! lies_as {
         }
     };
     ($ours:ty, $theirs:ty, $parse:expr) => {
-        lies_as!($ours, $theirs);
+        stored_as!($ours, $theirs);
 
         impl<'r, DB: Database> Decode<'r, DB> for $ours
         where
@@ -41,18 +41,18 @@ macro_rules! lies_as {
     };
 }
 
-lies_as!(DocumentId, String);
-lies_as!(Team, String, |text: String| {
-    Team::parse(&text).ok_or_else(|| BoxDynError::from("not the name of a team"))
+stored_as!(DocumentId, String);
+stored_as!(Team, String, |text: String| {
+    Team::parse(&text).ok_or_else(|| BoxDynError::from("not a valid team"))
 });
-lies_as!(UserId, String, |text: String| {
-    UserId::parse(&text).ok_or_else(|| BoxDynError::from("not the id of a user"))
+stored_as!(UserId, String, |text: String| {
+    UserId::parse(&text).ok_or_else(|| BoxDynError::from("not a valid user id"))
 });
-lies_as!(RoomName, String, |text: String| {
+stored_as!(RoomName, String, |text: String| {
     RoomName::parse(&text).map_err(BoxDynError::from)
 });
-lies_as!(Seq, i64, |number| Ok(Seq(number)));
-lies_as!(EventId, i64, |number| Ok(EventId(number)));
+stored_as!(Seq, i64, |number| Ok(Seq(number)));
+stored_as!(EventId, i64, |number| Ok(EventId(number)));
 
 impl<'q, DB: Database> Encode<'q, DB> for DocumentId
 where
@@ -69,11 +69,11 @@ where
 {
     fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
         let text = <&str>::decode(value)?;
-        DocumentId::parse(text).ok_or_else(|| "a document's id is no UUID".into())
+        DocumentId::parse(text).ok_or_else(|| "a document id is not a UUID".into())
     }
 }
 
-// A moment is a timestamptz in Postgres.
+// A time is a timestamptz in Postgres.
 impl Type<Postgres> for Timestamp {
     fn type_info() -> PgTypeInfo {
         <OffsetDateTime as Type<Postgres>>::type_info()
@@ -89,20 +89,20 @@ impl PgHasArrayType for Timestamp {
 impl Encode<'_, Postgres> for Timestamp {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         let nanoseconds = i128::from(self.0) * 1_000_000;
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)?;
-        <OffsetDateTime as Encode<'_, Postgres>>::encode(moment, buffer)
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)?;
+        <OffsetDateTime as Encode<'_, Postgres>>::encode(time, buffer)
     }
 }
 
 impl Decode<'_, Postgres> for Timestamp {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        let moment = <OffsetDateTime as Decode<'_, Postgres>>::decode(value)?;
-        let milliseconds = moment.unix_timestamp_nanos().div_euclid(1_000_000);
+        let time = <OffsetDateTime as Decode<'_, Postgres>>::decode(value)?;
+        let milliseconds = time.unix_timestamp_nanos().div_euclid(1_000_000);
         Ok(Self(i64::try_from(milliseconds)?))
     }
 }
 
-// SQLite has no type for moments: milliseconds since 1970.
+// SQLite has no type for times; they are stored in milliseconds since 1970.
 impl Type<Sqlite> for Timestamp {
     fn type_info() -> SqliteTypeInfo {
         <i64 as Type<Sqlite>>::type_info()

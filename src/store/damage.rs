@@ -1,37 +1,39 @@
-//! What is stored and cannot be used: how it is noticed, and what becomes of it.
+//! Damage: stored rows that cannot be used, or that are missing.
 //!
-//! A row that fails its checksum, or that the document cannot take in, is moved to
-//! `damaged_row`, where it waits for repair by hand; rows that are missing are noted
-//! there. It is never handed out and never deleted. The rest of the document is served.
+//! A row that fails its checksum, or that the document cannot apply, is moved to `damaged_row`,
+//! where an operator can repair it; missing rows are recorded there. A damaged row is never
+//! returned to a caller and never deleted. The rest of the document is served.
 
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crc32fast::Hasher;
 use parking_lot::Mutex;
 
 use super::{
-    REPLY_TIMEOUT, Store, TRANSFER_TIMEOUT,
+    Store,
+    checksum::{snapshot_checksum, update_checksum},
     database::{reading, writing},
-    failure::{bounded, report},
+    failure::report,
+    timeouts::{REPLY_TIMEOUT, TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
     error::Result,
     id::{DocumentId, Seq, Timestamp},
 };
 
-/// What is stored of a document and cannot be used, or is not there.
+/// A row of a document that cannot be used, or rows that are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Damage {
-    /// What it was.
+    /// The kind of the row.
     pub kind: Damaged,
-    /// Its position, or that of the first of several.
+    /// Its position, or that of the first of several missing rows.
     pub seq: Seq,
-    /// The position of the last of several that are missing in a row; elsewhere as `seq`.
+    /// The position of the last of several missing rows that follow one another; otherwise equal
+    /// to `seq`.
     pub last: Seq,
-    /// What is wrong.
+    /// The reason why it cannot be used.
     pub reason: Reason,
 }
 
@@ -44,28 +46,29 @@ pub enum Damaged {
     Snapshot,
 }
 
-/// What is wrong with a row.
+/// Why a row cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// It is not as it was written.
+    /// It does not match its checksum.
     Checksum,
-    /// It is as it was written, but the document cannot take it in.
+    /// It matches its checksum, but the document cannot apply it.
     Refused,
-    /// It is not there.
+    /// It does not exist.
     Missing,
 }
 
-/// What the store remembers of damage.
+/// The damage that the store remembers.
 #[derive(Default)]
-pub(super) struct Damages {
-    /// What could not be moved or noted. Until it is, its document gets no snapshot,
-    /// because the log behind that would be trimmed.
+pub(super) struct KnownDamage {
+    /// The damage that could not be moved or recorded. Until it is, its document gets no snapshot,
+    /// because the rows of the log that the snapshot covers would be deleted.
     unmoved: Mutex<HashSet<(DocumentId, Damage)>>,
+    /// The number of damaged documents when they were last counted.
     documents: AtomicU64,
 }
 
 impl Damage {
-    /// One row.
+    /// The damage of one row.
     pub fn at(kind: Damaged, seq: Seq, reason: Reason) -> Self {
         Self {
             kind,
@@ -101,37 +104,16 @@ impl Reason {
     }
 }
 
-/// The checksum of a row of the log: CRC-32 of the document's id and the payload.
-///
-/// The seq is left out because the statement draws it. A row that turns up at
-/// another position of its own document does no harm: updates commute.
-pub(super) fn update_checksum(document: DocumentId, payload: &[u8]) -> i64 {
-    let mut hasher = Hasher::new();
-    hasher.update(document.to_string().as_bytes());
-    hasher.update(payload);
-    i64::from(hasher.finalize())
-}
-
-/// The checksum of a snapshot: CRC-32 of the document's id, the seq (eight bytes,
-/// big-endian) and the state. A snapshot that claimed another seq would hide rows.
-pub(super) fn snapshot_checksum(document: DocumentId, seq: Seq, state: &[u8]) -> i64 {
-    let mut hasher = Hasher::new();
-    hasher.update(document.to_string().as_bytes());
-    hasher.update(&seq.0.to_be_bytes());
-    hasher.update(state);
-    i64::from(hasher.finalize())
-}
-
 impl Store {
-    /// Moves the rows of `damage` out of the way, notes those that are missing, and tells
-    /// of each in the log and the metrics. Takes at most 30 s for each.
+    /// Moves the rows of `damage` to `damaged_row`, records missing rows there, and reports each
+    /// in the server's log and the metrics. Takes at most 30 s for each.
     ///
-    /// Returns whether all of it is in `damaged_row` now (or was replaced by a sound row
-    /// meanwhile, or went with its document). What is not is tried again before the
-    /// document's next snapshot, which fails as long as it cannot be done.
+    /// Returns whether all of it is in `damaged_row` now (or was replaced by an undamaged row
+    /// meanwhile, or was deleted with its document). The rest is tried again before the
+    /// document's next snapshot, which fails until it succeeds.
     ///
     /// After a snapshot that was [`Refused`](Reason::Refused) has been moved, loading again
-    /// gives the older snapshot and the log behind it.
+    /// gives the older snapshot and the rows of the log after it.
     pub async fn set_aside(&self, document: DocumentId, damage: &[Damage]) -> bool {
         let mut all = true;
         for damage in damage {
@@ -148,27 +130,27 @@ impl Store {
             self.inner.metrics.rows_damaged(kind, reason, damage.rows());
             all &= self.move_aside(document, *damage).await;
         }
-        // The count is for health alone, which asks again.
+        // The count is used by the health checks alone, which count again.
         let _ = self.damaged_documents().await;
         all
     }
 
-    /// Moves what could not be moved before. Returns whether nothing is left.
-    pub(super) async fn set_rest_aside(&self, document: DocumentId) -> bool {
-        let rest: Vec<_> = {
+    /// Moves the damage that could not be moved before. Returns whether all of it is moved.
+    pub(super) async fn set_unmoved_aside(&self, document: DocumentId) -> bool {
+        let still_unmoved: Vec<_> = {
             let unmoved = self.inner.damage.unmoved.lock();
             let of_it = unmoved.iter().filter(|(of, _)| *of == document);
             of_it.map(|(_, damage)| *damage).collect()
         };
         let mut all = true;
-        for damage in rest {
+        for damage in still_unmoved {
             all &= self.move_aside(document, damage).await;
         }
         all
     }
 
-    /// The number of documents that have rows in `damaged_row` which nobody has repaired.
-    /// Takes at most 5 s; sets the metric.
+    /// Counts the documents that have unrepaired rows in `damaged_row`. Takes at most 5 s; sets
+    /// the metric.
     ///
     /// # Errors
     /// As [`find_document`](Store::find_document).
@@ -183,7 +165,7 @@ impl Store {
         Ok(documents)
     }
 
-    /// What [`damaged_documents`](Store::damaged_documents) last found.
+    /// The result of the last [`damaged_documents`](Store::damaged_documents).
     pub fn damaged_documents_known(&self) -> u64 {
         self.inner.damage.documents.load(Ordering::Relaxed)
     }
@@ -199,16 +181,16 @@ impl Store {
         Ok(documents.unsigned_abs())
     }
 
-    /// Whether it is done; remembers what is not.
+    /// Moves or records `damage`; returns whether that succeeded, and remembers it otherwise.
     async fn move_aside(&self, document: DocumentId, damage: Damage) -> bool {
         let moved = match damage.reason {
-            Reason::Missing => bounded(REPLY_TIMEOUT, self.note(document, damage)).await,
+            Reason::Missing => bounded(REPLY_TIMEOUT, self.record_missing(document, damage)).await,
             Reason::Checksum | Reason::Refused => {
-                bounded(TRANSFER_TIMEOUT, self.quarantine(document, damage)).await
+                bounded(TRANSFER_TIMEOUT, self.move_row(document, damage)).await
             }
         };
         let moved = match moved {
-            // The document has been deleted, and all of its rows with it.
+            // The document has been deleted with all of its rows.
             Err(sqlx::Error::Database(cause)) if cause.is_foreign_key_violation() => Ok(()),
             moved => moved,
         };
@@ -226,8 +208,8 @@ impl Store {
         }
     }
 
-    /// Notes rows that are missing, once.
-    async fn note(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
+    /// Records missing rows; once, however often they are found.
+    async fn record_missing(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
         writing!(&*self.inner.database, transaction => {
             sqlx::query(
                 "insert into damaged_row
@@ -247,7 +229,8 @@ impl Store {
         Ok(())
     }
 
-    async fn quarantine(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
+    /// Moves a damaged row to `damaged_row`.
+    async fn move_row(&self, document: DocumentId, damage: Damage) -> sqlx::Result<()> {
         let Damage { kind, seq, .. } = damage;
         let take = match kind {
             Damaged::Update => {
@@ -260,19 +243,19 @@ impl Store {
             }
         };
         writing!(&*self.inner.database, transaction => {
-            // Deleting first takes the row's lock: of several that found it one moves it.
+            // The delete locks the row, so that one of several instances that found it moves it.
             let taken = sqlx::query_as::<_, (Vec<u8>, i64)>(take)
                 .bind(document)
                 .bind(seq.0)
                 .fetch_optional(&mut *transaction)
                 .await?;
             let Some((payload, checksum)) = taken else { return Ok(()) };
-            let sound = match kind {
+            let is_intact = match kind {
                 Damaged::Update => update_checksum(document, &payload) == checksum,
                 Damaged::Snapshot => snapshot_checksum(document, seq, &payload) == checksum,
             };
-            if sound && damage.reason == Reason::Checksum {
-                // Somebody has replaced it meanwhile: leaving without a commit keeps it.
+            if is_intact && damage.reason == Reason::Checksum {
+                // The row has been replaced meanwhile: returning without a commit keeps it.
                 return Ok(());
             }
             sqlx::query(
@@ -291,22 +274,5 @@ impl Store {
             .await?;
         });
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checksums_tell_documents_and_positions_apart() {
-        let (one, other) = (DocumentId::generate(), DocumentId::generate());
-        assert_eq!(update_checksum(one, b"x"), update_checksum(one, b"x"));
-        assert_ne!(update_checksum(one, b"x"), update_checksum(other, b"x"));
-        assert_ne!(update_checksum(one, b"x"), update_checksum(one, b"y"));
-        assert_ne!(
-            snapshot_checksum(one, Seq(1), b"x"),
-            snapshot_checksum(one, Seq(2), b"x")
-        );
     }
 }

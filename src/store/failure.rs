@@ -1,49 +1,46 @@
-//! What a failure of the database means for whoever asked.
+//! Classifies failures of the database.
 //!
-//! The question is always the same: may the same statement succeed later, for
-//! reasons that lie outside of it ([`Passing`](Failure::Passing)), or does the
-//! database refuse what it was given ([`Lasting`](Failure::Lasting))? In doubt
-//! a failure passes: trying again loses nothing.
-
-use std::{io, time::Duration};
+//! A failure is [transient](Failure::Transient) where the same statement may succeed later, for
+//! reasons outside of the statement, and [permanent](Failure::Permanent) where the database
+//! refuses the values that it was given. Failures that are not known are transient, because
+//! trying again loses nothing.
 
 use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
-use tokio::time::timeout;
 
 use crate::{error::Error, id::DocumentId};
 
 /// Whether trying again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The database is away, full, busy, stopping, read-only or not as it should be.
-    Passing,
-    /// The database will not take these values.
-    Lasting,
+    /// The database is unreachable, full, busy, stopping, read-only or wrongly configured.
+    Transient,
+    /// The database does not accept these values.
+    Permanent,
 }
 
 impl Failure {
     pub(super) fn of(error: &sqlx::Error) -> Self {
-        let lasting = match error {
+        let is_permanent = match error {
             sqlx::Error::Database(error) => refuses_values(&**error),
-            // Values that our types cannot hold; the database itself is well.
+            // Values that our types cannot represent; the database itself works.
             sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
                 true
             }
             _ => false,
         };
-        if lasting {
-            Self::Lasting
+        if is_permanent {
+            Self::Permanent
         } else {
-            Self::Passing
+            Self::Transient
         }
     }
 }
 
-/// Whether the transaction was undone because of another one: the same again, from its begin, may
-/// well succeed.
+/// Whether the transaction was rolled back because of another one, so that running it again from
+/// its beginning may succeed.
 ///
-/// A serialization failure (40001) or a deadlock (40P01) of Postgres, a SQLite that is busy or
-/// locked.
+/// In Postgres that is a serialization failure (40001) or a deadlock (40P01), in SQLite a database
+/// that is busy or locked.
 pub(super) fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else {
         return false;
@@ -75,10 +72,10 @@ fn refuses_values(error: &dyn DatabaseError) -> bool {
     }
 }
 
-/// Whether a SQLSTATE says that these values will not be taken.
+/// Whether a SQLSTATE means that the database does not accept these values.
 ///
-/// Missing rights (42501), a missing table (42P01), a database that only reads (25006) and a full
-/// disk (53100) are not among them: they stop every document alike, and an operator mends them.
+/// Missing rights (42501), a missing table (42P01), a read-only database (25006) and a full disk
+/// (53100) are not among them: they affect every document alike, and an operator repairs them.
 fn postgres_refuses_values(code: &str) -> bool {
     matches!(
         code.get(..2),
@@ -93,10 +90,10 @@ fn postgres_refuses_values(code: &str) -> bool {
     )
 }
 
-/// The same for a result code of SQLite, whose low byte is the primary one.
+/// The same for a result code of SQLite, whose low byte is the primary code.
 ///
-/// Not among them, because they stop every document alike: read-only (8), an I/O error (10), a full
-/// disk (13), a file that cannot be opened (14) or is no database (26).
+/// Not among them, because they affect every document alike: read-only (8), an I/O error (10), a
+/// full disk (13), a file that cannot be opened (14) or is not a database (26).
 fn sqlite_refuses_values(code: u32) -> bool {
     const CORRUPT: u32 = 11;
     const TOO_BIG: u32 = 18;
@@ -105,30 +102,20 @@ fn sqlite_refuses_values(code: u32) -> bool {
     matches!(code & 0xff, CORRUPT | TOO_BIG | CONSTRAINT | MISMATCH)
 }
 
-/// Waits for `work` for at most `limit`, then fails as if the connection had broken.
-pub(super) async fn bounded<T>(
-    limit: Duration,
-    work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
-    timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-}
-
-/// Logs `error`, which was met in `doing` something, and names it for the caller.
+/// Logs `error`, which happened during `operation`, and returns the error for the caller.
 pub(super) fn report(
-    doing: &'static str,
+    operation: &'static str,
     document: Option<DocumentId>,
     error: sqlx::Error,
 ) -> Error {
     let document = document.map(tracing::field::debug);
     match Failure::of(&error) {
-        Failure::Passing => {
-            tracing::warn!(document, %error, "{doing}: the database is unavailable");
+        Failure::Transient => {
+            tracing::warn!(document, %error, "{operation}: the database is unavailable");
             Error::StorageUnavailable
         }
-        Failure::Lasting => {
-            tracing::error!(document, %error, "{doing}: the database refused");
+        Failure::Permanent => {
+            tracing::error!(document, %error, "{operation}: the database refused");
             Error::Internal
         }
     }
@@ -139,8 +126,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlstates_are_lasting_where_the_values_are_at_fault() {
-        for (code, lasting, what) in [
+    fn sqlstates_of_refused_values_are_permanent() {
+        for (code, is_permanent, name) in [
             ("22001", true, "string_data_right_truncation"),
             ("22021", true, "character_not_in_repertoire"),
             ("22P05", true, "untranslatable_character"),
@@ -173,13 +160,13 @@ mod tests {
             ("58P01", false, "undefined_file"),
             ("", false, "none"),
         ] {
-            assert_eq!(postgres_refuses_values(code), lasting, "{code} {what}");
+            assert_eq!(postgres_refuses_values(code), is_permanent, "{code} {name}");
         }
     }
 
     #[test]
-    fn codes_of_sqlite_are_lasting_where_the_values_are_at_fault() {
-        for (code, lasting, what) in [
+    fn sqlite_codes_of_refused_values_are_permanent() {
+        for (code, is_permanent, name) in [
             (11, true, "SQLITE_CORRUPT"),
             (267, true, "SQLITE_CORRUPT_VTAB"),
             (779, true, "SQLITE_CORRUPT_INDEX"),
@@ -205,11 +192,12 @@ mod tests {
             (23, false, "SQLITE_AUTH"),
             (26, false, "SQLITE_NOTADB"),
         ] {
-            assert_eq!(sqlite_refuses_values(code), lasting, "{code} {what}");
+            assert_eq!(sqlite_refuses_values(code), is_permanent, "{code} {name}");
         }
     }
+
     #[test]
-    fn a_conflict_passes_and_is_known_by_its_code() {
+    fn conflicts_are_transient_and_recognised_by_their_code() {
         for code in ["40001", "40P01"] {
             assert!(postgres_conflicts(code) && !postgres_refuses_values(code));
         }

@@ -1,72 +1,73 @@
-//! Reading a document whole, and noticing what is missing of it.
+//! Reads a whole document, and notices missing rows.
 //!
-//! The seqs of a document have no gaps, so the log behind the snapshot has to hold
-//! every seq up to the document's head. What is not there, and was not set aside
-//! before, is damage like a row that fails its checksum: a page of the database
-//! that was lost takes its rows with it without a word.
+//! The seqs of a document have no gaps, so the log after the snapshot has to contain every seq up
+//! to the document's head. A row that is missing, and was not set aside before, is damage like a
+//! row that fails its checksum: a lost page of the database loses its rows without an error.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use tokio::time::Instant;
 
 use super::{
-    REPLY_TIMEOUT, Store, TRANSFER_TIMEOUT,
+    Store,
     author::Authors,
-    damage::{Damage, Damaged, Reason, snapshot_checksum, update_checksum},
+    checksum::{snapshot_checksum, update_checksum},
+    damage::{Damage, Damaged, Reason},
     database::reading,
-    failure::{bounded, report},
+    failure::report,
+    timeouts::{REPLY_TIMEOUT, TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq, UserId},
 };
 
-/// A document as it lies in the database: apply the snapshot, then the updates in order.
+/// A document as it is stored: apply the snapshot, then the updates in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// The newest sound snapshot, and the position up to which it holds everything.
+    /// The newest undamaged snapshot, and the seq up to which it contains all updates.
     pub snapshot: Option<(Seq, Bytes)>,
-    /// The rows of the log after it, in order.
+    /// The rows of the log after the snapshot, in order.
     pub updates: Vec<(Seq, Bytes)>,
     /// The newest position in the log.
     pub head_seq: Seq,
-    /// Who owns which client id, in the order of the ids.
+    /// The owner of each client id, in the order of the ids.
     pub authors: Vec<(ClientId, UserId)>,
-    /// What was found damaged by this reading and left out. It is missing unless a later
-    /// update repeats it.
+    /// The damage that this read has found. Damaged rows are left out; their content is missing
+    /// unless a later update repeats it.
     pub damaged: Vec<Damage>,
-    /// How many entries of `damaged_row` about this document's log are older than this
-    /// reading and await repair.
+    /// The number of unrepaired entries in `damaged_row` about this document's log that are older
+    /// than this read.
     pub damaged_earlier: usize,
 }
 
-/// What `damaged_row` says of a document.
-struct Known {
+/// An entry of `damaged_row`.
+struct DamagedRow {
     kind: String,
     first: i64,
     last: i64,
-    open: bool,
+    is_unrepaired: bool,
 }
 
-/// Takes rows as they come, so that a long log is in memory once.
-macro_rules! each {
-    ($rows:expr, $row:pat => $take:expr) => {{
+/// Processes rows as they arrive, so that a long log is in memory only once.
+macro_rules! for_each_row {
+    ($rows:expr, $row:pat => $process:expr) => {{
         let mut rows = $rows;
         while let Some($row) = bounded(TRANSFER_TIMEOUT, rows.try_next()).await? {
-            $take;
+            $process;
         }
     }};
 }
 
 impl Loaded {
-    /// Whether some of what was acknowledged is missing: rows of the log were found damaged or
-    /// missing now, or earlier and nobody has repaired them.
+    /// Whether acknowledged updates are missing: rows of the log were found damaged or missing by
+    /// this read, or earlier and have not been repaired.
     ///
-    /// A damaged snapshot alone does not count. The log behind the older one replaces it, and
-    /// where that has a hole, the hole counts.
+    /// A damaged snapshot alone does not count. The older snapshot and the log after it replace
+    /// it, and rows that are missing there count.
     pub fn is_damaged(&self) -> bool {
-        let of_log = |damage: &Damage| damage.kind == Damaged::Update;
-        self.damaged_earlier > 0 || self.damaged.iter().any(of_log)
+        let is_in_log = |damage: &Damage| damage.kind == Damaged::Update;
+        self.damaged_earlier > 0 || self.damaged.iter().any(is_in_log)
     }
 
     fn bytes(&self) -> usize {
@@ -79,7 +80,7 @@ impl Loaded {
                 .sum::<usize>()
     }
 
-    fn take_snapshot(&mut self, document: DocumentId, seq: Seq, state: Vec<u8>, checksum: i64) {
+    fn add_snapshot(&mut self, document: DocumentId, seq: Seq, state: Vec<u8>, checksum: i64) {
         if snapshot_checksum(document, seq, &state) == checksum {
             self.snapshot = Some((seq, state.into()));
         } else {
@@ -88,7 +89,7 @@ impl Loaded {
         }
     }
 
-    fn take_update(&mut self, document: DocumentId, seq: Seq, payload: Vec<u8>, checksum: i64) {
+    fn add_update(&mut self, document: DocumentId, seq: Seq, payload: Vec<u8>, checksum: i64) {
         if update_checksum(document, &payload) == checksum {
             self.updates.push((seq, payload.into()));
         } else {
@@ -97,23 +98,23 @@ impl Loaded {
         }
     }
 
-    /// Notes what ought to be in the log and is not.
-    fn take_holes(&mut self, known: &[Known]) {
+    /// Adds the missing rows of the log that are not among the `earlier` damage.
+    fn add_missing(&mut self, earlier: &[DamagedRow]) {
         let after = self.snapshot.as_ref().map_or(0, |(seq, _)| seq.0);
         let rows = i64::try_from(self.updates.len()).unwrap_or(i64::MAX);
         if rows == self.head_seq.0 - after {
-            return; // Of this document they are distinct and behind the snapshot: none is missing.
+            return; // The rows are distinct and after the snapshot, so none is missing.
         }
         let present = self.updates.iter().map(|(seq, _)| (seq.0, seq.0));
         let found = self.damaged.iter();
         let found = found.filter(|damage| damage.kind == Damaged::Update);
         let found = found.map(|damage| (damage.seq.0, damage.last.0));
-        let set_aside = known
+        let set_aside = earlier
             .iter()
-            .filter(|known| known.kind == Damaged::Update.as_str())
-            .map(|known| (known.first, known.last));
+            .filter(|row| row.kind == Damaged::Update.as_str())
+            .map(|row| (row.first, row.last));
         let accounted = present.chain(found).chain(set_aside).collect();
-        for (first, last) in holes(after, self.head_seq.0, accounted) {
+        for (first, last) in gaps(after, self.head_seq.0, accounted) {
             self.damaged.push(Damage {
                 kind: Damaged::Update,
                 seq: Seq(first),
@@ -125,27 +126,27 @@ impl Loaded {
 }
 
 /// The ranges of `after + 1..=head` that none of the `accounted` ranges covers.
-fn holes(after: i64, head: i64, mut accounted: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+fn gaps(after: i64, head: i64, mut accounted: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
     accounted.sort_unstable();
-    let mut holes = Vec::new();
+    let mut gaps = Vec::new();
     let mut next = after + 1;
     for (first, last) in accounted {
         if first > next && next <= head {
-            holes.push((next, head.min(first - 1)));
+            gaps.push((next, head.min(first - 1)));
         }
         next = next.max(last + 1);
     }
     if next <= head {
-        holes.push((next, head));
+        gaps.push((next, head));
     }
-    holes
+    gaps
 }
 
 impl Store {
-    /// Reads a document as of one moment.
+    /// Reads a document in one consistent view of the database.
     ///
-    /// Damaged rows are left out, reported, logged and moved to `damaged_row`; rows that are
-    /// missing are noted there. Reaching the database takes at most 5 s, then each row at most 30 s.
+    /// Damaged rows are left out, reported, logged and moved to `damaged_row`; missing rows are
+    /// recorded there. Reaching the database takes at most 5 s, then each row at most 30 s.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the document has been deleted, [`Error::StorageUnavailable`],
@@ -155,7 +156,7 @@ impl Store {
         let read = self.read(document).await;
         let read = read.map_err(|error| report("loading a document", Some(document), error))?;
         let Some(loaded) = read else {
-            self.absent()?;
+            self.check_list()?;
             return Err(Error::NotFound { what: "document" });
         };
         if !loaded.damaged.is_empty() {
@@ -175,7 +176,7 @@ impl Store {
             )
             .bind(document)
             .fetch_optional(&mut *transaction);
-            let Some((head, has_known)) = bounded(REPLY_TIMEOUT, head).await? else {
+            let Some((head, has_earlier)) = bounded(REPLY_TIMEOUT, head).await? else {
                 return Ok(None);
             };
             let mut loaded = Loaded { head_seq: Seq(head), ..Loaded::default() };
@@ -192,7 +193,7 @@ impl Store {
                 let newest = bounded(TRANSFER_TIMEOUT, newest).await?;
                 let Some((seq, state, checksum)) = newest else { break };
                 before = seq;
-                loaded.take_snapshot(document, Seq(seq), state, checksum);
+                loaded.add_snapshot(document, Seq(seq), state, checksum);
             }
 
             let after = loaded.snapshot.as_ref().map_or(0, |(seq, _)| seq.0);
@@ -201,8 +202,8 @@ impl Store {
                  where document_id = $1 and seq > $2 order by seq",
             );
             let rows = rows.bind(document).bind(after).fetch(&mut *transaction);
-            each!(rows, (seq, payload, checksum) => {
-                loaded.take_update(document, Seq(seq), payload, checksum);
+            for_each_row!(rows, (seq, payload, checksum) => {
+                loaded.add_update(document, Seq(seq), payload, checksum);
             });
 
             let rows = sqlx::query_as::<_, (i64, String)>(
@@ -211,39 +212,40 @@ impl Store {
             );
             let rows = rows.bind(document).fetch(&mut *transaction);
             let mut authors = Authors::default();
-            each!(rows, (client, user) => authors.take(client, &user));
+            for_each_row!(rows, (client, user) => authors.add(client, &user));
             loaded.authors = authors.into_owners();
 
-            let mut known = Vec::new();
-            if has_known {
+            let mut earlier = Vec::new();
+            if has_earlier {
                 let rows = sqlx::query_as::<_, (String, i64, i64, bool)>(
                     "select kind, seq, coalesce(last_seq, seq), repaired_at is null
                      from damaged_row where document_id = $1",
                 );
                 let rows = rows.bind(document).fetch(&mut *transaction);
-                each!(rows, row => known.push(Known::from(row)));
+                for_each_row!(rows, row => earlier.push(DamagedRow::from(row)));
             }
-            loaded.damaged_earlier = known.iter().filter(|known| known.is_open_in_log()).count();
-            loaded.take_holes(&known);
+            let unrepaired = earlier.iter().filter(|row| row.is_unrepaired_update());
+            loaded.damaged_earlier = unrepaired.count();
+            loaded.add_missing(&earlier);
             loaded
         });
         Ok(Some(loaded))
     }
 }
 
-impl Known {
-    fn is_open_in_log(&self) -> bool {
-        self.open && self.kind == Damaged::Update.as_str()
+impl DamagedRow {
+    fn is_unrepaired_update(&self) -> bool {
+        self.is_unrepaired && self.kind == Damaged::Update.as_str()
     }
 }
 
-impl From<(String, i64, i64, bool)> for Known {
-    fn from((kind, first, last, open): (String, i64, i64, bool)) -> Self {
+impl From<(String, i64, i64, bool)> for DamagedRow {
+    fn from((kind, first, last, is_unrepaired): (String, i64, i64, bool)) -> Self {
         Self {
             kind,
             first,
             last,
-            open,
+            is_unrepaired,
         }
     }
 }
@@ -253,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holes_are_what_nothing_accounts_for() {
+    fn gaps_are_the_ranges_that_nothing_accounts_for() {
         for (after, head, accounted, expected) in [
             (0, 0, vec![], vec![]),
             (0, 3, vec![], vec![(1, 3)]),
@@ -266,7 +268,7 @@ mod tests {
             (7, 7, vec![], vec![]),
         ] {
             assert_eq!(
-                holes(after, head, accounted.clone()),
+                gaps(after, head, accounted.clone()),
                 expected,
                 "after {after} up to {head}: {accounted:?}"
             );

@@ -1,41 +1,41 @@
-//! Writing a document's snapshots, and forgetting what they make superfluous.
+//! Writes a document's snapshots and deletes the snapshots and rows that they make superfluous.
 //!
-//! A document keeps its two newest snapshots and every row of the log after the
-//! older of them: should the newest turn out damaged, the older one and the log
-//! still give the whole document. Before there are two, the log is kept whole.
+//! A document keeps its two newest snapshots and every row of the log after the older of them: if
+//! the newest is found damaged, the older one and the log still give the whole document. Before
+//! there are two, no row of the log is deleted.
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Store, TRANSFER_TIMEOUT,
-    damage::snapshot_checksum,
+    Store,
+    checksum::snapshot_checksum,
     database::writing,
-    failure::{bounded, report},
+    failure::report,
+    timeouts::{TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
     error::{Error, Result},
     id::{DocumentId, Seq, Timestamp},
 };
 
-/// The most rows that one statement trims.
+/// The most rows of the log that one statement deletes.
 const TRIM_ROWS_MAX: u64 = 10_000;
 
 impl Store {
-    /// Keeps `state`, which holds everything up to and including `seq`, and forgets
-    /// what it makes superfluous: all but the two newest snapshots, and the log up to
-    /// the older of them.
+    /// Writes `state`, which contains all updates up to and including `seq`, as a snapshot, and
+    /// deletes all but the two newest snapshots, and the log up to the older of them.
     ///
-    /// The snapshot is durable when this returns. A position that has a snapshot
-    /// keeps it. Writing takes at most 30 s.
+    /// The snapshot is durable when this returns. Where the seq has a snapshot already, that one
+    /// stays. Writing takes at most 30 s.
     ///
     /// # Errors
     /// As [`load`](Store::load); [`Error::StorageUnavailable`] also while damaged rows of the
-    /// document cannot be set aside, because a snapshot would trim them.
+    /// document cannot be set aside, because they would be deleted with the log.
     pub async fn put_snapshot(&self, document: DocumentId, seq: Seq, state: Bytes) -> Result<()> {
         let started = Instant::now();
         let bytes = state.len() as u64;
-        if !self.set_rest_aside(document).await {
+        if !self.set_unmoved_aside(document).await {
             return Err(Error::StorageUnavailable);
         }
         let written = bounded(TRANSFER_TIMEOUT, self.write_snapshot(document, seq, &state)).await;
@@ -54,7 +54,7 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the position up to which the log is superfluous, if it is.
+    /// Returns the seq up to which the log is superfluous, if part of it is.
     async fn write_snapshot(
         &self,
         document: DocumentId,
@@ -91,13 +91,14 @@ impl Store {
         Ok(superfluous.map(Seq))
     }
 
-    /// Forgets the log up to and including `seq`.
+    /// Deletes the log up to and including `seq`.
     ///
-    /// Not in the snapshot's transaction: in SQLite that would keep the log's writer out for as
-    /// long as a long log takes to delete. What a crash leaves, the next snapshot trims.
+    /// This is not done in the snapshot's transaction: in SQLite the log's writer would have to
+    /// wait for as long as deleting a long log takes. The rows that a crash leaves are deleted
+    /// after the next snapshot.
     async fn trim(&self, document: DocumentId, seq: Seq) {
         loop {
-            match bounded(TRANSFER_TIMEOUT, self.trim_some(document, seq)).await {
+            match bounded(TRANSFER_TIMEOUT, self.trim_batch(document, seq)).await {
                 Ok(rows) if rows < TRIM_ROWS_MAX => return,
                 Ok(_) => {}
                 Err(error) => {
@@ -108,7 +109,8 @@ impl Store {
         }
     }
 
-    async fn trim_some(&self, document: DocumentId, seq: Seq) -> sqlx::Result<u64> {
+    /// Deletes the oldest rows, at most `TRIM_ROWS_MAX`; returns their number.
+    async fn trim_batch(&self, document: DocumentId, seq: Seq) -> sqlx::Result<u64> {
         let result = writing!(&*self.inner.database, transaction => {
             sqlx::query(
                 "delete from update_log where document_id = $1 and seq <= coalesce((

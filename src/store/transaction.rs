@@ -1,4 +1,4 @@
-//! What a feature writes, in one transaction, with SQL written once for both databases.
+//! Transactions of features, with SQL that is written once for both databases.
 //!
 //! ```no_run
 //! # use realtime_server::{error::Result, id::{Team, Timestamp}, store::{Store, args}};
@@ -15,16 +15,13 @@
 //!     .await
 //! # }
 //! ```
-//! SQL that both databases understand: `$1` for parameters, `on conflict`, `returning`; no
+//! The SQL has to be valid in both databases: `$1` for parameters, `on conflict`, `returning`; no
 //! `for update` ([`find_locked`](Transaction::find_locked) adds it), no casts with `::`, one
-//! statement in a text. Rows are locked in a fixed order: the document, then what belongs to it
-//! by rising id; the events' counter comes last by itself.
+//! statement in a text. Rows are to be locked in a fixed order: the document, then the rows that
+//! belong to it by rising id; the counter of the events is locked last by the store.
 
-mod bind;
-mod fault;
-mod keeper;
-mod open;
-mod row;
+mod abort;
+mod actor;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -35,18 +32,15 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-pub use self::{
-    bind::{Bind, ToBind, args},
-    row::{Column, FromRow, Row},
-};
-pub use sqlx::types::Json;
-
-pub(super) use self::open::{Open, Rows, Statement};
 use self::{
-    fault::Fault,
-    keeper::{Ask, Purpose},
+    abort::Abort,
+    actor::{Access, Request},
 };
-use super::{Store, outbox::Draft};
+use super::{
+    Store,
+    event::{Event, NewEvent},
+    statement::{Bind, FromRow, Row, RowLock, Statement},
+};
 use crate::{
     error::{Error, Result},
     id::{Team, Timestamp},
@@ -54,39 +48,40 @@ use crate::{
 
 /// No attempt begins later than this after the first one.
 const ATTEMPTS_WITHIN: Duration = Duration::from_secs(5);
-/// The wait after the first conflict; it doubles, and a part of it is chance.
+/// The wait after the first conflict; it doubles, and a part of it is random.
 const BACKOFF_MIN: Duration = Duration::from_millis(5);
 
 /// A transaction that has begun; [`Store::transact`] ends it.
 ///
-/// After the first statement that fails everything is undone, and what is asked afterwards fails
-/// as that did: whoever expects a conflict of values says `on conflict do nothing` and looks at
-/// the number of rows.
+/// After the first statement that fails the transaction is rolled back, and later statements fail
+/// with the same error: a feature that expects a conflict of values uses `on conflict do nothing`
+/// and checks the number of rows.
 pub struct Transaction {
     state: Arc<State>,
 }
 
-/// What whoever writes in a transaction and whoever ends it share.
+/// The state of a transaction, which its [`Transaction`] and [`Store::transact`] share.
 struct State {
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<Request>,
     deadline: Instant,
-    drafts: Mutex<Vec<Draft>>,
-    failed: Mutex<Option<Fault>>,
+    events: Mutex<Vec<NewEvent>>,
+    abort: Mutex<Option<Abort>>,
 }
 
 impl Store {
-    /// Runs `work` in a transaction and commits it when `work` succeeds; durable when this
-    /// returns. Where `work` fails, or anything else does, nothing is written and nothing told.
+    /// Runs `work` in a transaction and commits it when `work` succeeds; it is durable when this
+    /// returns. Where `work` or anything else fails, nothing is written and no event is published.
     ///
-    /// `work` is run again, from its beginning, where another transaction was in its way, so that
-    /// it changes nothing but by its statements. It has a second (in Postgres three), and is cut
-    /// then: it waits for nothing but its statements. All of it takes at most 20 s.
+    /// `work` is run again, from its beginning, after a conflict with another transaction, so it
+    /// must have no effects but its statements. It may take one second (in Postgres three) and is
+    /// then cancelled, so it should wait for nothing but its statements. The call takes at most
+    /// 20 s.
     ///
     /// # Errors
-    /// What `work` fails with; [`Error::StorageUnavailable`] where the database cannot be reached,
-    /// has too much to do or `work` took too long; [`Error::Internal`] where it refuses a
-    /// statement. [`Error::StorageUnavailable`] may, where the answer to the commit was lost, also
-    /// mean that everything was written; it is not told then.
+    /// The error of `work`; [`Error::StorageUnavailable`] where the database cannot be reached or
+    /// is overloaded, or `work` took too long; [`Error::Internal`] where the database refuses a
+    /// statement. Where the answer to the commit was lost, [`Error::StorageUnavailable`] may also
+    /// mean that everything was written; the subscriber is not told of the events then.
     pub async fn transact<T, F>(&self, work: impl Fn(Transaction) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -96,20 +91,20 @@ impl Store {
         loop {
             let error = match self.attempt(&work).await {
                 Ok(done) => return Ok(done),
-                Err(Fault::Lasting(error)) => return Err(error),
-                Err(Fault::Conflict(error)) => error,
+                Err(Abort::Final(error)) => return Err(error),
+                Err(Abort::Conflict(error)) => error,
             };
             if Instant::now() + backoff * 2 > last_begin {
-                return Err(Fault::Conflict(error).into_error());
+                return Err(Abort::Conflict(error).into_error());
             }
-            tracing::debug!(%error, "a transaction met another one: it is run again");
+            tracing::debug!(%error, "a transaction conflicted with another one: it is run again");
             sleep(backoff.mul_f64(1.0 + rand::random::<f64>())).await;
             backoff *= 2;
         }
     }
 
-    /// Runs `work`, which only reads, on one consistent view of the database. Keeps nobody from
-    /// writing; has three seconds.
+    /// Runs `work`, which only reads, on one consistent view of the database. It blocks no
+    /// writer, and may take three seconds.
     ///
     /// # Errors
     /// As [`transact`](Store::transact); a statement that writes is refused.
@@ -118,44 +113,64 @@ impl Store {
         F: Future<Output = Result<T>>,
     {
         let run = async {
-            let state = self.begin(Purpose::View).await?;
+            let state = self.begin(Access::Read).await?;
             state.run(work).await
         };
-        run.await.map_err(Fault::into_error)
+        run.await.map_err(Abort::into_error)
     }
 
-    async fn attempt<T, F>(&self, work: &impl Fn(Transaction) -> F) -> Result<T, Fault>
+    async fn attempt<T, F>(&self, work: &impl Fn(Transaction) -> F) -> Result<T, Abort>
     where
         F: Future<Output = Result<T>>,
     {
-        let state = self.begin(Purpose::Write).await?;
+        let state = self.begin(Access::Write).await?;
         let done = state.run(work).await?;
         state.commit().await?;
         Ok(done)
     }
 
-    async fn begin(&self, purpose: Purpose) -> Result<Arc<State>, Fault> {
+    /// Has `subscriber` told of the events of each transaction of this store, exactly once, after
+    /// its commit and before [`transact`](Store::transact) returns; the events of one team in the
+    /// order of their ids. It is not told of the events of other instances.
+    ///
+    /// It must be quick, because the team's next commit waits for it; a panic of it is logged and
+    /// affects nobody else. It is not told of the events of a commit whose answer was lost: a
+    /// subscriber that has to know all events reads [`events_after`](Store::events_after).
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for a second subscriber.
+    pub fn subscribe(&self, subscriber: impl Fn(&[Event]) + Send + Sync + 'static) -> Result<()> {
+        if self.inner.outbox.subscribe(Box::new(subscriber)) {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            reason: "the store has a subscriber already",
+        })
+    }
+
+    async fn begin(&self, access: Access) -> Result<Arc<State>, Abort> {
         let (database, outbox) = (&self.inner.database, &self.inner.outbox);
-        let begun = keeper::begin(Arc::clone(database), Arc::clone(outbox), purpose).await;
-        let (asks, deadline) = begun.map_err(Fault::from)?;
+        let begun = actor::begin(Arc::clone(database), Arc::clone(outbox), access).await;
+        let (requests, deadline) = begun.map_err(Abort::from)?;
         Ok(Arc::new(State {
-            asks,
+            requests,
             deadline,
-            drafts: Mutex::default(),
-            failed: Mutex::default(),
+            events: Mutex::default(),
+            abort: Mutex::default(),
         }))
     }
 }
 
 impl Transaction {
-    /// Runs a statement; returns how many rows it wrote.
+    /// Runs a statement; returns the number of rows that it wrote.
     ///
     /// # Errors
-    /// [`Error::StorageUnavailable`] or [`Error::Internal`], logged; the whole transaction has
-    /// failed then.
+    /// [`Error::StorageUnavailable`] or [`Error::Internal`], logged; the whole transaction is then
+    /// rolled back.
     pub async fn execute(&self, sql: &'static str, args: Vec<Bind>) -> Result<u64> {
         let statement = Statement::new(sql, args);
-        self.state.ask(|reply| Ask::Execute(statement, reply)).await
+        let execute = |reply| Request::Execute(statement, reply);
+        self.state.request(execute).await
     }
 
     /// Reads the first row that a statement returns.
@@ -167,8 +182,8 @@ impl Transaction {
         rows.first().map(T::from_row).transpose()
     }
 
-    /// As [`find`](Transaction::find), and nobody else changes what is found before this
-    /// transaction has ended. `sql` is a `select` that could end with `for update`.
+    /// As [`find`](Transaction::find), but locks the rows that are found against changes by other
+    /// transactions until this one ends. `sql` is a `select` to which `for update` can be appended.
     ///
     /// # Errors
     /// As [`execute`](Transaction::execute).
@@ -178,12 +193,12 @@ impl Transaction {
         args: Vec<Bind>,
     ) -> Result<Option<T>> {
         let mut statement = Statement::new(sql, args);
-        statement.rows = Rows::Locked;
+        statement.lock = RowLock::Update;
         let rows = self.fetch(statement).await?;
         rows.first().map(T::from_row).transpose()
     }
 
-    /// Reads all rows that a statement returns; the statement says how many at most.
+    /// Reads all rows that a statement returns; the statement has to limit their number.
     ///
     /// # Errors
     /// As [`execute`](Transaction::execute).
@@ -192,72 +207,71 @@ impl Transaction {
         rows.iter().map(T::from_row).collect()
     }
 
-    /// Has `payload` written as an event of `team` that happened `at`, with the commit, and told
-    /// after it ([`Store::subscribe`]).
+    /// Publishes `payload` as an event of `team` that happened `at`: it is written with the commit,
+    /// and the subscriber is told of it after that ([`Store::subscribe`]).
     ///
     /// # Errors
-    /// [`Error::Internal`] where `payload` cannot be JSON.
+    /// [`Error::Internal`] where `payload` cannot be written as JSON.
     pub fn publish(&self, team: &Team, at: Timestamp, payload: &impl Serialize) -> Result<()> {
         let payload = serde_json::to_value(payload).map_err(|error| {
             tracing::error!(%error, "an event cannot be written as JSON");
             Error::Internal
         })?;
         let team = team.clone();
-        self.state.drafts.lock().push(Draft { team, payload, at });
+        let event = NewEvent { team, payload, at };
+        self.state.events.lock().push(event);
         Ok(())
     }
 
     async fn fetch(&self, statement: Statement) -> Result<Vec<Row>> {
-        let fetch = |reply| Ask::Fetch(statement, reply);
-        self.state.ask(fetch).await
+        let fetch = |reply| Request::Fetch(statement, reply);
+        self.state.request(fetch).await
     }
 }
 
 impl State {
     /// Runs `work` until the transaction's deadline.
-    async fn run<T, F>(self: &Arc<Self>, work: impl FnOnce(Transaction) -> F) -> Result<T, Fault>
+    async fn run<T, F>(self: &Arc<Self>, work: impl FnOnce(Transaction) -> F) -> Result<T, Abort>
     where
         F: Future<Output = Result<T>>,
     {
         let state = Arc::clone(self);
         let worked = timeout_at(self.deadline, work(Transaction { state })).await;
-        // What has failed is not committed, whatever `work` makes of it.
-        if let Some(fault) = self.failed.lock().take() {
-            return Err(fault);
+        // After a failed statement nothing is committed, even where `work` ignores the error.
+        if let Some(abort) = self.abort.lock().take() {
+            return Err(abort);
         }
-        // The keeper has logged it.
+        // The actor has logged that the deadline has passed.
         let worked = worked.unwrap_or(Err(Error::StorageUnavailable));
-        worked.map_err(Fault::Lasting)
+        worked.map_err(Abort::Final)
     }
 
-    async fn commit(&self) -> Result<(), Fault> {
-        let drafts = std::mem::take(&mut *self.drafts.lock());
-        let committed = self.ask(|reply| Ask::Commit(drafts, reply)).await;
-        let fault = self.failed.lock().take();
-        committed.map_err(|error| fault.unwrap_or(Fault::Lasting(error)))
+    async fn commit(&self) -> Result<(), Abort> {
+        let events = std::mem::take(&mut *self.events.lock());
+        let commit = |reply| Request::Commit(events, reply);
+        let committed = self.request(commit).await;
+        let abort = self.abort.lock().take();
+        committed.map_err(|error| abort.unwrap_or(Abort::Final(error)))
     }
 
-    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<sqlx::Result<T>>) -> Ask) -> Result<T> {
-        if let Some(fault) = &*self.failed.lock() {
-            return Err(fault.error());
+    /// Sends a request to the actor and waits for its reply.
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<sqlx::Result<T>>) -> Request,
+    ) -> Result<T> {
+        if let Some(abort) = &*self.abort.lock() {
+            return Err(abort.error());
         }
-        let (reply, answer) = oneshot::channel();
-        // Where the keeper has ended, the reply is gone with it.
-        let _ = self.asks.send(ask(reply)).await;
-        let fault = match answer.await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => Fault::from(error),
-            Err(_) => Fault::Lasting(Error::StorageUnavailable),
+        let (sender, reply) = oneshot::channel();
+        // Where the actor has ended, the sender of the reply is dropped with the request.
+        let _ = self.requests.send(request(sender)).await;
+        let abort = match reply.await {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(error)) => Abort::from(error),
+            Err(_) => Abort::Final(Error::StorageUnavailable),
         };
-        // Where several are asked at once, the first failure counts.
-        Err(self.failed.lock().get_or_insert(fault).error())
-    }
-}
-
-impl Statement {
-    fn new(sql: &'static str, binds: Vec<Bind>) -> Self {
-        let rows = Rows::Read;
-        Self { sql, binds, rows }
+        // Where several requests run at once, the first failure counts.
+        Err(self.abort.lock().get_or_insert(abort).error())
     }
 }
 

@@ -1,38 +1,41 @@
-//! The one task that writes the log: takes all that waits, commits it, runs the receipts.
+//! The one task that writes the log: it takes the queued appends, commits them and runs their
+//! completions.
 //!
-//! One commit at a time, and not more than one in an interval; what is appended
-//! meanwhile makes up the next batch, so batches grow with the load by themselves. A failure changes nothing but
-//! [`Availability`]: the same appends are tried again, in order, until they are
-//! written. Only what the database refuses for good is given up, and only with
-//! its own document, which is then left alone for a while.
+//! There is one commit at a time, and at most one in an interval. The appends that arrive meanwhile
+//! make up the next batch, so batches grow with the load. A failure changes nothing but
+//! [`Availability`]: the same appends are tried again, in order, until they are written. Only
+//! appends that the database refuses permanently are given up; their document is then not written
+//! for a while, and other documents are not affected.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Availability,
+    append::{AppendError, Outcome},
+    backoff::DocumentBackoffs,
     batch::{Batch, Heads},
     database::Database,
     failure::Failure,
-    holds::Holds,
-    log::{AppendError, Journal},
+    journal::Journal,
 };
-use crate::{metrics::Metrics, supervise::Supervisor};
+use crate::{
+    metrics::{Availability, Metrics},
+    supervise::Supervisor,
+};
 
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// The most bytes of a batch. It is halved down to the least after a failure and
-/// doubled after a success: over a slow line a full batch might never end in time.
+/// The most bytes of a batch. The limit is halved after a failure, down to `BATCH_BYTES_MIN`, and
+/// doubled after a success: over a slow line a full batch might always exceed its time limit.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
 
-type Answer = Result<crate::id::Seq, AppendError>;
+/// The database is unavailable: appends without an outcome are tried again.
+struct Unavailable;
 
-/// The database is away: what has no answer is tried again.
-struct Away;
-
+/// The writer of the log.
 pub(super) struct Writer {
     journal: Arc<Journal>,
     database: Arc<Database>,
@@ -41,9 +44,9 @@ pub(super) struct Writer {
     commit_interval: Duration,
     batch_bytes_max: usize,
     backoff: Duration,
-    holds: Holds,
-    /// When the first of the failures in a row was met.
-    down_since: Option<Instant>,
+    document_backoffs: DocumentBackoffs,
+    /// The time of the first of the failures in a row.
+    unavailable_since: Option<Instant>,
 }
 
 impl Writer {
@@ -63,8 +66,8 @@ impl Writer {
             commit_interval,
             batch_bytes_max: BATCH_BYTES_MAX,
             backoff: BACKOFF_MIN,
-            holds: Holds::default(),
-            down_since: None,
+            document_backoffs: DocumentBackoffs::default(),
+            unavailable_since: None,
         }
     }
 
@@ -74,71 +77,76 @@ impl Writer {
         while let Some(batch) = self.next(not_before).await {
             not_before = Instant::now() + self.commit_interval;
             self.metrics.journal_bytes(self.journal.reserved() as u64);
-            // Those that the batch has skipped have no answer.
-            let mut answers = vec![None; batch.span()];
-            let written = self.write(&batch, &mut answers).await;
-            self.journal.settle(answers, &self.supervisor);
+            // Appends that the batch has skipped get no outcome.
+            let mut outcomes = vec![None; batch.journal_span()];
+            let written = self.write(&batch, &mut outcomes).await;
+            self.journal.settle(outcomes, &self.supervisor);
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             match written {
-                Ok(()) => self.recover(),
-                Err(Away) => self.back_off().await,
+                Ok(()) => self.note_available(),
+                Err(Unavailable) => self.back_off().await,
             }
         }
     }
 
     async fn next(&self, not_before: Instant) -> Option<Batch> {
         self.journal
-            .next(self.batch_bytes_max, not_before, &self.holds)
+            .next(self.batch_bytes_max, not_before, &self.document_backoffs)
             .await
     }
 
-    /// Puts the answer to each append of `batch` into `answers`; none for those that have to be
-    /// tried again.
+    /// Writes `batch` and puts the outcome of each append into `outcomes`; appends that have to be
+    /// tried again get none.
     #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(appends = batch.appends()))]
-    async fn write(&mut self, batch: &Batch, answers: &mut [Option<Answer>]) -> Result<(), Away> {
+    async fn write(
+        &mut self,
+        batch: &Batch,
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), Unavailable> {
         match self.attempt(batch).await {
-            Ok(heads) => self.wrote(batch, &heads, answers),
-            Err(Failure::Passing) => return Err(Away),
-            Err(Failure::Lasting) => return self.write_apart(batch, answers).await,
+            Ok(heads) => self.note_written(batch, &heads, outcomes),
+            Err(Failure::Transient) => return Err(Unavailable),
+            Err(Failure::Permanent) => return self.write_apart(batch, outcomes).await,
         }
         Ok(())
     }
 
-    /// Writes each document by itself, so that what is refused harms no other.
+    /// Writes each document by itself, so that a refusal affects no other document.
     async fn write_apart(
         &mut self,
         batch: &Batch,
-        answers: &mut [Option<Answer>],
-    ) -> Result<(), Away> {
+        outcomes: &mut [Option<Outcome>],
+    ) -> Result<(), Unavailable> {
         for (document, part) in batch.by_document() {
             match self.attempt(&part).await {
-                Ok(heads) => self.wrote(&part, &heads, answers),
-                Err(Failure::Lasting) => {
-                    let retry_after = self.holds.refused(document, Instant::now());
+                Ok(heads) => self.note_written(&part, &heads, outcomes),
+                Err(Failure::Permanent) => {
+                    let now = Instant::now();
+                    let retry_after = self.document_backoffs.note_refusal(document, now);
                     let rows = part.rows();
                     tracing::error!(
                         %document,
                         rows,
                         ?retry_after,
-                        "the database refuses updates: given up"
+                        "the database refuses the updates of a document: they are given up"
                     );
                     self.metrics.append_refused(rows as u64);
-                    for (position, refusal) in part.refusals(AppendError::Refused { retry_after }) {
-                        answers[position] = Some(refusal);
+                    for (index, refusal) in part.refusals(AppendError::Refused { retry_after }) {
+                        outcomes[index] = Some(refusal);
                     }
                 }
-                Err(Failure::Passing) => return Err(Away),
+                Err(Failure::Transient) => return Err(Unavailable),
             }
         }
         Ok(())
     }
 
-    fn wrote(&mut self, batch: &Batch, heads: &Heads, answers: &mut [Option<Answer>]) {
-        batch
-            .documents()
-            .for_each(|document| self.holds.written(document));
-        for (position, answer) in batch.answers(heads) {
-            answers[position] = Some(answer);
+    fn note_written(&mut self, batch: &Batch, heads: &Heads, outcomes: &mut [Option<Outcome>]) {
+        for document in batch.documents() {
+            self.document_backoffs.note_success(document);
+        }
+        for (index, outcome) in batch.outcomes(heads) {
+            outcomes[index] = Some(outcome);
         }
     }
 
@@ -152,33 +160,33 @@ impl Writer {
                 return Ok(heads);
             }
             Ok(Err(error)) => (Failure::of(&error), error.to_string()),
-            Err(_) => (Failure::Passing, "no answer in time".to_owned()),
+            Err(_) => (Failure::Transient, "no answer in time".to_owned()),
         };
         self.metrics.append_failed();
         match failure {
-            Failure::Lasting => tracing::error!(cause, "the database refuses a batch"),
-            Failure::Passing => self.lose(&cause),
+            Failure::Permanent => tracing::error!(cause, "the database refuses a batch"),
+            Failure::Transient => self.note_unavailable(&cause),
         }
         Err(failure)
     }
 
-    fn lose(&mut self, cause: &str) {
-        self.down_since.get_or_insert_with(Instant::now);
+    fn note_unavailable(&mut self, cause: &str) {
+        self.unavailable_since.get_or_insert_with(Instant::now);
         if self.journal.set_availability(Availability::Unavailable) {
             self.metrics.storage_available(Availability::Unavailable);
             tracing::error!(
                 cause,
-                "the database cannot be written: updates wait in memory"
+                "the database cannot be written: updates are kept in memory"
             );
         } else {
             tracing::debug!(cause, "the database still cannot be written");
         }
     }
 
-    fn recover(&mut self) {
+    fn note_available(&mut self) {
         self.backoff = BACKOFF_MIN;
         self.batch_bytes_max = (self.batch_bytes_max * 2).min(BATCH_BYTES_MAX);
-        if let Some(since) = self.down_since.take() {
+        if let Some(since) = self.unavailable_since.take() {
             self.journal.set_availability(Availability::Ok);
             self.metrics.storage_available(Availability::Ok);
             tracing::info!(away = ?since.elapsed(), "the database can be written again");

@@ -14,7 +14,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
     (6, &["http", "socket"]),
-    (5, &["room", "documents"]),
+    (5, &["room", "catalog"]),
     (4, &["bus"]),
     (3, &["session"]),
     (2, &["store", "limits"]),

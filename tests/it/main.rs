@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
-mod documents;
+mod catalog;
 mod events;
 mod layers;
 mod postgres;

@@ -18,7 +18,7 @@ use crate::{
         load::replay,
         open_document::{Opened, caps},
     },
-    store::{Entry, Loaded},
+    store::{Loaded, NewRows},
 };
 
 /// The database.
@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Log {
     pub(super) exists: bool,
     pub(super) rows: Vec<Bytes>,
-    pub(super) under_way: VecDeque<Entry>,
+    pub(super) under_way: VecDeque<NewRows>,
     pub(super) snapshot: Option<(Seq, Bytes)>,
     pub(super) putting: Option<(Seq, Bytes)>,
     /// Which elements are in it, of each client.

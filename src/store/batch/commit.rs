@@ -1,29 +1,29 @@
 //! The group commit: a batch, written in one transaction.
 //!
-//! Each document's head is raised under its row's lock and its rows take the
-//! positions below the new head, so positions have no gaps, whoever else
-//! writes. The statements differ between the databases because speed asks for
-//! it: Postgres gets one statement with arrays, a single round trip; SQLite,
-//! where each statement is a hop to a thread, gets five as one text.
+//! Each document's `head_seq` is raised under the lock of its row, and the new rows get the seqs up
+//! to the new head, so that the seqs have no gaps while other instances write as well. The
+//! statements differ between the databases for speed: Postgres gets one statement with arrays,
+//! which is a single round trip; SQLite, where each statement is handed to another thread, gets
+//! five as one text.
 
 use std::{collections::HashMap, fmt::Write as _};
 
 use sqlx::{PgConnection, SqliteConnection};
 
-use super::{Batch, Heads, Share};
+use super::{Batch, BatchDocument, Heads};
 use crate::{
     id::{DocumentId, Timestamp},
     store::database::Database,
 };
 
-/// From so many bytes on, Postgres is told to allow more than its usual time.
+/// From so many bytes on, a batch gets a longer statement timeout in Postgres.
 const LARGE_BYTES: usize = 1 << 20;
 
 impl Batch {
-    /// Writes the batch, all of it or nothing, and notes the moment at its documents;
-    /// durable when it returns.
+    /// Writes the batch, all of it or nothing, and sets `updated_at` of its documents; it is
+    /// durable when this returns.
     ///
-    /// A failure may leave it written all the same, where the answer was lost.
+    /// After a failure the batch may be written nevertheless, where the answer was lost.
     pub(in crate::store) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
         let now = Timestamp::now();
         let heads = match database {
@@ -46,11 +46,11 @@ impl Batch {
             }
         };
         let heads: HashMap<_, _> = heads.into_iter().collect();
-        let of = |share: &Share| heads.get(&share.document).copied();
-        Ok(Heads(self.documents.iter().map(of).collect()))
+        let head = |document: &BatchDocument| heads.get(&document.id).copied();
+        Ok(Heads(self.documents.iter().map(head).collect()))
     }
 
-    /// Postgres itself gives a large batch as long as [`time_limit`](Batch::time_limit) does.
+    /// Writes with a statement timeout of [`time_limit`](Batch::time_limit).
     async fn write_large_postgres(
         &self,
         connection: &mut PgConnection,
@@ -67,8 +67,8 @@ impl Batch {
         Ok(heads)
     }
 
-    /// Locks the documents in the order of their ids, so that writers that share
-    /// documents cannot deadlock.
+    /// Writes in one statement. It locks the documents in the order of their ids, so that
+    /// instances that write to the same documents cannot deadlock.
     async fn write_postgres(
         &self,
         connection: &mut PgConnection,
@@ -77,14 +77,14 @@ impl Batch {
         let documents = self
             .documents
             .iter()
-            .map(|share| share.document.to_string());
-        let shares: Vec<i64> = self.documents.iter().map(|share| share.rows).collect();
-        // Counted from one, as Postgres counts.
-        let owners = self.rows.iter().map(|row| row.place.document as i64 + 1);
-        let behind: Vec<i64> = self.rows.iter().map(|row| self.behind(row.place)).collect();
-        let payloads: Vec<&[u8]> = self.rows.iter().map(|row| &row.payload[..]).collect();
-        let checksums: Vec<i64> = self.rows.iter().map(|row| self.checksum(row)).collect();
-        let signed = self
+            .map(|document| document.id.to_string());
+        let row_counts = self.documents.iter().map(|document| document.rows);
+        // Indexes count from one in Postgres.
+        let row_documents = self.rows.iter().map(|row| row.position.document as i64 + 1);
+        let rows_after = self.rows.iter().map(|row| self.rows_after(row.position));
+        let payloads = self.rows.iter().map(|row| &row.payload[..]);
+        let checksums = self.rows.iter().map(|row| self.checksum(row));
+        let author_documents = self
             .authors
             .iter()
             .map(|(document, _)| *document as i64 + 1);
@@ -92,7 +92,7 @@ impl Batch {
         let clients = authors().map(|author| author.client as i64);
         let users = authors().map(|author| author.user.as_str());
         let clocks = authors().map(|author| i64::from(author.first_clock));
-        let moments = authors().map(|author| author.since);
+        let times = authors().map(|author| author.since);
         sqlx::query_as(
             "with share as (
                  select * from unnest($1::text[], $2::bigint[]) with ordinality
@@ -121,49 +121,52 @@ impl Batch {
              select document_id, head_seq from raised",
         )
         .bind(documents.collect::<Vec<_>>())
-        .bind(shares)
-        .bind(owners.collect::<Vec<_>>())
-        .bind(behind)
-        .bind(payloads)
-        .bind(checksums)
+        .bind(row_counts.collect::<Vec<_>>())
+        .bind(row_documents.collect::<Vec<_>>())
+        .bind(rows_after.collect::<Vec<_>>())
+        .bind(payloads.collect::<Vec<_>>())
+        .bind(checksums.collect::<Vec<_>>())
         .bind(now)
-        .bind(signed.collect::<Vec<_>>())
+        .bind(author_documents.collect::<Vec<_>>())
         .bind(clients.collect::<Vec<_>>())
         .bind(users.collect::<Vec<_>>())
         .bind(clocks.collect::<Vec<_>>())
-        .bind(moments.collect::<Vec<_>>())
+        .bind(times.collect::<Vec<_>>())
         .fetch_all(connection)
         .await
     }
 
-    /// One text, prepared once: each statement of its own would be a hop to SQLite's
-    /// thread and back, and one with a value list another text for every size.
+    /// Writes with one text, which is prepared once: separate statements would each be handed to
+    /// SQLite's thread and back, and a list of values would need another text for every size.
     async fn write_sqlite(
         &self,
         connection: &mut SqliteConnection,
         now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        let shares = json_rows(&self.documents, |text, share| {
-            write!(text, "\"{}\",{}", share.document, share.rows)
+        let documents = json_rows(&self.documents, |text, document| {
+            write!(text, "\"{}\",{}", document.id, document.rows)
         });
         let mut payloads = Vec::with_capacity(self.bytes);
         let rows = json_rows(&self.rows, |text, row| {
-            let (document, behind) = (self.document(row), self.behind(row.place));
-            // Counted from one, as SQLite counts.
+            let (document, rows_after) = (self.document_of(row), self.rows_after(row.position));
+            // Offsets count from one in SQLite.
             let (start, length) = (payloads.len() + 1, row.payload.len());
             payloads.extend_from_slice(&row.payload);
             let checksum = self.checksum(row);
-            write!(text, "\"{document}\",{behind},{start},{length},{checksum}")
+            write!(
+                text,
+                "\"{document}\",{rows_after},{start},{length},{checksum}"
+            )
         });
         let authors = json_rows(&self.authors, |text, (document, author)| {
-            let document = self.documents[*document].document;
+            let document = self.documents[*document].id;
             let user = serde_json::Value::from(author.user.as_str());
             let (client, clock, since) = (author.client, author.first_clock, author.since.0);
             write!(text, "\"{document}\",{client},{user},{clock},{since}")
         });
         sqlx::query_as(
-            // The last statement's parameter is the first: sqlx counts those before the first that
-            // a statement names as further arguments, on from the statement before.
+            // The last statement's parameter is ?1, because sqlx binds the parameters of a later
+            // statement that are below its lowest one as if they followed the statement before.
             "begin immediate;
              update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?2
              from json_each(?3) as share where document_id = share.value ->> 0
@@ -181,7 +184,7 @@ impl Batch {
         )
         .bind(authors)
         .bind(now)
-        .bind(shares)
+        .bind(documents)
         .bind(rows)
         .bind(payloads)
         .fetch_all(connection)
@@ -189,13 +192,13 @@ impl Batch {
     }
 }
 
-/// An array of arrays, as SQLite reads it; `write` writes what is in each.
+/// A JSON array of arrays; `write` writes the elements of each inner array.
 fn json_rows<T>(items: &[T], mut write: impl FnMut(&mut String, &T) -> std::fmt::Result) -> String {
     let mut text = String::with_capacity(items.len() * 64 + 2);
     text.push('[');
-    for (place, item) in items.iter().enumerate() {
-        text.push_str(if place == 0 { "[" } else { ",[" });
-        write(&mut text, item).expect("a String takes everything");
+    for (index, item) in items.iter().enumerate() {
+        text.push_str(if index == 0 { "[" } else { ",[" });
+        write(&mut text, item).expect("writing to a String cannot fail");
         text.push(']');
     }
     text.push(']');

@@ -10,15 +10,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::{LEAVES, Source, leaf_sources, root, sources};
 
-/// Arrows that are part of a circle and are not cut yet: from a file, to a file.
-const NOT_CUT_YET: &[(&str, &str)] = &[
-    ("src/socket/handshake.rs", "src/socket/engine.rs"),
-    ("src/socket/session.rs", "src/socket/engine.rs"),
-    ("src/socket/session.rs", "src/socket/seat.rs"),
-    ("src/store/batch.rs", "src/store/log.rs"),
-    ("src/store/sole.rs", "src/store/database.rs"),
-];
-
 /// Files by their modules: the path of names from the root of the crate, which has none.
 type Modules = BTreeMap<Vec<String>, File>;
 
@@ -208,26 +199,11 @@ fn circles(arrows: &Arrows) -> Vec<String> {
 
 #[test]
 fn files_of_a_folder_import_one_another_without_circles() {
-    let all = all_arrows();
-    let mut arrows = all.clone();
-    let mut needless = Vec::new();
-    for (from, to) in NOT_CUT_YET {
-        let targets = arrows.get_mut(*from);
-        let exists = targets.is_some_and(|targets| targets.remove(*to));
-        if !exists || way(&all, to, from).is_none() {
-            needless.push(format!("{from} -> {to}"));
-        }
-    }
-    let circles = circles(&arrows);
+    let circles = circles(&all_arrows());
     assert!(
         circles.is_empty(),
         "circles of files:\n{}",
         circles.join("\n")
-    );
-    assert!(
-        needless.is_empty(),
-        "part of no circle any more, so to be removed from NOT_CUT_YET:\n{}",
-        needless.join("\n")
     );
 }
 

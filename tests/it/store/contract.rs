@@ -7,7 +7,7 @@ use realtime_server::{
     error::Error,
     id::{DocumentId, DocumentKey, Seq, Team, Timestamp},
     metrics::Metrics,
-    store::{AppendError, Availability, Entry, Store, Unwritten, migrate},
+    store::{AppendError, Availability, NewRows, Store, Unwritten, migrate},
 };
 use tokio::task::JoinSet;
 
@@ -283,7 +283,7 @@ async fn a_receipt_that_panics_harms_no_other(home: Home) {
     let document = create(&store, "a").await;
     store.log().append(
         document,
-        Entry::default(),
+        NewRows::default(),
         Box::new(|_| panic!("as the test wants it")),
     );
     assert_eq!(append(&store, document, &[b"x"]).await.unwrap(), Ok(Seq(1)));

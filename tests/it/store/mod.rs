@@ -8,7 +8,7 @@ use bytes::Bytes;
 use realtime_server::{
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{AppendError, Author, Entry, JournalOptions, Store, Unwritten},
+    store::{AppendError, Author, JournalOptions, NewRows, Store, Unwritten},
     supervise::Supervisor,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -193,11 +193,11 @@ pub(crate) fn append_signed(
     };
     let (answer, receipt) = oneshot::channel();
     let rows = payloads.iter().map(reserved).collect();
-    let entry = Entry { rows, authors };
+    let new_rows = NewRows { rows, authors };
     let tell = move |outcome| {
         let _ = answer.send(outcome);
     };
-    store.log().append(document, entry, Box::new(tell));
+    store.log().append(document, new_rows, Box::new(tell));
     receipt
 }
 

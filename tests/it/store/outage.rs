@@ -11,7 +11,7 @@ use realtime_server::{
     error::Error,
     id::{DocumentId, Seq},
     metrics::Metrics,
-    store::{Availability, Entry, Store, Unwritten, args},
+    store::{Availability, NewRows, Store, Unwritten, args},
 };
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
@@ -99,11 +99,11 @@ async fn keep_appending(
             let _ = done.send(());
         };
         let payload = Bytes::copy_from_slice(&number.to_be_bytes());
-        let entry = Entry {
+        let new_rows = NewRows {
             rows: vec![(payload, reservation)],
             authors: Vec::new(),
         };
-        store.log().append(document, entry, Box::new(tell));
+        store.log().append(document, new_rows, Box::new(tell));
         last = Some(receipt);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

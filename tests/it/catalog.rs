@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use realtime_server::{
     auth::{Claims, MintRequest, Verifier, mint},
+    catalog::{Catalog, Page, PageRequest},
     config::Config,
-    documents::{Documents, Page, PageRequest},
     id::{DocumentId, DocumentKey, Team, Timestamp, UserId},
     metrics::Metrics,
     store::Store,
@@ -75,7 +75,7 @@ async fn page(store: &Store, claims: &Claims, limit: usize, after: Option<&Page>
         .and_then(|page| page.next_cursor)
         .map(|cursor| cursor.to_string());
     let request = PageRequest::parse(Some(&limit.to_string()), cursor.as_deref());
-    let documents = Documents::new(store.clone());
+    let documents = Catalog::new(store.clone());
     let page = documents.list(claims, request.expect("sound")).await;
     page.expect("the database is there")
 }

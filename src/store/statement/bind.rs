@@ -1,8 +1,8 @@
 //! The values of a statement's parameters, with their types.
 //!
-//! sqlx's own `Any` knows neither moments nor JSON, so that columns would lose their native types
-//! in Postgres. A [`Bind`] keeps its type also where it is null: Postgres plans a statement once,
-//! for the types of its first values, and keeps the plan by its text.
+//! sqlx's own `Any` supports neither times nor JSON, so that columns would lose their native types
+//! in Postgres. A [`Bind`] has a type also where it is null: Postgres plans a statement once, for
+//! the types of its first values, and the plan is reused for the same text.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,19 +17,19 @@ pub enum Bind {
     Bool(Option<bool>),
     /// `bigint`; in SQLite an `integer`.
     Integer(Option<i64>),
-    /// `text`. One with a NUL fails its statement, because Postgres has no such text.
+    /// `text`. A NUL in it makes its statement fail, because Postgres cannot store it.
     Text(Option<String>),
     /// `bytea`; in SQLite a `blob`.
     Bytes(Option<Vec<u8>>),
     /// `timestamptz`; in SQLite an `integer`, in milliseconds since 1970.
-    Moment(Option<Timestamp>),
-    /// `jsonb`; in SQLite `text`. A NUL in it is as in text.
+    Time(Option<Timestamp>),
+    /// `jsonb`; in SQLite `text`. A NUL in a string or name makes its statement fail as well.
     Json(Option<Value>),
-    /// What cannot be a value, and why: its statement fails.
-    Unfit(String),
+    /// A value that cannot be encoded, with the reason; its statement fails.
+    Invalid(String),
 }
 
-/// What can be the value of a parameter.
+/// A type that can be the value of a parameter.
 pub trait ToBind {
     /// The value.
     fn to_bind(&self) -> Bind;
@@ -37,7 +37,7 @@ pub trait ToBind {
     fn null() -> Bind;
 }
 
-/// The values of a statement's parameters, `$1` first; takes none of them away.
+/// The values of a statement's parameters, `$1` first; it borrows its arguments.
 #[macro_export]
 macro_rules! args {
     ($($value:expr),* $(,)?) => {
@@ -47,9 +47,10 @@ macro_rules! args {
 
 pub use crate::args;
 
-/// Lays `binds` out for a statement `sql` as its database takes them.
+/// Encodes `binds` for the statement `sql`.
 ///
-/// SQLite would take null for a value that is missing, and overlook one too many.
+/// Their number is checked here, because SQLite would use null for a missing value and ignore a
+/// surplus one.
 pub(super) fn arguments<DB: Database>(
     sql: &str,
     binds: Vec<Bind>,
@@ -65,26 +66,26 @@ where
 {
     let (named, given) = (parameters(sql), binds.len());
     if named != given {
-        return Err(format!("the statement names {named} parameters, given are {given}").into());
+        return Err(format!("the statement has {named} parameters but {given} values").into());
     }
     let mut arguments = DB::Arguments::default();
     for bind in binds {
         match bind {
             Bind::Text(Some(text)) if text.contains('\0') => return Err("a NUL in a text".into()),
             Bind::Json(Some(value)) if has_nul(&value) => return Err("a NUL in JSON".into()),
-            Bind::Unfit(reason) => return Err(reason.into()),
+            Bind::Invalid(reason) => return Err(reason.into()),
             Bind::Bool(value) => arguments.add(value)?,
             Bind::Integer(value) => arguments.add(value)?,
             Bind::Text(value) => arguments.add(value)?,
             Bind::Bytes(value) => arguments.add(value)?,
-            Bind::Moment(value) => arguments.add(value)?,
+            Bind::Time(value) => arguments.add(value)?,
             Bind::Json(value) => arguments.add(value.map(Json))?,
         }
     }
     Ok(arguments)
 }
 
-/// The highest number of a parameter that `sql` names.
+/// The highest number of a parameter in `sql`.
 fn parameters(sql: &str) -> usize {
     let numbers = sql.split('$').skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit());
@@ -129,7 +130,7 @@ impl<T: Serialize> ToBind for Json<T> {
     fn to_bind(&self) -> Bind {
         match serde_json::to_value(&self.0) {
             Ok(value) => Bind::Json(Some(value)),
-            Err(error) => Bind::Unfit(error.to_string()),
+            Err(error) => Bind::Invalid(error.to_string()),
         }
     }
 
@@ -169,7 +170,7 @@ binds! {
     [u8]: Bytes, value => value.to_vec();
     Vec<u8>: Bytes, value => value.clone();
     bytes::Bytes: Bytes, value => value.to_vec();
-    Timestamp: Moment, value => *value;
+    Timestamp: Time, value => *value;
     Value: Json, value => value.clone();
 }
 
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nul_is_found_wherever_it_hides() {
+    fn a_nul_is_found_in_every_string_and_name() {
         for nul in [json!("a\0"), json!([{ "a": ["\0"] }]), json!({ "\0": 1 })] {
             assert!(has_nul(&nul), "{nul}");
         }

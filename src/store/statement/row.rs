@@ -1,4 +1,4 @@
-//! What statements return, read by the columns' names or in their order.
+//! Rows that statements return, read by the names or the order of their columns.
 
 use sqlx::{
     ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow,
@@ -7,18 +7,18 @@ use sqlx::{
 use crate::{error::Result, store::failure::report};
 
 /// A row of either database.
-pub struct Row(pub(super) Native);
+pub struct Row(pub(super) NativeRow);
 
-/// A row as its database gave it.
-pub(super) enum Native {
+/// A row as its database returned it.
+pub(super) enum NativeRow {
     Postgres(PgRow),
     Sqlite(SqliteRow),
 }
 
-/// What a column can be read as, from both databases: `bool`, `i64`, `String`, `Vec<u8>`,
+/// A type that a column of both databases can be read as: `bool`, `i64`, `String`, `Vec<u8>`,
 /// `Timestamp`, the ids, [`Json`](super::Json), and `Option` of these.
 ///
-/// In Postgres an `integer` column is no `i64`, and the `sum` of a `bigint` is none either.
+/// In Postgres neither an `integer` column nor the `sum` of a `bigint` column can be read as `i64`.
 pub trait Column:
     for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>
 {
@@ -29,8 +29,8 @@ impl<T> Column for T where
 {
 }
 
-/// What a row can be read as: tuples of up to ten columns, and what a feature makes of
-/// [`get`](Row::get).
+/// A type that a row can be read as: tuples of up to ten columns, and types of features, which
+/// call [`get`](Row::get).
 pub trait FromRow: Sized {
     /// Reads `row`.
     ///
@@ -44,7 +44,7 @@ impl Row {
     ///
     /// # Errors
     /// [`Error::Internal`](crate::error::Error::Internal) where there is no such column, or where
-    /// it holds what a `T` cannot be; the cause is logged.
+    /// its value is not a `T`; the cause is logged.
     pub fn get<T: Column>(&self, name: &str) -> Result<T> {
         self.read(name)
     }
@@ -54,21 +54,21 @@ impl Row {
         I: ColumnIndex<PgRow> + ColumnIndex<SqliteRow>,
     {
         let read = match &self.0 {
-            Native::Postgres(row) => row.try_get(column),
-            Native::Sqlite(row) => row.try_get(column),
+            NativeRow::Postgres(row) => row.try_get(column),
+            NativeRow::Sqlite(row) => row.try_get(column),
         };
         read.map_err(|error| {
-            // A fault of the statement's author or of the data, never of the connection.
+            // The statement or the data is wrong; the connection works.
             report("reading a row", None, sqlx::Error::Decode(error.into()))
         })
     }
 }
 
 macro_rules! tuples {
-    ($(($($type:ident $place:literal),+);)*) => {$(
+    ($(($($type:ident $index:literal),+);)*) => {$(
         impl<$($type: Column),+> FromRow for ($($type,)+) {
             fn from_row(row: &Row) -> Result<Self> {
-                Ok(($(row.read::<$type, usize>($place)?,)+))
+                Ok(($(row.read::<$type, usize>($index)?,)+))
             }
         }
     )*};

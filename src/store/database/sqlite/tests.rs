@@ -1,13 +1,13 @@
-//! What every connection to SQLite is told when it is made. What Postgres is told is asked by
+//! The settings of every connection to SQLite. Those of Postgres are tested by
 //! `tests/it/store/durable.rs`, which has a server.
 
 use sqlx::{AssertSqlSafe, sqlite::SqliteConnection};
 
 use super::*;
 
-/// What a connection says of itself.
+/// The settings of a connection.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct Settings {
     journal_mode: String,
     /// 2 is `full`.
     synchronous: i64,
@@ -15,9 +15,9 @@ struct Told {
     query_only: i64,
 }
 
-/// A connection that keeps its promises and may write.
-fn durable() -> Told {
-    Told {
+/// The settings of a connection whose commits are durable and that may write.
+fn durable() -> Settings {
+    Settings {
         journal_mode: "wal".into(),
         synchronous: 2,
         foreign_keys: 1,
@@ -25,12 +25,12 @@ fn durable() -> Told {
     }
 }
 
-async fn told(connection: &mut SqliteConnection) -> Told {
+async fn settings(connection: &mut SqliteConnection) -> Settings {
     let journal_mode = sqlx::query_scalar("pragma journal_mode")
         .fetch_one(&mut *connection)
         .await
         .expect("an answer");
-    Told {
+    Settings {
         journal_mode,
         synchronous: number(connection, "synchronous").await,
         foreign_keys: number(connection, "foreign_keys").await,
@@ -51,29 +51,29 @@ async fn open(folder: &tempfile::TempDir) -> Sqlite {
 }
 
 #[tokio::test]
-async fn sqlite_writes_through_to_the_disk_also_after_a_failure() {
+async fn the_writing_connection_is_durable_also_after_a_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let sqlite = open(&folder).await;
-    for time in ["at the start", "made anew"] {
-        // It is not given back: as after a failure, the next one is another.
+    for time in ["at the start", "after a failure"] {
+        // It is not given back, as after a failure, so that the next lease has a new connection.
         let mut lease = sqlite.writer.lease().await.expect("a connection");
-        assert_eq!(told(&mut lease.connection).await, durable(), "{time}");
+        assert_eq!(settings(&mut lease.connection).await, durable(), "{time}");
     }
 }
 
 #[tokio::test]
-async fn all_readers_of_sqlite_are_as_durable_and_only_read() {
+async fn all_reading_connections_are_durable_and_read_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let sqlite = open(&folder).await;
     let mut readers = Vec::new();
-    for _ in 0..SQLITE_READERS_MAX {
+    for _ in 0..READERS_MAX {
         readers.push(sqlite.readers.acquire().await.expect("a connection"));
     }
-    let reader = Told {
+    let reader = Settings {
         query_only: 1,
         ..durable()
     };
     for connection in &mut readers {
-        assert_eq!(told(connection).await, reader);
+        assert_eq!(settings(connection).await, reader);
     }
 }

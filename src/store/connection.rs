@@ -1,16 +1,16 @@
-//! A connection that one caller uses at a time.
+//! A connection that one caller at a time uses.
 
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{database::CONNECT_TIMEOUT, failure::bounded};
+use super::timeouts::{CONNECT_TIMEOUT, bounded};
 
-/// One connection, used by one caller at a time, in the order of asking.
+/// One connection, which is lent to one caller at a time, in the order of the requests.
 ///
-/// It is thrown away, and made anew when next needed, unless its user gives it
-/// back: after a failure or a cancelled statement nobody knows what state it is
-/// in (sqlx believes in a transaction that a full disk has already undone).
-pub(super) struct Sole<C: Connection> {
+/// It is closed, and opened anew when it is next needed, unless its caller gives it back: after a
+/// failure or a cancelled statement its state is unknown (sqlx assumes that a transaction is open
+/// which a full disk has already rolled back).
+pub(super) struct ExclusiveConnection<C: Connection> {
     options: C::Options,
     slot: Mutex<Slot<C>>,
 }
@@ -21,13 +21,14 @@ enum Slot<C> {
     Closed,
 }
 
-/// The use of a [`Sole`] connection until it is given back or dropped.
+/// The use of an [`ExclusiveConnection`] until it is given back or dropped.
 pub(super) struct Lease<'a, C> {
     pub(super) connection: C,
     slot: MutexGuard<'a, Slot<C>>,
 }
 
-impl<C: Connection> Sole<C> {
+impl<C: Connection> ExclusiveConnection<C> {
+    /// Connects when it is first leased.
     pub(super) fn new(options: C::Options) -> Self {
         Self {
             options,
@@ -48,6 +49,7 @@ impl<C: Connection> Sole<C> {
         Ok(Lease { connection, slot })
     }
 
+    /// Closes the connection; leases fail from now on.
     pub(super) async fn close(&self) {
         let mut slot = self.slot.lock().await;
         if let Slot::Idle(connection) = std::mem::replace(&mut *slot, Slot::Closed) {
@@ -57,6 +59,7 @@ impl<C: Connection> Sole<C> {
 }
 
 impl<C> Lease<'_, C> {
+    /// Keeps the connection for the next caller.
     pub(super) fn give_back(mut self) {
         *self.slot = Slot::Idle(self.connection);
     }

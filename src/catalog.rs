@@ -31,9 +31,9 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// The end of the year 9999 in milliseconds since 1970, the last moment that databases hold here.
 const MOMENT_MAX: i64 = 253_402_300_799_999;
 
-/// Lists documents. Cheap to clone.
+/// The catalog of all documents. Cheap to clone.
 #[derive(Clone)]
-pub struct Documents {
+pub struct Catalog {
     store: Store,
     turns: Arc<Semaphore>,
 }
@@ -77,7 +77,7 @@ pub struct Cursor {
     document: DocumentId,
 }
 
-impl Documents {
+impl Catalog {
     /// The documents in `store`.
     pub fn new(store: Store) -> Self {
         Self {
