@@ -232,7 +232,7 @@ impl Door for Engine {
 
     fn pings_answered(&self, socket: &Arc<EngineSocket>) {
         if let Some(session) = socket.data.session() {
-            session.budget.heard();
+            session.budget.refusal_read();
         }
     }
 

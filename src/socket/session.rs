@@ -26,7 +26,7 @@ use crate::{
     auth::{Claims, Rights},
     error::{Error, Result},
     id::{DocumentKey, RoomName, SessionId},
-    limits::{Budget, Persistence, Role},
+    limits::{Budget, RefusalKind, Role},
     metrics::Metrics,
     room::{Command, Delivery, Participant, RoomHandle},
 };
@@ -176,10 +176,10 @@ impl Session {
         }
         match self.budget.count_refusal() {
             // Its answer comes when the client has read this one.
-            Persistence::New if self.socket.ping() == Sent::Full => self.cut("lagging"),
-            Persistence::New => {}
-            Persistence::Tolerable => {}
-            Persistence::Abusive => self.cut("flooding"),
+            RefusalKind::First if self.socket.ping() == Sent::Full => self.cut("lagging"),
+            RefusalKind::First => {}
+            RefusalKind::Tolerable => {}
+            RefusalKind::Abusive => self.cut("flooding"),
         }
     }
 
