@@ -1,4 +1,4 @@
-//! What the program is asked for on its command line.
+//! The command line of the program.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -6,58 +6,58 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::auth::MintRequest;
 
-/// Live document collaboration server. Without a command, it serves.
+/// Live document collaboration server. Without a command, it serves clients.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// The address to listen on, over REALTIME_SERVER_HOST.
+    /// The address to listen on; overrides REALTIME_SERVER_HOST.
     #[arg(long)]
     host: Option<IpAddr>,
-    /// The port to listen on, over REALTIME_SERVER_PORT; 0 is any free one.
+    /// The port to listen on; overrides REALTIME_SERVER_PORT. 0 means any free port.
     #[arg(long)]
     port: Option<u16>,
-    /// What to do instead of serving.
+    /// A command to run instead of the server.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What the program does instead of serving.
+/// A command that runs instead of the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Checks the settings, shows them without secrets, and ends.
+    /// Checks the settings and shows them without secrets.
     CheckConfig,
-    /// Brings the database's tables up to date, and ends.
+    /// Migrates the tables of the database.
     Migrate,
-    /// Prints a token that this server would accept; needs a shared secret.
+    /// Prints a token that this server accepts; requires a shared secret.
     Token(TokenArguments),
 }
 
-/// Whom a token is for.
+/// The contents of a new token.
 #[derive(Args, Debug)]
 pub struct TokenArguments {
     /// The user's id.
     #[arg(long)]
     user: String,
-    /// The name that others see; without it, the id.
+    /// The name that others see; the id by default.
     #[arg(long)]
     name: Option<String>,
-    /// The team; without it, `default`.
+    /// The team; `default` by default.
     #[arg(long)]
     team: Option<String>,
     /// viewer, commenter, editor, reviewer, admin or service; may be repeated.
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// A permission for one room, or for all whose names start alike
+    /// A permission for one room, or for all rooms with a prefix
     /// (`article-*=comment`); may be repeated.
     #[arg(long = "document", value_name = "ROOM=PERMISSION", value_parser = grant)]
     documents: Vec<(String, String)>,
-    /// How long the token is valid.
+    /// How long the token is valid, in seconds.
     #[arg(long, default_value_t = 3600)]
     ttl_seconds: u64,
 }
 
 impl Arguments {
-    /// The settings that were given as flags, by their variables.
+    /// The settings given as flags, by the names of their variables.
     pub fn flags(&self) -> BTreeMap<&'static str, String> {
         let host = self.host.map(|host| host.to_string());
         let port = self.port.map(|port| port.to_string());

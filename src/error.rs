@@ -1,39 +1,39 @@
-//! What can go wrong, named by what the caller can do about it.
+//! The errors that clients receive, distinguished by what the caller can do.
 //!
-//! The enum knows no transport: HTTP status and Socket.IO acknowledgement are
-//! two exhaustive matches elsewhere. Causes are logged once, where they are
-//! met; what leaves the server is the code and a message that is safe to show.
+//! They do not depend on a transport: HTTP status and Socket.IO acknowledgement are
+//! two exhaustive matches elsewhere. A cause is logged once, where it occurs; a client
+//! gets only the code and a message that is safe to show.
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// A result whose failure is an [`Error`].
+/// A result with [`Error`] as its error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A refusal or a failure, with a stable [`code`](Error::code).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No token, or one that does not verify: sign in again.
+    /// There is no token, or it is not valid: sign in again.
     #[error("{reason}")]
     Unauthorized {
-        /// Why, without a word of the token itself.
+        /// The reason, without any part of the token.
         reason: &'static str,
     },
-    /// The token is past its `exp`: come back with a fresh one.
+    /// The token is past its `exp`: repeat with a new one.
     #[error("the token has expired")]
     TokenExpired,
     /// The session was ended by the platform.
     #[error("the session was revoked")]
     SessionRevoked,
-    /// The caller's rights do not cover this.
+    /// The caller lacks a right.
     #[error("this needs the right: {needed}")]
     Forbidden {
-        /// The right that is missing.
+        /// The missing right.
         needed: &'static str,
     },
-    /// There is no such thing, or the caller may not know of it.
+    /// The object does not exist, or the caller may not know that it does.
     #[error("there is no such {what}")]
     NotFound {
-        /// The kind of thing.
+        /// The kind of object.
         what: &'static str,
     },
     /// The request contradicts the present state.
@@ -45,51 +45,51 @@ pub enum Error {
     /// The request is malformed.
     #[error("{field}: {reason}")]
     Invalid {
-        /// The field at fault, as the client named it.
+        /// The invalid field, as the client named it.
         field: &'static str,
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: &'static str,
     },
-    /// The payload or the document would pass a size limit.
+    /// The payload or the document would exceed a size limit.
     #[error("larger than {limit} bytes")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// Taking the update in would take too long.
+    /// Integrating the update would take too long.
     #[error("the update takes too long to integrate: send it in smaller parts")]
     TooCostly,
-    /// Too fast: wait and repeat.
+    /// The caller sends requests too fast: wait and repeat.
     #[error("too many requests")]
     RateLimited {
-        /// After this long, in milliseconds, the same request would pass.
+        /// The time after which the same request would be accepted, in milliseconds.
         retry_after_ms: u64,
     },
-    /// The socket has joined as many rooms as it may.
+    /// The socket has joined as many rooms as allowed.
     #[error("at most {limit} rooms a socket")]
     TooManyRooms {
         /// The limit.
         limit: usize,
     },
-    /// The user, or the server, has as many connections as it may.
+    /// The user, or the server, has as many connections as allowed.
     #[error("too many connections")]
     TooManyConnections,
     /// The database cannot be reached, or the journal of unwritten updates is full.
     #[error("the storage is unavailable")]
     StorageUnavailable,
-    /// This part of the server has more waiting than it may hold: repeat later.
+    /// A queue of the server is full: repeat later.
     #[error("overloaded")]
     Overloaded,
     /// The server is stopping: connect again.
     #[error("the server is stopping")]
     Draining,
-    /// A fault of the server; the cause is in its log.
+    /// An error of the server, whose cause is in its log.
     #[error("internal error")]
     Internal,
 }
 
 impl Error {
-    /// The stable code that clients branch on.
+    /// The stable code by which clients distinguish errors.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Unauthorized { .. } => "unauthorized",
@@ -132,7 +132,7 @@ impl Error {
         }
     }
 
-    /// How long to wait before repeating, in milliseconds, where that is known.
+    /// How long to wait before the request is repeated, in milliseconds, if that is known.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
             Error::RateLimited { retry_after_ms } => Some(*retry_after_ms),
@@ -140,7 +140,7 @@ impl Error {
         }
     }
 
-    /// The field at fault in a malformed request.
+    /// The invalid field of a malformed request.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             Error::Invalid { field, .. } => Some(field),
@@ -149,7 +149,7 @@ impl Error {
     }
 }
 
-/// The error as every door shows it:
+/// The error as every door sends it:
 /// `{ code, message, retryable, retry_after_ms?, field? }`.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_shows_what_a_client_can_act_on() {
+    fn an_error_is_serialised_with_its_code_and_details() {
         let json = |error: Error| serde_json::to_string(&error).expect("JSON");
         let invalid = Error::Invalid {
             field: "room",

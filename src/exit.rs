@@ -1,26 +1,26 @@
-//! How the process ends, as its exit code tells.
+//! The exit codes of the process.
 
 use std::{error::Error as StdError, process::ExitCode};
 
 use crate::{config::ConfigError, error::Error};
 
-/// The end of the process. Wrong arguments end it with 2, which is clap's own.
+/// The result of the process, as its exit code. With wrong arguments, clap exits with 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// All went well: 0.
+    /// Success: 0.
     Done,
-    /// It did not, or something could not be written: 1.
+    /// A failure, or accepted updates that could not be written: 1.
     Failed,
-    /// A task without which the server cannot go on has died: 70, the internal software
-    /// error of sysexits.h. Started anew, it may well serve.
+    /// A task that the server depends on has died: 70, the internal software error of
+    /// sysexits.h. A restart may help.
     TaskDied,
-    /// The settings are wrong: 78, the configuration error of sysexits.h. Starting again
-    /// does not help.
+    /// The settings are wrong: 78, the configuration error of sysexits.h. A restart does
+    /// not help.
     WrongSettings,
 }
 
 impl Exit {
-    /// The code.
+    /// The exit code.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -30,9 +30,9 @@ impl Exit {
         }
     }
 
-    /// The end that `error` brings.
+    /// The result of a process that failed with `error`.
     pub fn after(error: &(dyn StdError + 'static)) -> Self {
-        // Some settings show only in use that they cannot work.
+        // Some settings prove invalid only when they are used.
         let invalid = matches!(error.downcast_ref(), Some(Error::Invalid { .. }));
         match invalid || error.is::<ConfigError>() {
             true => Exit::WrongSettings,
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_settings_are_to_blame_for_counts_as_wrong_settings() {
+    fn only_errors_caused_by_settings_count_as_wrong_settings() {
         let setting = ConfigError {
             variable: "RUST_LOG",
             expected: "a level".into(),

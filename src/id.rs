@@ -1,7 +1,7 @@
-//! Names and numbers that must not be confused: parsed once, then passed about.
+//! Types for names and numbers that must not be confused with one another.
 //!
-//! A value of these types has been checked; nothing further in re-checks it.
-//! Cloning the text ids is a reference count.
+//! A value of these types was checked when it was parsed and is not checked again.
+//! Cloning a text id increments a reference count.
 
 use std::{fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ pub const NAME_BYTES_MAX: usize = 255;
 pub struct RoomName(Arc<str>);
 
 impl RoomName {
-    /// Checks and keeps `name`.
+    /// Parses the name of a room.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the field `room`.
@@ -53,7 +53,7 @@ impl RoomName {
 pub struct Team(Arc<str>);
 
 impl Team {
-    /// Checks and keeps `name`: 1 to 255 bytes without control characters; `None` otherwise.
+    /// Parses `name`: 1 to 255 bytes without control characters; `None` otherwise.
     pub fn parse(name: &str) -> Option<Self> {
         plain(name).map(Self)
     }
@@ -72,13 +72,13 @@ impl TryFrom<String> for RoomName {
     }
 }
 
-/// A person or a service, as the token's `sub` names it.
+/// The id of a person or a service, from the token's `sub`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct UserId(Arc<str>);
 
 impl UserId {
-    /// Checks and keeps `id`: 1 to 255 bytes without control characters; `None` otherwise.
+    /// Parses `id`: 1 to 255 bytes without control characters; `None` otherwise.
     pub fn parse(id: &str) -> Option<Self> {
         plain(id).map(Self)
     }
@@ -105,7 +105,7 @@ fn plain(text: &str) -> Option<Arc<str>> {
     (fits && !text.contains(char::is_control)).then(|| text.into())
 }
 
-/// What names a document: a team and the room's name within it.
+/// The name of a document: a team and the room's name within it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DocumentKey {
     /// The team.
@@ -114,8 +114,8 @@ pub struct DocumentKey {
     pub room: RoomName,
 }
 
-/// One life of a document: a document that is deleted and made anew under the
-/// same name has another id. Ids rise with time (UUID version 7).
+/// The id of a document. A document that is deleted and created again under the same
+/// name has another id. Ids rise with time (UUID version 7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(Uuid);
 
@@ -125,7 +125,7 @@ impl DocumentId {
         Self(Uuid::now_v7())
     }
 
-    /// Reads an id back from its text; `None` where it is none.
+    /// Parses an id; `None` if `text` is none.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
     }
@@ -149,20 +149,21 @@ impl fmt::Debug for DocumentId {
     }
 }
 
-/// One connected socket with its claims. Unique on this instance since its start.
+/// The id of a session. Unique on this instance since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// A position in a document's log: starts at 1, rises, stays below 2^53. 0 is "nothing yet".
+/// A position in a document's log: starts at 1, rises, stays below 2^53. 0 is the position
+/// before the first row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Seq(pub i64);
 
-/// The position of an event among its team's: starts at 1, rises without gaps in the order of the
-/// commits.
+/// The position of an event among the events of its team: starts at 1 and rises without gaps
+/// in the order of the commits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct EventId(pub i64);
 
-/// A moment, in milliseconds since 1970 (UTC); written as RFC 3339 with milliseconds.
+/// A point in time, in milliseconds since 1970 (UTC). Its text is RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
@@ -170,13 +171,13 @@ const RFC3339_MS: &[BorrowedFormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 impl Timestamp {
-    /// The moment of the call, by the system's clock.
+    /// The present time of the system's clock.
     pub fn now() -> Self {
         let since = OffsetDateTime::now_utc() - OffsetDateTime::UNIX_EPOCH;
         Self(i64::try_from(since.whole_milliseconds()).unwrap_or(i64::MAX))
     }
 
-    /// A moment given in whole seconds since 1970, as tokens carry it.
+    /// A point in time given in whole seconds since 1970, as in tokens.
     pub fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }

@@ -1,4 +1,4 @@
-//! Start and stop: arguments, settings, telemetry, [`App`], exit code. No decisions.
+//! Starts and stops the program: arguments, settings, telemetry, [`App`], exit code.
 
 use std::{
     error::Error as StdError,
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Outcome {
-    // Whatever speaks TLS here uses ring; several providers may be linked in.
+    // All TLS uses ring. It is chosen here because several providers may be linked.
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "another TLS provider is installed")?;
@@ -40,18 +40,18 @@ fn start(arguments: Arguments) -> Outcome {
     let config = Config::from_lookup(&settings)?;
     match arguments.command {
         None => with_telemetry(&config.log.clone(), config, |config| {
-            settings.report_slips(|slip| tracing::warn!("{slip}"));
+            settings.report_misspelt(|warning| tracing::warn!("{warning}"));
             runtime::run(logged(serve(config)))?
         }),
         Some(Command::Migrate) => with_telemetry(&config.log.clone(), config, |config| {
             runtime::run(logged(migrate(config)))?
         }),
         Some(Command::CheckConfig) => {
-            settings.report_slips(|slip| eprintln!("warning: {slip}"));
+            settings.report_misspelt(|warning| eprintln!("warning: {warning}"));
             print(&format!("configuration is valid\n{config}"))
         }
         Some(Command::Token(arguments)) => {
-            // Stdout is for the token.
+            // The log goes to stderr, since stdout is for the token.
             let log = Log {
                 format: LogFormat::Pretty,
                 filter: "warn".into(),
@@ -77,7 +77,7 @@ async fn migrate(config: Config) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Runs `command` and flushes telemetry whichever way it ends.
+/// Runs `command` and then flushes telemetry, also where it failed.
 fn with_telemetry(log: &Log, config: Config, command: impl FnOnce(Config) -> Outcome) -> Outcome {
     let telemetry = telemetry::start(log, config.otlp_endpoint.as_deref(), &config.instance)?;
     let outcome = command(config);
@@ -85,7 +85,7 @@ fn with_telemetry(log: &Log, config: Config, command: impl FnOnce(Config) -> Out
     outcome
 }
 
-/// Runs `work`; a failure goes to the log.
+/// Runs `work` and logs its failure.
 async fn logged(work: impl Future<Output = Outcome>) -> Outcome {
     Ok(work.await.unwrap_or_else(|error| {
         tracing::error!("{error}");
@@ -93,7 +93,7 @@ async fn logged(work: impl Future<Output = Outcome>) -> Outcome {
     }))
 }
 
-/// Prints `text`, to a reader who may be gone.
+/// Prints `text`. Fails without a panic if stdout is closed.
 fn print(text: &str) -> Outcome {
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => Ok(Exit::Done),

@@ -1,11 +1,11 @@
-//! Where settings come from: the one place that reads the environment.
+//! The sources of settings. Only this module reads the environment.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
 use crate::config::{self, ConfigError, Source};
 
-/// The sources of settings, the strongest first: flags, the environment, the
-/// `.env` file of the working directory, and a name drawn for this start.
+/// The sources of settings, by falling precedence: flags, the environment, the
+/// `.env` file of the working directory, and a random instance name for this start.
 #[derive(Debug)]
 pub struct Settings {
     flags: BTreeMap<&'static str, String>,
@@ -14,10 +14,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the `.env` file, if there is one, and puts `flags` before it.
+    /// Reads the `.env` file, if there is one. `flags` take precedence.
     ///
     /// # Errors
-    /// The file cannot be read; its content is not quoted.
+    /// The file cannot be read. The error does not quote its content.
     pub fn collect(flags: BTreeMap<&'static str, String>) -> Result<Self, ConfigError> {
         Ok(Self {
             flags,
@@ -26,11 +26,12 @@ impl Settings {
         })
     }
 
-    /// Tells of each variable that is set and looks like one of ours misspelt.
-    pub fn report_slips(&self, mut report: impl FnMut(String)) {
+    /// Calls `report` with a warning for each variable that is set and is probably the
+    /// misspelt name of a setting.
+    pub fn report_misspelt(&self, mut report: impl FnMut(String)) {
         for name in environment_names().iter().chain(self.file.keys()) {
-            if let Some(meant) = config::meant_by(name) {
-                report(format!("{name} is not a setting; is {meant} meant?"));
+            if let Some(similar) = config::similar_to(name) {
+                report(format!("{name} is not a setting; did you mean {similar}?"));
             }
         }
     }
@@ -38,14 +39,14 @@ impl Settings {
 
 impl Source for Settings {
     fn get(&self, variable: &str) -> Option<String> {
-        let drawn = || (variable == "REALTIME_INSTANCE").then(|| self.instance.clone());
+        let instance = || (variable == "REALTIME_INSTANCE").then(|| self.instance.clone());
         self.flags
             .get(variable)
             .cloned()
             .or_else(|| environment(variable))
             .or_else(|| self.file.get(variable).cloned())
             .filter(|value| !value.is_empty())
-            .or_else(drawn)
+            .or_else(instance)
     }
 
     fn read_file(&self, path: &Path) -> io::Result<String> {
@@ -71,17 +72,17 @@ fn environment_names() -> Vec<String> {
         .collect()
 }
 
-/// The variables in the file at `path`, none where there is no such file.
+/// The variables in the file at `path`; none if there is no such file.
 fn dotenv(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    // The library's own message would quote the line, and with it a secret.
-    let wrong = |_| ConfigError {
+    // The library's own message would quote the line, which may hold a secret.
+    let malformed = |_| ConfigError {
         variable: ".env",
         expected: "readable lines such as NAME='value'".into(),
-        got: "something else".into(),
+        got: "another text".into(),
     };
     match dotenvy::from_path_iter(path) {
-        Ok(lines) => lines.collect::<Result<_, _>>().map_err(wrong),
+        Ok(lines) => lines.collect::<Result<_, _>>().map_err(malformed),
         Err(error) if error.not_found() => Ok(BTreeMap::new()),
-        Err(error) => Err(wrong(error)),
+        Err(error) => Err(malformed(error)),
     }
 }

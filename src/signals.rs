@@ -1,7 +1,7 @@
-//! The signals by which the process is asked to stop.
+//! The signals that stop the process.
 //!
-//! SIGTERM, SIGINT and SIGHUP mean the same: stop in order. A SIGHUP that whoever
-//! started the process had it ignore, as `nohup` does, stays ignored.
+//! SIGTERM, SIGINT and SIGHUP mean the same: stop in order. If the process was started
+//! with SIGHUP ignored, as `nohup` does, SIGHUP stays ignored.
 
 use std::{
     fs, io, process,
@@ -16,18 +16,18 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// Signals this close together are one wish to stop: a terminal that is closed and the
-/// shell in it may both send one, and both may pass on one and the same Ctrl-C.
+/// Signals within this time count as one: both a terminal that is closed and the shell in
+/// it may send one, and several processes may forward the same Ctrl-C.
 const ONE_SIGNAL: Duration = Duration::from_millis(500);
 
 /// The bit of SIGHUP in the sets of `/proc`, which number signals from 1.
 const SIGHUP_BIT: u64 = 1;
 
-/// Resolves at the first signal to stop; a later one ends the process at once, also
-/// where the server is stopping for another reason and nobody waits for the first.
+/// Resolves at the first signal. A later signal ends the process at once, also while the
+/// server is stopping for another reason and this future is not awaited.
 ///
 /// # Errors
-/// The signals cannot be listened to.
+/// The signal handlers cannot be installed.
 ///
 /// # Panics
 /// Outside of a runtime.
@@ -37,13 +37,16 @@ pub fn stop(supervisor: &Supervisor) -> io::Result<impl Future<Output = ()> + Se
     let stop = asked.clone().cancelled_owned();
     supervisor.spawn(Task::Signals, async move {
         let name = signals.next().await;
-        tracing::info!(signal = name, "stopping; a second signal ends at once");
+        tracing::info!(
+            signal = name,
+            "stopping; a second signal ends the process at once"
+        );
         asked.cancel();
         let since = Instant::now();
         while since.elapsed() < ONE_SIGNAL {
             signals.next().await;
         }
-        tracing::error!("ended by a second signal");
+        tracing::error!("the process is ended by a second signal");
         process::exit(Exit::Failed.code().into());
     });
     Ok(stop)
@@ -52,13 +55,13 @@ pub fn stop(supervisor: &Supervisor) -> io::Result<impl Future<Output = ()> + Se
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// None where it is to be ignored.
+    /// None if SIGHUP is ignored.
     hangup: Option<Signal>,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        // Asked before listening, which would end the ignoring.
+        // Read before a handler is installed, which would end the ignoring.
         let hangup = match hangup_is_ignored() {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
@@ -70,7 +73,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one: its name.
+    /// Waits for the next signal and returns its name.
     async fn next(&mut self) -> &'static str {
         let hangup = async {
             match &mut self.hangup {
@@ -86,14 +89,14 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored. Where the system does not tell,
-/// it was not.
+/// Whether this process was started with SIGHUP ignored; `false` if the system does not
+/// provide this information.
 fn hangup_is_ignored() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores_hangup(&status)
 }
 
-/// Reads the set of ignored signals out of a `/proc/…/status`.
+/// Whether SIGHUP is in the set of ignored signals in the text of `/proc/…/status`.
 fn ignores_hangup(status: &str) -> bool {
     let ignored = status
         .lines()
@@ -107,11 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_of_ignored_signals_is_read() {
+    fn ignored_signals_are_read_from_the_process_status() {
         let status =
             |set: &str| format!("Name:\tserver\nSigIgn:\t{set}\nSigCgt:\t0000000000000001");
         assert!(ignores_hangup(&status("0000000000001001")));
         assert!(!ignores_hangup(&status("0000000000001000")));
-        assert!(!ignores_hangup(""), "nothing is known");
+        assert!(!ignores_hangup(""), "no information");
     }
 }

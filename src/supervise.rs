@@ -1,13 +1,13 @@
-//! Every task has an owner: what it is called, and what its death means.
+//! The owner of all tasks: their names, and the consequences of their panics.
 //!
-//! A task that panics would end without a word: nobody waits for most of them. So all
+//! Most tasks are not awaited, so a panic of one would go unnoticed. Therefore all tasks
 //! are spawned here (a lint refuses `tokio::spawn` anywhere else), under a name of
-//! [`Task`]. A panic is caught, logged as an error with that name, and counted; then
-//! [`Task::death`] says what follows. Where the panic was is in the line before: the
-//! panic hook of `telemetry` knows the place, and not the task.
+//! [`Task`]. A panic is caught, logged as an error with that name, and counted; its
+//! consequence is that of [`Task::death`]. The place of the panic is in the log line
+//! before, by the panic hook of `telemetry`, which does not know the task.
 //!
-//! What runs inside of a task and may fail by itself (one client's request, one
-//! session of many) is run by [`Supervisor::guard`], so that the task lives on.
+//! A part of a task that may fail alone (one client's request, one session of many) is
+//! run by [`Supervisor::guard`], so that its panic does not end the task.
 
 #[cfg(test)]
 mod tests;
@@ -25,52 +25,52 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
 
-/// What is spawned or guarded. A panic is counted under [`name`](Task::name).
+/// The kind of a task or of guarded work. A panic is counted under its [`name`](Task::name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Writes the log of updates: without it nothing is acknowledged.
+    /// Writes the log of updates. Without it no update is acknowledged.
     LogWriter,
-    /// Looks after sessions: without it expired tokens go on working.
+    /// Observes the deadlines of sessions. Without it expired tokens would stay in use.
     Sessions,
     /// Owns one open document.
     Room,
-    /// Keeps one document's state, so that its log can be trimmed.
+    /// Writes a snapshot of one document, so that its log can be trimmed.
     Snapshot,
-    /// Carries one connection, and takes what it brings.
+    /// Serves one connection and handles its messages.
     Connection,
     /// Closes connections that never begin a session: without it they would stay for ever.
     Handshakes,
     /// Verifies one token for which keys have to be fetched.
     Handshake,
-    /// Fetches the published keys once; the next token that needs them fetches again.
+    /// Fetches the published keys once. The next token that needs them fetches again.
     KeyFetch,
     /// Answers one HTTP request.
     HttpRequest,
-    /// Throws away the rest of one refused body.
+    /// Discards the rest of one refused body.
     HttpBody,
-    /// Checks one large update.
+    /// Validates one large update.
     Validation,
-    /// Tells one room of what was written.
+    /// Informs one room that its rows were written.
     Receipt,
-    /// Keeps one transaction, and tells of its events.
+    /// Runs one transaction and publishes its events.
     Transaction,
     /// Tells clients of one event.
     Delivery,
-    /// Waits for the signals to stop: without it the server would not hear them.
+    /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
 
-/// What follows when a task panics.
+/// The consequence of a task's panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// The server stops in order, because it can no longer keep what it promises.
+    /// The server stops in order, because it cannot keep its promises without the task.
     StopsServer,
-    /// It is counted, and the others go on.
+    /// The panic is counted, and all other tasks continue.
     EndsAlone,
 }
 
 impl Task {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Task; 15] = [
         Task::LogWriter,
         Task::Sessions,
@@ -110,7 +110,7 @@ impl Task {
         }
     }
 
-    /// What follows when it dies.
+    /// The consequence of its panic.
     pub fn death(self) -> Death {
         match self {
             Task::LogWriter | Task::Sessions | Task::Handshakes | Task::Signals => {
@@ -143,7 +143,7 @@ struct Inner {
 }
 
 impl Supervisor {
-    /// An owner without tasks, which counts panics in `metrics`.
+    /// A supervisor without tasks, which counts panics in `metrics`.
     pub fn new(metrics: Metrics) -> Self {
         metrics.tasks_known(Task::ALL.map(Task::name));
         Self(Arc::new(Inner {
@@ -153,8 +153,8 @@ impl Supervisor {
         }))
     }
 
-    /// Runs `work` as a task of its own. The handle is resolved as well where the task
-    /// dies; dropping it leaves the task alone.
+    /// Runs `work` as a separate task. The handle also resolves, without an error, if the
+    /// task panics. Dropping the handle does not end the task.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -165,7 +165,7 @@ impl Supervisor {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
         let supervisor = self.clone();
-        // Not an `async` block, which would hold `work` twice: there may be many thousands.
+        // Not an `async` block, which would hold `work` twice: there may be thousands of tasks.
         let caught = AssertUnwindSafe(work).catch_unwind();
         tokio::spawn(caught.map(move |ended| {
             if let Err(payload) = ended {
@@ -177,8 +177,8 @@ impl Supervisor {
         }))
     }
 
-    /// Runs `work` on a thread where it may block, and waits for it; `None` where it
-    /// panicked. A caller that gives up does not stop it.
+    /// Runs `work` on a thread where it may block, and waits for it; `None` if it
+    /// panicked. Dropping the future does not stop `work`.
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub async fn blocking<T: Send + 'static>(
         &self,
@@ -190,15 +190,15 @@ impl Supervisor {
         tokio::task::spawn_blocking(guarded).await.ok().flatten()
     }
 
-    /// Runs `work` here and now; `None` where it panicked. The task around it lives on,
-    /// whatever its [`death`](Task::death) would mean.
+    /// Runs `work` in the present task; `None` if it panicked. The task continues, also if
+    /// its own [`death`](Task::death) would stop the server.
     pub fn guard<T>(&self, task: Task, work: impl FnOnce() -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(work))
             .map_err(|payload| self.panicked(task, payload))
             .ok()
     }
 
-    /// Logs and counts a panic that was caught elsewhere; nothing else follows.
+    /// Logs and counts a panic that was caught elsewhere, without further consequences.
     pub fn panicked(&self, task: Task, payload: Box<dyn Any + Send>) {
         let (name, message) = (task.name(), panic_message(&*payload));
         tracing::error!(task = name, message = %format_args!("a task panicked: {message}"));
@@ -213,7 +213,7 @@ impl Supervisor {
     /// Waits until a task has died whose death stops the server.
     pub async fn losing(&self) -> Task {
         self.0.losing.cancelled().await;
-        // It is set before anybody is told.
+        // `lost` is set before the token is cancelled.
         self.lost().unwrap_or(Task::LogWriter)
     }
 
@@ -221,7 +221,7 @@ impl Supervisor {
         if self.0.lost.set(task).is_ok() {
             tracing::error!(
                 task = task.name(),
-                "the server cannot go on without this task"
+                "the server cannot continue without this task"
             );
         }
         self.0.losing.cancel();

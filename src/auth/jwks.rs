@@ -1,9 +1,9 @@
-//! The keys that the platform publishes at an address (JWKS, RFC 7517), cached.
+//! A cache of the keys that the platform publishes at an address (JWKS, RFC 7517).
 //!
-//! Keys that were fetched serve until newer ones are: an address that is down
-//! stops nobody whose key is known. Fetches are bounded in size and time, follow
-//! no redirect, run one at a time and, whatever tokens come in, at most once a
-//! minute. Shared secrets are never taken from an address.
+//! Fetched keys are used until newer ones are fetched, so tokens of known keys are also
+//! accepted while the address is unreachable. Fetches are bounded in size and time,
+//! follow no redirect, and run one at a time and at most once a minute, whatever tokens
+//! arrive. Shared secrets in a key set are ignored.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -24,34 +24,34 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// The largest answer, in bytes.
+/// The largest response, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
-/// The most keys in one answer.
+/// The largest number of keys in one response.
 const KEYS_MAX: usize = 100;
 
 /// How long a fetch may take, from connecting to the last byte.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keys older than this are fetched anew when they are used, and serve meanwhile.
-const FRESH: Duration = Duration::from_secs(10 * 60);
+/// Keys older than this are fetched again when one is used, which does not wait for the fetch.
+const REFRESH_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// The least time between two fetches.
-const PAUSE: Duration = Duration::from_secs(60);
+const FETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The same while there are no keys at all, and so nobody can come in.
-const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
+/// The least time between two fetches while there are no keys, and so no token is accepted.
+const FETCH_INTERVAL_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 
 /// A cached key set.
 pub(super) struct Jwks {
     client: Client,
     url: Url,
-    /// If configured, keys of any other algorithm are left out.
+    /// If configured, keys of other algorithms are ignored.
     algorithm: Option<Algorithm>,
     /// `None` until the first fetch succeeds.
     published: RwLock<Option<Published>>,
     supervisor: Supervisor,
-    /// When the last fetch began. Held while one runs, so that there is one at a time.
+    /// When the last fetch began. Locked while a fetch runs, so that there is one at a time.
     fetching: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -60,16 +60,16 @@ struct Published {
     fetched_at: Instant,
 }
 
-/// Why a fetch brought no keys; goes to the log.
+/// Why a fetch failed, for the log.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("{0}")]
     Http(reqwest::Error),
     #[error("answered {0}")]
     Status(reqwest::StatusCode),
-    #[error("the answer is larger than {BODY_BYTES_MAX} bytes")]
+    #[error("the response is larger than {BODY_BYTES_MAX} bytes")]
     TooLarge,
-    #[error("the answer is no key set: {0}")]
+    #[error("the response is not a key set: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("more than {KEYS_MAX} keys")]
     TooMany,
@@ -122,8 +122,8 @@ impl Jwks {
 
     /// The key for a token's header.
     ///
-    /// Without a `kid` it is the only key there is. A key that is not there is
-    /// fetched once, if the last fetch is a minute ago.
+    /// Without a `kid`, it is the key of a set with a single one. For a missing key the set
+    /// is fetched once, if the last fetch was at least a minute ago.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if no such key is published; [`Error::Overloaded`]
@@ -145,13 +145,13 @@ impl Jwks {
         }
     }
 
-    /// Fetches the keys, unless that was tried lately; waits for a fetch that runs.
+    /// Fetches the keys, unless that was tried recently; waits for a fetch that is running.
     ///
-    /// A failure is logged and leaves the keys as they are.
+    /// A failure is logged and leaves the keys unchanged.
     pub(super) async fn refresh(self: &Arc<Self>) {
         let fetching = Arc::clone(&self.fetching).lock_owned().await;
-        if let Some(fetch) = self.fetch_unless_lately(fetching) {
-            // One that panicked has brought no keys, as one that failed.
+        if let Some(fetch) = self.fetch_unless_recent(fetching) {
+            // A panic has the same consequence as a failure: there are no new keys.
             let _ = fetch.await;
         }
     }
@@ -160,24 +160,24 @@ impl Jwks {
         let published = self.published.read();
         let old = published
             .as_ref()
-            .is_some_and(|it| it.fetched_at.elapsed() >= FRESH);
+            .is_some_and(|it| it.fetched_at.elapsed() >= REFRESH_AFTER);
         drop(published);
         if old && let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() {
-            self.fetch_unless_lately(fetching);
+            self.fetch_unless_recent(fetching);
         }
     }
 
-    /// The fetch is a task of its own, because it is for everyone: a caller that
-    /// gives up must not take it away from the others.
-    fn fetch_unless_lately(
+    /// Begins a fetch, as a separate task: a caller that is cancelled must not cancel the
+    /// fetch for the others.
+    fn fetch_unless_recent(
         self: &Arc<Self>,
         mut fetching: OwnedMutexGuard<Option<Instant>>,
     ) -> Option<JoinHandle<()>> {
-        let pause = match *self.published.read() {
-            Some(_) => PAUSE,
-            None => PAUSE_WITHOUT_KEYS,
+        let interval = match *self.published.read() {
+            Some(_) => FETCH_INTERVAL,
+            None => FETCH_INTERVAL_WITHOUT_KEYS,
         };
-        if fetching.is_some_and(|began_at| began_at.elapsed() < pause) {
+        if fetching.is_some_and(|began_at| began_at.elapsed() < interval) {
             return None;
         }
         *fetching = Some(Instant::now());
@@ -185,7 +185,7 @@ impl Jwks {
         Some(self.supervisor.spawn(Task::KeyFetch, async move {
             match jwks.fetch().await {
                 Ok(published) => *jwks.published.write() = Some(published),
-                // In full: which layer failed is in the causes.
+                // The Debug form, because the causes tell which layer failed.
                 Err(error) => tracing::warn!(?error, "cannot fetch the JWKS"),
             }
             drop(fetching);
@@ -196,7 +196,7 @@ impl Jwks {
         let published = self.published.read();
         let keys = &published.as_ref()?.keys;
         let Some(kid) = kid else {
-            // With several keys and no name, trying them all would be the token's choice.
+            // Without a `kid`, one of several keys is not chosen by trying them all.
             return match keys.as_slice() {
                 [(_, key)] => Some(Arc::clone(key)),
                 _ => None,
@@ -218,7 +218,7 @@ impl Jwks {
         Ok(published)
     }
 
-    /// Takes the keys that we can verify with; one that we cannot read spoils no other.
+    /// Reads the keys that can be used. Others, and malformed ones, are ignored.
     fn read_set(&self, body: &[u8]) -> Result<Published, FetchError> {
         #[derive(Deserialize)]
         struct Set {
@@ -240,7 +240,7 @@ impl Jwks {
             })
             .collect();
         if keys.is_empty() {
-            tracing::warn!(listed, "the JWKS has no key that can be used");
+            tracing::warn!(listed, "the JWKS has no usable key");
         }
         Ok(Published {
             keys,
@@ -249,7 +249,7 @@ impl Jwks {
     }
 }
 
-/// Reads a body no further than to its limit, whatever length it announces.
+/// Reads a body up to the limit, whatever length it declares.
 async fn bounded_body(mut response: Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -1,8 +1,8 @@
-//! A key that verifies, bound to the one algorithm that it verifies with.
+//! A key that verifies signatures, bound to its only algorithm.
 //!
-//! The binding is made when the key is read, from the configuration or from the
-//! key itself, never from a token: that is what makes it impossible to pass a
-//! public key off as a shared secret (RFC 8725, sections 2.1 and 3.1).
+//! The algorithm is fixed when the key is read, from the configuration or from the
+//! key itself, never from a token. This makes it impossible to use a public key as a
+//! shared secret (RFC 8725, sections 2.1 and 3.1).
 
 use std::{fs, io, io::Write, path::Path};
 
@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 use super::refuse;
 use crate::error::{Error, Result};
 
-/// The fewest bytes of an RSA modulus: 2,048 bits (RFC 7518, section 3.3).
+/// The least number of bytes of an RSA modulus: 2,048 bits (RFC 7518, section 3.3).
 const RSA_BYTES_MIN: usize = 256;
 
-/// How many random bytes make a development secret.
+/// The number of random bytes in a development secret.
 const SECRET_BYTES: usize = 32;
 
 /// A key with its algorithm.
@@ -31,8 +31,8 @@ pub(super) struct Key {
 
 impl Key {
     fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
-        // Only the signature is left to the library: its reading of the claims
-        // lets a token without `aud` pass and knows no clock but its own.
+        // The library only verifies the signature: its validation of the claims
+        // accepts a token without `aud` and always uses the system's clock.
         let mut rules = Validation::new(algorithm);
         rules.required_spec_claims.clear();
         rules.validate_exp = false;
@@ -81,8 +81,8 @@ impl Key {
         })
     }
 
-    /// A published key; `None` if it is none of ours: shared secrets, short or
-    /// unknown keys, keys for encryption, keys of another algorithm than configured.
+    /// A published key; `None` if it cannot be used: a shared secret, a short or unknown
+    /// key, a key for encryption, or a key of another algorithm than the configured one.
     pub(super) fn from_jwk(jwk: &Jwk, configured: Option<Algorithm>) -> Option<Self> {
         let common = &jwk.common;
         let signs =
@@ -103,12 +103,12 @@ impl Key {
         if !(agreed && possible.contains(&algorithm)) {
             return None;
         }
-        // A point that is not on the curve shows only in use: try it on nothing.
+        // A point that is not on the curve is only detected in use, so verify something once.
         jsonwebtoken::crypto::verify("", b"", &key, algorithm).ok()?;
         Some(Self::new(key, algorithm))
     }
 
-    /// The one algorithm of this key.
+    /// The only algorithm of this key.
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -154,7 +154,7 @@ pub(super) fn hmac(configured: Option<Algorithm>) -> Result<Algorithm> {
     Ok(algorithm)
 }
 
-/// What a public key can be used with, its default first.
+/// The algorithms of a public key, its default first.
 fn algorithms(jwk: &Jwk, key: &DecodingKey) -> &'static [Algorithm] {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     match (&jwk.algorithm, key.kind()) {
@@ -176,14 +176,14 @@ fn algorithms(jwk: &Jwk, key: &DecodingKey) -> &'static [Algorithm] {
     }
 }
 
-/// Reads the development secret from `file`, making it if it is not there:
-/// 32 random bytes in hexadecimal digits, readable by its owner alone.
+/// Reads the development secret from `file`, and generates it first if the file does not
+/// exist: 32 random bytes in hexadecimal digits, readable only by its owner.
 ///
-/// Processes that start at once end with the same secret.
+/// Processes that start at the same time get the same secret.
 ///
 /// # Errors
-/// [`Error::Internal`] if the file cannot be read or made, [`Error::Invalid`] if
-/// it holds something else.
+/// [`Error::Internal`] if the file cannot be read or written, [`Error::Invalid`] if
+/// it holds anything else.
 pub(super) fn development_secret(file: &Path) -> Result<String> {
     let secret = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -192,22 +192,22 @@ pub(super) fn development_secret(file: &Path) -> Result<String> {
         read => read,
     };
     let secret = secret.map_err(|error| {
-        tracing::error!(file = %file.display(), %error, "cannot keep the development key");
+        tracing::error!(file = %file.display(), %error, "cannot read or write the development key");
         Error::Internal
     })?;
     let secret = secret.trim();
-    let whole = secret.len() == 2 * SECRET_BYTES && secret.bytes().all(|b| b.is_ascii_hexdigit());
-    if !whole {
+    let valid = secret.len() == 2 * SECRET_BYTES && secret.bytes().all(|b| b.is_ascii_hexdigit());
+    if !valid {
         return Err(Error::Invalid {
             field: "development key",
-            reason: "its file must hold 64 hexadecimal digits; delete it to have a new one made",
+            reason: "its file must hold 64 hexadecimal digits; delete it to have a new one generated",
         });
     }
     Ok(secret.to_owned())
 }
 
-/// Makes the file at once and whole: it is written under another name and then
-/// linked, which fails if another process was first. Its secret holds then.
+/// Creates the file atomically: it is written under another name and then linked, which
+/// fails if another process was first. Then the secret of that process is used.
 fn make_secret(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
@@ -221,7 +221,7 @@ fn make_secret(file: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
         Ok(()) => {
-            tracing::info!(file = %file.display(), "made a signing key for development");
+            tracing::info!(file = %file.display(), "generated a signing key for development");
             removed
         }
     }
@@ -242,19 +242,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_development_secret_is_made_once_and_read_afterwards() {
+    fn a_development_secret_is_generated_once_and_read_afterwards() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("data/development.key");
-        let made = development_secret(&file).expect("made");
-        assert_eq!(made.len(), 64);
-        assert_eq!(development_secret(&file), Ok(made));
+        let secret = development_secret(&file).expect("generated");
+        assert_eq!(secret.len(), 64);
+        assert_eq!(development_secret(&file), Ok(secret));
         let left = fs::read_dir(folder.path().join("data")).expect("the folder");
         assert_eq!(left.count(), 1, "no draft is left behind");
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_development_secret_is_readable_by_its_owner_alone() {
+    fn a_development_secret_is_readable_only_by_its_owner() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("development.key");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_that_start_at_once_share_one_development_secret() {
+    fn processes_that_start_at_the_same_time_share_one_development_secret() {
         for _ in 0..50 {
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join("development.key");

@@ -1,8 +1,7 @@
-//! Makes tokens, for development and tests: what the platform does in production.
+//! Makes tokens for development and tests, as the platform does in production.
 //!
-//! Only a shared secret can sign; where a public key or a JWKS address is
-//! configured, tokens are the platform's alone. What is minted here verifies
-//! under the same configuration.
+//! Only a shared secret can sign. If a public key or a JWKS address is configured, only
+//! the platform can make tokens. A token made here is valid under the same configuration.
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
@@ -17,31 +16,31 @@ use crate::{
     id::{Team, UserId},
 };
 
-/// What a new token is to say. `None` and empty lists are left out of it.
+/// The claims of a new token. `None` and empty lists are left out of it.
 #[derive(Clone, Debug)]
 pub struct MintRequest {
     /// The user's id, 1 to 255 bytes.
     pub user: String,
     /// The name that others see.
     pub name: Option<String>,
-    /// The team; without it, verifying yields `default`.
+    /// The team; without it, the token is of the team `default`.
     pub team: Option<String>,
-    /// Names of roles, each of which must exist.
+    /// Roles, each of which must exist.
     pub roles: Vec<String>,
     /// Grants: a room's name or a prefix ending in `*`, and `none`, `view`,
     /// `comment`, `edit`, `review` or `manage`.
     pub documents: Vec<(String, String)>,
-    /// How long it is valid, in seconds, at least 1.
+    /// How long the token is valid, in seconds, at least 1.
     pub ttl_seconds: u64,
 }
 
-/// Makes and signs a token that was issued at `now`, in seconds since 1970.
+/// Makes and signs a token with the issue time `now`, in seconds since 1970.
 ///
-/// Reads the development secret's file (makes it, if need be) where that is the key.
+/// If the key is the development secret, its file is read, or generated.
 ///
 /// # Errors
-/// [`Error::Invalid`] naming the field of the request, or the configured
-/// variable, at fault; [`Error::Conflict`] if the configured key cannot sign;
+/// [`Error::Invalid`] with the name of the invalid field of the request, or of the
+/// invalid variable; [`Error::Conflict`] if the configured key cannot sign;
 /// [`Error::Internal`] if the development secret's file cannot be read.
 pub fn mint(auth: &Auth, request: &MintRequest, now: i64) -> Result<String> {
     let secret = match &auth.key {

@@ -1,10 +1,9 @@
-//! Who is calling: tokens are verified here, and nowhere else.
+//! Authentication and rights. Only this module verifies tokens.
 //!
-//! A [`Verifier`] turns a token into [`Claims`]. Whoever holds `Claims` holds
-//! the proof: they are made only from a token whose signature was verified with
-//! the configured key and the configured algorithm, and which was then within
-//! its time. Whether it still is when it is used later is for the holder of a
-//! long connection to watch, by [`Claims::expires_at`].
+//! A [`Verifier`] turns a token into [`Claims`]. `Claims` are proof of a valid token: they
+//! are made only from a token whose signature was verified with the configured key and
+//! algorithm, and which was valid at that time. A caller that keeps them for longer has
+//! to check [`Claims::expires_at`] itself.
 //!
 //! This module keeps no sessions and knows no transport. It is the only user of
 //! `jsonwebtoken`.
@@ -28,32 +27,32 @@ pub use mint::{MintRequest, mint};
 pub use permission::{Grants, Permission, Right, Rights};
 pub use verifier::{TOKEN_BYTES_MAX, Verifier};
 
-/// The longest address of a picture, in bytes.
+/// The longest address of a user's picture, in bytes.
 const AVATAR_URL_BYTES_MAX: usize = 2048;
 
-/// The team of a token that names none.
+/// The team of a token without a team.
 const DEFAULT_TEAM: &str = "default";
 
-/// The end of the year 9999, in seconds since 1970: the last moment that RFC 3339 can write.
+/// The end of the year 9999, in seconds since 1970: the last time that RFC 3339 can express.
 const TIME_MAX: f64 = 253_402_300_799.0;
 
-/// A person, as others see them. The name and the picture are the token's own,
-/// so that nobody can pose as another.
+/// A user as others see them. Name and picture come from the token, so that nobody can
+/// impersonate another user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct User {
     /// The token's `sub`.
     pub id: UserId,
-    /// 1 to 255 bytes without control characters; the id where the token has no name.
+    /// 1 to 255 bytes without control characters; the id if the token has no name.
     pub name: String,
     /// An http or https address of at most 2,048 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
 }
 
-/// What a verified token says.
+/// The claims of a verified token.
 #[derive(Clone, Debug)]
 pub struct Claims {
-    /// Who it is.
+    /// The user.
     pub user: User,
     /// The scope of all room names.
     pub team: Team,
@@ -63,38 +62,39 @@ pub struct Claims {
     pub login: Option<String>,
     /// Rights for single documents.
     pub grants: Grants,
-    /// When the token was made, in seconds since 1970, rounded down.
+    /// When the token was issued, in seconds since 1970, rounded down.
     pub issued_at: Option<i64>,
-    /// The moment from which it is no longer valid, in seconds since 1970, rounded down.
+    /// When the token expires, in seconds since 1970, rounded down.
     pub expires_at: i64,
 }
 
 impl Claims {
-    /// What the roles allow, outside of any document.
+    /// The rights of the roles, outside of any document.
     pub fn rights(&self) -> Rights {
         Rights::of_roles(&self.roles)
     }
 
-    /// What is allowed in `room`: a grant replaces the roles' rights, upward or downward.
+    /// The rights in `room`: a grant for it replaces the rights of the roles, whether it
+    /// gives more or less.
     ///
     /// No grant gives `publish`, which belongs to servers of the platform.
     pub fn rights_in(&self, room: &RoomName) -> Rights {
         self.grants.find(room).unwrap_or_else(|| self.rights())
     }
 
-    /// Reads our claims from a token's payload, which must have been verified.
+    /// Reads the claims of a token's payload, which must have been verified.
     fn read(payload: &Map<String, Value>, names: &ClaimNames, times: Times) -> Result<Self> {
         let claim = |name: &str| payload.get(name).filter(|value| !value.is_null());
         let text = |name: &str| claim(name).and_then(Value::as_str);
 
         let id = text(&names.subject).and_then(UserId::parse);
         let id = id.ok_or_else(|| refuse("the token names no user of 1 to 255 bytes"))?;
-        // Falling back to the default team would let a malformed name cross into it.
+        // A malformed team is refused: the default team would give access to its documents.
         let team = match claim(&names.team) {
             None => Team::parse(DEFAULT_TEAM),
             Some(team) => team.as_str().and_then(Team::parse),
         };
-        // A login that is dropped silently could not be revoked.
+        // A malformed login is refused: without it the session could not be revoked.
         let login = match claim(&names.session) {
             None => None,
             Some(login) => Some(
@@ -124,19 +124,19 @@ impl Claims {
     }
 }
 
-/// The moments of a token, in seconds since 1970.
+/// The times in a token, in seconds since 1970.
 #[derive(Clone, Copy, Debug)]
 struct Times {
     issued_at: Option<f64>,
     expires_at: f64,
 }
 
-/// A refusal for good: sign in again.
+/// The error of a token that is not valid: the user has to sign in again.
 fn refuse(reason: &'static str) -> Error {
     Error::Unauthorized { reason }
 }
 
-/// Rounds down, so that a token never lives longer than it says.
+/// Rounds down, so that a token is never valid longer than it states.
 fn whole_seconds(seconds: f64) -> i64 {
     seconds.clamp(-TIME_MAX, TIME_MAX).floor() as i64
 }
@@ -147,7 +147,7 @@ fn login_of(login: &Value) -> Option<String> {
     fits.then(|| login.to_owned())
 }
 
-/// A list of texts, or one alone; whatever else is there gives no role.
+/// The roles in a list of texts, or a single text. Other values give no role.
 fn roles(roles: &Value) -> Vec<String> {
     match roles {
         Value::String(role) => vec![role.clone()],
@@ -159,7 +159,7 @@ fn roles(roles: &Value) -> Vec<String> {
     }
 }
 
-/// Takes control characters out and cuts to 255 bytes; `None` if nothing to see is left.
+/// Removes control characters and truncates to 255 bytes; `None` if nothing visible is left.
 fn display_name(name: &str) -> Option<String> {
     let mut name: String = name.chars().filter(|c| !c.is_control()).collect();
     name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
@@ -167,7 +167,7 @@ fn display_name(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// An address that is safe to put into a page as a picture's; `None` for any other.
+/// An address that is safe as the source of a picture in a page; `None` for any other.
 fn avatar_url(url: &str) -> Option<String> {
     let plain = !url.contains(|c: char| c.is_control() || c.is_whitespace());
     let fits = url.len() <= AVATAR_URL_BYTES_MAX;

@@ -1,8 +1,8 @@
-//! Who may do what: the rights, the one table of roles, and the grants that replace them.
+//! Rights, the table of roles, and the grants for single documents that replace them.
 //!
-//! Fails closed: an unknown role gives nothing, and a grant that cannot be read
-//! denies what its pattern covers. Nothing here is remembered or asked of
-//! anyone; all of it follows from the token.
+//! Errors deny access: an unknown role gives no right, and a malformed grant denies
+//! the documents that its pattern matches. Rights depend on the token alone; there is no
+//! state and no request to another service.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     id::RoomName,
 };
 
-/// Something that one may be allowed to do.
+/// A right: a kind of action that a client may be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// Read documents and be present in them.
@@ -27,7 +27,7 @@ pub enum Right {
     Review,
     /// Versions, restoring, deleting, moderation and every step of the workflow.
     Manage,
-    /// What a server of the platform does: notifications, activity, revocation.
+    /// The actions of a server of the platform: notifications, activity, revocation.
     Publish,
 }
 
@@ -73,21 +73,21 @@ impl Rights {
         Self(bits)
     }
 
-    /// What `roles` give together.
+    /// The rights of all `roles` together.
     pub fn of_roles<S: AsRef<str>>(roles: &[S]) -> Self {
         let rows = roles.iter().filter_map(|role| row_of_role(role.as_ref()));
         rows.fold(Self::NONE, |sum, row| sum.with(row.rights))
     }
 
-    /// Whether `right` is among them.
+    /// Whether the set contains `right`.
     pub fn allows(self, right: Right) -> bool {
         self.0 & Self::of(&[right]).0 != 0
     }
 
-    /// Demands `right`.
+    /// Checks that the set contains `right`.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], naming the right that is missing.
+    /// [`Error::Forbidden`] with the name of the missing right.
     pub fn require(self, right: Right) -> Result<()> {
         if self.allows(right) {
             return Ok(());
@@ -97,7 +97,7 @@ impl Rights {
         })
     }
 
-    /// Their names, in the order of [`Right::ALL`].
+    /// The names of the rights, in the order of [`Right::ALL`].
     pub fn names(self) -> Vec<&'static str> {
         self.iter().map(Right::name).collect()
     }
@@ -125,7 +125,7 @@ impl Serialize for Rights {
     }
 }
 
-/// What one may do in a document, in one word.
+/// The permission for a document, as one word of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
@@ -137,12 +137,12 @@ pub enum Permission {
     Edit,
     /// Read, comment and review.
     Review,
-    /// All that a person can do.
+    /// All actions of a person.
     Manage,
 }
 
 impl Permission {
-    /// From high to low, each with the right that marks it.
+    /// From high to low, each with its characteristic right.
     const DESCENDING: [(Permission, Right); 5] = [
         (Permission::Manage, Right::Manage),
         (Permission::Edit, Right::Edit),
@@ -170,7 +170,7 @@ struct Row {
     rights: Rights,
 }
 
-/// The table of roles, and of what the words of a grant mean. There is no other.
+/// The only table of roles and of the permissions in grants, with their rights.
 const TABLE: [Row; 6] = {
     use Right::{Comment, Edit, Manage, Publish, Review, View};
     const fn row(role: &'static str, permission: Option<Permission>, rights: &[Right]) -> Row {
@@ -207,7 +207,7 @@ pub(super) fn is_role(role: &str) -> bool {
     row_of_role(role).is_some()
 }
 
-/// What a grant's word gives; `None` for a word that is not in the contract.
+/// The rights of a permission word in a grant; `None` for an unknown word.
 pub(super) fn granted(word: &str) -> Option<Rights> {
     if word == "none" {
         return Some(Rights::NONE);
@@ -216,26 +216,26 @@ pub(super) fn granted(word: &str) -> Option<Rights> {
     TABLE.iter().find(means).map(|row| row.rights)
 }
 
-/// The rights that a token grants for single documents, instead of its roles'.
+/// The rights that a token grants for single documents, instead of those of its roles.
 #[derive(Clone, Debug, Default)]
 pub struct Grants(Arc<Patterns>);
 
 #[derive(Debug, Default)]
 struct Patterns {
     exact: HashMap<String, Rights>,
-    /// Without their `*`, the longest first.
+    /// Patterns without their `*`, the longest first.
     prefixes: Vec<(String, Rights)>,
 }
 
 impl Grants {
-    /// The most entries that a token may have.
+    /// The largest number of entries in a token.
     pub const ENTRIES_MAX: usize = 1000;
 
     /// Reads a token's `documents`: an object of patterns and permission words.
     ///
-    /// An entry that is not understood grants nothing for its pattern, and what
-    /// is no object grants nothing anywhere: a slip must not open a document
-    /// that was meant to be closed. `None` if there are too many entries.
+    /// A malformed entry grants no right for its pattern, and a value that is no object
+    /// grants no right for any document, so that a mistake never gives access to a
+    /// document. `None` if there are too many entries.
     pub(super) fn read(documents: &Value) -> Option<Self> {
         let mut patterns = Patterns::default();
         match documents {
@@ -252,8 +252,8 @@ impl Grants {
         Some(Self(Arc::new(patterns)))
     }
 
-    /// What is granted for `room`: by its exact name, else by the longest prefix
-    /// that fits; `None` where the roles decide.
+    /// The rights granted for `room`, by its exact name or else by the longest matching
+    /// prefix; `None` if there is no grant, and the roles decide.
     pub fn find(&self, room: &RoomName) -> Option<Rights> {
         let room = room.as_str();
         let longest = || {

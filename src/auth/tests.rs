@@ -1,5 +1,5 @@
-//! What is read from a verified token, and tokens that were minted here; with
-//! the keys and tokens that the other tests of `auth` use.
+//! Tests of the claims of verified tokens, and of minted tokens; with the keys and
+//! tokens that the other tests of `auth` use.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header};
 use serde_json::json;
@@ -28,7 +28,7 @@ pub(super) const P256: [&str; 2] = [pem!("p256.private"), pem!("p256.public")];
 pub(super) const P384: [&str; 2] = [pem!("p384.private"), pem!("p384.public")];
 pub(super) const ED25519: [&str; 2] = [pem!("ed25519.private"), pem!("ed25519.public")];
 
-/// An owner of what the verifiers of these tests fetch.
+/// The owner of the fetches in these tests.
 pub(super) fn supervisor() -> Supervisor {
     Supervisor::new(Metrics::new())
 }
@@ -48,7 +48,7 @@ pub(super) fn with_secret() -> Auth {
     configured(SigningKey::Secret(SECRET.into()))
 }
 
-/// The least that a token needs, and whatever `more` adds or replaces.
+/// The smallest valid payload, with the claims of `more` added or replaced.
 pub(super) fn payload(more: Value) -> Value {
     let mut payload = json!({ "sub": "u-17", "exp": NOW.seconds() + 60 });
     for (name, value) in more.as_object().expect("an object") {
@@ -69,7 +69,7 @@ pub(super) fn sign(header: &Header, payload: &Value, key: &str) -> String {
     jsonwebtoken::encode(header, payload, &key.expect("a private key")).expect("signed")
 }
 
-/// A token of the shared secret.
+/// A token that is signed with the shared secret.
 pub(super) fn token(more: Value) -> String {
     sign(&Header::new(Algorithm::HS256), &payload(more), SECRET)
 }
@@ -104,7 +104,7 @@ fn everything() -> MintRequest {
 }
 
 #[tokio::test]
-async fn a_whole_token_is_read() {
+async fn all_claims_of_a_token_are_read() {
     let claims = read(json!({
         "name": "Ana Li", "avatar_url": "https://cdn.example/a.png", "team": "acme",
         "roles": ["editor"], "sid": "login-1", "documents": { "article-*": "comment" },
@@ -125,7 +125,7 @@ async fn a_whole_token_is_read() {
 }
 
 #[tokio::test]
-async fn the_least_token_has_no_rights_and_the_default_team() {
+async fn the_smallest_token_has_no_rights_and_the_default_team() {
     let claims = read(json!({})).await.expect("accepted");
     assert_eq!(json!(claims.user), json!({ "id": "u-17", "name": "u-17" }));
     assert_eq!(claims.team.as_str(), "default");
@@ -145,7 +145,7 @@ async fn claims_that_are_null_count_as_absent() {
 }
 
 #[tokio::test]
-async fn one_role_alone_may_be_a_text_and_other_things_are_no_roles() {
+async fn a_single_role_may_be_a_text_and_other_values_are_no_roles() {
     let alone = read(json!({ "roles": "viewer" })).await.expect("accepted");
     assert_eq!(alone.rights().names(), ["view"]);
     let mixed = read(json!({ "roles": ["viewer", 7, null, { "admin": true }] }));
@@ -157,7 +157,7 @@ async fn one_role_alone_may_be_a_text_and_other_things_are_no_roles() {
 }
 
 #[tokio::test]
-async fn names_are_cut_and_lose_control_characters() {
+async fn names_are_truncated_and_lose_control_characters() {
     for (name, shown) in [
         (json!("Ana\u{0}\u{7}\n Li\u{85}"), "Ana Li".to_owned()),
         (json!("é".repeat(200)), "é".repeat(127)),
@@ -170,7 +170,7 @@ async fn names_are_cut_and_lose_control_characters() {
 }
 
 #[tokio::test]
-async fn only_web_addresses_are_pictures() {
+async fn only_web_addresses_are_accepted_as_pictures() {
     let long = format!("https://cdn.example/{}", "a".repeat(2048));
     for odd in [
         "javascript:alert(1)",
@@ -204,7 +204,7 @@ async fn a_malformed_user_team_or_login_is_refused() {
 }
 
 #[tokio::test]
-async fn grants_replace_the_roles_upward_and_downward() {
+async fn grants_replace_the_rights_of_roles_with_more_or_less() {
     let documents = json!({ "up": "manage", "down": "view", "closed": "none", "odd": "owner" });
     let claims = read(json!({ "roles": ["editor"], "documents": documents }));
     let claims = claims.await.expect("accepted");
@@ -216,7 +216,7 @@ async fn grants_replace_the_roles_upward_and_downward() {
 }
 
 #[tokio::test]
-async fn documents_that_are_no_object_close_every_document() {
+async fn a_documents_claim_that_is_no_object_denies_every_document() {
     let claims = read(json!({ "roles": ["admin"], "documents": "edit" }));
     let claims = claims.await.expect("accepted");
     assert_eq!(claims.rights_in(&room("a")), Rights::NONE);
@@ -268,7 +268,7 @@ async fn a_token_minted_with_the_development_secret_verifies() {
 }
 
 #[test]
-fn a_public_key_mints_nothing() {
+fn a_public_key_cannot_mint_tokens() {
     let url = "https://platform.example/jwks".into();
     for key in [
         SigningKey::PublicKeyPem(RSA[1].into()),
@@ -280,16 +280,19 @@ fn a_public_key_mints_nothing() {
 }
 
 #[test]
-fn a_request_to_mint_names_the_field_at_fault() {
-    let at_fault = |change: fn(&mut MintRequest)| {
+fn an_invalid_request_to_mint_is_refused_with_the_name_of_the_field() {
+    let invalid_field = |change: fn(&mut MintRequest)| {
         let mut request = everything();
         change(&mut request);
         let error = mint(&with_secret(), &request, 0).expect_err("refused");
         error.field().expect("a field")
     };
-    assert_eq!(at_fault(|it| it.user.clear()), "user");
-    assert_eq!(at_fault(|it| it.team = Some(String::new())), "team");
-    assert_eq!(at_fault(|it| it.roles.push("owner".into())), "role");
-    assert_eq!(at_fault(|it| it.documents[0].1 = "own".into()), "document");
-    assert_eq!(at_fault(|it| it.ttl_seconds = 0), "ttl_seconds");
+    assert_eq!(invalid_field(|it| it.user.clear()), "user");
+    assert_eq!(invalid_field(|it| it.team = Some(String::new())), "team");
+    assert_eq!(invalid_field(|it| it.roles.push("owner".into())), "role");
+    assert_eq!(
+        invalid_field(|it| it.documents[0].1 = "own".into()),
+        "document"
+    );
+    assert_eq!(invalid_field(|it| it.ttl_seconds = 0), "ttl_seconds");
 }

@@ -1,10 +1,9 @@
 //! Verifies tokens, in a fixed order: size, header, key, signature, time, issuer
-//! and audience, and only then our own claims.
+//! and audience, and then the other claims.
 //!
-//! Nothing of a token is believed before its signature is verified; of its
-//! header, `kid` only chooses among the published keys, and `alg` must be the
-//! chosen key's own. Nothing is remembered of a token afterwards, and revoked
-//! sessions are not known here.
+//! No claim is used before the signature is verified. Of the header, `kid` only chooses
+//! among the published keys, and `alg` must be the algorithm of the chosen key. Tokens
+//! are not stored, and revoked sessions are not known here.
 
 use std::sync::Arc;
 
@@ -27,10 +26,10 @@ use crate::{
 /// The longest token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
-/// The most that clocks may differ, in milliseconds, whatever is configured.
+/// The largest difference of clocks that is tolerated, in milliseconds, whatever is configured.
 const LEEWAY_MS_MAX: u64 = 5000;
 
-/// Turns tokens into [`Claims`]. Cloning it is a reference count.
+/// Turns tokens into [`Claims`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Verifier {
     rules: Arc<Rules>,
@@ -52,13 +51,13 @@ enum Keys {
 impl Verifier {
     /// Makes the verifier that `auth` configures.
     ///
-    /// A development secret is read, or made. A JWKS is fetched, which may take
-    /// 5 seconds; if that fails it is tried again when tokens come. The process
+    /// A development secret is read, or generated. A JWKS is fetched, which may take
+    /// 5 seconds; if that fails, it is fetched again when tokens arrive. The process
     /// must have installed its TLS provider before. `supervisor` owns the fetches.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the variable whose value cannot serve, or
-    /// [`Error::Internal`] if the development secret's file cannot be read or made.
+    /// [`Error::Invalid`] with the name of the variable that is invalid, or
+    /// [`Error::Internal`] if the development secret's file cannot be read or written.
     pub async fn new(auth: &Auth, supervisor: &Supervisor) -> Result<Self> {
         let algorithm = key::algorithm(auth.algorithm.as_deref())?;
         let one = |key| Keys::One(Box::new(key));
@@ -87,7 +86,7 @@ impl Verifier {
         })
     }
 
-    /// Verifies `token` now, as [`verify_at`](Self::verify_at) does.
+    /// Verifies `token` at the present time, as [`verify_at`](Self::verify_at) does.
     ///
     /// # Errors
     /// The same.
@@ -95,14 +94,14 @@ impl Verifier {
         self.verify_at(token, Timestamp::now()).await
     }
 
-    /// Verifies `token` as of `now`.
+    /// Verifies `token` at the time `now`.
     ///
-    /// Waits only where the token's key is not among those published, for at
-    /// most one fetch. May be cancelled at any time.
+    /// Waits only if the token's key is not in the cache, for at most one fetch. May be
+    /// cancelled at any time.
     ///
     /// # Errors
-    /// [`Error::TokenExpired`] from `exp` on, for a token whose signature verified;
-    /// [`Error::Overloaded`] while no published keys could be fetched yet;
+    /// [`Error::TokenExpired`] from `exp` on, for a token with a valid signature;
+    /// [`Error::Overloaded`] until the published keys were fetched for the first time;
     /// [`Error::Unauthorized`] for every other refusal.
     pub async fn verify_at(&self, token: &str, now: Timestamp) -> Result<Claims> {
         let rules = &self.rules;
@@ -118,7 +117,7 @@ impl Verifier {
     }
 }
 
-/// What the header says of the key, unverified.
+/// The algorithm and key id in the header, which is not verified yet.
 fn read_header(token: &str) -> Result<(Algorithm, Option<String>)> {
     if token.is_empty() {
         return Err(refuse("a token is needed"));
@@ -129,10 +128,10 @@ fn read_header(token: &str) -> Result<(Algorithm, Option<String>)> {
     let header = decode_header(token);
     let header =
         header.map_err(|_| refuse("the token is malformed, or of an unknown algorithm"))?;
-    // RFC 7515, section 4.1.11: who does not understand an extension must refuse it.
+    // RFC 7515, section 4.1.11: a token with an unknown critical extension must be refused.
     if header.crit.is_some() {
         return Err(refuse(
-            "the token demands an extension that is not known here",
+            "the token requires an extension that is not supported",
         ));
     }
     Ok((header.alg, header.kid))
@@ -166,35 +165,35 @@ impl Rules {
         };
         match payload.get("iss").and_then(Value::as_str) {
             Some(named) if named == issuer => Ok(()),
-            _ => Err(refuse("the token is not of the configured issuer")),
+            _ => Err(refuse("the token is not from the configured issuer")),
         }
     }
 
-    /// One or several audiences, of which ours must be one (RFC 7519, section 4.1.3).
+    /// Checks that the configured audience is among those of the token (RFC 7519, section 4.1.3).
     fn check_audience(&self, payload: &Map<String, Value>) -> Result<()> {
         let Some(audience) = &self.audience else {
             return Ok(());
         };
-        let ours = |named: &Value| named.as_str() == Some(audience);
-        let meant = match payload.get("aud") {
-            Some(Value::Array(several)) => several.iter().any(ours),
-            Some(one) => ours(one),
+        let matches = |named: &Value| named.as_str() == Some(audience);
+        let included = match payload.get("aud") {
+            Some(Value::Array(several)) => several.iter().any(matches),
+            Some(one) => matches(one),
             None => false,
         };
-        if !meant {
+        if !included {
             return Err(refuse("the token is not for the configured audience"));
         }
         Ok(())
     }
 }
 
-/// A time in seconds since 1970, which need not be whole (RFC 7519, section 2).
+/// A time in seconds since 1970, which need not be an integer (RFC 7519, section 2).
 fn time(payload: &Map<String, Value>, name: &str) -> Result<Option<f64>> {
     match payload.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(seconds) => Ok(Some(seconds)),
-            None => Err(refuse("a time of the token is no number")),
+            None => Err(refuse("a time in the token is not a number")),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! Whose tokens are believed, and what their claims are called.
+//! How tokens are verified, and the names of their claims.
 
 use std::net::IpAddr;
 use std::{fmt, path::PathBuf};
@@ -8,7 +8,7 @@ use super::{
     read::{ConfigError, Reader},
 };
 
-/// The variables that each name a signing key; one of them at most is set.
+/// The variables that set the signing key. At most one of them may be set.
 const KEYS: &str = "JWT_SECRET, JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL";
 const SECRET_BYTES_MIN: usize = 32;
 const SHARED_SECRET: &[&str] = &["HS256", "HS384", "HS512"];
@@ -19,35 +19,35 @@ const PUBLIC_KEY: &[&str] = &[
 /// How tokens are verified.
 #[derive(Clone, Debug)]
 pub struct Auth {
-    /// What their signatures are checked with.
+    /// The key that verifies signatures.
     pub key: SigningKey,
-    /// The one accepted algorithm, by its name in a token's header (`HS256`). It
-    /// suits the kind of key. Without it: HS256 for a secret, else what the key says.
+    /// The only accepted algorithm, by its name in a token's header (`HS256`). It
+    /// suits the kind of key. Without it: HS256 for a secret, else the algorithm of the key.
     pub algorithm: Option<String>,
-    /// The `iss` that a token must have.
+    /// The `iss` that a token must have. Without it, `iss` is not checked.
     pub issuer: Option<String>,
-    /// An `aud` that a token must have.
+    /// An `aud` that a token must have. Without it, `aud` is not checked.
     pub audience: Option<String>,
     /// How far the clocks of issuer and server may differ, in milliseconds; at most 5000.
     pub leeway_ms: u64,
-    /// What the claims are called.
+    /// The names of the claims.
     pub claims: ClaimNames,
 }
 
-/// What signatures are checked with.
+/// The key that verifies the signatures of tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SigningKey {
-    /// A secret that the issuer shares.
+    /// A secret that is shared with the issuer.
     Secret(String),
-    /// A secret of our own, for development: it is made at the first start and
-    /// kept in this file from then on.
+    /// The server's own secret, for development. It is generated at the first start and
+    /// read from this file afterwards.
     DevelopmentSecret {
-        /// Next to the database.
+        /// A file in the folder of the database.
         file: PathBuf,
     },
     /// The issuer's public key: the PEM text itself.
     PublicKeyPem(String),
-    /// The issuer's keys, at an address.
+    /// The issuer's key set (JWKS), fetched from an address.
     Jwks {
         /// Starts with `https://`, or with `http://` on this machine.
         url: String,
@@ -91,7 +91,7 @@ impl Auth {
         "JWT_CLAIM_DOCUMENTS",
     ];
 
-    /// `development_key` is where a key of our own would be kept.
+    /// Reads and checks the settings. `development_key` is the path of the server's own key.
     pub(super) fn read(
         reader: &Reader<'_>,
         environment: Environment,
@@ -127,8 +127,8 @@ impl Auth {
     }
 }
 
-/// Whether nobody on the way can put other keys in place of those at `url`.
-fn keeps_keys_true(url: &str) -> bool {
+/// Whether keys fetched from `url` cannot be replaced on their way: by https, or on this machine.
+fn is_tamper_proof(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else {
         return true;
     };
@@ -143,7 +143,7 @@ fn keeps_keys_true(url: &str) -> bool {
 
 impl SigningKey {
     fn read(reader: &Reader<'_>) -> Result<Option<Self>, ConfigError> {
-        // A secret is taken to the letter: the issuer signs with every byte of it.
+        // A secret is not trimmed, since the issuer signs with every byte of it.
         let secret = reader.raw("JWT_SECRET")?;
         let file = reader.text("JWT_PUBLIC_KEY_FILE")?;
         let url = reader.web_address("JWT_JWKS_URL")?;
@@ -151,7 +151,7 @@ impl SigningKey {
             (None, None, None) => Ok(None),
             (Some(secret), None, None) => Ok(Some(Self::Secret(secret))),
             (None, Some(path), None) => public_key(reader, &path).map(Some),
-            (None, None, Some(url)) if keeps_keys_true(&url) => Ok(Some(Self::Jwks { url })),
+            (None, None, Some(url)) if is_tamper_proof(&url) => Ok(Some(Self::Jwks { url })),
             (None, None, Some(url)) => Err(ConfigError::described(
                 "JWT_JWKS_URL",
                 "an https address, or http on this machine",
@@ -161,7 +161,7 @@ impl SigningKey {
         }
     }
 
-    /// What kind of key it is, for people.
+    /// A description of the kind of key, without the key.
     fn kind(&self) -> String {
         match self {
             Self::Secret(_) => "a shared secret".into(),
@@ -169,7 +169,7 @@ impl SigningKey {
                 format!("a development secret in {}", file.display())
             }
             Self::PublicKeyPem(_) => "a public key".into(),
-            Self::Jwks { .. } => "keys at an address (JWKS)".into(),
+            Self::Jwks { .. } => "a key set (JWKS)".into(),
         }
     }
 }
@@ -180,7 +180,7 @@ impl fmt::Display for SigningKey {
     }
 }
 
-/// Shows the kind of key alone.
+/// Shows only the kind of the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.kind())
@@ -221,9 +221,9 @@ fn public_key(reader: &Reader<'_>, path: &str) -> Result<SigningKey, ConfigError
     const VARIABLE: &str = "JWT_PUBLIC_KEY_FILE";
     let pem = reader.file(VARIABLE, path)?;
     let got = match &pem {
-        pem if pem.contains("PRIVATE KEY") => "a private key, which belongs to the issuer alone",
+        pem if pem.contains("PRIVATE KEY") => "a private key, which only the issuer may have",
         pem if pem.contains("-----BEGIN") => return Ok(SigningKey::PublicKeyPem(pem.clone())),
-        _ => "something else",
+        _ => "another text",
     };
     let expected = format!("a public key in PEM format in {path:?}");
     Err(ConfigError::described(VARIABLE, expected, got))
@@ -241,6 +241,6 @@ fn algorithm(reader: &Reader<'_>, key: &SigningKey) -> Result<Option<String>, Co
     if suitable.contains(&name.as_str()) {
         return Ok(Some(name));
     }
-    let expected = format!("with {kind} one of {}", suitable.join(", "));
+    let expected = format!("for {kind} one of {}", suitable.join(", "));
     Err(ConfigError::shown(VARIABLE, expected, &name))
 }

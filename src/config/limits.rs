@@ -1,8 +1,7 @@
-//! How much and how long: every limit and every duration, with its variable,
-//! its default and the range that it may be set to.
+//! All limits and durations, each with its variable, its default and its range.
 //!
-//! A limit is written down once, in the tables below; the struct, its default,
-//! its check and the list of variables follow from the row.
+//! Each is defined once, in a row of the tables below; the struct, its default,
+//! its check and the list of variables are generated from the row.
 
 use super::read::{ConfigError, Reader};
 
@@ -53,7 +52,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// How much one client, one document and the whole server may take.
+    /// The limits of one client, one document and the whole server.
     pub struct Limits {
         /// The largest document update that is accepted, in bytes.
         UPDATE_BYTES_MAX update_bytes_max: usize = 2 * MIB, KIB..=64 * MIB;
@@ -61,67 +60,70 @@ settings! {
         AWARENESS_BYTES_MAX awareness_bytes_max: usize = 64 * KIB, KIB..=MIB;
         /// The largest document, in bytes of its encoded state.
         DOCUMENT_BYTES_MAX document_bytes_max: usize = 64 * MIB, 64 * KIB..=1024 * MIB;
-        /// What one document may take in memory, as estimated, in bytes: many small
-        /// edits take far more than their encoding.
+        /// The largest estimated size of one document in memory, in bytes. Many small
+        /// edits take far more memory than their encoding has bytes.
         DOCUMENT_MEMORY_BYTES_MAX document_memory_bytes_max: usize = 512 * MIB, MIB..=64 * GIB;
-        /// What all open documents may take in memory, as estimated, in bytes; 0 is half
-        /// of what the process's cgroup grants, or of what the machine has.
+        /// The largest estimated size of all open documents in memory, in bytes. 0 means half
+        /// of the memory that the process's cgroup, or else the machine, has.
         MEMORY_BYTES_MAX memory_bytes_max: usize = 0, 0..=16 * 1024 * GIB;
-        /// What may be accepted and not yet written, over all documents, in bytes.
+        /// The largest size of the updates of all documents that are accepted and not yet
+        /// written, in bytes.
         JOURNAL_BYTES_MAX journal_bytes_max: usize = 64 * MIB, 64 * KIB..=4096 * MIB;
-        /// Requests of one socket a second, updates aside; the burst is twice that.
+        /// Requests of one socket a second, without updates; the burst is twice that.
         REQUESTS_PER_SECOND requests_per_second: u32 = 100, 1..=100_000;
-        /// Document and awareness updates of one socket a second, on the long run.
+        /// Document and awareness updates of one socket a second, in the long run.
         UPDATES_PER_SECOND updates_per_second: u32 = 500, 1..=100_000;
-        /// Document and awareness updates of one socket that pass at once.
+        /// Document and awareness updates that one socket may send at once.
         UPDATES_BURST updates_burst: u32 = 5000, 1..=1_000_000;
-        /// The CPU time that the updates of one socket may cost on the long run, in
-        /// milliseconds a second; the first microseconds of each are free.
+        /// The CPU time that the updates of one socket may cost in the long run, in
+        /// milliseconds a second. The first microseconds of each are not counted.
         CPU_MS_PER_SECOND cpu_ms_per_second: u64 = 250, 1..=100 * SECOND;
         /// The CPU time that the updates of one socket may cost at once, in milliseconds.
         CPU_BURST_MS cpu_burst_ms: u64 = 2 * SECOND, 1..=HOUR;
-        /// By how much the updates of one socket may make documents grow in memory on
-        /// the long run, in bytes a second.
+        /// The memory by which the updates of one socket may enlarge documents in the long
+        /// run, in bytes a second.
         MEMORY_BYTES_PER_SECOND memory_bytes_per_second: usize = 4 * MIB, KIB..=64 * GIB;
-        /// By how much the updates of one socket may make documents grow in memory at once, in bytes.
+        /// The memory by which the updates of one socket may enlarge documents at once, in bytes.
         MEMORY_BURST_BYTES memory_burst_bytes: usize = 64 * MIB, KIB..=64 * GIB;
         /// Rooms that one socket may have joined.
         ROOMS_PER_SOCKET rooms_per_socket: usize = 128, 1..=10_000;
         /// Connections of one user: tabs and devices.
         SOCKETS_PER_USER sockets_per_user: usize = 20, 1..=100_000;
-        /// As REQUESTS_PER_SECOND, of a service: whoever has the right `publish`.
+        /// As REQUESTS_PER_SECOND, for a service, which is a client with the right `publish`.
         SERVICE_REQUESTS_PER_SECOND service_requests_per_second: u32 = 1000, 1..=100_000;
-        /// As UPDATES_PER_SECOND, of a service.
+        /// As UPDATES_PER_SECOND, for a service.
         SERVICE_UPDATES_PER_SECOND service_updates_per_second: u32 = 5000, 1..=100_000;
-        /// As UPDATES_BURST, of a service.
+        /// As UPDATES_BURST, for a service.
         SERVICE_UPDATES_BURST service_updates_burst: u32 = 50_000, 1..=1_000_000;
-        /// As CPU_MS_PER_SECOND, of a service.
+        /// As CPU_MS_PER_SECOND, for a service.
         SERVICE_CPU_MS_PER_SECOND service_cpu_ms_per_second: u64 = SECOND, 1..=100 * SECOND;
-        /// As CPU_BURST_MS, of a service.
+        /// As CPU_BURST_MS, for a service.
         SERVICE_CPU_BURST_MS service_cpu_burst_ms: u64 = 10 * SECOND, 1..=HOUR;
-        /// As MEMORY_BYTES_PER_SECOND, of a service.
+        /// As MEMORY_BYTES_PER_SECOND, for a service.
         SERVICE_MEMORY_BYTES_PER_SECOND service_memory_bytes_per_second: usize = 32 * MIB, KIB..=64 * GIB;
-        /// As MEMORY_BURST_BYTES, of a service.
+        /// As MEMORY_BURST_BYTES, for a service.
         SERVICE_MEMORY_BURST_BYTES service_memory_burst_bytes: usize = 512 * MIB, KIB..=64 * GIB;
-        /// As ROOMS_PER_SOCKET, of a service.
+        /// As ROOMS_PER_SOCKET, for a service.
         SERVICE_ROOMS_PER_SOCKET service_rooms_per_socket: usize = 2048, 1..=100_000;
         /// Connections of one service.
         SERVICE_SOCKETS_MAX service_sockets_max: usize = 1000, 1..=1_000_000;
-        /// Connections in all.
+        /// Connections of all users together.
         SOCKETS_MAX sockets_max: usize = 50_000, 1..=1_000_000;
-        /// What may wait for one socket before it counts as lagging, in bytes.
+        /// The number of bytes queued for one socket above which it counts as lagging.
         SOCKET_QUEUE_BYTES_MAX socket_queue_bytes_max: usize = MIB, 16 * KIB..=256 * MIB;
-        /// What the bodies of HTTP requests that are being read may take in memory, in
-        /// bytes: as large as a document, each, at most.
+        /// The largest size in memory of all bodies of HTTP requests that are being read,
+        /// in bytes. Each may be as large as a document.
         HTTP_BODIES_BYTES_MAX http_bodies_bytes_max: usize = 256 * MIB, 64 * KIB..=64 * GIB;
-        /// What may wait to be applied to one document, in bytes; one update by HTTP may be larger.
+        /// The largest size of the commands that wait in the inbox of one document, in bytes.
+        /// One update sent by HTTP may be larger.
         ROOM_INBOX_BYTES_MAX room_inbox_bytes_max: usize = 16 * MIB, 64 * KIB..=1024 * MIB;
-        /// Updates of one document that wait for others which they build on.
+        /// Pending updates of one document: those that wait for other updates on which they
+        /// depend.
         PENDING_UPDATES_MAX pending_updates_max: usize = 1000, 1..=100_000;
-        /// The size of the updates of one document that wait for others, in bytes.
+        /// The largest size of the pending updates of one document, in bytes.
         PENDING_BYTES_MAX pending_bytes_max: usize = MIB, KIB..=64 * MIB;
-        /// A document's next snapshot is due when the log behind its newest one has this many
-        /// rows, or earlier by its bytes.
+        /// The next snapshot of a document is due when its log has this many rows since the
+        /// newest one, or earlier by the size of these rows.
         SNAPSHOT_ROWS snapshot_rows: usize = 2000, 1..=1_000_000;
         /// Yjs client ids that one session may use in the awareness of one room.
         CLIENT_IDS_PER_SESSION client_ids_per_session: usize = 16, 1..=1024;
@@ -129,40 +131,42 @@ settings! {
 }
 
 settings! {
-    /// How long things take, in milliseconds.
+    /// Intervals and timeouts, in milliseconds.
     pub struct Timing {
         /// How long a document stays in memory after the last session left it.
         ROOM_IDLE_MS room_idle_ms: u64 = 30 * SECOND, 0..=DAY;
-        /// How long after a commit began the next one begins, unless much waits: what
-        /// an ack may cost a little of, and what the commits of a second are bounded by.
+        /// The least time from the beginning of one commit to that of the next, unless many
+        /// bytes are waiting. It limits the commits a second and may delay acks as long.
         COMMIT_INTERVAL_MS commit_interval_ms: u64 = 50, 0..=SECOND;
-        /// How long updates are gathered before they are relayed as one message.
+        /// How long updates are collected before they are relayed as one message.
         RELAY_TICK_MS relay_tick_ms: u64 = 2, 1..=SECOND;
-        /// How long awareness is gathered before it is relayed as one message.
+        /// How long awareness updates are collected before they are relayed as one message.
         AWARENESS_TICK_MS awareness_tick_ms: u64 = 25, 1..=SECOND;
-        /// When an awareness state that is not renewed is removed.
+        /// The age at which an awareness state that is not renewed is removed.
         AWARENESS_TIMEOUT_MS awareness_timeout_ms: u64 = 30 * SECOND, 100..=10 * MINUTE;
         /// How long a socket may lag before its transport is closed.
         LAG_TIMEOUT_MS lag_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
-        /// How long a stop waits for what is unwritten. A stop is to end within 15 s.
+        /// How long a stop waits for unwritten updates. The whole stop has to end within 15 s.
         DRAIN_TIMEOUT_MS drain_timeout_ms: u64 = 10 * SECOND, 0..=14 * SECOND;
-        /// How long a new connection may take to show its token.
+        /// How long a new connection may take to send its token.
         CONNECT_TIMEOUT_MS connect_timeout_ms: u64 = 10 * SECOND, 100..=MINUTE;
-        /// How long the body of an HTTP request may stall, and be late at 128 KiB a second.
+        /// How long the body of an HTTP request may stall, and how far it may fall behind
+        /// 128 KiB a second.
         HTTP_BODY_TIMEOUT_MS http_body_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
         /// How often the server pings a client.
         PING_INTERVAL_MS ping_interval_ms: u64 = 25 * SECOND, 100..=5 * MINUTE;
         /// How long the server waits for the answer to a ping.
         PING_TIMEOUT_MS ping_timeout_ms: u64 = 20 * SECOND, 100..=5 * MINUTE;
-        /// How long before its token expires a client is told.
+        /// How long before the expiry of its token a client is notified.
         TOKEN_NOTICE_MS token_notice_ms: u64 = MINUTE, 0..=HOUR;
-        /// How long a session goes on after its token expired.
+        /// How long a session continues after its token expired.
         TOKEN_GRACE_MS token_grace_ms: u64 = 25 * SECOND, 0..=5 * MINUTE;
     }
 }
 
 impl Limits {
-    /// Checks what no range can say: whatever holds updates holds the largest one.
+    /// Checks the limits that depend on one another: a limit of several updates or bodies
+    /// is at least that of a single one.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         for (variable, bytes) in [
             ("DOCUMENT_BYTES_MAX", self.document_bytes_max),

@@ -1,9 +1,9 @@
-//! Every setting: its variable, its default, its check.
+//! All settings: their variables, defaults and checks.
 //!
 //! [`Config::from_lookup`] is a pure function of a [`Source`]: it reads no
-//! environment, opens nothing but the files that variables name, and draws no
-//! random numbers. What it returns has been checked as far as that can be done
-//! without touching the world; a wrong value is never replaced by a default.
+//! environment, opens no files but those that variables name, and draws no
+//! random numbers. The settings are checked as far as possible without network or
+//! database. A wrong value is never replaced by a default.
 
 mod auth;
 mod limits;
@@ -26,88 +26,88 @@ pub use self::{
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Source},
-    variables::{meant_by, variables},
+    variables::{similar_to, variables},
 };
-use self::{read::Reader, variables::refuse_what_is_not_served};
+use self::{read::Reader, variables::refuse_unsupported};
 
 /// All settings of one server.
 ///
-/// `Display` and `Debug` sum them up for people, without any secret.
+/// `Display` and `Debug` show them without any secret.
 #[derive(Clone)]
 pub struct Config {
-    /// What the defaults suit.
+    /// The environment for which the defaults are chosen.
     pub environment: Environment,
-    /// The name of this instance in its log and towards its clients: 1 to 64
-    /// letters, digits, dots, dashes or underscores. No other instance has it.
+    /// The name of this instance in its log and for its clients: 1 to 64
+    /// letters, digits, dots, dashes or underscores. Unique among all instances.
     pub instance: String,
     /// The address to listen on.
     pub host: IpAddr,
-    /// The TCP port to listen on; 0 is any free one.
+    /// The TCP port to listen on; 0 means any free port.
     pub port: u16,
     /// Starts with `sqlite:`, `postgres:` or `postgresql:`. It may hold a password.
     pub database_url: String,
-    /// Whose tokens are believed.
+    /// How tokens are verified.
     pub auth: Auth,
-    /// Which web pages may talk to the server.
+    /// The origins of the web pages that may use the server.
     pub origins: Origins,
-    /// Whether the doors for development are open.
+    /// Whether the development routes are served.
     pub dev_doors: DevDoors,
-    /// The bearer token for `/metrics`; without it, everybody may read them.
+    /// The bearer token for `/metrics`; without one, `/metrics` is public.
     pub metrics_token: Option<String>,
-    /// Where traces are sent (OTLP over HTTP), without `/v1/traces`.
+    /// The address to which traces are sent (OTLP over HTTP), without `/v1/traces`.
     pub otlp_endpoint: Option<String>,
-    /// What is logged, and how.
+    /// The log's format and filter.
     pub log: Log,
-    /// How much.
+    /// Sizes, counts and rates.
     pub limits: Limits,
-    /// How long.
+    /// Durations.
     pub timing: Timing,
 }
 
-/// What the defaults suit, and what is refused.
+/// The environment: it decides the defaults and which settings are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// Everything runs at once, for the people at this machine.
+    /// The server starts without any setting, for users of this machine.
     Development,
-    /// Nothing that is unsafe on a network is the default, or allowed by mistake.
+    /// The defaults are safe on a network, and unsafe settings are refused.
     Production,
 }
 
 /// Whether `/dev/token` and the demo page are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DevDoors {
-    /// Whoever reaches the server gets any token.
+    /// They are served: every client of the server can get any token.
     Open,
-    /// There are no such doors.
+    /// They are not served.
     Closed,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people, on stderr.
+    /// Readable text, on stderr.
     Pretty,
-    /// An object a line, on stdout.
+    /// One JSON object a line, on stdout.
     Json,
 }
 
-/// What is logged, and how.
+/// The log's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// How a line looks.
+    /// The format of its lines.
     pub format: LogFormat,
-    /// Which lines there are, in the syntax of `RUST_LOG`.
+    /// The filter of its lines, in the syntax of `RUST_LOG`.
     pub filter: String,
 }
 
 impl Config {
-    /// Reads and checks every setting that `source` has, and takes defaults for the rest.
+    /// Reads and checks every setting in `source`, and uses defaults for the rest.
     ///
     /// # Errors
-    /// The first setting that cannot be used, by name.
+    /// The first invalid setting, by its name.
     pub fn from_lookup(source: &dyn Source) -> Result<Self, ConfigError> {
         let reader = Reader::new(source);
-        refuse_what_is_not_served(&reader)?;
+        refuse_unsupported(&reader)?;
         let environment = reader
             .choice(
                 "REALTIME_ENV",
@@ -138,7 +138,7 @@ impl Config {
     }
 
     /// The defaults of development, on any free port, with the given database
-    /// and the given shared secret: for tests that start a server of their own.
+    /// and shared secret. For tests that start their own server.
     pub fn development(database_url: impl Into<String>, secret: impl Into<String>) -> Self {
         Self {
             environment: Environment::Development,
@@ -180,7 +180,7 @@ impl fmt::Display for Config {
         };
         writeln!(f, "environment  {:?}", self.environment)?;
         writeln!(f, "instance     {}", self.instance)?;
-        writeln!(f, "listens on   {} port {}", self.host, self.port)?;
+        writeln!(f, "address      {} port {}", self.host, self.port)?;
         writeln!(f, "database     {}", without_password(&self.database_url))?;
         writeln!(f, "signing key  {}", self.auth.key)?;
         writeln!(f, "origins      {}", self.origins)?;
@@ -252,7 +252,7 @@ fn origins(reader: &Reader<'_>, environment: Environment) -> Result<Origins, Con
         (Some(origins), _) => Ok(origins),
         (None, Environment::Development) => Ok(Origins::Localhost),
         (None, Environment::Production) => {
-            let expected = "origins such as https://app.example.com (or *, for any) in production";
+            let expected = "origins such as https://app.example.com (or * for any) in production";
             Err(ConfigError::described(Origins::VARIABLE, expected, "none"))
         }
     }
@@ -264,7 +264,7 @@ fn dev_doors(reader: &Reader<'_>, environment: Environment) -> Result<DevDoors, 
     match (reader.choice(VARIABLE, &words)?, environment) {
         (Some(DevDoors::Open), Environment::Production) => Err(ConfigError::shown(
             VARIABLE,
-            "false in production, since they give anyone a token",
+            "false in production, since these routes give anyone a token",
             "true",
         )),
         (Some(doors), _) => Ok(doors),
@@ -280,13 +280,13 @@ fn metrics_token(reader: &Reader<'_>) -> Result<Option<String>, ConfigError> {
         Some(token) if !token.chars().all(|c| c.is_ascii_graphic()) => Err(ConfigError::described(
             VARIABLE,
             "visible ASCII characters without spaces",
-            "others",
+            "other characters",
         )),
         _ => Ok(token),
     }
 }
 
-/// The path within a SQLite address, `None` for any other.
+/// The file path in the address of a SQLite database; `None` for other databases.
 fn sqlite_path(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -298,20 +298,20 @@ fn database_url(reader: &Reader<'_>) -> Result<String, ConfigError> {
     let url = reader.text(VARIABLE)?;
     let url = url.unwrap_or_else(|| DEFAULT_DATABASE.into());
     let got = match sqlite_path(&url) {
-        // What is acknowledged has to outlive the process.
+        // Acknowledged updates have to survive the process.
         Some("" | ":memory:") => "a database in memory",
         Some(_) if url.contains("mode=memory") => "a database in memory",
         Some(_) => return Ok(url),
         None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
             return Ok(url);
         }
-        None => "something else",
+        None => "another kind of address",
     };
     let expected = "sqlite://<file> or postgres://<user>:<password>@<host>/<database>";
     Err(ConfigError::described(VARIABLE, expected, got))
 }
 
-/// Where a signing key of our own is kept: beside the SQLite file, so that they
+/// The path of the server's own signing key: in the folder of the SQLite file, so that both
 /// are moved, mounted and deleted together.
 fn development_key(database_url: &str) -> PathBuf {
     let directory = match sqlite_path(database_url) {
@@ -321,7 +321,7 @@ fn development_key(database_url: &str) -> PathBuf {
     directory.join("development.key")
 }
 
-/// A database's address as far as it may be shown.
+/// A database's address without user and password.
 fn without_password(url: &str) -> String {
     if let Some(path) = sqlite_path(url) {
         return format!("sqlite {path}");

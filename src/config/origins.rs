@@ -1,8 +1,8 @@
-//! Which web pages may talk to the server.
+//! The origins of the web pages that may use the server.
 //!
-//! A browser names the page's origin in every cross-origin request and in every
-//! WebSocket upgrade; both are checked against the same list. Programs that are
-//! no browser name none, and are judged by their token alone.
+//! A browser sends the page's origin with every cross-origin request and every
+//! WebSocket upgrade; both are checked against the same list. Programs other than
+//! browsers send no origin, and only their token is checked.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use http::{Uri, uri::Scheme};
 
 use super::read::{ConfigError, Reader};
 
-/// The origins that browsers may come from.
+/// The allowed origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Every page: `*` was said.
+    /// Every origin, by the setting `*`.
     Any,
-    /// These pages, as browsers write them: `https://app.example.com`.
+    /// These origins, as browsers write them: `https://app.example.com`.
     Listed(Vec<String>),
-    /// Pages of this very machine, on any port.
+    /// Pages of this machine, on any port.
     Localhost,
 }
 
 impl Origins {
     pub(super) const VARIABLE: &str = "CORS_ALLOWED_ORIGINS";
 
-    /// The listed origins; `None` where the variable is unset.
+    /// The origins in the setting; `None` if it is unset.
     pub(super) fn read(reader: &Reader<'_>) -> Result<Option<Self>, ConfigError> {
         let Some(text) = reader.text(Self::VARIABLE)? else {
             return Ok(None);
@@ -45,8 +45,8 @@ impl Origins {
         listed.map(|origins| Some(Self::Listed(origins)))
     }
 
-    /// Whether a page of `origin` may talk to the server; `origin` is the
-    /// value of the header of that name.
+    /// Whether a page of `origin` may use the server. `origin` is the value of the
+    /// `Origin` header.
     pub fn allows(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
@@ -67,8 +67,8 @@ impl fmt::Display for Origins {
 }
 
 /// An origin as browsers serialize it: lower case, no default port (RFC 6454, 6.2).
-/// `None` for whatever is more or less than scheme, host and port, and for the
-/// opaque origin `null`, which any page can take on.
+/// `None` unless it is exactly scheme, host and port, and for the opaque origin `null`,
+/// which any page can have.
 fn parse(origin: &str) -> Option<String> {
     let (_, after_scheme) = origin.split_once("://")?;
     if after_scheme.contains(['/', '?', '#', '@', '*']) {
@@ -83,7 +83,7 @@ fn parse(origin: &str) -> Option<String> {
         _ => None,
     };
     let port = match uri.port_u16() {
-        // A colon with nothing, or nothing sensible, after it.
+        // A colon without a valid port behind it.
         None if after_scheme.len() != host.len() => return None,
         port if port == default_port => None,
         port => port,
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_star_has_to_be_said_and_allows_all() {
+    fn only_a_star_allows_all_origins() {
         assert_eq!(listed("*"), Ok(Some(Origins::Any)));
         assert!(Origins::Any.allows("https://anything.example"));
         assert_eq!(listed(""), Ok(None));
     }
 
     #[test]
-    fn what_is_no_origin_is_refused_by_name() {
+    fn a_malformed_origin_is_refused_with_the_name_of_the_variable() {
         for wrong in [
             "app.example.com",
             "https://app.example.com/",

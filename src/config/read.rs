@@ -1,11 +1,11 @@
-//! One variable at a time: its text, its meaning, or a [`ConfigError`] that names it.
+//! Reads single variables: their text, their parsed value, or a [`ConfigError`] that names them.
 //!
-//! An empty variable counts as unset, so that a composition file may pass on
-//! what its own environment lacks. An error never shows a secret's value.
+//! An empty variable counts as unset, so that a compose file may pass on variables
+//! that its own environment does not have. An error never shows a secret's value.
 
 use std::{collections::BTreeMap, fmt, io, ops::RangeInclusive, path::Path, str::FromStr};
 
-/// Where settings come from: a lookup of variables, and of the files that some name.
+/// A source of settings: a lookup of variables, and of the files that some of them name.
 pub trait Source {
     /// The variable's value, if it is set.
     fn get(&self, variable: &str) -> Option<String>;
@@ -17,7 +17,7 @@ pub trait Source {
     fn read_file(&self, path: &Path) -> io::Result<String>;
 }
 
-/// Settings given by hand: variables and, under their paths, the contents of files.
+/// Settings in a map: the values of variables, and the contents of files under their paths.
 impl Source for BTreeMap<&str, &str> {
     fn get(&self, variable: &str) -> Option<String> {
         BTreeMap::get(self, variable).map(|value| (*value).to_owned())
@@ -30,24 +30,24 @@ impl Source for BTreeMap<&str, &str> {
     }
 }
 
-/// A setting that cannot be used: which, what was expected, what was found.
+/// An invalid setting: its name, the expected and the actual value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The variable at fault; several names where any of them would do.
+    /// The variable; several names where any of them could be set.
     pub variable: &'static str,
-    /// What it may be.
+    /// A description of the valid values.
     pub expected: String,
-    /// What it is. A secret is described, never shown.
+    /// The actual value. A secret is described, never shown.
     pub got: String,
 }
 
 impl ConfigError {
-    /// The value may be shown.
+    /// An error that shows the value `got`.
     pub(super) fn shown(variable: &'static str, expected: impl Into<String>, got: &str) -> Self {
         Self::described(variable, expected, format!("{got:?}"))
     }
 
-    /// The value is described by `got`, because it is secret or absent.
+    /// An error that only describes the value by `got`, because it is secret or absent.
     pub(super) fn described(
         variable: &'static str,
         expected: impl Into<String>,
@@ -74,7 +74,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads single variables out of a [`Source`].
+/// Reads single variables of a [`Source`].
 pub(super) struct Reader<'a> {
     source: &'a dyn Source,
 }
@@ -84,11 +84,11 @@ impl<'a> Reader<'a> {
         Self { source }
     }
 
-    /// The value as it is; `None` where it is unset or empty.
+    /// The unchanged value; `None` if it is unset or blank.
     pub(super) fn raw(&self, variable: &'static str) -> Result<Option<String>, ConfigError> {
         match self.source.get(variable) {
             Some(value) if value.trim().is_empty() => Ok(None),
-            // What is not UTF-8 reaches us with this character in its place.
+            // A source replaces bytes that are not UTF-8 with this character.
             Some(value) if value.contains(char::REPLACEMENT_CHARACTER) => {
                 let got = "other bytes";
                 Err(ConfigError::described(variable, "UTF-8 text", got))
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One of the words of `choices`; `None` where it is unset.
+    /// The choice whose word in `choices` is the value; `None` if it is unset.
     pub(super) fn choice<T: Copy>(
         &self,
         variable: &'static str,
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
             return Ok(Some(text));
         }
         let expected = "an address that starts with http:// or https://";
-        Err(ConfigError::described(variable, expected, "something else"))
+        Err(ConfigError::described(variable, expected, "another text"))
     }
 
     /// The text of the file at `path`, which `variable` names.

@@ -1,4 +1,4 @@
-//! The settings' rules, as sentences.
+//! Tests of the rules of settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn refused(settings: &[(&str, &str)]) -> ConfigError {
     read(settings).expect_err("a refusal")
 }
 
-/// The least that production asks for, then `settings` over it.
+/// Reads the settings that production requires, with `settings` added to them.
 fn production(settings: &[(&'static str, &'static str)]) -> Result<Config, ConfigError> {
     let mut all = BTreeMap::from([
         ("REALTIME_ENV", "production"),
@@ -31,7 +31,7 @@ fn production(settings: &[(&'static str, &'static str)]) -> Result<Config, Confi
 }
 
 #[test]
-fn without_any_setting_development_runs_at_once() {
+fn without_any_setting_the_defaults_of_development_apply() {
     let config = valid(&[]);
     assert_eq!(config.environment, Environment::Development);
     assert_eq!(config.host.to_string(), "127.0.0.1");
@@ -51,7 +51,7 @@ fn without_any_setting_development_runs_at_once() {
 }
 
 #[test]
-fn development_keeps_a_key_of_its_own_beside_the_database() {
+fn development_keeps_its_own_key_beside_the_database() {
     for (database, file) in [
         ("", "data/development.key"),
         (
@@ -77,7 +77,7 @@ fn production_has_defaults_of_its_own() {
 }
 
 #[test]
-fn production_refuses_what_is_unsafe() {
+fn production_refuses_unsafe_settings() {
     for (variable, value, named) in [
         (
             "JWT_SECRET",
@@ -143,7 +143,7 @@ fn an_error_says_what_was_expected_and_found() {
 }
 
 #[test]
-fn whatever_holds_updates_holds_the_largest_one() {
+fn limits_of_several_updates_are_at_least_the_limit_of_one() {
     for variable in [
         "DOCUMENT_BYTES_MAX",
         "JOURNAL_BYTES_MAX",
@@ -159,7 +159,7 @@ fn whatever_holds_updates_holds_the_largest_one() {
 }
 
 #[test]
-fn the_bodies_of_requests_may_be_as_large_as_a_document() {
+fn the_limit_of_http_bodies_is_at_least_that_of_a_document() {
     let larger = ("DOCUMENT_BYTES_MAX", "536870912");
     let error = refused(&[larger]);
     assert_eq!(error.variable, "HTTP_BODIES_BYTES_MAX");
@@ -168,7 +168,7 @@ fn the_bodies_of_requests_may_be_as_large_as_a_document() {
 }
 
 #[test]
-fn what_this_version_does_not_serve_ends_the_start() {
+fn variables_of_later_versions_are_refused() {
     for variable in [
         "REDIS_URL",
         "SESSION_VALIDATION_URL",
@@ -180,14 +180,17 @@ fn what_this_version_does_not_serve_ends_the_start() {
     ] {
         let error = refused(&[(variable, "hunter2")]);
         assert_eq!(error.variable, variable);
-        assert!(error.to_string().contains("does not serve"), "{error}");
+        assert!(error.to_string().contains("does not support"), "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
-        assert!(read(&[(variable, "")]).is_ok(), "an empty value is none");
+        assert!(
+            read(&[(variable, "")]).is_ok(),
+            "an empty value counts as unset"
+        );
     }
 }
 
 #[test]
-fn one_signing_key_at_most_is_set() {
+fn at_most_one_signing_key_may_be_set() {
     let secret = ("JWT_SECRET", SECRET);
     let jwks = ("JWT_JWKS_URL", "https://issuer.example/keys");
     let file = ("JWT_PUBLIC_KEY_FILE", "/key.pem");
@@ -211,7 +214,7 @@ fn one_signing_key_at_most_is_set() {
 }
 
 #[test]
-fn a_key_file_holds_a_public_key() {
+fn a_key_file_has_to_hold_a_public_key() {
     for wrong in [
         "not a key",
         "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----",
@@ -223,20 +226,20 @@ fn a_key_file_holds_a_public_key() {
 }
 
 #[test]
-fn the_algorithm_suits_the_key() {
+fn the_algorithm_has_to_suit_the_key() {
     let algorithm = |name| ("JWT_ALGORITHM", name);
     let file = [("JWT_PUBLIC_KEY_FILE", "/key.pem"), ("/key.pem", PEM)];
     let with_secret = [("JWT_SECRET", SECRET), algorithm("HS512")];
     assert_eq!(valid(&with_secret).auth.algorithm.as_deref(), Some("HS512"));
     let with_key = [file[0], file[1], algorithm("EdDSA")];
     assert_eq!(valid(&with_key).auth.algorithm.as_deref(), Some("EdDSA"));
-    // A public key taken for a shared secret would let anyone sign.
+    // A public key used as a shared secret would let anyone sign tokens.
     let confused = refused(&[file[0], file[1], algorithm("HS256")]);
     assert_eq!(confused.variable, "JWT_ALGORITHM");
 }
 
 #[test]
-fn claims_can_be_called_otherwise() {
+fn claims_can_have_other_names() {
     let claims = valid(&[("JWT_CLAIM_ROLES", "groups"), ("JWT_CLAIM_TEAM", "org")])
         .auth
         .claims;

@@ -1,5 +1,5 @@
-//! The names of all variables: those that are read, those that are not served
-//! yet, and those that look like a slip of the pen.
+//! The names of all variables: those that are read, and those that are not supported
+//! yet. Names that resemble one are recognised as misspelt.
 
 use super::{
     auth::Auth,
@@ -8,7 +8,7 @@ use super::{
     read::{ConfigError, Reader},
 };
 
-/// The variables that are neither about tokens nor limits.
+/// The variables for other settings than tokens, limits and durations.
 const GENERAL: &[&str] = &[
     "REALTIME_ENV",
     "REALTIME_SERVER_HOST",
@@ -23,9 +23,10 @@ const GENERAL: &[&str] = &[
     "RUST_LOG",
 ];
 
-/// Variables of later versions. To ignore one would break what it asks for: with
-/// a `REDIS_URL` passed over, instances would split a document's editors silently.
-const NOT_SERVED: &[&str] = &[
+/// Variables of later versions. The server refuses to start with one, because ignoring it
+/// would be unsafe: if it ignored `REDIS_URL`, users of one document on several instances
+/// would not see each other's updates, without any error.
+const UNSUPPORTED: &[&str] = &[
     "REDIS_URL",
     "SESSION_VALIDATION_URL",
     "TLS_CERT_FILE",
@@ -48,34 +49,34 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     .copied()
 }
 
-/// The variable that was probably meant by `name`; `None` where `name` is right,
-/// or has nothing to do with this server.
+/// The variable of which `name` is probably a misspelling; `None` if `name` is a variable
+/// of the server, or resembles none.
 ///
-/// A misspelt variable is ignored in silence, and its default may be the
-/// opposite of what was asked for.
-pub fn meant_by(name: &str) -> Option<&'static str> {
+/// A misspelt variable would be ignored, and the default may be the opposite of the
+/// intended value.
+pub fn similar_to(name: &str) -> Option<&'static str> {
     if variables()
-        .chain(NOT_SERVED.iter().copied())
+        .chain(UNSUPPORTED.iter().copied())
         .any(|known| known == name)
     {
         return None;
     }
-    // One slip in eight letters; short names of others are left in peace.
+    // One wrong letter in eight is tolerated, so that short names of other programs do not match.
     variables().find(|known| distance(name, known) <= (known.len() / 8).min(3))
 }
 
-pub(super) fn refuse_what_is_not_served(reader: &Reader<'_>) -> Result<(), ConfigError> {
-    for variable in NOT_SERVED {
+pub(super) fn refuse_unsupported(reader: &Reader<'_>) -> Result<(), ConfigError> {
+    for variable in UNSUPPORTED {
         if reader.raw(variable)?.is_some() {
-            let expected = "no value, since this version does not serve it";
-            return Err(ConfigError::described(variable, expected, "one"));
+            let expected = "no value, since this version does not support it";
+            return Err(ConfigError::described(variable, expected, "a value"));
         }
     }
     Ok(())
 }
 
-/// How many letters have to be put in, taken out or replaced to turn `a` into `b`
-/// (Wagner and Fischer, one row at a time).
+/// The edit distance of `a` and `b`: how many letters have to be inserted, removed or
+/// replaced (the algorithm of Wagner and Fischer, one row at a time).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_pen_is_recognised() {
+    fn a_misspelt_name_is_recognised() {
         for (name, meant) in [
             ("CORS_ALLOWED_ORIGIN", "CORS_ALLOWED_ORIGINS"),
             ("METRIC_TOKEN", "METRICS_TOKEN"),
@@ -104,12 +105,12 @@ mod tests {
             ("JWT_SECRETS", "JWT_SECRET"),
             ("ROOMS_PER_SOCKETS", "ROOMS_PER_SOCKET"),
         ] {
-            assert_eq!(meant_by(name).unwrap_or(""), meant, "{name}");
+            assert_eq!(similar_to(name).unwrap_or(""), meant, "{name}");
         }
     }
 
     #[test]
-    fn right_names_and_names_of_others_are_left_in_peace() {
+    fn correct_names_and_names_of_other_programs_are_not_misspelt() {
         for name in variables().chain([
             "REDIS_URL",
             "PATH",
@@ -119,7 +120,7 @@ mod tests {
             "PGDATABASE",
             "OTEL_EXPORTER_OTLP_HEADERS",
         ]) {
-            assert_eq!(meant_by(name), None, "{name}");
+            assert_eq!(similar_to(name), None, "{name}");
         }
     }
 

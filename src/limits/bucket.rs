@@ -1,14 +1,14 @@
 //! A token bucket that may go into debt, as one number.
 //!
-//! The number is the moment at which the bucket will be full again (the "generic cell
-//! rate algorithm", turned around): taking moves it into the future, time catches up
-//! with it. Asking and charging is one atomic operation each, and no lock.
+//! The number is the time at which the bucket will be full again (the generic cell rate
+//! algorithm, inverted). Taking from the bucket moves it into the future. Taking and
+//! charging are one atomic operation each, without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// How fast a bucket fills, and how much it holds.
+/// The rate at which a bucket fills, and its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
     per_second: u64,
@@ -17,7 +17,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// `per_second` on the long run, `burst` at once. Zero counts as one.
+    /// `per_second` in the long run, `burst` at once. Zero counts as one.
     pub(super) fn new(per_second: u64, burst: u64) -> Self {
         let per_second = per_second.max(1);
         Self {
@@ -27,22 +27,22 @@ impl Rate {
     }
 }
 
-/// How long so much takes to flow in, in nanoseconds.
+/// How long a bucket takes to receive `amount`, in nanoseconds.
 fn filling(amount: u64, per_second: u64) -> u64 {
     amount.saturating_mul(SECOND_NS) / per_second
 }
 
-/// Moments are in nanoseconds since any one beginning, the same for every call.
+/// A token bucket. Times are in nanoseconds since a fixed origin, the same for every call.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
     full_at: AtomicU64,
 }
 
 impl Bucket {
-    /// Takes `amount`, if there is so much.
+    /// Takes `amount`, if the bucket has as much.
     ///
     /// # Errors
-    /// Otherwise takes nothing, and says for how many nanoseconds there will not be.
+    /// Otherwise takes nothing, and returns in how many nanoseconds the bucket will have it.
     pub(super) fn take(&self, amount: u64, rate: Rate, now: u64) -> Result<(), u64> {
         let cost = filling(amount, rate.per_second);
         let allowed = now.saturating_add(rate.depth_ns);
@@ -54,17 +54,18 @@ impl Bucket {
             .map_err(|full_at| taken(full_at).unwrap_or(u64::MAX) - allowed)
     }
 
-    /// Takes `amount` whether or not there is so much: the bucket may go into debt.
+    /// Takes `amount` even if the bucket has less: it may go into debt.
     pub(super) fn charge(&self, amount: u64, rate: Rate, now: u64) {
         let cost = filling(amount, rate.per_second);
         let charged = |full_at: u64| Some(full_at.max(now).saturating_add(cost));
-        // It never refuses.
+        // `charged` always returns a value, so this cannot fail.
         let _ = self
             .full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
     }
 
-    /// Goes on with the rate `after` instead of `before`: as much is missing as was.
+    /// Changes the rate from `before` to `after`. The amount missing in the bucket stays
+    /// the same.
     pub(super) fn convert(&self, before: Rate, after: Rate, now: u64) {
         let converted = |full_at: u64| {
             let missing_ns = full_at.saturating_sub(now);
@@ -72,13 +73,13 @@ impl Bucket {
             let missing_ns = missing / u128::from(after.per_second);
             Some(now.saturating_add(u64::try_from(missing_ns).unwrap_or(u64::MAX)))
         };
-        // It never refuses.
+        // `converted` always returns a value, so this cannot fail.
         let _ = self
             .full_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, converted);
     }
 
-    /// For how many nanoseconds the bucket will be in debt; 0 where it is not.
+    /// For how many nanoseconds the bucket will be in debt; 0 if it is not.
     pub(super) fn debt(&self, rate: Rate, now: u64) -> u64 {
         let full_at = self.full_at.load(Ordering::Relaxed);
         full_at.saturating_sub(now.saturating_add(rate.depth_ns))
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_bucket_gives_its_burst_and_then_as_much_as_flows_in() {
+    fn a_full_bucket_allows_its_burst_and_then_its_rate() {
         let (bucket, rate) = (Bucket::default(), Rate::new(10, 5));
         for n in 0..5 {
             assert_eq!(bucket.take(1, rate, 0), Ok(()), "{n}");
@@ -100,15 +101,19 @@ mod tests {
         assert_eq!(bucket.take(1, rate, SECOND_NS / 10), Ok(()));
         assert!(bucket.take(1, rate, SECOND_NS / 10).is_err());
         let later = 100 * SECOND_NS;
-        assert_eq!(bucket.take(5, rate, later), Ok(()), "it fills no further");
+        assert_eq!(
+            bucket.take(5, rate, later),
+            Ok(()),
+            "its capacity is the burst"
+        );
         assert!(bucket.take(1, rate, later).is_err());
     }
 
     #[test]
-    fn a_debt_is_paid_by_time_alone() {
+    fn a_debt_decreases_only_with_time() {
         let (bucket, rate) = (Bucket::default(), Rate::new(100, 200));
         bucket.charge(200, rate, 0);
-        assert_eq!(bucket.debt(rate, 0), 0, "empty is not in debt");
+        assert_eq!(bucket.debt(rate, 0), 0, "an empty bucket is not in debt");
         bucket.charge(50, rate, 0);
         assert_eq!(bucket.debt(rate, 0), SECOND_NS / 2);
         assert_eq!(bucket.debt(rate, SECOND_NS / 4), SECOND_NS / 4);
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn with_another_rate_as_much_is_missing_as_was() {
+    fn a_change_of_rate_keeps_the_missing_amount() {
         let (bucket, slow, fast) = (Bucket::default(), Rate::new(10, 20), Rate::new(100, 200));
         assert_eq!(bucket.take(20, slow, 0), Ok(()));
         bucket.convert(slow, fast, 0);

@@ -1,14 +1,14 @@
-//! How fast one session may go, and what it may cost: token buckets, one for each
-//! limited thing, with the rates of the session's role.
+//! The rates and costs allowed to one session: one token bucket for each limited
+//! quantity, with the rates of the session's role.
 //!
-//! A refusal says when the same request would pass. What a session's updates cost the
-//! rooms is charged when it is known, which is after the fact: the session may go into
-//! debt, and is refused further updates until time has paid it.
+//! A refusal says when the same request would be accepted. The cost of an update to its
+//! room is charged once it is known, which is after the update was accepted. So the
+//! session may go into debt, and its further updates are refused until the debt is paid.
 //!
-//! Who goes on regardless is told apart from who could not know better. The client's
-//! first refusal comes with a ping, and what it sends before it answers that was under
-//! way already: somebody who comes back after hours sends what was typed meanwhile in
-//! one go. Only refusals behind the answer count as persistence.
+//! A client that ignores refusals is distinguished from one that has not read them yet.
+//! The first refusal is sent with a ping, and requests that arrive before its answer were
+//! already under way: a client that reconnects after hours offline sends all its edits at
+//! once. Refusals after the answer are limited more strictly.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -25,27 +25,27 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The CPU time of each update that costs its session nothing, in microseconds.
+/// The CPU time of each update that is not charged, in microseconds.
 const FREE_CPU_US: u64 = 50;
-/// So many bytes of memory are gathered before they are charged: a look at the clock
-/// takes longer than all else, and people who type add a few bytes at a time.
-const GATHERED_BYTES: usize = 64 * 1024;
-/// After so long without a refusal, the next one is a first one again.
-const CALM: Duration = Duration::from_secs(10);
-/// How many bursts of updates may be under way when the first refusal is read.
+/// So many bytes of memory are added up before they are charged, since typing adds a few
+/// bytes at a time, and reading the clock takes longer than the rest of a charge.
+const CHARGED_BYTES_MIN: usize = 64 * 1024;
+/// After so long without a refusal, the next one counts as a first one.
+const REFUSALS_FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// How many bursts of updates may be under way when the client reads its first refusal.
 const UNDER_WAY_BURSTS: u32 = 20;
 
-/// Whose limits hold for a session.
+/// The role that decides the limits of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A person's: whoever does not publish.
+    /// A person: a client without the right `publish`.
     Person,
     /// A server of the platform, which acts for many people.
     Service,
 }
 
 impl Role {
-    /// The role of who holds `rights` outside of any document.
+    /// The role of a client with `rights` outside of any document.
     pub fn of(rights: Rights) -> Self {
         match rights.allows(Right::Publish) {
             true => Role::Service,
@@ -54,15 +54,15 @@ impl Role {
     }
 }
 
-/// What to do with a session whose request was refused for its rate.
+/// The kind of a refusal for rate, which decides how the session is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Persistence {
-    /// It is the first one: answer it, and [tell the budget](Budget::heard) once the
-    /// client has shown that it has read so far.
-    New,
-    /// It may not know yet, or just be in a hurry: answer it.
+pub enum RefusalKind {
+    /// The first one. Answer it with a ping, and call [`Budget::refusal_read`] once the
+    /// client has answered the ping.
+    First,
+    /// The client may not have read the first one yet, or the refusals are few. Answer it.
     Tolerable,
-    /// It goes on regardless: cut it.
+    /// The client ignores refusals. Cut the session.
     Abusive,
 }
 
@@ -75,7 +75,7 @@ struct Rates {
     memory_bytes: Rate,
 }
 
-/// The budgets of one session. Nothing here blocks or waits.
+/// The budgets of one session. No method blocks or waits.
 #[derive(Debug)]
 pub struct Budget {
     began: Instant,
@@ -87,25 +87,27 @@ pub struct Budget {
     cpu_us: Bucket,
     memory_bytes: Bucket,
     /// Bytes of memory that are not charged yet.
-    gathered_bytes: AtomicUsize,
+    uncharged_bytes: AtomicUsize,
     refusals: Mutex<Refusals>,
-    refusals_rate: Rate,
-    under_way_rate: Rate,
+    before_read_rate: Rate,
+    after_read_rate: Rate,
 }
 
-/// How a session takes being refused.
+/// The refusals of a session.
 #[derive(Debug, Default)]
 struct Refusals {
-    /// When the last one was, in nanoseconds since the budget began.
+    /// The time of the last one, in nanoseconds since the budget began.
     last: Option<u64>,
-    /// The client has read the first of these.
-    heard: bool,
-    under_way: Bucket,
-    persistent: Bucket,
+    /// The client has read the first one.
+    first_read: bool,
+    /// Limits the refusals before the client has read the first one.
+    before_read: Bucket,
+    /// Limits the refusals afterwards.
+    after_read: Bucket,
 }
 
 impl Budget {
-    /// Full budgets, as `limits` sets them.
+    /// Full budgets with the rates in `limits`.
     pub fn new(limits: &Limits, role: Role) -> Self {
         let requests = limits.requests_per_second;
         let refusals = requests.saturating_mul(10).max(limits.updates_burst);
@@ -119,14 +121,14 @@ impl Budget {
             updates: Bucket::default(),
             cpu_us: Bucket::default(),
             memory_bytes: Bucket::default(),
-            gathered_bytes: AtomicUsize::new(0),
+            uncharged_bytes: AtomicUsize::new(0),
             refusals: Mutex::default(),
-            refusals_rate: Rate::new(requests.into(), refusals.into()),
-            under_way_rate: Rate::new(requests.into(), under_way.into()),
+            before_read_rate: Rate::new(requests.into(), under_way.into()),
+            after_read_rate: Rate::new(requests.into(), refusals.into()),
         }
     }
 
-    /// Whose limits hold.
+    /// The present role.
     pub fn role(&self) -> Role {
         match self.is_service.load(Ordering::Relaxed) {
             true => Role::Service,
@@ -134,7 +136,7 @@ impl Budget {
         }
     }
 
-    /// Goes on with the limits of `role`: the session has a fresh token. What was used stays used.
+    /// Changes the role, after the session has a new token. Amounts already used stay used.
     pub fn set_role(&self, role: Role) {
         let (before, now) = (*self.rates(), self.now());
         if self.role() == role {
@@ -150,7 +152,7 @@ impl Budget {
             .convert(before.memory_bytes, after.memory_bytes, now);
     }
 
-    /// Any request that is neither an update nor an awareness update.
+    /// Admits a request that is neither an update nor an awareness update.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
@@ -159,11 +161,11 @@ impl Budget {
         taken.map_err(rate_limited)
     }
 
-    /// A document or awareness update.
+    /// Admits a document or awareness update.
     ///
     /// # Errors
-    /// [`Error::RateLimited`], where too many came, or where the session has yet to
-    /// pay for what it was [charged](Self::charge).
+    /// [`Error::RateLimited`] if there were too many, or while the session is in debt for
+    /// costs that it was [charged](Self::charge).
     pub fn admit_update(&self) -> Result<()> {
         let (rates, now) = (self.rates(), self.now());
         let cpu = self.cpu_us.debt(rates.cpu_us, now);
@@ -177,13 +179,13 @@ impl Budget {
         }
     }
 
-    /// Notes what an update cost its room: the time of its work, of which a little is
+    /// Charges the cost of an update to its room: its CPU time, of which a little is
     /// free, and the memory by which the document grew, in bytes.
     pub fn charge(&self, cpu: Duration, memory_bytes: usize) {
         let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
         let cpu_us = cpu_us.saturating_sub(FREE_CPU_US);
-        let due = match memory_bytes < GATHERED_BYTES {
-            true => self.gather(memory_bytes),
+        let due = match memory_bytes < CHARGED_BYTES_MIN {
+            true => self.add_uncharged(memory_bytes),
             false => memory_bytes,
         };
         if cpu_us == 0 && due == 0 {
@@ -195,40 +197,41 @@ impl Budget {
         self.memory_bytes.charge(bytes, rates.memory_bytes, now);
     }
 
-    /// Adds a few bytes to those that are gathered; takes them all once they are enough.
-    fn gather(&self, bytes: usize) -> usize {
-        let gathered = self.gathered_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        match gathered < GATHERED_BYTES {
+    /// Adds `bytes` to the uncharged ones, and returns all of them once they are enough to
+    /// be charged; 0 before.
+    fn add_uncharged(&self, bytes: usize) -> usize {
+        let uncharged = self.uncharged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        match uncharged < CHARGED_BYTES_MIN {
             true => 0,
-            false => self.gathered_bytes.swap(0, Ordering::Relaxed),
+            false => self.uncharged_bytes.swap(0, Ordering::Relaxed),
         }
     }
 
-    /// Counts a refusal that [`Error::RateLimited`] caused.
-    pub fn count_refusal(&self) -> Persistence {
+    /// Counts a refusal with [`Error::RateLimited`] and returns its kind.
+    pub fn count_refusal(&self) -> RefusalKind {
         let now = self.now();
         let mut refusals = self.refusals.lock();
-        let calm_ns = CALM.as_nanos() as u64;
-        let is_first = refusals.last.is_none_or(|last| now - last >= calm_ns);
+        let forgotten_ns = REFUSALS_FORGOTTEN_AFTER.as_nanos() as u64;
+        let is_first = refusals.last.is_none_or(|last| now - last >= forgotten_ns);
         refusals.last = Some(now);
         if is_first {
-            refusals.heard = false;
+            refusals.first_read = false;
         }
-        let counted = match refusals.heard {
-            true => refusals.persistent.take(1, self.refusals_rate, now),
-            false => refusals.under_way.take(1, self.under_way_rate, now),
+        let counted = match refusals.first_read {
+            true => refusals.after_read.take(1, self.after_read_rate, now),
+            false => refusals.before_read.take(1, self.before_read_rate, now),
         };
         match (counted, is_first) {
-            (Err(_), _) => Persistence::Abusive,
-            (Ok(()), true) => Persistence::New,
-            (Ok(()), false) => Persistence::Tolerable,
+            (Err(_), _) => RefusalKind::Abusive,
+            (Ok(()), true) => RefusalKind::First,
+            (Ok(()), false) => RefusalKind::Tolerable,
         }
     }
 
-    /// The client has read the refusal that was [`New`](Persistence::New), and with it
-    /// when to come back: what it sends from now on, it sends knowingly.
-    pub fn heard(&self) {
-        self.refusals.lock().heard = true;
+    /// Notes that the client has read the [first](RefusalKind::First) refusal, which says
+    /// when to repeat. Requests that it sends from now on are sent in spite of it.
+    pub fn refusal_read(&self) {
+        self.refusals.lock().first_read = true;
     }
 
     fn rates(&self) -> &Rates {
@@ -292,7 +295,7 @@ fn cpu(ms_per_second: u64, burst_ms: u64) -> Rate {
 
 fn rate_limited(wait_ns: u64) -> Error {
     Error::RateLimited {
-        // Rounded up: what comes back then is not too early.
+        // Rounded up, so that a request repeated then is not too early.
         retry_after_ms: wait_ns.div_ceil(1_000_000).max(1),
     }
 }

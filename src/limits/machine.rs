@@ -1,17 +1,17 @@
-//! How much memory this process can have: what its cgroup grants, or what the machine has.
+//! The memory available to this process: the limit of its cgroup, or the memory of the machine.
 
 use std::{fs, path::Path};
 
-/// What is assumed where neither can be read: on systems other than Linux.
+/// The memory assumed if neither can be read, as on systems other than Linux.
 const UNKNOWN_BYTES: usize = 4 << 30;
 
-/// The least of the machine's memory and the limits of the process's cgroup and of those
-/// around it, in bytes.
+/// The smallest of the machine's memory and the limits of the process's cgroup and its
+/// ancestors, in bytes.
 pub(super) fn memory_bytes() -> usize {
     memory_bytes_below(Path::new("/"))
 }
 
-/// As [`memory_bytes`], with the kernel's files below `root`.
+/// [`memory_bytes`] with the kernel's files below `root`.
 fn memory_bytes_below(root: &Path) -> usize {
     let machine = fs::read_to_string(root.join("proc/meminfo")).ok();
     let machine = machine.and_then(|text| total(&text));
@@ -31,12 +31,12 @@ fn memory_bytes_below(root: &Path) -> usize {
     granted.chain(machine).min().unwrap_or(UNKNOWN_BYTES)
 }
 
-/// The least of the limits in `file` of the cgroup `path` and of those around it.
+/// The smallest of the limits in `file` of the cgroup `path` and its ancestors.
 fn least_limit(hierarchy: &Path, path: &str, file: &str) -> Option<usize> {
     let around = Path::new(path.trim_start_matches('/')).ancestors();
     around
         .filter_map(|group| fs::read_to_string(hierarchy.join(group).join(file)).ok())
-        // `max`, which is no number, is no limit.
+        // `max` means no limit.
         .filter_map(|limit| limit.trim().parse().ok())
         .min()
 }
@@ -70,7 +70,7 @@ mod tests {
     );
 
     #[test]
-    fn a_container_has_what_its_cgroup_grants() {
+    fn a_container_has_the_memory_of_its_cgroup() {
         let own = ("proc/self/cgroup", "0::/\n");
         let limit = |text| ("sys/fs/cgroup/memory.max", text);
         assert_eq!(machine(&[MEMINFO, own, limit("5000\n")]), 5000);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_limit_of_those_around_holds() {
+    fn the_smallest_limit_of_a_cgroup_and_its_ancestors_applies() {
         let own = ("proc/self/cgroup", "0::/system.slice/realtime.service\n");
         let outer = ("sys/fs/cgroup/system.slice/memory.max", "4000\n");
         let inner = (
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_of_it_a_number_is_assumed() {
+    fn without_any_information_a_fixed_amount_is_assumed() {
         assert_eq!(machine(&[]), UNKNOWN_BYTES);
         assert_eq!(machine(&[MEMINFO]), 1_024_000);
     }

@@ -1,5 +1,5 @@
-//! What the open documents take in memory, all together: counted, compared with what
-//! the process may take, and told to whoever decides what has to wait or to go.
+//! The memory of all open documents together, compared with the limit of the process.
+//! Callers use the resulting pressure to decide which documents to unload or refuse.
 
 use std::sync::{
     Arc,
@@ -9,10 +9,11 @@ use std::sync::{
 use super::machine;
 use crate::metrics::Metrics;
 
-/// From this part of the whole on, memory is tight: so many hundredths.
+/// The percentage of the limit from which on the pressure is `Tight`.
 const TIGHT_PERCENT: usize = 75;
-/// The metric follows in steps of so many bytes, since memory changes with every update.
-const SHOWN_STEP_BYTES: usize = 1 << 20;
+/// The metric is updated when the value changes by so many bytes, since memory changes
+/// with every update.
+const METRIC_STEP_BYTES: usize = 1 << 20;
 
 /// The memory budget of the process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,23 +24,23 @@ struct Counted {
     bytes: AtomicUsize,
     bytes_max: usize,
     tight_from: usize,
-    /// What the metric says.
-    shown: AtomicUsize,
+    /// The last value of the metric.
+    reported: AtomicUsize,
     metrics: Metrics,
 }
 
-/// How much of the budget is taken.
+/// How much of the budget is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
-    /// There is room.
+    /// Less than three quarters are used.
     Easy,
-    /// Three quarters are taken: what nobody needs at present should go.
+    /// Three quarters are used: documents that are not in use should be unloaded.
     Tight,
-    /// All of it is taken: nothing may be added.
+    /// All of it is used: no document may be opened or grow.
     Full,
 }
 
-/// One document's share of the budget, given back when this is dropped.
+/// One document's share of the budget, returned when it is dropped.
 #[derive(Debug)]
 pub struct MemoryShare {
     memory: Memory,
@@ -47,8 +48,8 @@ pub struct MemoryShare {
 }
 
 impl Memory {
-    /// A budget of `bytes_max` bytes, of which nothing is taken. Where that is 0 it is
-    /// half of what the process can have: of the limit of its cgroup, or of the machine.
+    /// An unused budget of `bytes_max` bytes. If that is 0, the budget is half of the memory
+    /// available to the process: of the limit of its cgroup, or of the machine.
     pub fn new(bytes_max: usize, metrics: Metrics) -> Self {
         let bytes_max = match bytes_max {
             0 => machine::memory_bytes() / 2,
@@ -60,12 +61,12 @@ impl Memory {
             bytes: AtomicUsize::new(0),
             bytes_max,
             tight_from: bytes_max / 100 * TIGHT_PERCENT,
-            shown: AtomicUsize::new(0),
+            reported: AtomicUsize::new(0),
             metrics,
         }))
     }
 
-    /// A share that takes nothing yet.
+    /// A new share of zero bytes.
     pub fn track(&self) -> MemoryShare {
         MemoryShare {
             memory: self.clone(),
@@ -73,22 +74,22 @@ impl Memory {
         }
     }
 
-    /// How much is taken, as of now.
+    /// The present pressure.
     pub fn pressure(&self) -> Pressure {
         self.pressure_at(self.bytes())
     }
 
-    /// How it would be if `bytes` more were taken.
+    /// The pressure that would result from `bytes` more.
     pub fn pressure_with(&self, bytes: usize) -> Pressure {
         self.pressure_at(self.bytes().saturating_add(bytes))
     }
 
-    /// What all shares take.
+    /// The sum of all shares, in bytes.
     pub fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// What they may take.
+    /// The budget, in bytes.
     pub fn bytes_max(&self) -> usize {
         self.0.bytes_max
     }
@@ -103,17 +104,17 @@ impl Memory {
         }
     }
 
-    fn show(&self, bytes: usize) {
-        let shown = self.0.shown.load(Ordering::Relaxed);
-        if bytes.abs_diff(shown) >= SHOWN_STEP_BYTES {
-            self.0.shown.store(bytes, Ordering::Relaxed);
+    fn report(&self, bytes: usize) {
+        let reported = self.0.reported.load(Ordering::Relaxed);
+        if bytes.abs_diff(reported) >= METRIC_STEP_BYTES {
+            self.0.reported.store(bytes, Ordering::Relaxed);
             self.0.metrics.memory_bytes(bytes as u64);
         }
     }
 }
 
 impl MemoryShare {
-    /// This share takes `bytes` from now on.
+    /// Changes the size of this share to `bytes`.
     pub fn set(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);
         let counted = &self.memory.0.bytes;
@@ -124,10 +125,10 @@ impl MemoryShare {
             let less = before - bytes;
             counted.fetch_sub(less, Ordering::Relaxed) - less
         };
-        self.memory.show(all);
+        self.memory.report(all);
     }
 
-    /// What it takes.
+    /// The size of this share, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -146,7 +147,7 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     #[test]
-    fn shares_add_up_and_are_given_back() {
+    fn shares_add_up_and_are_returned() {
         let memory = Memory::new(100 * MIB, Metrics::new());
         let (mut one, mut two) = (memory.track(), memory.track());
         one.set(50 * MIB);
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn many_threads_lose_no_byte() {
+    fn the_sum_is_exact_with_many_threads() {
         let memory = Memory::new(MIB, Metrics::new());
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_metric_follows_to_a_mebibyte() {
+    fn the_metric_is_accurate_to_a_mebibyte() {
         let metrics = Metrics::new();
         let memory = Memory::new(100 * MIB, metrics.clone());
         let mut share = memory.track();
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_number_it_is_half_of_what_there_is() {
+    fn without_a_setting_the_budget_is_half_of_the_memory() {
         let memory = Memory::new(0, Metrics::new());
         assert_eq!(memory.bytes_max(), machine::memory_bytes() / 2);
         assert!(memory.bytes_max() > 64 * MIB);

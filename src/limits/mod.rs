@@ -1,10 +1,10 @@
-//! How much one session, one person and the whole process may take.
+//! The limits of one session, one person and the whole process.
 //!
 //! ```text
-//! budget   what one session may ask for and cost, by its role
+//! budget   the rates and costs allowed to one session, by its role
 //! bucket   a token bucket that may go into debt
-//! memory   what the open documents take in all
-//! machine  how much memory there is
+//! memory   the memory of all open documents together
+//! machine  the memory available to the process
 //! ```
 
 mod bucket;
@@ -13,6 +13,6 @@ mod machine;
 mod memory;
 
 pub use self::{
-    budget::{Budget, Persistence, Role},
+    budget::{Budget, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
 };

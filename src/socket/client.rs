@@ -19,7 +19,7 @@ use crate::{
     bus::Event,
     error::{Error, Result},
     id::{RoomName, Timestamp},
-    limits::Persistence,
+    limits::RefusalKind,
     metrics::Metrics,
     room::{Command, Delivery, Peer, RoomHandle},
     session::{Link, Session},
@@ -154,10 +154,10 @@ impl Client {
         }
         match self.session.budget.count_refusal() {
             // Its answer comes when the client has read this one.
-            Persistence::New if self.socket.ping() == Sent::Full => self.cut("lagging"),
-            Persistence::New => {}
-            Persistence::Tolerable => {}
-            Persistence::Abusive => self.cut("flooding"),
+            RefusalKind::First if self.socket.ping() == Sent::Full => self.cut("lagging"),
+            RefusalKind::First => {}
+            RefusalKind::Tolerable => {}
+            RefusalKind::Abusive => self.cut("flooding"),
         }
     }
 

@@ -135,7 +135,7 @@ impl Door for Engine {
 
     fn pings_answered(&self, socket: &Arc<EngineSocket>) {
         if let Some(client) = socket.data.client() {
-            client.session.budget.heard();
+            client.session.budget.refusal_read();
         }
     }
 

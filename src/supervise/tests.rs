@@ -1,4 +1,4 @@
-//! What is caught, what is counted, and who is told.
+//! Tests of which panics are caught and counted, and of their consequences.
 
 use std::{future::pending, time::Duration};
 
@@ -27,7 +27,7 @@ fn every_task_has_a_name_of_its_own_and_is_counted_from_zero() {
 }
 
 #[tokio::test]
-async fn the_death_of_a_task_of_its_own_is_counted_and_nothing_else() {
+async fn the_panic_of_an_ordinary_task_is_only_counted() {
     let metrics = Metrics::new();
     let supervisor = Supervisor::new(metrics.clone());
     let task = supervisor.spawn(Task::Connection, async { panic!("on purpose") });
@@ -37,7 +37,7 @@ async fn the_death_of_a_task_of_its_own_is_counted_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_death_of_a_vital_task_is_told_to_all_who_wait() {
+async fn the_panic_of_an_essential_task_is_reported_to_all_that_await_it() {
     let metrics = Metrics::new();
     let supervisor = Supervisor::new(metrics.clone());
     let early = supervisor.clone();
@@ -54,7 +54,7 @@ async fn the_death_of_a_vital_task_is_told_to_all_who_wait() {
 }
 
 #[tokio::test]
-async fn a_task_that_ends_or_is_ended_is_no_death() {
+async fn a_task_that_ends_or_is_aborted_does_not_count_as_lost() {
     let metrics = Metrics::new();
     let supervisor = Supervisor::new(metrics.clone());
     let done = supervisor.spawn(Task::LogWriter, async {});
@@ -68,7 +68,7 @@ async fn a_task_that_ends_or_is_ended_is_no_death() {
 }
 
 #[tokio::test]
-async fn what_is_guarded_harms_nobody_around_it() {
+async fn the_panic_of_guarded_work_does_not_end_its_caller() {
     let metrics = Metrics::new();
     let supervisor = Supervisor::new(metrics.clone());
     assert_eq!(supervisor.guard(Task::Sessions, || 7), Some(7));

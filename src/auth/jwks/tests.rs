@@ -1,4 +1,4 @@
-//! Published keys, served by a small HTTP server on this machine.
+//! Tests of published keys, served by a small HTTP server on this machine.
 
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
@@ -24,18 +24,18 @@ use crate::{
     config::SigningKey,
 };
 
-/// An address that publishes what it is told to, and counts how often it is asked.
+/// A server that publishes the given response and counts the requests.
 #[derive(Clone)]
 struct Publisher {
     url: String,
-    /// A whole HTTP answer; `None` closes the connection instead.
+    /// A complete HTTP response; `None` closes the connection instead.
     answer: Arc<RwLock<Option<String>>>,
     fetches: Arc<AtomicUsize>,
 }
 
 impl Publisher {
     async fn start() -> Self {
-        // The provider may be there already, from another test.
+        // Another test may have installed the provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -92,7 +92,7 @@ impl Publisher {
     }
 }
 
-/// A public key in PEM as a JWKS has it, with `kid` and whatever else is in `more`.
+/// A public key in PEM as an entry of a JWKS, with `kid` and the fields of `more`.
 fn jwk(pem: &str, kid: &str, more: Value) -> Value {
     let pem = pem.as_bytes();
     let key = DecodingKey::from_rsa_pem(pem)
@@ -120,8 +120,8 @@ async fn code(verifier: &Verifier, token: &str) -> &'static str {
     }
 }
 
-/// Moves the clock on; it stands still for no longer than that, because a clock
-/// that stands would run ahead of the network.
+/// Advances the clock. It is paused only during the call, because a paused clock
+/// would run ahead of the network.
 async fn pass(duration: Duration) {
     time::pause();
     time::advance(duration).await;
@@ -164,7 +164,7 @@ async fn keys_are_chosen_by_kid() {
 }
 
 #[tokio::test]
-async fn the_only_key_needs_no_kid() {
+async fn a_single_key_needs_no_kid() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "a", json!({}))]).await;
     let verifier = publisher.verifier().await;
     let unnamed = token(Algorithm::RS256, None, RSA[0]);
@@ -172,7 +172,7 @@ async fn the_only_key_needs_no_kid() {
 }
 
 #[tokio::test]
-async fn a_public_key_of_the_set_does_not_pass_as_a_shared_secret() {
+async fn a_public_key_of_the_set_cannot_be_used_as_a_shared_secret() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "a", json!({}))]).await;
     let verifier = publisher.verifier().await;
     for kid in [Some("a"), None] {
@@ -182,7 +182,7 @@ async fn a_public_key_of_the_set_does_not_pass_as_a_shared_secret() {
 }
 
 #[tokio::test]
-async fn keys_that_are_none_of_ours_are_left_out() {
+async fn unusable_keys_are_ignored() {
     let secret = json!({ "kty": "oct", "kid": "secret", "alg": "HS256", "k": "c2VjcmV0" });
     let publisher = Publisher::publishing(&[
         secret,
@@ -208,11 +208,11 @@ async fn keys_that_are_none_of_ours_are_left_out() {
     let good = token(Algorithm::RS256, Some("good"), RSA_NEXT[0]);
     assert_eq!(code(&verifier, &good).await, "ok");
     let unnamed = token(Algorithm::RS256, None, RSA_NEXT[0]);
-    assert_eq!(code(&verifier, &unnamed).await, "ok", "it is the only one");
+    assert_eq!(code(&verifier, &unnamed).await, "ok", "a single key");
 }
 
 #[tokio::test]
-async fn a_configured_algorithm_leaves_other_keys_out() {
+async fn keys_of_another_algorithm_than_the_configured_one_are_ignored() {
     let keys = [jwk(RSA[1], "a", json!({})), jwk(P256[1], "b", json!({}))];
     let publisher = Publisher::publishing(&keys).await;
     let mut auth = configured(SigningKey::Jwks {
@@ -237,7 +237,7 @@ async fn a_rotated_key_is_fetched_when_it_is_first_used() {
     assert_eq!(code(&verifier, &old).await, "ok");
 
     publisher.publish(&[jwk(RSA_NEXT[1], "new", json!({}))]);
-    pass(PAUSE).await;
+    pass(FETCH_INTERVAL).await;
     assert_eq!(code(&verifier, &new).await, "ok");
     assert_eq!(
         code(&verifier, &old).await,
@@ -248,13 +248,13 @@ async fn a_rotated_key_is_fetched_when_it_is_first_used() {
 }
 
 #[tokio::test]
-async fn unknown_keys_make_one_fetch_a_minute() {
+async fn unknown_keys_cause_one_fetch_a_minute() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "a", json!({}))]).await;
     let verifier = publisher.verifier().await;
     let unknown: Vec<_> = (0..20)
         .map(|n| token(Algorithm::RS256, Some(&format!("unknown-{n}")), RSA[0]))
         .collect();
-    // The first round falls within the minute of the fetch at the start.
+    // The first round is within a minute of the fetch at the start.
     for minute in 1..=3 {
         let tries = unknown.iter().map(|token| {
             let (verifier, token) = (verifier.clone(), token.clone());
@@ -264,12 +264,12 @@ async fn unknown_keys_make_one_fetch_a_minute() {
             assert_eq!(one.await.expect("no panic"), "unauthorized");
         }
         assert_eq!(publisher.fetches(), minute);
-        pass(PAUSE).await;
+        pass(FETCH_INTERVAL).await;
     }
 }
 
 #[tokio::test]
-async fn keys_are_kept_while_the_address_is_down() {
+async fn keys_are_kept_while_the_address_is_unreachable() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "a", json!({}))]).await;
     let verifier = publisher.verifier().await;
     let known = token(Algorithm::RS256, Some("a"), RSA[0]);
@@ -289,41 +289,45 @@ async fn keys_are_kept_while_the_address_is_down() {
             "" => publisher.go_down(),
             _ => publisher.answer_with(status, body),
         }
-        pass(PAUSE).await;
+        pass(FETCH_INTERVAL).await;
         let fetches = publisher.fetches();
         assert_eq!(code(&verifier, &unknown).await, "unauthorized", "{status}");
         assert_eq!(publisher.fetches(), fetches + 1, "{status}");
         assert_eq!(code(&verifier, &known).await, "ok", "{status}");
     }
     publisher.publish(&[jwk(RSA[1], "b", json!({}))]);
-    pass(PAUSE).await;
-    assert_eq!(code(&verifier, &unknown).await, "ok", "it is back");
+    pass(FETCH_INTERVAL).await;
+    assert_eq!(
+        code(&verifier, &unknown).await,
+        "ok",
+        "the address is reachable again"
+    );
 }
 
 #[tokio::test]
-async fn an_endless_body_is_given_up_at_its_limit() {
+async fn an_endless_body_is_read_only_up_to_the_limit() {
     let publisher = Publisher::start().await;
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let endless = chunk.repeat(8);
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked";
     *publisher.answer.write() = Some(format!("{head}\r\n\r\n{endless}"));
     let jwks = Jwks::new(&publisher.url, None, supervisor()).expect("an address");
-    let error = jwks.fetch().await.err().expect("given up");
+    let error = jwks.fetch().await.err().expect("an error");
     assert!(matches!(error, FetchError::TooLarge), "{error}");
 }
 
 #[tokio::test]
-async fn old_keys_serve_while_newer_ones_are_fetched() {
+async fn old_keys_are_used_while_newer_ones_are_fetched() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "a", json!({}))]).await;
     let verifier = publisher.verifier().await;
     let known = token(Algorithm::RS256, Some("a"), RSA[0]);
-    pass(FRESH - Duration::from_secs(1)).await;
+    pass(REFRESH_AFTER - Duration::from_secs(1)).await;
     assert_eq!(code(&verifier, &known).await, "ok");
     assert_eq!(publisher.fetches(), 1);
 
     publisher.publish(&[jwk(RSA_NEXT[1], "b", json!({}))]);
     pass(Duration::from_secs(1)).await;
-    assert_eq!(code(&verifier, &known).await, "ok", "served meanwhile");
+    assert_eq!(code(&verifier, &known).await, "ok", "used meanwhile");
     while code(&verifier, &known).await == "ok" {
         tokio::task::yield_now().await;
     }
@@ -331,7 +335,7 @@ async fn old_keys_serve_while_newer_ones_are_fetched() {
 }
 
 #[tokio::test]
-async fn until_the_first_fetch_clients_are_told_to_come_back() {
+async fn until_the_first_fetch_clients_are_told_to_try_again() {
     let publisher = Publisher::start().await;
     let verifier = publisher.verifier().await;
     let token = token(Algorithm::RS256, Some("a"), RSA[0]);
@@ -339,16 +343,16 @@ async fn until_the_first_fetch_clients_are_told_to_come_back() {
     assert_eq!(publisher.fetches(), 1);
 
     publisher.publish(&[jwk(RSA[1], "a", json!({}))]);
-    pass(PAUSE_WITHOUT_KEYS).await;
+    pass(FETCH_INTERVAL_WITHOUT_KEYS).await;
     assert_eq!(code(&verifier, &token).await, "ok");
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_takes_the_fetch_from_nobody() {
+async fn a_cancelled_caller_does_not_cancel_the_fetch() {
     let publisher = Publisher::publishing(&[jwk(RSA[1], "old", json!({}))]).await;
     let verifier = publisher.verifier().await;
     publisher.publish(&[jwk(RSA[1], "new", json!({}))]);
-    pass(PAUSE).await;
+    pass(FETCH_INTERVAL).await;
     let token = token(Algorithm::RS256, Some("new"), RSA[0]);
     tokio::select! {
         biased;
@@ -360,7 +364,7 @@ async fn a_caller_that_gives_up_takes_the_fetch_from_nobody() {
 }
 
 #[tokio::test]
-async fn keys_come_over_https_or_from_this_machine() {
+async fn keys_are_fetched_over_https_or_from_this_machine() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     for good in [
         "https://platform.example/jwks",

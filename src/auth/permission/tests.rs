@@ -1,4 +1,4 @@
-//! The table, the grants, and what of them is refused.
+//! Tests of the table of roles and of grants.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn granted_for(documents: &Value, room: &str) -> Option<Vec<&'static str>> {
 }
 
 #[test]
-fn every_role_gives_what_the_contract_says() {
+fn every_role_gives_the_rights_of_the_contract() {
     let contract: [(&str, &[&str], Option<&str>); 6] = [
         ("viewer", &["view"], Some("view")),
         ("commenter", &["view", "comment"], Some("comment")),
@@ -43,7 +43,7 @@ fn the_rights_of_several_roles_add_up() {
 }
 
 #[test]
-fn unknown_roles_and_none_give_nothing() {
+fn unknown_roles_and_no_roles_give_no_rights() {
     assert_eq!(Rights::of_roles::<&str>(&[]), Rights::NONE);
     let unknown = Rights::of_roles(&["owner", "Admin", "", "edit"]);
     assert_eq!(unknown, Rights::NONE);
@@ -55,7 +55,7 @@ fn unknown_roles_and_none_give_nothing() {
 }
 
 #[test]
-fn every_word_of_a_grant_means_what_the_contract_says() {
+fn every_word_of_a_grant_gives_the_rights_of_the_contract() {
     for (word, names) in [
         ("none", &[][..]),
         ("view", &["view"]),
@@ -89,7 +89,7 @@ fn the_longest_prefix_wins_over_shorter_ones() {
 }
 
 #[test]
-fn a_document_without_a_grant_is_left_to_the_roles() {
+fn without_a_grant_the_roles_decide() {
     assert_eq!(
         granted_for(&json!({ "a": "edit", "b-*": "edit" }), "b"),
         None
@@ -98,7 +98,7 @@ fn a_document_without_a_grant_is_left_to_the_roles() {
 }
 
 #[test]
-fn what_cannot_be_read_denies_what_it_covers() {
+fn malformed_grants_deny_the_documents_that_they_match() {
     let documents = json!({ "a": "owner", "b-*": 7, "c": null, "d": "Edit", "e": "view" });
     for room in ["a", "b-1", "c", "d"] {
         assert_eq!(granted_for(&documents, room), Some(vec![]), "{room}");

@@ -1,4 +1,4 @@
-//! Which tokens are refused, and as what.
+//! Tests of which tokens are refused, and with which error.
 
 use jsonwebtoken::Header;
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn assert_unauthorized(auth: &Auth, token: &str) {
 }
 
 #[tokio::test]
-async fn shared_secrets_verify_with_the_configured_algorithm_alone() {
+async fn shared_secrets_verify_only_with_the_configured_algorithm() {
     let all = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
     for configured in all {
         let mut auth = with_secret();
@@ -60,7 +60,7 @@ async fn shared_secrets_verify_with_the_configured_algorithm_alone() {
 }
 
 #[tokio::test]
-async fn rsa_keys_verify_with_the_configured_algorithm_alone() {
+async fn rsa_keys_verify_only_with_the_configured_algorithm() {
     for configured in RSA_ALGORITHMS {
         let mut auth = with_pem(RSA[1]);
         auth.algorithm = Some(format!("{configured:?}"));
@@ -104,7 +104,7 @@ async fn a_token_of_another_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_public_key_does_not_pass_as_a_shared_secret() {
+async fn a_public_key_cannot_be_used_as_a_shared_secret() {
     for public in [RSA[1], P256[1], P384[1], ED25519[1]] {
         for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
             assert_unauthorized(&with_pem(public), &signed(algorithm, public)).await;
@@ -134,7 +134,7 @@ async fn a_changed_payload_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_refused() {
+async fn malformed_tokens_are_refused() {
     let valid = token(json!({}));
     let larger = token(json!({ "padding": "x".repeat(TOKEN_BYTES_MAX) }));
     let padded = format!("{valid}=");
@@ -156,14 +156,14 @@ async fn what_is_no_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_demands_an_unknown_extension_is_refused() {
+async fn a_token_that_requires_an_unknown_extension_is_refused() {
     let mut header = Header::new(Algorithm::HS256);
     header.crit = Some(vec!["b64".into()]);
     assert_unauthorized(&with_secret(), &sign(&header, &payload(json!({})), SECRET)).await;
 }
 
 #[tokio::test]
-async fn keys_that_a_token_brings_along_are_ignored() {
+async fn keys_in_the_header_of_a_token_are_ignored() {
     let mut header = Header::new(Algorithm::RS256);
     header.jku = Some("https://attacker.example/jwks".into());
     header.kid = Some("attacker".into());
@@ -174,7 +174,7 @@ async fn keys_that_a_token_brings_along_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_token_is_refused_from_exp_on_with_the_leeway_and_no_more() {
+async fn a_token_is_refused_from_exp_plus_the_leeway_on() {
     let auth = with_secret();
     assert!(
         verified(&auth, &token(json!({ "exp": at(-4) })))
@@ -212,7 +212,7 @@ async fn a_token_is_refused_from_exp_on_with_the_leeway_and_no_more() {
 }
 
 #[tokio::test]
-async fn only_a_token_whose_signature_verifies_can_have_expired() {
+async fn only_a_token_with_a_valid_signature_is_reported_as_expired() {
     let expired = sign(
         &Header::default(),
         &payload(json!({ "exp": at(-60) })),
@@ -222,7 +222,7 @@ async fn only_a_token_whose_signature_verifies_can_have_expired() {
 }
 
 #[tokio::test]
-async fn a_distant_exp_is_cut_to_what_can_be_written() {
+async fn a_distant_exp_is_limited_to_the_year_9999() {
     let claims = verified(&with_secret(), &token(json!({ "exp": 1e300 }))).await;
     let expires_at = Timestamp::from_seconds(claims.expect("accepted").expires_at);
     assert_eq!(expires_at.to_string(), "9999-12-31T23:59:59.000Z");
@@ -253,7 +253,7 @@ async fn a_token_from_the_future_is_refused() {
 }
 
 #[tokio::test]
-async fn times_that_are_no_numbers_are_refused() {
+async fn times_that_are_not_numbers_are_refused() {
     for claim in ["exp", "nbf", "iat"] {
         for odd in [json!("1900000000"), json!(true), json!([])] {
             assert_unauthorized(&with_secret(), &token(json!({ claim: odd }))).await;
@@ -310,7 +310,7 @@ async fn an_audience_is_ignored_where_none_is_configured() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_serve_names_its_variable() {
+async fn an_invalid_configuration_is_refused_with_the_name_of_its_variable() {
     let secret = |algorithm: &str| {
         let mut auth = with_secret();
         auth.algorithm = Some(algorithm.into());
@@ -350,7 +350,7 @@ fn parts(token: &str) -> [String; 3] {
     parts.try_into().expect("three parts")
 }
 
-/// A part of a token, as if someone had written it by hand.
+/// A part of a token, encoded by hand.
 fn encoded(part: &Value) -> String {
     let token = sign(&Header::default(), part, SECRET);
     parts(&token)[1].clone()

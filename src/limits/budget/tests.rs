@@ -1,4 +1,4 @@
-//! What a session's budgets promise, in sentences.
+//! Tests of what a session's budgets promise.
 
 use super::*;
 
@@ -10,16 +10,17 @@ fn person() -> Budget {
     Budget::new(&limits(), Role::Person)
 }
 
-/// What the refusal of the next update says, in milliseconds; 0 where it passes.
+/// How long to wait according to the refusal of the next update, in milliseconds; 0 if it is
+/// admitted.
 fn wait_ms(budget: &Budget) -> u64 {
     match budget.admit_update() {
         Ok(()) => 0,
-        Err(error) => error.retry_after_ms().expect("it says when"),
+        Err(error) => error.retry_after_ms().expect("a time to wait"),
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_updates_passes_and_the_next_one_is_told_when() {
+async fn a_burst_of_updates_is_admitted_and_the_next_refusal_says_when_to_repeat() {
     let budget = person();
     for n in 0..5000 {
         assert_eq!(budget.admit_update(), Ok(()), "update {n}");
@@ -28,15 +29,19 @@ async fn a_burst_of_updates_passes_and_the_next_one_is_told_when() {
     assert_eq!(
         budget.admit_request(),
         Ok(()),
-        "requests have a budget of their own"
+        "requests have a separate budget"
     );
     tokio::time::advance(Duration::from_millis(2)).await;
-    assert_eq!(budget.admit_update(), Ok(()), "it passes when it was told");
+    assert_eq!(
+        budget.admit_update(),
+        Ok(()),
+        "it is admitted at the time of the refusal"
+    );
     assert!(budget.admit_update().is_err());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_has_limits_of_its_own_which_come_and_go_with_its_token() {
+async fn a_service_has_its_own_limits_which_change_with_its_token() {
     let budget = Budget::new(&limits(), Role::Service);
     for n in 0..limits().service_updates_burst {
         assert_eq!(budget.admit_update(), Ok(()), "update {n}");
@@ -61,7 +66,7 @@ async fn a_service_has_limits_of_its_own_which_come_and_go_with_its_token() {
 }
 
 #[test]
-fn who_may_publish_is_a_service() {
+fn a_client_with_the_right_to_publish_is_a_service() {
     for (roles, expected) in [
         (&["service"][..], Role::Service),
         (&["viewer", "service"], Role::Service),
@@ -73,7 +78,7 @@ fn who_may_publish_is_a_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cpu_time_is_lent_for_a_burst_and_then_has_to_be_paid() {
+async fn cpu_time_beyond_the_burst_delays_further_updates() {
     let budget = person();
     budget.charge(Duration::from_millis(2000), 0);
     assert_eq!(wait_ms(&budget), 0, "a burst of two seconds");
@@ -84,11 +89,11 @@ async fn cpu_time_is_lent_for_a_burst_and_then_has_to_be_paid() {
     assert_eq!(wait_ms(&budget), 5, "until it is paid");
     tokio::time::advance(Duration::from_millis(5)).await;
     assert_eq!(wait_ms(&budget), 0);
-    assert_eq!(budget.admit_request(), Ok(()), "requests are not concerned");
+    assert_eq!(budget.admit_request(), Ok(()), "requests are admitted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn memory_is_lent_for_a_burst_and_then_has_to_be_paid() {
+async fn memory_beyond_the_burst_delays_further_updates() {
     let budget = person();
     budget.charge(Duration::ZERO, 64 << 20);
     assert_eq!(wait_ms(&budget), 0);
@@ -102,7 +107,7 @@ async fn memory_is_lent_for_a_burst_and_then_has_to_be_paid() {
         budget.charge(Duration::ZERO, 100);
     }
     let wait = wait_ms(&budget);
-    assert!((480..=500).contains(&wait), "little by little too: {wait}");
+    assert!((480..=500).contains(&wait), "small amounts add up: {wait}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,35 +121,35 @@ async fn the_first_microseconds_of_an_update_are_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_under_way_when_the_first_refusal_was_read_is_excused() {
+async fn requests_under_way_before_the_first_refusal_was_read_are_tolerated() {
     let budget = person();
-    assert_eq!(budget.count_refusal(), Persistence::New);
+    assert_eq!(budget.count_refusal(), RefusalKind::First);
     for n in 0..15_000 {
-        assert_eq!(budget.count_refusal(), Persistence::Tolerable, "{n}");
+        assert_eq!(budget.count_refusal(), RefusalKind::Tolerable, "{n}");
     }
-    budget.heard();
+    budget.refusal_read();
     for n in 0..5_000 {
-        assert_eq!(budget.count_refusal(), Persistence::Tolerable, "{n}");
+        assert_eq!(budget.count_refusal(), RefusalKind::Tolerable, "{n}");
     }
-    let persistent = (0..10).any(|_| budget.count_refusal() == Persistence::Abusive);
-    assert!(persistent, "who goes on knowingly is abusive");
+    let abusive = (0..10).any(|_| budget.count_refusal() == RefusalKind::Abusive);
+    assert!(abusive, "further refusals are abusive");
 }
 
 #[test]
-fn who_never_shows_that_it_has_read_is_excused_for_so_many_only() {
+fn a_client_that_never_reads_its_refusals_is_tolerated_up_to_a_bound() {
     let budget = person();
     let most = 100_000;
-    let refused = (0..2 * most).position(|_| budget.count_refusal() == Persistence::Abusive);
+    let refused = (0..2 * most).position(|_| budget.count_refusal() == RefusalKind::Abusive);
     assert!(refused.is_some_and(|n| n >= most), "{refused:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_calm_while_a_refusal_is_new_again() {
+async fn after_ten_seconds_without_refusals_the_next_is_a_first_one() {
     let budget = person();
-    assert_eq!(budget.count_refusal(), Persistence::New);
-    budget.heard();
+    assert_eq!(budget.count_refusal(), RefusalKind::First);
+    budget.refusal_read();
     tokio::time::advance(Duration::from_secs(9)).await;
-    assert_eq!(budget.count_refusal(), Persistence::Tolerable);
+    assert_eq!(budget.count_refusal(), RefusalKind::Tolerable);
     tokio::time::advance(Duration::from_secs(10)).await;
-    assert_eq!(budget.count_refusal(), Persistence::New);
+    assert_eq!(budget.count_refusal(), RefusalKind::First);
 }
