@@ -1,13 +1,13 @@
 // Who may come in and what they may do: tokens, roles, grants, teams, the end of sessions. Sections 1 and 2 of the protocol.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { SECRET, claims, sign, token } from "@realtime-server/harness/tokens";
+import { next, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { SECRET, claims, sign, token } from "./support/tokens.mjs";
-import { next, until } from "./support/until.mjs";
 
 const ROLES = {
   viewer: { rights: ["view"], permission: "view" },
@@ -27,19 +27,13 @@ function someUpdate() {
 
 for (const database of databases) {
   describe(`access on ${database.name}`, () => {
-    let server;
+    const server = suiteServer({ database });
     before(async () => {
-      await database.start();
-      server = await Server.start({ database });
       const ana = await Client.connect(server);
       for (const room of ["known", "article-1", "article-42", "article-42-draft", "other"]) await ana.join(room);
       closeClients();
     });
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     const connect = (person) => Client.connect(server, { person });
     const mayEdit = async (client, room) => {
@@ -174,17 +168,8 @@ for (const database of databases) {
   });
 
   describe(`sessions and their tokens on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      const env = { JWT_LEEWAY_MS: 0, TOKEN_NOTICE_MS: 60_000, TOKEN_GRACE_MS: 1_000 };
-      server = await Server.start({ database, env });
-    });
+    const server = suiteServer({ database, env: { JWT_LEEWAY_MS: 0, TOKEN_NOTICE_MS: 60_000, TOKEN_GRACE_MS: 1_000 } });
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     const ANA = { user: "ana" };
 

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as encoding from "lib0/encoding";
 import * as Y from "yjs";
+import { databases, sqlite } from "@realtime-server/harness/databases";
+import { temporaryFolder } from "@realtime-server/harness/process";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases, sqlite } from "./support/databases.mjs";
-import { temporaryFolder } from "./support/process.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
 
 const TIMEOUT_MS = 1_500;
 const MOVES = 1_000;
@@ -29,16 +30,8 @@ function awarenessUpdate(...states) {
 
 for (const database of databases) {
   describe(`awareness on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-    });
+    const server = suiteServer({ database });
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     /** Someone in a room, listening to cursors. */
     const present = async (user, room, person = {}) => {
@@ -247,12 +240,8 @@ for (const database of databases) {
 }
 
 describe("awareness that is not renewed", () => {
-  let server;
-  before(async () => {
-    server = await Server.start({ database: sqlite, env: { AWARENESS_TIMEOUT_MS: TIMEOUT_MS } });
-  });
+  const server = suiteServer({ database: sqlite, env: { AWARENESS_TIMEOUT_MS: TIMEOUT_MS } });
   afterEach(closeClients);
-  after(() => server.stop());
 
   it("is swept, while what is renewed stays", async () => {
     const enter = async (user) => (await Client.connect(server, { person: { user } })).join("swept");

@@ -1,14 +1,15 @@
 // A room is a Yjs document: joining, editing together, leaving. Section 3 of the protocol.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { next, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Random } from "./support/random.mjs";
 import { converged } from "./support/room.mjs";
-import { Server } from "./support/server.mjs";
-import { next, until } from "./support/until.mjs";
 
 const WEBSOCKET = { transports: ["websocket"] };
 const POLLING = { transports: ["polling"] };
@@ -20,16 +21,8 @@ const HISTORY_EDITS = 5_000;
 
 for (const database of databases) {
   describe(`documents on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-    });
+    const server = suiteServer({ database });
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     const connect = (user, options) => Client.connect(server, { person: { user }, ...options });
 
@@ -343,9 +336,7 @@ for (const database of databases) {
       await room.saved();
       const { document_id } = room.joined;
       await room.leave();
-      await until("the room is unloaded", async () =>
-        /^realtime_rooms 0$/m.test(await (await brief.get("/metrics")).text()),
-      );
+      await until("the room is unloaded", async () => (await brief.metric("realtime_rooms")) === 0);
       const again = await ana.join("unloaded", new Y.Doc());
       assert.equal(again.content, "kept");
       assert.equal(again.joined.document_id, document_id);

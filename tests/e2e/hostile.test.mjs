@@ -4,6 +4,11 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { memory } from "@realtime-server/harness/process";
+import { Random } from "@realtime-server/harness/random";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import {
   FOREIGN_SNAPSHOT,
@@ -21,13 +26,8 @@ import {
   varUint,
   waiting,
 } from "./support/crafted.mjs";
-import { databases } from "./support/databases.mjs";
-import { memory } from "./support/process.mjs";
-import { Random } from "./support/random.mjs";
 import { converged } from "./support/room.mjs";
 import { Scene } from "./support/scene.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
 
 const MIB = 2 ** 20;
 const PENDING_MAX = 50;
@@ -36,25 +36,15 @@ const ATTACKER_ID = 4_242;
 
 for (const database of databases) {
   describe(`hostile clients on ${database.name}`, () => {
-    let server;
+    const server = suiteServer({
+      database,
+      env: { PENDING_UPDATES_MAX: PENDING_MAX, REQUESTS_PER_SECOND: 10_000, UPDATES_BURST: 100_000 },
+    });
     let scene;
     let room;
     let ana;
     let ben;
     let eve;
-
-    before(async () => {
-      await database.start();
-      server = await Server.start({
-        database,
-        env: { PENDING_UPDATES_MAX: PENDING_MAX, REQUESTS_PER_SECOND: 10_000, UPDATES_BURST: 100_000 },
-      });
-    });
-    after(async () => {
-      const { code } = await server.stop();
-      await database.stop();
-      assert.equal(code, 0);
-    });
 
     const set = async () => {
       scene = await Scene.set(server);

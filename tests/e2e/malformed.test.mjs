@@ -3,33 +3,23 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { memory } from "@realtime-server/harness/process";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { next, until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import { HOSTILE_STATE_VECTORS } from "./support/crafted.mjs";
-import { databases } from "./support/databases.mjs";
-import { memory } from "./support/process.mjs";
 import { RawSocket } from "./support/raw.mjs";
 import { Scene } from "./support/scene.mjs";
-import { Server } from "./support/server.mjs";
-import { next, until } from "./support/until.mjs";
 
 const MIB = 2 ** 20;
 
 for (const database of databases) {
   describe(`malformed input on ${database.name}`, () => {
-    let server;
+    const server = suiteServer({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
     let scene;
     let room;
     let eve;
-
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
-    });
-    after(async () => {
-      const { code } = await server.stop();
-      await database.stop();
-      assert.equal(code, 0);
-    });
 
     const set = async () => {
       scene = await Scene.set(server);

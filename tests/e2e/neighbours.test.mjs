@@ -4,12 +4,12 @@
 // different keys, present clients and newcomers would differ for ever, at equal state vectors.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteServer } from "@realtime-server/harness/suite";
 import { TYPE, text, type, update, values } from "./support/blocks.mjs";
 import { Client, checkError, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
 import { Scene } from "./support/scene.mjs";
-import { Server } from "./support/server.mjs";
 import { sameForAll } from "./support/view.mjs";
 
 const EVE = 4_242;
@@ -53,13 +53,8 @@ const CROSSED = { "a left neighbour that stands on the right of the right one": 
 
 for (const database of databases) {
   describe(`neighbours in different parents, on ${database.name}`, () => {
-    let server;
+    const server = suiteServer({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
     let scene;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
-    });
-    after(() => database.stop());
     beforeEach(async () => {
       scene = await Scene.set(server);
       await scene.eve.ok("document_update", { room: scene.room, update: GROUND });

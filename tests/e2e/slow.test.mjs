@@ -1,14 +1,14 @@
 // A client that stops reading: it costs bounded memory, slows nobody, misses nothing.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases, sqlite } from "@realtime-server/harness/databases";
+import { memory } from "@realtime-server/harness/process";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
-import { databases, sqlite } from "./support/databases.mjs";
-import { memory } from "./support/process.mjs";
 import { converged } from "./support/room.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 
 const MIB = 2 ** 20;
 const VALUE_BYTES = 10_000;
@@ -38,17 +38,12 @@ function freeze({ client }) {
 for (const database of databases) {
   describe(`a client that stops reading, on ${database.name}`, () => {
     let server;
-    before(() => database.start());
-    afterEach(async () => {
-      closeClients();
-      await server.stop();
-    });
-    after(() => database.stop());
+    const startServer = suiteDatabase(database, closeClients);
 
     const start = async (env) => {
       // The writer waits for acks: with commits gathered as usual it would take its time.
       const usual = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 0 };
-      server = await Server.start({ database, env: { ...usual, ...env } });
+      server = await startServer({ ...usual, ...env });
       const join = async (user) => {
         const client = await Client.connect(server, { person: { user } });
         return { client, room: await client.join("slow") };
@@ -139,22 +134,15 @@ for (const database of databases) {
 }
 
 describe("a client that goes on sending and reads no answers", () => {
-  let server;
-  afterEach(async () => {
-    closeClients();
-    await server.kill9();
-  });
+  const start = suiteDatabase(sqlite, closeClients);
 
   it("is read from no more, and is answered in full when it reads again", async () => {
     const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 0 };
-    server = await Server.start({ database: sqlite, env: { ...env, LAG_TIMEOUT_MS: 60_000 } });
+    const server = await start({ ...env, LAG_TIMEOUT_MS: 60_000 });
     const writer = await (await Client.connect(server, { person: { user: "writer" } })).join("unread");
     const client = await Client.connect(server, { person: { user: "mute" } });
     await client.join("unread");
-    const metric = async (name) => {
-      const text = await (await server.get("/metrics")).text();
-      return Number(text.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1]);
-    };
+    const metric = (name) => server.metric(name);
     const thaw = freeze({ client });
     const large = "x".repeat(LARGE_VALUE_BYTES);
     await until(

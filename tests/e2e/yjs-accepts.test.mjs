@@ -4,14 +4,14 @@
 // to stays connected and misses everything that comes after.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
 import * as encoding from "lib0/encoding";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteServer } from "@realtime-server/harness/suite";
 import { KIND, TYPE, block, deleted, subdocument, text, type, update, values } from "./support/blocks.mjs";
 import { checkError, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
 import { Scene } from "./support/scene.mjs";
-import { Server } from "./support/server.mjs";
 import { sameForAll } from "./support/view.mjs";
 
 const EVE = 4_242;
@@ -75,13 +75,8 @@ const HARMLESS = {
 
 for (const database of databases) {
   describe(`what stock Yjs throws at, on ${database.name}`, () => {
-    let server;
+    const server = suiteServer({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
     let scene;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
-    });
-    after(() => database.stop());
     beforeEach(async () => (scene = await Scene.set(server)));
     afterEach(closeClients);
 

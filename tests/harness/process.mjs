@@ -1,13 +1,13 @@
-// What the tests start, they end: child processes, temporary folders and free ports.
+// Child processes, temporary folders and ports of the tests: all of them are given back when the test process ends.
 
 import { execFileSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const children = new Set();
-const taken = new Set();
 let root;
 
 process.on("exit", () => {
@@ -52,24 +52,47 @@ export function temporaryFolder(owner) {
 }
 
 /**
- * A port that nobody listens on.
+ * A TCP port of 127.0.0.1 on which nobody listens. It is this process's own until the process ends, also while no server
+ * listens on it: test files that run at once never choose the same port.
  *
- * It lies below the range from which the kernel draws source ports: a client that keeps reconnecting to a stopped
- * server on the same machine would sooner or later draw the very port it dials, connect to itself and occupy it.
+ * The UDP port of the same number, which nothing else needs, is the lock: the kernel gives it to one process, and takes
+ * it back when that process ends, however it ends.
+ *
+ * The port lies below the range from which the kernel draws source ports: a client that keeps reconnecting to a stopped
+ * server on the same machine would sooner or later draw the very port that it dials, connect to itself and occupy it.
  */
 export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (taken.has(port)) continue;
-    const free = await new Promise((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (!free) continue;
-    taken.add(port);
-    return port;
+    const lock = await lockPort(port);
+    if (!lock) continue;
+    if (await isFree(port)) return port;
+    lock.close();
   }
+}
+
+/** Locks a port for this process; nothing where another process, or this one, has locked it. */
+function lockPort(port) {
+  return new Promise((resolve) => {
+    const lock = createSocket("udp4");
+    lock.once("error", () => {
+      lock.close();
+      resolve(undefined);
+    });
+    lock.bind({ port, address: "127.0.0.1", exclusive: true }, () => {
+      lock.unref();
+      resolve(lock);
+    });
+  });
+}
+
+/** Whether nobody listens on a TCP port. */
+function isFree(port) {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
 }
 
 /** The resident memory of a process, in bytes: now (`VmRSS`), or at its peak (`VmHWM`). */

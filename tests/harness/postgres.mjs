@@ -1,4 +1,4 @@
-// A throw-away Postgres cluster of our own: on a free port, in a temporary folder, durable as in production (fsync on).
+// A Postgres cluster for the tests: on a free port, in a temporary folder, durable as in production (fsync on).
 
 import { execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
@@ -55,14 +55,23 @@ export class Postgres {
     closeSync(log);
     this.#child = child;
     this.#adopted = adopt(child);
-    await until("Postgres accepts connections", () => {
-      if (child.exitCode !== null) throw new Error(readFileSync(join(this.#folder, "log"), "utf8"));
-      this.#run("pg_isready", ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime"]);
-      return true;
-    });
+    await until(
+      "Postgres accepts connections",
+      () => {
+        if (child.exitCode !== null) throw new Error(readFileSync(join(this.#folder, "log"), "utf8"));
+        this.#run("pg_isready", ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime"]);
+        return true;
+      },
+      60_000,
+    );
   }
 
-  /** Stops the cluster: `immediate` is as a crash, `fast` ends its connections in good order. */
+  /** Whether the cluster was started and not stopped since. */
+  get running() {
+    return this.#child !== undefined;
+  }
+
+  /** Stops the cluster: `immediate` as in a crash, `fast` with an orderly end of its connections. */
   async stop(mode = "fast") {
     this.#child?.kill(SIGNALS[mode]);
     await this.#adopted.ended();
@@ -94,7 +103,7 @@ export class Postgres {
   }
 }
 
-/** Where Postgres's programs are: where Debian keeps them (the newest version), or on the PATH. */
+/** The folder of Postgres's programs: that of Debian's newest version, or one on the PATH. */
 function binaries() {
   const versions = existsSync(DEBIAN_ROOT) ? readdirSync(DEBIAN_ROOT) : [];
   const folders = versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(DEBIAN_ROOT, version, "bin"));
@@ -105,7 +114,7 @@ function binaries() {
   return found;
 }
 
-/** Postgres refuses to run as root, so that root lends the cluster to someone without privileges. */
+/** The user that runs the cluster where the tests run as root, as which Postgres refuses to run. */
 function unprivilegedOwner() {
   if (process.getuid() !== 0) return undefined;
   const users = readFileSync("/etc/passwd", "utf8")
