@@ -40,8 +40,7 @@ function cursor(doc) {
 
 for (const database of databases) {
   describe(`the ownership of client ids on ${database.name}`, () => {
-    // Commits are slow, so that much is lost in a kill.
-    const server = suiteServer({ database, env: { COMMIT_INTERVAL_MS: 500, REQUESTS_PER_SECOND: 10_000 } });
+    const server = suiteServer({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
     let number = 0;
     let name;
     afterEach(closeClients);
@@ -167,16 +166,22 @@ for (const database of databases) {
         assert.deepEqual([error.code, /other content/.test(error.message)], ["conflict", true], error.message);
       });
 
-      /** Ana's last words are relayed to Ben and lost in a kill; nobody is connected. */
+      /** Ana's last words are relayed to Ben and lost in a kill; nobody is connected then. */
       const loseWords = async () => {
+        // While commits are slow, what is relayed is not durable.
+        await server.kill9();
+        await server.launch({ COMMIT_INTERVAL_MS: 1_000 });
         const { ana, ben } = await arrange();
         await ana.edit(({ map }) => map.set("kept", true));
         ana.edit(({ text }) => text.insert(text.length, "own words")).catch(() => {});
         await until("the words are relayed", () => ben.content === "ana's own words");
         await server.kill9();
         closeClients();
-        await server.launch();
-        assert.equal((await visible()).content, "ana's ");
+        await server.launch({ COMMIT_INTERVAL_MS: undefined });
+        const kept = (await visible()).content;
+        // On a machine that was halted for a second they are committed before the kill: all begins anew.
+        if (kept === "ana's own words") return loseWords();
+        assert.equal(kept, "ana's ");
         return { ana: ana.doc, ben: ben.doc };
       };
 

@@ -67,7 +67,10 @@ for (const database of databases) {
       return new Program(client, doc);
     };
 
-    /** Ana's last words reach Ben and Cleo, and are lost in a kill. Ana does not return; the documents of the two. */
+    /**
+     * Ana's last words reach Ben and Cleo, and are lost in a kill. Nobody is connected then, and commits are fast again.
+     * Returns the documents of the three.
+     */
     const loseWords = async () => {
       server = await start(SLOW_COMMITS);
       const ana = await (await connect("ana")).join(NAME);
@@ -84,10 +87,13 @@ for (const database of databases) {
       const whole = "kept, lost, ";
       await until("the words are relayed", () => ben.content === whole && cleo.content === whole);
       await server.kill9();
-      assert.equal(acknowledged, false, "the words were acknowledged before the kill");
       closeClients();
-      await server.launch();
-      assert.equal(await visible(), "kept, ");
+      // On a machine that was halted for a second they are committed before the kill: all begins anew.
+      if (acknowledged) return loseWords();
+      await server.launch({ COMMIT_INTERVAL_MS: undefined });
+      const kept = await visible();
+      if (kept === whole) return loseWords();
+      assert.equal(kept, "kept, ");
       return { ben: ben.doc, cleo: cleo.doc, ana: ana.doc };
     };
 

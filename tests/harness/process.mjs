@@ -7,24 +7,25 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const children = new Set();
+/** How each child process is ended that still runs when this process ends. */
+const children = new Map();
 let root;
 
 process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const end of children.values()) end();
   if (process.exitCode) console.error(`kept, for the logs therein: ${root}`);
   else if (root) rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 /**
- * Takes charge of a child process: it will not outlive the tests, nor keep them from ending. `ended()` resolves with how
- * it ended.
+ * Takes charge of a child process: it does not outlive the tests, nor keep them from ending. `end` ends it then, at once.
+ * `ended()` resolves with how it ended.
  */
-export function adopt(child) {
-  children.add(child);
+export function adopt(child, end = () => child.kill("SIGKILL")) {
+  children.set(child, end);
   child.unref();
-  const end = new Promise((resolve) => {
+  const exit = new Promise((resolve) => {
     child.once("error", (error) => resolve({ code: null, signal: null, error }));
     child.once("exit", (code, signal) => {
       children.delete(child);
@@ -34,7 +35,7 @@ export function adopt(child) {
   return {
     ended() {
       child.ref();
-      return end;
+      return exit;
     },
   };
 }
