@@ -7,9 +7,9 @@
 
 import { parseArgs } from "node:util";
 import { ABSENCE_ENV, playAbsence } from "./support/absence.mjs";
-import { postgres, sqlite } from "./support/databases.mjs";
-import { Random } from "./support/random.mjs";
-import { Server } from "./support/server.mjs";
+import { postgres, sqlite } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { Server } from "@realtime-server/harness/server";
 
 const REPORT_EVERY = 10;
 

@@ -1,13 +1,12 @@
 // Who may come in and what they may do: tokens, roles, grants, teams, the end of sessions. Sections 1 and 2 of the protocol.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 import * as Y from "yjs";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { SECRET, claims, sign, token } from "@realtime-server/harness/tokens";
+import { next, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { SECRET, claims, sign, token } from "./support/tokens.mjs";
-import { next, until } from "./support/until.mjs";
 
 const ROLES = {
   viewer: { rights: ["view"], permission: "view" },
@@ -25,256 +24,237 @@ function someUpdate() {
   return Y.encodeStateAsUpdate(doc);
 }
 
-for (const database of databases) {
-  describe(`access on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-      const ana = await Client.connect(server);
-      for (const room of ["known", "article-1", "article-42", "article-42-draft", "other"]) await ana.join(room);
-      closeClients();
-    });
-    afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
+// On SQLite alone: what a token allows is decided from the token, and no database takes part in that.
+describe("access", () => {
+  const server = suiteServer();
+  before(async () => {
+    const ana = await Client.connect(server);
+    for (const room of ["known", "article-1", "article-42", "article-42-draft", "other"]) await ana.join(room);
+    closeClients();
+  });
+  afterEach(closeClients);
 
-    const connect = (person) => Client.connect(server, { person });
-    const mayEdit = async (client, room) => {
-      const ack = await client.request("document_update", { room, update: someUpdate() });
-      if (!ack.ok) assert.equal(ack.error.code, "forbidden");
-      return ack.ok;
-    };
+  const connect = (person) => Client.connect(server, { person });
+  const mayEdit = async (client, room) => {
+    const ack = await client.request("document_update", { room, update: someUpdate() });
+    if (!ack.ok) assert.equal(ack.error.code, "forbidden");
+    return ack.ok;
+  };
 
-    for (const [role, { rights, permission }] of Object.entries(ROLES)) {
-      it(`a token with the role ${role} has the rights ${rights.join(", ")}`, async () => {
-        const client = await connect({ user: role, role });
-        assert.deepEqual([...client.welcome.rights].sort(), rights);
-        const ack = await client.ok("join_room", "known");
-        assert.deepEqual([...ack.rights].sort(), rights);
-        assert.equal(ack.permission, permission);
-        assert.equal(await mayEdit(client, "known"), rights.includes("edit"));
-      });
-    }
-
-    it("the rights of several roles add up, and a role that is unknown adds none", async () => {
-      const client = await connect({ roles: ["reviewer", "service", "astronaut"] });
-      assert.deepEqual([...client.welcome.rights].sort(), ["comment", "edit", "publish", "review", "view"]);
+  for (const [role, { rights, permission }] of Object.entries(ROLES)) {
+    it(`a token with the role ${role} has the rights ${rights.join(", ")}`, async () => {
+      const client = await connect({ user: role, role });
+      assert.deepEqual([...client.welcome.rights].sort(), rights);
       const ack = await client.ok("join_room", "known");
-      assert.equal(ack.permission, "edit");
-      assert.equal(await mayEdit(client, "known"), true);
+      assert.deepEqual([...ack.rights].sort(), rights);
+      assert.equal(ack.permission, permission);
+      assert.equal(await mayEdit(client, "known"), rights.includes("edit"));
     });
+  }
 
-    it("a token without known roles connects and may do nothing", async () => {
-      for (const held of [claims({ roles: null }), claims({ roles: [] }), claims({ roles: ["astronaut"] })]) {
-        const client = await Client.connect(server, { token: sign(held) });
-        assert.deepEqual(client.welcome.rights, []);
-        assert.equal((await client.refusal("join_room", "known")).code, "forbidden");
-      }
-    });
+  it("the rights of several roles add up, and a role that is unknown adds none", async () => {
+    const client = await connect({ roles: ["reviewer", "service", "astronaut"] });
+    assert.deepEqual([...client.welcome.rights].sort(), ["comment", "edit", "publish", "review", "view"]);
+    const ack = await client.ok("join_room", "known");
+    assert.equal(ack.permission, "edit");
+    assert.equal(await mayEdit(client, "known"), true);
+  });
 
-    it("a grant replaces the role: the exact name wins, then the longest prefix, upward and downward", async () => {
-      const documents = {
-        "article-*": "comment",
-        "article-42": "edit",
-        "article-42-*": "none",
-        known: "manage",
-        "oth*": "view",
-      };
-      for (const role of ["viewer", "admin"]) {
-        const client = await connect({ user: `granted ${role}`, role, documents });
-        const permission = async (room) => (await client.ok("join_room", room)).permission;
-        assert.equal(await permission("article-1"), "comment");
-        assert.equal(await mayEdit(client, "article-1"), false);
-        assert.equal(await permission("article-42"), "edit");
-        assert.equal(await mayEdit(client, "article-42"), true);
-        assert.equal((await client.refusal("join_room", "article-42-draft")).code, "forbidden");
-        assert.equal(await permission("known"), "manage");
-        assert.equal(await mayEdit(client, "known"), true);
-        assert.equal(await permission("other"), "view");
-        assert.equal(await mayEdit(client, "other"), false);
-      }
-    });
-
-    it("a grant of edit lets its holder create that document", async () => {
-      const client = await connect({ user: "invited", role: "viewer", documents: { "mine-*": "edit" } });
-      await client.ok("join_room", `mine-${database.name}`);
-      assert.equal((await client.refusal("join_room", `theirs-${database.name}`)).code, "not_found");
-    });
-
-    it("a grant of review brings comment with it, and manage everything", async () => {
-      const client = await connect({ role: "viewer", documents: { known: "review", other: "manage" } });
-      assert.deepEqual([...(await client.ok("join_room", "known")).rights].sort(), ["comment", "review", "view"]);
-      const rights = (await client.ok("join_room", "other")).rights;
-      for (const right of ["comment", "edit", "manage", "review", "view"]) assert.ok(rights.includes(right), right);
-    });
-
-    it("a team shares nothing with another, whatever a payload says", async () => {
-      const ana = await (await connect({ user: "ana" })).join("known");
-      const rival = await (await connect({ user: "ana", team: "rival" })).join("known");
-      assert.notEqual(ana.joined.document_id, rival.joined.document_id);
-      await ana.edit(({ text }) => text.insert(0, "a secret of acme"));
-      await rival.edit(({ map }) => map.set("mine", true));
-      assert.equal(rival.content, "");
-      assert.equal(rival.received, 0);
-    });
-
-    it("without a team the team is default, without a name the id serves", async () => {
-      const bare = await Client.connect(server, { token: sign({ sub: "u-2", exp: claims().exp, roles: ["editor"] }) });
-      assert.equal(bare.welcome.team, "default");
-      assert.equal(bare.welcome.user.name, "u-2");
-      assert.equal("avatar_url" in bare.welcome.user, false);
-    });
-
-    for (const [what, bad, code] of [
-      ["is missing", undefined, "unauthorized"],
-      ["is empty", "", "unauthorized"],
-      ["is garbage", "not.a.token", "unauthorized"],
-      ["is no text", 42, "unauthorized"],
-      ["has expired", token({ ttl_s: -60 }), "token_expired"],
-      ["is signed with another secret", sign(claims(), "another secret, of the same length as ours"), "unauthorized"],
-      ["is expired and forged", sign(claims({ ttl_s: -60 }), "another secret"), "unauthorized"],
-      ["was altered", altered(token({ role: "viewer" })), "unauthorized"],
-      ["is not signed (alg none)", sign(claims(), SECRET, { algorithm: "none" }), "unauthorized"],
-      ["is signed with another algorithm", sign(claims(), SECRET, { algorithm: "HS512" }), "unauthorized"],
-      ["has no exp", sign(claims({ exp: undefined })), "unauthorized"],
-      ["has no sub", sign(claims({ sub: undefined })), "unauthorized"],
-      ["is not valid yet", sign(claims({ nbf: claims().iat + 600 })), "unauthorized"],
-      ["is far too long", sign(claims({ padding: "x".repeat(20_000) })), "unauthorized"],
-    ]) {
-      it(`a connection is refused as ${code} when its token ${what}`, async () => {
-        for (const transports of [["websocket"], ["polling"]]) {
-          const auth = bad === undefined ? {} : { token: bad };
-          assert.equal(await Client.refused(server, { auth, transports }), code);
-        }
-      });
+  it("a token without known roles connects and may do nothing", async () => {
+    for (const held of [claims({ roles: null }), claims({ roles: [] }), claims({ roles: ["astronaut"] })]) {
+      const client = await Client.connect(server, { token: sign(held) });
+      assert.deepEqual(client.welcome.rights, []);
+      assert.equal((await client.refusal("join_room", "known")).code, "forbidden");
     }
+  });
 
-    it("a token may come as Authorization header", async () => {
+  it("a grant replaces the role: the exact name wins, then the longest prefix, upward and downward", async () => {
+    const documents = {
+      "article-*": "comment",
+      "article-42": "edit",
+      "article-42-*": "none",
+      known: "manage",
+      "oth*": "view",
+    };
+    for (const role of ["viewer", "admin"]) {
+      const client = await connect({ user: `granted ${role}`, role, documents });
+      const permission = async (room) => (await client.ok("join_room", room)).permission;
+      assert.equal(await permission("article-1"), "comment");
+      assert.equal(await mayEdit(client, "article-1"), false);
+      assert.equal(await permission("article-42"), "edit");
+      assert.equal(await mayEdit(client, "article-42"), true);
+      assert.equal((await client.refusal("join_room", "article-42-draft")).code, "forbidden");
+      assert.equal(await permission("known"), "manage");
+      assert.equal(await mayEdit(client, "known"), true);
+      assert.equal(await permission("other"), "view");
+      assert.equal(await mayEdit(client, "other"), false);
+    }
+  });
+
+  it("a grant of edit lets its holder create that document", async () => {
+    const client = await connect({ user: "invited", role: "viewer", documents: { "mine-*": "edit" } });
+    await client.ok("join_room", "mine-1");
+    assert.equal((await client.refusal("join_room", "theirs-1")).code, "not_found");
+  });
+
+  it("a grant of review brings comment with it, and manage everything", async () => {
+    const client = await connect({ role: "viewer", documents: { known: "review", other: "manage" } });
+    assert.deepEqual([...(await client.ok("join_room", "known")).rights].sort(), ["comment", "review", "view"]);
+    const rights = (await client.ok("join_room", "other")).rights;
+    for (const right of ["comment", "edit", "manage", "review", "view"]) assert.ok(rights.includes(right), right);
+  });
+
+  it("a team shares nothing with another, whatever a payload says", async () => {
+    const ana = await (await connect({ user: "ana" })).join("known");
+    const rival = await (await connect({ user: "ana", team: "rival" })).join("known");
+    assert.notEqual(ana.joined.document_id, rival.joined.document_id);
+    await ana.edit(({ text }) => text.insert(0, "a secret of acme"));
+    await rival.edit(({ map }) => map.set("mine", true));
+    assert.equal(rival.content, "");
+    assert.equal(rival.received, 0);
+  });
+
+  it("without a team the team is default, without a name the id serves", async () => {
+    const bare = await Client.connect(server, { token: sign({ sub: "u-2", exp: claims().exp, roles: ["editor"] }) });
+    assert.equal(bare.welcome.team, "default");
+    assert.equal(bare.welcome.user.name, "u-2");
+    assert.equal("avatar_url" in bare.welcome.user, false);
+  });
+
+  for (const [what, bad, code] of [
+    ["is missing", undefined, "unauthorized"],
+    ["is empty", "", "unauthorized"],
+    ["is garbage", "not.a.token", "unauthorized"],
+    ["is no text", 42, "unauthorized"],
+    ["has expired", token({ ttl_s: -60 }), "token_expired"],
+    ["is signed with another secret", sign(claims(), "another secret, of the same length as ours"), "unauthorized"],
+    ["is expired and forged", sign(claims({ ttl_s: -60 }), "another secret"), "unauthorized"],
+    ["was altered", altered(token({ role: "viewer" })), "unauthorized"],
+    ["is not signed (alg none)", sign(claims(), SECRET, { algorithm: "none" }), "unauthorized"],
+    ["is signed with another algorithm", sign(claims(), SECRET, { algorithm: "HS512" }), "unauthorized"],
+    ["has no exp", sign(claims({ exp: undefined })), "unauthorized"],
+    ["has no sub", sign(claims({ sub: undefined })), "unauthorized"],
+    ["is not valid yet", sign(claims({ nbf: claims().iat + 600 })), "unauthorized"],
+    ["is far too long", sign(claims({ padding: "x".repeat(20_000) })), "unauthorized"],
+  ]) {
+    it(`a connection is refused as ${code} when its token ${what}`, async () => {
       for (const transports of [["websocket"], ["polling"]]) {
-        const extraHeaders = { Authorization: `Bearer ${token({ user: "by-header" })}` };
-        const client = await Client.connect(server, { auth: {}, extraHeaders, transports });
-        assert.equal(client.welcome.user.id, "by-header");
-        assert.equal(
-          await Client.refused(server, { auth: {}, extraHeaders: { Authorization: "Bearer x" } }),
-          "unauthorized",
-        );
+        const auth = bad === undefined ? {} : { token: bad };
+        assert.equal(await Client.refused(server, { auth, transports }), code);
       }
     });
+  }
 
-    it("a refused client that brings a better token gets in", async () => {
-      const client = new Client(server, { token: "not.a.token" });
-      await next(client.socket, "connect_error");
-      client.token = token();
-      client.socket.connect();
-      await until("it is in", () => client.welcome);
-    });
-  });
-
-  describe(`sessions and their tokens on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      const env = { JWT_LEEWAY_MS: 0, TOKEN_NOTICE_MS: 60_000, TOKEN_GRACE_MS: 1_000 };
-      server = await Server.start({ database, env });
-    });
-    afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
-
-    const ANA = { user: "ana" };
-
-    it("token_expiring comes at once when less than the notice is left, and not before", async () => {
-      const long = await Client.connect(server, { person: ANA });
-      const early = [];
-      long.socket.on("token_expiring", (payload) => early.push(payload));
-      const short = new Client(server, { token: sign(claims({ ...ANA, ttl_s: 30 })) });
-      const { expires_at } = await next(short.socket, "token_expiring");
-      const left_ms = Date.parse(expires_at) - Date.now();
-      assert.ok(left_ms > 20_000 && left_ms <= 30_000, `${left_ms} ms`);
-      assert.deepEqual(early, []);
-    });
-
-    it("a refresh prolongs the session, again and again", async () => {
-      const short = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
-      const ended = [];
-      short.socket.on("session_ended", (payload) => ended.push(payload));
-      await next(short.socket, "connection");
-      const first_end = Date.parse(short.welcome.session.expires_at);
-      const fresh = claims({ ...ANA, ttl_s: 3_600 });
-      const ack = await short.ok("token_refresh", { token: sign(fresh) });
-      assert.equal(Date.parse(ack.expires_at), fresh.exp * 1_000);
-      assert.deepEqual([...ack.rights].sort(), ["comment", "edit", "view"]);
-      await until("the first token would have ended the session", () => Date.now() > first_end + 1_500);
-      assert.deepEqual(ended, []);
-      assert.equal(short.socket.connected, true);
-      await short.ok("join_room", "refreshed");
-    });
-
-    it("a refresh that takes edit away stops editing at once, and one that gives it starts it", async () => {
-      const client = await Client.connect(server, { person: ANA });
-      await client.ok("join_room", "rights");
-      await client.ok("document_update", { room: "rights", update: someUpdate() });
-      const lost = await client.ok("token_refresh", { token: token({ ...ANA, role: "viewer" }) });
-      assert.deepEqual(lost.rights, ["view"]);
+  it("a token may come as Authorization header", async () => {
+    for (const transports of [["websocket"], ["polling"]]) {
+      const extraHeaders = { Authorization: `Bearer ${token({ user: "by-header" })}` };
+      const client = await Client.connect(server, { auth: {}, extraHeaders, transports });
+      assert.equal(client.welcome.user.id, "by-header");
       assert.equal(
-        (await client.refusal("document_update", { room: "rights", update: someUpdate() })).code,
-        "forbidden",
+        await Client.refused(server, { auth: {}, extraHeaders: { Authorization: "Bearer x" } }),
+        "unauthorized",
       );
-      await client.ok("token_refresh", { token: token({ ...ANA, role: "editor" }) });
-      await client.ok("document_update", { room: "rights", update: someUpdate() });
-    });
-
-    it("a refresh that takes view away closes the room for that session, and for no other", async () => {
-      const client = await Client.connect(server, { person: ANA });
-      const room = await client.join("closed");
-      const kept = await client.join("kept");
-      const ben = await (await Client.connect(server, { person: { user: "ben" } })).join("closed");
-      const narrowed = token({ ...ANA, documents: { closed: "none" } });
-      await client.ok("token_refresh", { token: narrowed });
-      await until("the room is closed", () => room.closed.length > 0);
-      assert.deepEqual(room.closed, [{ room: "closed", code: "forbidden" }]);
-      await ben.edit(({ text }) => text.insert(0, "not for ana"));
-      await kept.edit(({ text }) => text.insert(0, "still here"));
-      assert.equal(room.received, 0);
-      assert.equal((await client.refusal("join_room", "closed")).code, "forbidden");
-      const refused = await client.refusal("document_update", { room: "closed", update: someUpdate() });
-      assert.ok(["forbidden", "conflict"].includes(refused.code), refused.code);
-      assert.deepEqual(ben.closed, []);
-    });
-
-    it("a refused refresh changes nothing", async () => {
-      const client = await Client.connect(server, { person: ANA });
-      const room = await client.join("unchanged");
-      for (const [bad, code] of [
-        [token({ user: "ben" }), "forbidden"],
-        [token({ ...ANA, team: "rival" }), "forbidden"],
-        [token({ ...ANA, role: "viewer", ttl_s: -60 }), "token_expired"],
-        [sign(claims({ ...ANA, role: "viewer" }), "another secret"), "unauthorized"],
-        ["garbage", "unauthorized"],
-      ]) {
-        assert.equal((await client.refusal("token_refresh", { token: bad })).code, code);
-        await room.edit(({ map }) => map.set("still", code));
-      }
-    });
-
-    it("without a refresh the session ends some time after its token, and says so", async () => {
-      const client = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
-      await next(client.socket, "connection");
-      const expires_at = Date.parse(client.welcome.session.expires_at);
-      const { code } = await next(client.socket, "session_ended");
-      const late_ms = Date.now() - expires_at;
-      assert.equal(code, "token_expired");
-      assert.ok(late_ms > 900 && late_ms < 3_000, `${late_ms} ms after exp`);
-      await until("it is disconnected", () => client.disconnects.length === 1);
-      assert.equal(await Client.refused(server, { token: client.token }), "token_expired");
-    });
+    }
   });
-}
+
+  it("a refused client that brings a better token gets in", async () => {
+    const client = new Client(server, { token: "not.a.token" });
+    await next(client.socket, "connect_error");
+    client.token = token();
+    client.socket.connect();
+    await until("it is in", () => client.welcome);
+  });
+});
+
+describe("sessions and their tokens", () => {
+  const server = suiteServer({ env: { JWT_LEEWAY_MS: 0, TOKEN_NOTICE_MS: 60_000, TOKEN_GRACE_MS: 1_000 } });
+  afterEach(closeClients);
+
+  const ANA = { user: "ana" };
+
+  it("token_expiring comes at once when less than the notice is left, and not before", async () => {
+    const long = await Client.connect(server, { person: ANA });
+    const early = [];
+    long.socket.on("token_expiring", (payload) => early.push(payload));
+    const short = new Client(server, { token: sign(claims({ ...ANA, ttl_s: 30 })) });
+    const { expires_at } = await next(short.socket, "token_expiring");
+    const left_ms = Date.parse(expires_at) - Date.now();
+    assert.ok(left_ms > 20_000 && left_ms <= 30_000, `${left_ms} ms`);
+    assert.deepEqual(early, []);
+  });
+
+  it("a refresh prolongs the session, again and again", async () => {
+    const short = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
+    const ended = [];
+    short.socket.on("session_ended", (payload) => ended.push(payload));
+    await next(short.socket, "connection");
+    const first_end = Date.parse(short.welcome.session.expires_at);
+    const fresh = claims({ ...ANA, ttl_s: 3_600 });
+    const ack = await short.ok("token_refresh", { token: sign(fresh) });
+    assert.equal(Date.parse(ack.expires_at), fresh.exp * 1_000);
+    assert.deepEqual([...ack.rights].sort(), ["comment", "edit", "view"]);
+    await until("the first token would have ended the session", () => Date.now() > first_end + 1_500);
+    assert.deepEqual(ended, []);
+    assert.equal(short.socket.connected, true);
+    await short.ok("join_room", "refreshed");
+  });
+
+  it("a refresh that takes edit away stops editing at once, and one that gives it starts it", async () => {
+    const client = await Client.connect(server, { person: ANA });
+    await client.ok("join_room", "rights");
+    await client.ok("document_update", { room: "rights", update: someUpdate() });
+    const lost = await client.ok("token_refresh", { token: token({ ...ANA, role: "viewer" }) });
+    assert.deepEqual(lost.rights, ["view"]);
+    assert.equal((await client.refusal("document_update", { room: "rights", update: someUpdate() })).code, "forbidden");
+    await client.ok("token_refresh", { token: token({ ...ANA, role: "editor" }) });
+    await client.ok("document_update", { room: "rights", update: someUpdate() });
+  });
+
+  it("a refresh that takes view away closes the room for that session, and for no other", async () => {
+    const client = await Client.connect(server, { person: ANA });
+    const room = await client.join("closed");
+    const kept = await client.join("kept");
+    const ben = await (await Client.connect(server, { person: { user: "ben" } })).join("closed");
+    const narrowed = token({ ...ANA, documents: { closed: "none" } });
+    await client.ok("token_refresh", { token: narrowed });
+    await until("the room is closed", () => room.closed.length > 0);
+    assert.deepEqual(room.closed, [{ room: "closed", code: "forbidden" }]);
+    await ben.edit(({ text }) => text.insert(0, "not for ana"));
+    await kept.edit(({ text }) => text.insert(0, "still here"));
+    assert.equal(room.received, 0);
+    assert.equal((await client.refusal("join_room", "closed")).code, "forbidden");
+    const refused = await client.refusal("document_update", { room: "closed", update: someUpdate() });
+    assert.ok(["forbidden", "conflict"].includes(refused.code), refused.code);
+    assert.deepEqual(ben.closed, []);
+  });
+
+  it("a refused refresh changes nothing", async () => {
+    const client = await Client.connect(server, { person: ANA });
+    const room = await client.join("unchanged");
+    for (const [bad, code] of [
+      [token({ user: "ben" }), "forbidden"],
+      [token({ ...ANA, team: "rival" }), "forbidden"],
+      [token({ ...ANA, role: "viewer", ttl_s: -60 }), "token_expired"],
+      [sign(claims({ ...ANA, role: "viewer" }), "another secret"), "unauthorized"],
+      ["garbage", "unauthorized"],
+    ]) {
+      assert.equal((await client.refusal("token_refresh", { token: bad })).code, code);
+      await room.edit(({ map }) => map.set("still", code));
+    }
+  });
+
+  it("without a refresh the session ends some time after its token, and says so", async () => {
+    const client = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
+    await next(client.socket, "connection");
+    const expires_at = Date.parse(client.welcome.session.expires_at);
+    const { code } = await next(client.socket, "session_ended");
+    const late_ms = Date.now() - expires_at;
+    assert.equal(code, "token_expired");
+    assert.ok(late_ms > 900 && late_ms < 3_000, `${late_ms} ms after exp`);
+    await until("it is disconnected", () => client.disconnects.length === 1);
+    assert.equal(await Client.refused(server, { token: client.token }), "token_expired");
+  });
+});
 
 /** The same token with the rights of an admin written into it. */
 function altered(original) {

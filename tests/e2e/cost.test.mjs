@@ -4,16 +4,16 @@
 // that was attacked opens as fast as before.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import * as Y from "yjs";
+import { sqlite } from "@realtime-server/harness/databases";
+import { memory, processorSeconds } from "@realtime-server/harness/process";
+import { suiteDatabase, suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { text, update } from "./support/blocks.mjs";
 import { Calm } from "./support/calm.mjs";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import { BASE, alternateDeletions, chains, crowds, fewAtATime, longText, pairs, strangers } from "./support/costly.mjs";
-import { sqlite } from "./support/databases.mjs";
-import { memory, processorSeconds } from "./support/process.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
 import { newcomer } from "./support/view.mjs";
 
 const MIB = 2 ** 20;
@@ -43,19 +43,13 @@ const ATTACKS = {
 };
 
 describe("what costs a careless server seconds", () => {
-  let server;
+  const unlimited = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 10_000 };
+  const server = suiteServer({ env: { ...unlimited, ROOM_IDLE_MS: 50 } });
   let calm;
   let attacks = 0;
 
-  const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 10_000 };
-  before(async () => {
-    server = await Server.start({ database: sqlite, env: { ...env, ROOM_IDLE_MS: 50 } });
-    calm = await Calm.set(server);
-  });
-  after(async () => {
-    closeClients();
-    await server.kill9();
-  });
+  before(async () => (calm = await Calm.set(server)));
+  after(closeClients);
 
   const connect = () => Client.connect(server, { person: { user: `eve-${(attacks += 1)}` } });
   const send = async (eve, room, bytes) => {
@@ -68,9 +62,7 @@ describe("what costs a careless server seconds", () => {
     const times = [];
     const visitor = await connect();
     for (let time = 0; time < 3; time += 1) {
-      await until("only the calm room is in memory", async () =>
-        /^realtime_rooms 1$/m.test(await (await server.get("/metrics")).text()),
-      );
+      await until("only the calm room is in memory", async () => (await server.metric("realtime_rooms")) === 1);
       const began = performance.now();
       await visitor.ok("join_room", room);
       times.push(performance.now() - began);
@@ -168,11 +160,7 @@ describe("what costs a careless server seconds", () => {
 });
 
 describe("what costs a careless server its memory", () => {
-  let server;
-  afterEach(async () => {
-    closeClients();
-    await server.kill9();
-  });
+  const start = suiteDatabase(sqlite, closeClients);
 
   const elements = (count) => {
     const one = text({ root: "text" }, "x");
@@ -186,8 +174,7 @@ describe("what costs a careless server its memory", () => {
 
   for (const [what, updates] of Object.entries(ATTACKS)) {
     it(`${what} stay within the budget of the process, and others work on`, async () => {
-      const env = { MEMORY_BYTES_MAX: MEMORY_BUDGET };
-      server = await Server.start({ database: sqlite, env });
+      const server = await start({ MEMORY_BYTES_MAX: MEMORY_BUDGET });
       const calm = await Calm.set(server);
       const eve = await Client.connect(server, { person: { user: "eve" } });
       const memory_before = memory(server.pid);

@@ -1,13 +1,13 @@
 // Nothing stored is dropped in silence: what cannot be loaded is set aside, and those who open the document are told.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { subdocument, update } from "./support/blocks.mjs";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
 
 /** The log is trimmed behind the older one of two. */
 const SNAPSHOTS = 3;
@@ -41,12 +41,7 @@ for (const database of databases) {
   describe(`stored rows that cannot be loaded, on ${database.name}`, possible, () => {
     const { bytes, hex } = DIALECTS[database.name];
     let server;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      if (server?.alive) await server.kill9();
-    });
+    const start = suiteDatabase(database, closeClients);
 
     const enter = async (user) => (await Client.connect(server, { person: { user } })).join("damaged");
     const query = (sql) => database.run(server.env.DATABASE_URL, sql);
@@ -56,10 +51,8 @@ for (const database of databases) {
 
     /** A document with a text of two words, whose server has stopped. */
     const arrange = async () => {
-      server = await Server.start({
-        database,
-        env: { ROOM_IDLE_MS: 100, UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, SNAPSHOT_ROWS: 1 },
-      });
+      const unlimited = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
+      server = await start({ ...unlimited, ROOM_IDLE_MS: 100, SNAPSHOT_ROWS: 1 });
       const ana = await enter("ana");
       await ana.edit(({ text }) => text.insert(0, "two "));
       await ana.edit(({ text }) => text.insert(4, "words "));

@@ -1,14 +1,15 @@
 // A room is a Yjs document: joining, editing together, leaving. Section 3 of the protocol.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { next, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Random } from "./support/random.mjs";
 import { converged } from "./support/room.mjs";
-import { Server } from "./support/server.mjs";
-import { next, until } from "./support/until.mjs";
 
 const WEBSOCKET = { transports: ["websocket"] };
 const POLLING = { transports: ["polling"] };
@@ -20,85 +21,11 @@ const HISTORY_EDITS = 5_000;
 
 for (const database of databases) {
   describe(`documents on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-    });
+    const server = suiteServer({ database });
+
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     const connect = (user, options) => Client.connect(server, { person: { user }, ...options });
-
-    for (const [how, first, second] of [
-      ["over websocket", WEBSOCKET, WEBSOCKET],
-      ["over polling", POLLING, POLLING],
-      ["one over websocket, one over polling", WEBSOCKET, POLLING],
-      ["while their polling is upgraded", UPGRADED, UPGRADED],
-    ]) {
-      it(`two programs that edit at once converge, ${how}`, async () => {
-        const clients = [await connect("ana", first), await connect("ben", second)];
-        const rooms = await Promise.all(clients.map((client) => client.join(`together ${how.length}`)));
-        for (let edit = 0; edit < EDITS_PER_PROGRAM; edit += 1) {
-          for (const [which, room] of rooms.entries()) room.text.insert(edit % (room.text.length + 1), "ab"[which]);
-          await rooms[edit % 2].edit(({ map }) => map.set(`key ${edit % 7}`, edit));
-        }
-        await converged(rooms);
-        assert.equal(rooms[0].content.length, 2 * EDITS_PER_PROGRAM);
-        if (first !== UPGRADED) return;
-        const transport = ({ socket }) => socket.io.engine.transport.name;
-        await until("both are upgraded", () => clients.every((client) => transport(client) === "websocket"));
-      });
-    }
-
-    it("the welcome names the protocol, the server, the session, the person and the limits", async () => {
-      const person = { user: "u-17", name: "Ana Li", avatar_url: "https://example.org/ana.png", team: "acme" };
-      const { welcome } = await Client.connect(server, { person });
-      assert.equal(welcome.protocol, 1);
-      for (const key of ["name", "version", "instance"]) assert.equal(typeof welcome.server[key], "string", key);
-      assert.equal(typeof welcome.session.id, "string");
-      assert.match(welcome.session.expires_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-      const { color, ...user } = welcome.user;
-      assert.deepEqual(user, { id: "u-17", name: "Ana Li", avatar_url: "https://example.org/ana.png" });
-      assert.equal(typeof color, "string");
-      assert.equal(welcome.team, "acme");
-      assert.deepEqual(welcome.roles, ["editor"]);
-      assert.deepEqual([...welcome.rights].sort(), ["comment", "edit", "view"]);
-      const limits = [
-        "update_bytes",
-        "awareness_bytes",
-        "requests_per_second",
-        "updates_per_second",
-        "rooms",
-        "journal_bytes",
-      ];
-      for (const limit of limits) assert.ok(Number.isSafeInteger(welcome.limits[limit]), limit);
-    });
-
-    it("a join tells all about the document in its acknowledgement", async () => {
-      const ana = await connect("ana");
-      const ack = await ana.ok("join_room", { room: "told", state_vector: Y.encodeStateVector(new Y.Doc()) });
-      assert.equal(ack.room, "told");
-      assert.match(ack.document_id, /^[0-9a-f-]{36}$/);
-      assert.equal(ack.permission, "edit");
-      assert.deepEqual([...ack.rights].sort(), ["comment", "edit", "view"]);
-      assert.ok(Number.isSafeInteger(ack.seq));
-      assert.ok(Buffer.isBuffer(ack.state_vector), "the state vector is a binary attachment");
-      assert.equal(ack.storage, "ok");
-    });
-
-    it("an event that is sent right after connecting is not lost", async () => {
-      const eager = new Client(server, { person: { user: "eager" } });
-      const [buffered, prompt] = await Promise.all([
-        eager.request("join_room", { room: "eager" }),
-        next(eager.socket, "connect").then(() => eager.request("join_room", { room: "eager" })),
-      ]);
-      assert.equal(buffered.ok, true, JSON.stringify(buffered));
-      assert.equal(prompt.ok, true, JSON.stringify(prompt));
-    });
 
     it("a late joiner gets everything in one round trip", async () => {
       const early = await (await connect("ana")).join("late");
@@ -165,52 +92,6 @@ for (const database of databases) {
       assert.deepEqual(vector, Y.decodeStateVector(Y.encodeStateVector(ana.doc)));
     });
 
-    it("a room that was left sends nothing more and takes no updates", async () => {
-      const ana = await (await connect("ana")).join("left");
-      const ben = await connect("ben");
-      const left = await ben.join("left");
-      const witness = await (await connect("eve")).join("left");
-      await left.leave();
-      ana.type("after ben left");
-      await ana.saved();
-      await converged([ana, witness]);
-      assert.equal(left.received, 0);
-      const update = Y.encodeStateAsUpdate(witness.doc);
-      assert.equal((await ben.refusal("document_update", { room: "left", update })).code, "conflict");
-    });
-
-    it("one socket takes part in several rooms, and none leaks into another", async () => {
-      const [ana, ben] = [await connect("ana"), await connect("ben")];
-      const names = ["several 1", "several 2", "several 3"];
-      const pairs = [];
-      for (const name of names) pairs.push([await ana.join(name), await ben.join(name)]);
-      for (const [one, other] of pairs) {
-        one.type(`ana in ${one.name}; `);
-        other.map.set("ben", other.name);
-      }
-      for (const [one, other] of pairs) {
-        await converged([one, other]);
-        assert.equal(other.content, `ana in ${one.name}; `);
-        assert.equal(one.map.get("ben"), one.name);
-      }
-    });
-
-    it("the updates of one client arrive in the order in which it sent them", async () => {
-      const ana = await (await connect("ana")).join("order");
-      const others = [await (await connect("ben")).join("order"), await (await connect("eve", POLLING)).join("order")];
-      for (let number = 0; number < 1_000; number += 1) ana.type(`${number};`);
-      await converged([ana, ...others]);
-      for (const other of others) assert.equal(other.gaps, 0, "an update came before the one that it builds upon");
-    });
-
-    it("a client does not get its own updates back", async () => {
-      const ana = await (await connect("ana")).join("echo");
-      const ben = await (await connect("ben")).join("echo");
-      ana.type("no echo");
-      await converged([ana, ben]);
-      assert.equal(ana.received, 0);
-    });
-
     it("the sequence number rises with what is written", async () => {
       const ana = await (await connect("ana")).join("rising");
       const seqs = [ana.joined.seq];
@@ -237,46 +118,6 @@ for (const database of databases) {
       await room.edit(({ text }) => text.insert(0, "twice "));
       await converged([room, ben]);
       assert.equal(ben.received, 2, "one message for each change");
-    });
-
-    it(`a burst of ${BURST_UPDATES} updates reaches three others complete and in order, every time`, async () => {
-      for (let round = 1; round <= BURST_ROUNDS; round += 1) {
-        const name = `burst ${round}`;
-        const writer = await (await connect(`writer ${round}`)).join(name);
-        const readers = [];
-        for (const transports of [WEBSOCKET, WEBSOCKET, POLLING]) {
-          readers.push(await (await connect(`reader ${round}`, transports)).join(name));
-        }
-        writer.type("0123456789".repeat(BURST_UPDATES / 10));
-        await converged([writer, ...readers]);
-        assert.equal(writer.content.length, BURST_UPDATES);
-        assert.deepEqual(writer.refusals, []);
-        for (const reader of readers) assert.equal(reader.gaps, 0, `out of order in round ${round}`);
-        closeClients();
-      }
-    });
-
-    it("join_room and leave_room take a bare string", async () => {
-      const ana = await connect("ana");
-      assert.equal((await ana.ok("join_room", "bare")).room, "bare");
-      const doc = new Y.Doc();
-      doc.getText("text").insert(0, "joined");
-      await ana.ok("document_update", { room: "bare", update: Y.encodeStateAsUpdate(doc) });
-      await ana.ok("leave_room", "bare");
-      const update = Y.encodeStateAsUpdate(doc);
-      assert.equal((await ana.refusal("document_update", { room: "bare", update })).code, "conflict");
-    });
-
-    it("joining twice is harmless", async () => {
-      const ana = await connect("ana");
-      const room = await ana.join("twice");
-      room.type("one");
-      await room.saved();
-      await room.join();
-      const ben = await (await connect("ben")).join("twice");
-      ben.type(" two");
-      await converged([room, ben]);
-      assert.equal(room.content, "one two");
     });
 
     it("a document comes into being when someone with edit joins; for others it is not found", async () => {
@@ -319,22 +160,6 @@ for (const database of databases) {
       }
     });
 
-    it("a client whose connection breaks comes back by itself with all its edits", async () => {
-      const ana = await connect("ana");
-      const room = await ana.join("broken");
-      const ben = await (await connect("ben")).join("broken");
-      room.type("before, ");
-      await room.saved();
-      ana.breakTransport();
-      room.type("while away, ");
-      ben.type("meanwhile, ");
-      await until("it is back", () => ana.disconnects.length > 0 && ana.socket.connected);
-      await until("its edits are there", () => ben.content.includes("while away, "));
-      room.type("after");
-      await converged([room, ben]);
-      for (const words of ["before, ", "while away, ", "meanwhile, ", "after"]) assert.ok(ben.content.includes(words));
-    });
-
     it("a document that was unloaded is the same when it is opened again", async () => {
       const brief = await Server.start({ database, env: { ROOM_IDLE_MS: 100 } });
       const ana = await Client.connect(brief);
@@ -343,9 +168,7 @@ for (const database of databases) {
       await room.saved();
       const { document_id } = room.joined;
       await room.leave();
-      await until("the room is unloaded", async () =>
-        /^realtime_rooms 0$/m.test(await (await brief.get("/metrics")).text()),
-      );
+      await until("the room is unloaded", async () => (await brief.metric("realtime_rooms")) === 0);
       const again = await ana.join("unloaded", new Y.Doc());
       assert.equal(again.content, "kept");
       assert.equal(again.joined.document_id, document_id);
@@ -387,3 +210,181 @@ for (const database of databases) {
     });
   });
 }
+
+// On SQLite alone: how updates travel between clients does not depend on where they are written.
+describe("rooms", () => {
+  const server = suiteServer();
+
+  afterEach(closeClients);
+
+  const connect = (user, options) => Client.connect(server, { person: { user }, ...options });
+
+  for (const [how, first, second] of [
+    ["over websocket", WEBSOCKET, WEBSOCKET],
+    ["over polling", POLLING, POLLING],
+    ["one over websocket, one over polling", WEBSOCKET, POLLING],
+    ["while their polling is upgraded", UPGRADED, UPGRADED],
+  ]) {
+    it(`two programs that edit at once converge, ${how}`, async () => {
+      const clients = [await connect("ana", first), await connect("ben", second)];
+      const rooms = await Promise.all(clients.map((client) => client.join(`together ${how.length}`)));
+      for (let edit = 0; edit < EDITS_PER_PROGRAM; edit += 1) {
+        for (const [which, room] of rooms.entries()) room.text.insert(edit % (room.text.length + 1), "ab"[which]);
+        await rooms[edit % 2].edit(({ map }) => map.set(`key ${edit % 7}`, edit));
+      }
+      await converged(rooms);
+      assert.equal(rooms[0].content.length, 2 * EDITS_PER_PROGRAM);
+      if (first !== UPGRADED) return;
+      const transport = ({ socket }) => socket.io.engine.transport.name;
+      await until("both are upgraded", () => clients.every((client) => transport(client) === "websocket"));
+    });
+  }
+
+  it("the welcome names the protocol, the server, the session, the person and the limits", async () => {
+    const person = { user: "u-17", name: "Ana Li", avatar_url: "https://example.org/ana.png", team: "acme" };
+    const { welcome } = await Client.connect(server, { person });
+    assert.equal(welcome.protocol, 1);
+    for (const key of ["name", "version", "instance"]) assert.equal(typeof welcome.server[key], "string", key);
+    assert.equal(typeof welcome.session.id, "string");
+    assert.match(welcome.session.expires_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    const { color, ...user } = welcome.user;
+    assert.deepEqual(user, { id: "u-17", name: "Ana Li", avatar_url: "https://example.org/ana.png" });
+    assert.equal(typeof color, "string");
+    assert.equal(welcome.team, "acme");
+    assert.deepEqual(welcome.roles, ["editor"]);
+    assert.deepEqual([...welcome.rights].sort(), ["comment", "edit", "view"]);
+    const limits = [
+      "update_bytes",
+      "awareness_bytes",
+      "requests_per_second",
+      "updates_per_second",
+      "rooms",
+      "journal_bytes",
+    ];
+    for (const limit of limits) assert.ok(Number.isSafeInteger(welcome.limits[limit]), limit);
+  });
+
+  it("a join tells all about the document in its acknowledgement", async () => {
+    const ana = await connect("ana");
+    const ack = await ana.ok("join_room", { room: "told", state_vector: Y.encodeStateVector(new Y.Doc()) });
+    assert.equal(ack.room, "told");
+    assert.match(ack.document_id, /^[0-9a-f-]{36}$/);
+    assert.equal(ack.permission, "edit");
+    assert.deepEqual([...ack.rights].sort(), ["comment", "edit", "view"]);
+    assert.ok(Number.isSafeInteger(ack.seq));
+    assert.ok(Buffer.isBuffer(ack.state_vector), "the state vector is a binary attachment");
+    assert.equal(ack.storage, "ok");
+  });
+
+  it("an event that is sent right after connecting is not lost", async () => {
+    const eager = new Client(server, { person: { user: "eager" } });
+    const [buffered, prompt] = await Promise.all([
+      eager.request("join_room", { room: "eager" }),
+      next(eager.socket, "connect").then(() => eager.request("join_room", { room: "eager" })),
+    ]);
+    assert.equal(buffered.ok, true, JSON.stringify(buffered));
+    assert.equal(prompt.ok, true, JSON.stringify(prompt));
+  });
+
+  it("a room that was left sends nothing more and takes no updates", async () => {
+    const ana = await (await connect("ana")).join("left");
+    const ben = await connect("ben");
+    const left = await ben.join("left");
+    const witness = await (await connect("eve")).join("left");
+    await left.leave();
+    ana.type("after ben left");
+    await ana.saved();
+    await converged([ana, witness]);
+    assert.equal(left.received, 0);
+    const update = Y.encodeStateAsUpdate(witness.doc);
+    assert.equal((await ben.refusal("document_update", { room: "left", update })).code, "conflict");
+  });
+
+  it("one socket takes part in several rooms, and none leaks into another", async () => {
+    const [ana, ben] = [await connect("ana"), await connect("ben")];
+    const names = ["several 1", "several 2", "several 3"];
+    const pairs = [];
+    for (const name of names) pairs.push([await ana.join(name), await ben.join(name)]);
+    for (const [one, other] of pairs) {
+      one.type(`ana in ${one.name}; `);
+      other.map.set("ben", other.name);
+    }
+    for (const [one, other] of pairs) {
+      await converged([one, other]);
+      assert.equal(other.content, `ana in ${one.name}; `);
+      assert.equal(one.map.get("ben"), one.name);
+    }
+  });
+
+  it("the updates of one client arrive in the order in which it sent them", async () => {
+    const ana = await (await connect("ana")).join("order");
+    const others = [await (await connect("ben")).join("order"), await (await connect("eve", POLLING)).join("order")];
+    for (let number = 0; number < 1_000; number += 1) ana.type(`${number};`);
+    await converged([ana, ...others]);
+    for (const other of others) assert.equal(other.gaps, 0, "an update came before the one that it builds upon");
+  });
+
+  it("a client does not get its own updates back", async () => {
+    const ana = await (await connect("ana")).join("echo");
+    const ben = await (await connect("ben")).join("echo");
+    ana.type("no echo");
+    await converged([ana, ben]);
+    assert.equal(ana.received, 0);
+  });
+
+  it(`a burst of ${BURST_UPDATES} updates reaches three others complete and in order, every time`, async () => {
+    for (let round = 1; round <= BURST_ROUNDS; round += 1) {
+      const name = `burst ${round}`;
+      const writer = await (await connect(`writer ${round}`)).join(name);
+      const readers = [];
+      for (const transports of [WEBSOCKET, WEBSOCKET, POLLING]) {
+        readers.push(await (await connect(`reader ${round}`, transports)).join(name));
+      }
+      writer.type("0123456789".repeat(BURST_UPDATES / 10));
+      await converged([writer, ...readers]);
+      assert.equal(writer.content.length, BURST_UPDATES);
+      assert.deepEqual(writer.refusals, []);
+      for (const reader of readers) assert.equal(reader.gaps, 0, `out of order in round ${round}`);
+      closeClients();
+    }
+  });
+
+  it("join_room and leave_room take a bare string", async () => {
+    const ana = await connect("ana");
+    assert.equal((await ana.ok("join_room", "bare")).room, "bare");
+    const doc = new Y.Doc();
+    doc.getText("text").insert(0, "joined");
+    await ana.ok("document_update", { room: "bare", update: Y.encodeStateAsUpdate(doc) });
+    await ana.ok("leave_room", "bare");
+    const update = Y.encodeStateAsUpdate(doc);
+    assert.equal((await ana.refusal("document_update", { room: "bare", update })).code, "conflict");
+  });
+
+  it("joining twice is harmless", async () => {
+    const ana = await connect("ana");
+    const room = await ana.join("twice");
+    room.type("one");
+    await room.saved();
+    await room.join();
+    const ben = await (await connect("ben")).join("twice");
+    ben.type(" two");
+    await converged([room, ben]);
+    assert.equal(room.content, "one two");
+  });
+
+  it("a client whose connection breaks comes back by itself with all its edits", async () => {
+    const ana = await connect("ana");
+    const room = await ana.join("broken");
+    const ben = await (await connect("ben")).join("broken");
+    room.type("before, ");
+    await room.saved();
+    ana.breakTransport();
+    room.type("while away, ");
+    ben.type("meanwhile, ");
+    await until("it is back", () => ana.disconnects.length > 0 && ana.socket.connected);
+    await until("its edits are there", () => ben.content.includes("while away, "));
+    room.type("after");
+    await converged([room, ben]);
+    for (const words of ["before, ", "while away, ", "meanwhile, ", "after"]) assert.ok(ben.content.includes(words));
+  });
+});

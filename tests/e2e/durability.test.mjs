@@ -1,16 +1,16 @@
 // An acknowledged update is durable: over kill -9, a stopped database, a full journal and an orderly stop.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
 import { waiting } from "./support/crafted.mjs";
-import { databases } from "./support/databases.mjs";
 import { Load } from "./support/load.mjs";
-import { Random } from "./support/random.mjs";
 import { converged } from "./support/room.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 
 /** How often the server is killed, on each database. */
 const CYCLES = Number(process.env.CYCLES ?? 15);
@@ -32,12 +32,7 @@ const EXIT_DEADLINE_WITHOUT_DATABASE_MS = 30_000;
 for (const database of databases) {
   describe(`durability on ${database.name}`, () => {
     let server;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      if (server?.alive) await server.kill9();
-    });
+    const start = suiteDatabase(database, closeClients);
 
     /** A fresh replica of what the server holds, of someone who has nothing to add. */
     const inspect = async (name) => {
@@ -47,10 +42,7 @@ for (const database of databases) {
       return room;
     };
 
-    const unloaded = () =>
-      until("no document is in memory", async () => {
-        return /^realtime_rooms 0$/m.test(await (await server.get("/metrics")).text());
-      });
+    const unloaded = () => until("no document is in memory", async () => (await server.metric("realtime_rooms")) === 0);
 
     const holdsAll = (room, keys) => {
       const lost = [...keys].filter((key) => !room.map.has(key));
@@ -58,7 +50,7 @@ for (const database of databases) {
     };
 
     it(`every acknowledged update is there after ${CYCLES} kills at random moments (seed ${SEED})`, async () => {
-      server = await Server.start({ database, env: UNLIMITED });
+      server = await start(UNLIMITED);
       const random = new Random(SEED);
       const load = await Load.join(server, "killed");
       for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
@@ -78,7 +70,7 @@ for (const database of databases) {
     });
 
     it("a stop under load loses nothing, exits 0, and the clients come back by themselves", async () => {
-      server = await Server.start({ database, env: UNLIMITED });
+      server = await start(UNLIMITED);
       const load = await Load.join(server, "stopped");
       for (let time = 1; time <= 3; time += 1) {
         const before = load.acknowledged.size;
@@ -100,7 +92,7 @@ for (const database of databases) {
     });
 
     it("the sequence number goes on rising after a kill", async () => {
-      server = await Server.start({ database });
+      server = await start();
       const ana = await (await Client.connect(server)).join("rising");
       const { seq } = await ana.edit(({ map }) => map.set("before", 1));
       await server.kill9();
@@ -112,7 +104,7 @@ for (const database of databases) {
 
     it("many updates over several restarts are all there, by snapshots and a trimmed log", async () => {
       const env = { ...UNLIMITED, ROOM_IDLE_MS: 100, COMMIT_INTERVAL_MS: 0, SNAPSHOT_ROWS };
-      server = await Server.start({ database, env });
+      server = await start(env);
       const ask = (what) => Number(database.run(server.env.DATABASE_URL, `select ${what}`));
       let expected = "";
       let document_id;
@@ -130,8 +122,7 @@ for (const database of databases) {
         }
         const due = ROWS_PER_RESTART * restart - SNAPSHOT_ROWS;
         await until("snapshots are written, the newest not long ago", async () => {
-          const text = await (await server.get("/metrics")).text();
-          const written = Number(text.match(/^realtime_snapshot_seconds_count (\d+)$/m)?.[1]);
+          const written = await server.metric("realtime_snapshot_seconds_count");
           return written >= SNAPSHOTS_PER_RESTART && (!database.canRun || ask("max(seq) from snapshot") > due);
         });
         if (restart % 2 === 0) {
@@ -153,7 +144,7 @@ for (const database of databases) {
     });
 
     it("updates whose dependencies are missing survive a kill and are whole when these come", async () => {
-      server = await Server.start({ database });
+      server = await start();
       const doc = new Y.Doc();
       const updates = [];
       doc.on("update", (update) => updates.push(update));
@@ -173,7 +164,7 @@ for (const database of databases) {
     });
 
     it("what waits for ever takes nothing away from the stored document", async () => {
-      server = await Server.start({ database, env: { ROOM_IDLE_MS: 100 } });
+      server = await start({ ROOM_IDLE_MS: 100 });
       const ana = await Client.connect(server);
       const room = await ana.join("waiting");
       for (const wait of Object.values(waiting)) {
@@ -199,7 +190,7 @@ for (const database of databases) {
     const outage = { skip: !database.canBeStopped && "this database cannot go away" };
 
     it("work goes on while the database is away, and everything is written when it is back", outage, async () => {
-      server = await Server.start({ database, env: UNLIMITED });
+      server = await start(UNLIMITED);
       const load = await Load.join(server, "outage");
       load.start();
       await until("some are acknowledged", () => load.acknowledged.size > 100);
@@ -229,7 +220,7 @@ for (const database of databases) {
 
     it("a full journal refuses updates with storage_unavailable, and loses none that it took", outage, async () => {
       const limits = { UPDATE_BYTES_MAX: 65_536, JOURNAL_BYTES_MAX: 262_144 };
-      server = await Server.start({ database, env: limits });
+      server = await start(limits);
       const ana = await Client.connect(server);
       const room = await ana.join("journal");
       await room.edit(({ map }) => map.set("before", true));
@@ -255,7 +246,7 @@ for (const database of databases) {
     });
 
     it("a document that is not in memory cannot be opened while the database is away", outage, async () => {
-      server = await Server.start({ database });
+      server = await start();
       const ana = await Client.connect(server);
       await database.cluster.stop("immediate");
       const error = await ana.refusal("join_room", "closed");
@@ -265,7 +256,7 @@ for (const database of databases) {
     });
 
     it("a stop while the database is away ends in time and says what could not be written", outage, async () => {
-      server = await Server.start({ database, env: { DRAIN_TIMEOUT_MS: 1_000 } });
+      server = await start({ DRAIN_TIMEOUT_MS: 1_000 });
       const ana = await (await Client.connect(server)).join("unwritten");
       await ana.edit(({ map }) => map.set("written", true));
       await database.cluster.stop("immediate");

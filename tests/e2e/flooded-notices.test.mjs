@@ -1,12 +1,12 @@
 // The people of a flooded room hear of the database like everybody else.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
 import { BASE, alternateDeletions, longText } from "./support/costly.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
 
 const FLOODERS = 3;
 /** How many updates of a flooder wait for their answers: the room is never without work. */
@@ -21,12 +21,9 @@ for (const database of databases.filter(({ canBeStopped }) => canBeStopped)) {
   describe(`a flooded room on ${database.name}`, () => {
     let server;
     let flooding = false;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
+    const start = suiteDatabase(database, () => {
       flooding = false;
       closeClients();
-      await server.kill9();
     });
 
     const connect = (user) => Client.connect(server, { person: { user } });
@@ -43,7 +40,7 @@ for (const database of databases.filter(({ canBeStopped }) => canBeStopped)) {
 
     it("tells its members that the database is away, and that it is back, as soon as a quiet room does", async () => {
       const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 100_000 };
-      server = await Server.start({ database, env });
+      server = await start(env);
       const ben = await (await connect("ben")).join("flooded");
       const calm = await (await connect("cleo")).join("quiet");
       const flooders = await Promise.all(Array.from({ length: FLOODERS }, (_, at) => connect(`flooder-${at}`)));

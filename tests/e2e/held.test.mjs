@@ -2,11 +2,11 @@
 // room that everybody has left.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 import { newcomer } from "./support/view.mjs";
 
 /** A room sends so many messages at once, and gathers what comes behind them until its tick ends. */
@@ -25,13 +25,9 @@ for (const database of databases) {
   describe(`what was accepted and is not written, on ${database.name}`, possible, () => {
     let server;
     let release;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
+    const start = suiteDatabase(database, async () => {
       closeClients();
       await release?.();
-      release = undefined;
-      if (server?.alive) await server.kill9();
     });
 
     const hold = async () => {
@@ -46,10 +42,7 @@ for (const database of databases) {
       const client = await Client.connect(server, { person: { user }, reconnection: false });
       return Object.assign(await client.join(name), { client });
     };
-    const metric = async (name) => {
-      const text = await (await server.get("/metrics")).text();
-      return Number(text.match(new RegExp(`^${name} (\\d+)$`, "m"))[1]);
-    };
+    const metric = (name) => server.metric(name);
     const accepted = (count) =>
       until(`${count} updates are accepted`, async () => (await metric("realtime_updates_accepted_total")) === count);
     /** Sets the key in the map of the room; what comes of it is noted in `outcomes`. */
@@ -65,7 +58,7 @@ for (const database of databases) {
     const keys = (outcomes, wanted) => [...outcomes].filter(([, outcome]) => outcome === wanted).map(([key]) => key);
 
     it("is written and acknowledged by a stop before it lets the clients go", async () => {
-      server = await Server.start({ database, env: { RELAY_TICK_MS: 1_000 } });
+      server = await start({ RELAY_TICK_MS: 1_000 });
       const [ana, ben] = [await enter("ana", "stopped"), await enter("ben", "stopped")];
       await hold();
       const outcomes = new Map();
@@ -96,7 +89,7 @@ for (const database of databases) {
 
     it(`is neither lost nor left unsaid in ${STOPS} stops amid a burst`, async () => {
       const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
-      server = await Server.start({ database, env });
+      server = await start(env);
       const counts = [];
       for (let stop = 1; stop <= STOPS; stop += 1) {
         const name = `burst ${stop}`;
@@ -127,7 +120,7 @@ for (const database of databases) {
     });
 
     it("keeps its document in memory, although everybody has left", async () => {
-      server = await Server.start({ database, env: { ROOM_IDLE_MS: 0 } });
+      server = await start({ ROOM_IDLE_MS: 0 });
       const [ana, cleo] = [await enter("ana", "left"), await enter("cleo", "another")];
       await ana.edit(({ map }) => map.set("before", true));
       await cleo.edit(({ map }) => map.set("before", true));

@@ -10,10 +10,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { Client, closeClients } from "./support/client.mjs";
-import { postgres, sqlite } from "./support/databases.mjs";
-import { memory, processorSeconds } from "./support/process.mjs";
-import { Server } from "./support/server.mjs";
-import { until } from "./support/until.mjs";
+import { postgres, sqlite } from "@realtime-server/harness/databases";
+import { memory, processorSeconds } from "@realtime-server/harness/process";
+import { Server } from "@realtime-server/harness/server";
+import { until } from "@realtime-server/harness/until";
 
 /** How many updates may await their acknowledgement. */
 const WINDOW = Number(process.env.WINDOW ?? 1_000);

@@ -1,28 +1,17 @@
 // Several servers on one database: the log is the truth, and each of them finds in it what the others wrote.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteDatabase } from "@realtime-server/harness/suite";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
 import { converged } from "./support/room.mjs";
-import { Server } from "./support/server.mjs";
 import { newcomer } from "./support/view.mjs";
 
 // A SQLite file belongs to one server.
 for (const database of databases.filter(({ name }) => name === "Postgres")) {
   describe(`two servers on one ${database.name}`, () => {
-    const servers = [];
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      for (const server of servers.splice(0)) await server.kill9();
-    });
-
-    const start = async (env) => {
-      servers.push(await Server.start({ database, env }));
-      return servers.at(-1);
-    };
+    const start = suiteDatabase(database, closeClients);
     const enter = async (server, user) => (await Client.connect(server, { person: { user } })).join("shared");
 
     it("show those present what the other wrote as soon as their own log skips it", async () => {

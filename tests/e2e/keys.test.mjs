@@ -5,13 +5,13 @@ import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { sqlite } from "@realtime-server/harness/databases";
+import { KeySet } from "@realtime-server/harness/key-set";
+import { temporaryFolder } from "@realtime-server/harness/process";
+import { Server } from "@realtime-server/harness/server";
+import { claims, sign } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { sqlite } from "./support/databases.mjs";
-import { KeySet } from "./support/jwks.mjs";
-import { temporaryFolder } from "./support/process.mjs";
-import { Server } from "./support/server.mjs";
-import { claims, sign } from "./support/tokens.mjs";
-import { until } from "./support/until.mjs";
 
 describe("signing keys", () => {
   const NAMES = { RS256: "rsa", ES256: "ec", EdDSA: "ed25519" };

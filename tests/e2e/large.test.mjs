@@ -1,13 +1,13 @@
 // Large content has a way in: in parts through any client, and whole by HTTP.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { token } from "./support/tokens.mjs";
-import { until } from "./support/until.mjs";
 import { newcomer, sameForAll } from "./support/view.mjs";
 
 const MIB = 2 ** 20;
@@ -22,15 +22,7 @@ function oneBlock(length) {
 
 for (const database of databases) {
   describe(`large content on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-    });
-    after(async () => {
-      await server.kill9();
-      await database.stop();
-    });
+    const server = suiteServer({ database });
     afterEach(closeClients);
 
     const enter = async (user, name) => (await Client.connect(server, { person: { user } })).join(name);

@@ -4,12 +4,11 @@
 // different keys, present clients and newcomers would differ for ever, at equal state vectors.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { suiteServer } from "@realtime-server/harness/suite";
 import { TYPE, text, type, update, values } from "./support/blocks.mjs";
 import { Client, checkError, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
 import { Scene } from "./support/scene.mjs";
-import { Server } from "./support/server.mjs";
 import { sameForAll } from "./support/view.mjs";
 
 const EVE = 4_242;
@@ -51,43 +50,37 @@ const STRANGE = {
 /** Strange as well, and not for the server to refuse where it is the same to all. */
 const CROSSED = { "a left neighbour that stands on the right of the right one": beside(2, 0, writing) };
 
-for (const database of databases) {
-  describe(`neighbours in different parents, on ${database.name}`, () => {
-    let server;
-    let scene;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database, env: { REQUESTS_PER_SECOND: 10_000 } });
-    });
-    after(() => database.stop());
-    beforeEach(async () => {
-      scene = await Scene.set(server);
-      await scene.eve.ok("document_update", { room: scene.room, update: GROUND });
-      await scene.unharmed();
-    });
-    afterEach(closeClients);
-
-    for (const [what, bytes] of Object.entries(STRANGE)) {
-      it(`${what}: refused, and relayed to nobody`, async () => {
-        await scene.isRefused(bytes);
-        await sameForAll(server, scene.room, [scene.ana, scene.ben]);
-      });
-    }
-
-    for (const [what, bytes] of Object.entries({ ...STRANGE, ...CROSSED })) {
-      it(`${what}, together with what they are: refused, or the same to all`, async () => {
-        const together = { room: `${scene.room} anew`, update: bytes };
-        await scene.eve.ok("join_room", together.room);
-        const join = async (user) => (await Client.connect(server, { person: { user } })).join(together.room);
-        const [ana, ben] = [await join("ana"), await join("ben")];
-        const first = scene.eve.request("document_update", together);
-        const ground = scene.eve.request("document_update", { ...together, update: GROUND });
-        for (const ack of await Promise.all([first, ground])) {
-          if (!ack.ok) assert.equal(checkError(ack.error).code, "invalid");
-        }
-        await ana.edit(({ map }) => map.set("ana", "goes on"));
-        await sameForAll(server, together.room, [ana, ben]);
-      });
-    }
+// On SQLite alone: the document decides, and either database keeps the bytes that it is given.
+describe("neighbours in different parents", () => {
+  const server = suiteServer({ env: { REQUESTS_PER_SECOND: 10_000 } });
+  let scene;
+  beforeEach(async () => {
+    scene = await Scene.set(server);
+    await scene.eve.ok("document_update", { room: scene.room, update: GROUND });
+    await scene.unharmed();
   });
-}
+  afterEach(closeClients);
+
+  for (const [what, bytes] of Object.entries(STRANGE)) {
+    it(`${what}: refused, and relayed to nobody`, async () => {
+      await scene.isRefused(bytes);
+      await sameForAll(server, scene.room, [scene.ana, scene.ben]);
+    });
+  }
+
+  for (const [what, bytes] of Object.entries({ ...STRANGE, ...CROSSED })) {
+    it(`${what}, together with what they are: refused, or the same to all`, async () => {
+      const together = { room: `${scene.room} anew`, update: bytes };
+      await scene.eve.ok("join_room", together.room);
+      const join = async (user) => (await Client.connect(server, { person: { user } })).join(together.room);
+      const [ana, ben] = [await join("ana"), await join("ben")];
+      const first = scene.eve.request("document_update", together);
+      const ground = scene.eve.request("document_update", { ...together, update: GROUND });
+      for (const ack of await Promise.all([first, ground])) {
+        if (!ack.ok) assert.equal(checkError(ack.error).code, "invalid");
+      }
+      await ana.edit(({ map }) => map.set("ana", "goes on"));
+      await sameForAll(server, together.room, [ana, ben]);
+    });
+  }
+});

@@ -4,14 +4,15 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import { sqlite } from "@realtime-server/harness/databases";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
 import { Client, closeClients } from "./support/client.mjs";
-import { sqlite } from "./support/databases.mjs";
 import { RawSocket } from "./support/raw.mjs";
-import { Server } from "./support/server.mjs";
-import { token } from "./support/tokens.mjs";
 
 const DIST = fileURLToPath(new URL("../../web/demo/dist/", import.meta.url));
 const TYPES = {
@@ -59,12 +60,8 @@ function checkNotFound({ status, headers, body }, path) {
 }
 
 describe("the demo page in development", () => {
-  let server;
-  before(async () => {
-    server = await Server.start({ database: sqlite });
-  });
+  const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
-  after(() => server.stop());
 
   it("is HTML at /, whatever the query, and all that it links to is there", async () => {
     for (const path of ["/", "/?room=article-42"]) {

@@ -1,14 +1,14 @@
 // Acknowledged means visible, or said: an edit that waits for what it builds upon is acknowledged as pending.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { ABSENCE_ENV, playAbsence } from "./support/absence.mjs";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Random } from "./support/random.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 import { newcomer, sameForAll } from "./support/view.mjs";
 
 const KILLS = Number(process.env.KILLS ?? 5);
@@ -56,12 +56,7 @@ class Program {
 for (const database of databases) {
   describe(`pending edits on ${database.name}`, () => {
     let server;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      if (server?.alive) await server.kill9();
-    });
+    const start = suiteDatabase(database, closeClients);
 
     const connect = (user) => Client.connect(server, { person: { user } });
     const visible = async () => (await newcomer(server, NAME)).content;
@@ -72,9 +67,12 @@ for (const database of databases) {
       return new Program(client, doc);
     };
 
-    /** Ana's last words reach Ben and Cleo, and are lost in a kill. Ana does not return; the documents of the two. */
+    /**
+     * Ana's last words reach Ben and Cleo, and are lost in a kill. Nobody is connected then, and commits are fast again.
+     * Returns the documents of the three.
+     */
     const loseWords = async () => {
-      server = await Server.start({ database, env: SLOW_COMMITS });
+      server = await start(SLOW_COMMITS);
       const ana = await (await connect("ana")).join(NAME);
       const ben = await (await connect("ben")).join(NAME);
       const cleo = await (await connect("cleo")).join(NAME);
@@ -89,10 +87,13 @@ for (const database of databases) {
       const whole = "kept, lost, ";
       await until("the words are relayed", () => ben.content === whole && cleo.content === whole);
       await server.kill9();
-      assert.equal(acknowledged, false, "the words were acknowledged before the kill");
       closeClients();
-      await server.launch();
-      assert.equal(await visible(), "kept, ");
+      // On a machine that was halted for a second they are committed before the kill: all begins anew.
+      if (acknowledged) return loseWords();
+      await server.launch({ COMMIT_INTERVAL_MS: undefined });
+      const kept = await visible();
+      if (kept === whole) return loseWords();
+      assert.equal(kept, "kept, ");
       return { ben: ben.doc, cleo: cleo.doc, ana: ana.doc };
     };
 
@@ -130,7 +131,7 @@ for (const database of databases) {
     }
 
     it("edits behind others that were refused as rate_limited are pending, and none is invisible unsaid", async () => {
-      server = await Server.start({ database, env: { UPDATES_PER_SECOND: 40, UPDATES_BURST: 10 } });
+      server = await start({ UPDATES_PER_SECOND: 40, UPDATES_BURST: 10 });
       const ana = await program("ana");
       const first = await Promise.all(Array.from({ length: 20 }, () => ana.send(ana.edit("x"))));
       const refused = first.filter(({ ok }) => !ok);
@@ -157,7 +158,7 @@ for (const database of databases) {
     });
 
     it("edits behind what a restored backup lacks are pending until somebody brings it", async () => {
-      server = await Server.start({ database });
+      server = await start();
       const old = await program("ana");
       await old.pending(old.edit("in the backup, "));
       closeClients();
@@ -182,7 +183,7 @@ for (const database of databases) {
     });
 
     it(`whoever never returns takes nothing along that was acknowledged (${KILLS} kills, seed ${SEED})`, async () => {
-      server = await Server.start({ database, env: ABSENCE_ENV });
+      server = await start(ABSENCE_ENV);
       const { ledger } = await playAbsence({ server, kills: KILLS, random: new Random(SEED) });
       const acknowledged = ledger.past + ledger.acknowledged.size;
       assert.ok(acknowledged > 10 * KILLS, `${acknowledged} edits were acknowledged`);

@@ -2,12 +2,12 @@
 // notices.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { databases } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 import { newcomer, seen } from "./support/view.mjs";
 
 const SITTING_MS = 5_000;
@@ -40,18 +40,13 @@ for (const database of databases) {
   const possible = { skip: !database.canRun && "there is no program to change this database with" };
   describe(`a document whose updates are refused by ${database.name}`, possible, () => {
     let server;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      if (server?.alive) await server.kill9();
-    });
+    const start = suiteDatabase(database, closeClients);
 
     const enter = async (user, name) => (await Client.connect(server, { person: { user } })).join(name);
     const change = (statements) => statements.forEach((sql) => database.run(server.env.DATABASE_URL, sql));
 
     it("is not rebuilt again and again, its people are told, and other documents go on", async () => {
-      server = await Server.start({ database });
+      server = await start();
       const first = await enter("ana", "refused");
       await first.edit(({ text }) => text.insert(0, "kept. "));
       closeClients();
@@ -87,15 +82,16 @@ for (const database of databases) {
     });
 
     it("is written when the database allows it again, with all that was typed meanwhile", async () => {
-      server = await Server.start({ database });
+      server = await start();
       const ana = await enter("ana", "refused");
       await ana.edit(({ text }) => text.insert(0, "kept. "));
+      const { joined } = ana;
       await server.stop();
-      change(REFUSE[database.name](ana.joined.document_id));
+      change(REFUSE[database.name](joined.document_id));
       await server.launch();
-      await until("Ana is back", () => ana.settled);
+      await until("Ana is back", () => ana.joined !== joined && ana.settled);
       ana.type("typed meanwhile");
-      await pause(500);
+      await until("it is refused", () => ana.storage.length > 0);
       await server.kill9();
       change(ALLOW[database.name]);
       await server.launch();
@@ -106,7 +102,7 @@ for (const database of databases) {
     // SQLite cannot be slow on purpose; the room that answers is the same.
     const slow = { skip: database.name !== "Postgres" && "only Postgres can sleep" };
     it("says pending of what is written, and builds on what was refused", slow, async () => {
-      server = await Server.start({ database });
+      server = await start();
       change(REFUSE_BAD);
       const ana = await Client.connect(server, { person: { user: "ana" } });
       await ana.ok("join_room", "refused");

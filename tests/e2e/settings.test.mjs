@@ -5,10 +5,10 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { freePort, temporaryFolder } from "./support/process.mjs";
-import { run } from "./support/server.mjs";
-import { SECRET } from "./support/tokens.mjs";
-import { next } from "./support/until.mjs";
+import { freePort, temporaryFolder } from "@realtime-server/harness/process";
+import { run } from "@realtime-server/harness/server";
+import { SECRET } from "@realtime-server/harness/tokens";
+import { next } from "@realtime-server/harness/until";
 
 const ORIGIN = "https://app.example.org";
 

@@ -2,15 +2,16 @@
 
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import WebSocket from "ws";
+import { sqlite } from "@realtime-server/harness/databases";
+import { memory } from "@realtime-server/harness/process";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
-import { sqlite } from "./support/databases.mjs";
-import { memory } from "./support/process.mjs";
 import { RawSocket } from "./support/raw.mjs";
-import { Server } from "./support/server.mjs";
-import { token } from "./support/tokens.mjs";
-import { pause, until } from "./support/until.mjs";
 
 const MIB = 2 ** 20;
 const POLLING = "/socket.io/?EIO=4&transport=polling";
@@ -66,22 +67,15 @@ class Polling {
 }
 
 describe("the transport", () => {
-  let server;
+  const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, SOCKETS_PER_USER: 1_000 };
+  const server = suiteServer({ env });
   const connections = async () => (await (await server.get("/health")).json()).connections;
-  const count = async (transport) => {
-    const text = await (await server.get("/metrics")).text();
-    return Number(new RegExp(`^realtime_connections\\{transport="${transport}"\\} (\\d+)`, "m").exec(text)?.[1] ?? 0);
-  };
+  const count = (transport) => server.metric(`realtime_connections{transport="${transport}"}`);
 
-  before(async () => {
-    const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, SOCKETS_PER_USER: 1_000 };
-    server = await Server.start({ database: sqlite, env });
-  });
   afterEach(async () => {
     closeClients();
     await until("everybody is gone", async () => (await connections()) === 0);
   });
-  after(() => server.stop());
 
   it("refuses what the protocol does not have, with its codes", async () => {
     for (const [method, path, code, message] of [
@@ -126,16 +120,20 @@ describe("the transport", () => {
 
   it("ends a connection that polls or posts twice at once", async () => {
     const polling = await Polling.open(server);
-    const [first, second] = await Promise.all([polling.poll(), pause(50).then(() => polling.poll())]);
-    assert.equal(second.status, 400);
-    assert.equal(first.body, "1", "who waited is told of the end");
+    // The one that reaches the server first waits there, and is told of the end.
+    const polls = await Promise.all([polling.poll(), polling.poll()]);
+    const [waited, refused] = polls.sort((one, other) => one.status - other.status);
+    assert.deepEqual([waited.status, waited.body, refused.status], [200, "1", 400]);
     assert.equal((await polling.poll()).status, 400, "it is gone");
 
     const other = await Polling.open(server);
     const half = connectTcp(server.port, "127.0.0.1");
     const path = other.url.slice(server.url.length);
-    half.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n4`);
-    await pause(50);
+    let answer = "";
+    half.on("data", (bytes) => (answer += bytes));
+    half.write(`POST ${path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100\r\n\r\n`);
+    await until("the server reads the body", () => answer.startsWith("HTTP/1.1 100 "));
+    half.write("4");
     assert.equal((await other.post("3")).status, 400);
     await until("it is gone", async () => (await connections()) === 0);
     half.destroy();
@@ -194,10 +192,10 @@ describe("the transport", () => {
     const expected = Array.from({ length: EDITS }, (_, n) => `${n},`).join("");
     for (const [n, own] of rooms.entries()) {
       await until("all arrived", () => own.text.toString() === expected && own.map.get("reader 4") === 49);
-      assert.equal(room.map.get(`reader ${n}`), 49);
+      await until("the writer has the reader's edits", () => room.map.get(`reader ${n}`) === 49);
     }
     for (const { reader } of reading) assert.deepEqual(reader.disconnects, []);
-    assert.equal(await count("polling"), 0);
+    await until("no polling is left", async () => (await count("polling")) === 0);
     assert.equal(await count("websocket"), 6);
   });
 
@@ -270,8 +268,7 @@ describe("the transport", () => {
     first.send("2probe");
     await until("the probe is answered", () => first.frames[0] === "3probe");
     first.terminate();
-    await pause(100);
-    const second = await polling.probe();
+    const second = await until("the first one's end is noticed", () => polling.probe());
     second.send("no probe");
     await until("it is closed", () => second.readyState === WebSocket.CLOSED);
     const answered = polling.poll();

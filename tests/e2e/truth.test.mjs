@@ -1,15 +1,15 @@
 // One truth: what is relayed, what the log holds and what is in memory is the same, whoever sends what.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases } from "@realtime-server/harness/databases";
+import { Random } from "@realtime-server/harness/random";
+import { suiteDatabase } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { collected, deleted, text, update, values } from "./support/blocks.mjs";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import { replica } from "./support/crafted.mjs";
-import { databases } from "./support/databases.mjs";
-import { Random } from "./support/random.mjs";
-import { Server } from "./support/server.mjs";
-import { pause, until } from "./support/until.mjs";
 import { newcomer, sameForAll, seen, written } from "./support/view.mjs";
 
 const TRIES = Number(process.env.TRIES ?? 1_000);
@@ -40,16 +40,11 @@ function behind(clock) {
 for (const database of databases) {
   describe(`one truth on ${database.name}`, () => {
     let server;
-    before(() => database.start());
-    after(() => database.stop());
-    afterEach(async () => {
-      closeClients();
-      if (server?.alive) await server.kill9();
-    });
+    const start = suiteDatabase(database, closeClients);
 
     const connect = (user) => Client.connect(server, { person: { user } });
     const arrange = async (name) => {
-      server = await Server.start({ database, env: ENV });
+      server = await start(ENV);
       const ana = await (await connect("ana")).join(name, replica(ANA));
       const ben = await (await connect("ben")).join(name, replica(1_002));
       await ana.edit(({ text }) => text.insert(0, "genuine "));

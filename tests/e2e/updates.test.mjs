@@ -3,14 +3,14 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
+import { databases, sqlite } from "@realtime-server/harness/databases";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { claims, sign, token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import { chain, everything, replica } from "./support/crafted.mjs";
-import { databases, sqlite } from "./support/databases.mjs";
-import { Server } from "./support/server.mjs";
-import { claims, sign, token } from "./support/tokens.mjs";
-import { until } from "./support/until.mjs";
 
 const MIB = 1024 * 1024;
 const BYTES = "application/octet-stream";
@@ -82,16 +82,8 @@ async function seen(server, room, person) {
 
 for (const database of databases) {
   describe(`updates by HTTP on ${database.name}`, () => {
-    let server;
-    before(async () => {
-      await database.start();
-      server = await Server.start({ database });
-    });
+    const server = suiteServer({ database });
     afterEach(closeClients);
-    after(async () => {
-      await server.stop();
-      await database.stop();
-    });
 
     it("one makes a document, is durable when it is answered, and is seen by a newcomer", async () => {
       const { status, body } = await post(server, "made by HTTP", everything());
@@ -159,22 +151,18 @@ for (const database of databases) {
 }
 
 describe("what is refused of updates by HTTP", () => {
-  let server;
-  before(async () => {
-    server = await Server.start({
-      database: sqlite,
-      env: {
-        UPDATE_BYTES_MAX: 256 * 1024,
-        ROOM_INBOX_BYTES_MAX: 256 * 1024,
-        DOCUMENT_BYTES_MAX: MIB,
-        HTTP_BODIES_BYTES_MAX: 2 * MIB,
-        HTTP_BODY_TIMEOUT_MS: 2_000,
-        REQUESTS_PER_SECOND: 50,
-      },
-    });
+  const server = suiteServer({
+    database: sqlite,
+    env: {
+      UPDATE_BYTES_MAX: 256 * 1024,
+      ROOM_INBOX_BYTES_MAX: 256 * 1024,
+      DOCUMENT_BYTES_MAX: MIB,
+      HTTP_BODIES_BYTES_MAX: 2 * MIB,
+      HTTP_BODY_TIMEOUT_MS: 2_000,
+      REQUESTS_PER_SECOND: 50,
+    },
   });
   afterEach(closeClients);
-  after(() => server.stop());
 
   it("whoever may not edit", async () => {
     await post(server, "mine", everything());
@@ -293,11 +281,12 @@ describe("what is refused of updates by HTTP", () => {
 
   it("who asks too often, with the time after which it may", async () => {
     const person = { user: "often" };
-    const answers = await Promise.all(
-      Array.from({ length: 140 }, () => post(server, "often", NOTHING, { person, headers: { "content-type": "x/y" } })),
-    );
+    // So many that some are refused however slowly this machine sends them.
+    const POSTS = 400;
+    const ask = () => post(server, "often", NOTHING, { person, headers: { "content-type": "x/y" } });
+    const answers = await Promise.all(Array.from({ length: POSTS }, ask));
     const refused = answers.filter(({ status }) => status === 429);
-    assert.ok(refused.length > 0 && refused.length <= 60, `${refused.length} of 140`);
+    assert.ok(refused.length > 0 && refused.length <= POSTS - 80, `${refused.length} of ${POSTS}`);
     for (const { body, headers } of refused) {
       assert.equal(checkError(body.error).code, "rate_limited");
       assert.ok(Number(headers.get("retry-after")) >= 1);
@@ -340,12 +329,8 @@ async function hangingBody(server, room, person, beginning = new Uint8Array(0)) 
 }
 
 describe("50 MB by HTTP", () => {
-  let server;
-  before(async () => {
-    server = await Server.start({ database: sqlite });
-  });
+  const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
-  after(() => server.stop());
 
   for (const [what, update] of [
     ["a text", () => textOf(50 * MIB)],

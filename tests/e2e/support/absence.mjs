@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { Client } from "./client.mjs";
-import { pause, until } from "./until.mjs";
+import { pause, until } from "@realtime-server/harness/until";
 import { newcomer } from "./view.mjs";
 
 /** Longer than usual: at each kill much has been relayed that is not durable yet. */

@@ -2,7 +2,7 @@
 
 import { Agent, request } from "node:http";
 import { Client } from "./client.mjs";
-import { pause, until } from "./until.mjs";
+import { pause, until } from "@realtime-server/harness/until";
 
 const EVERY_MS = 8;
 /** So long is measured at least: some hundred samples. */

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import { Room } from "./room.mjs";
-import { token } from "./tokens.mjs";
-import { until } from "./until.mjs";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 
 const RETRYABLE = {
   unauthorized: false,
@@ -83,7 +83,7 @@ export class Client {
 
   /** Sends a request and returns its acknowledgement as it came. */
   request(event, ...payload) {
-    return this.socket.timeout(20_000).emitWithAck(event, ...payload);
+    return this.socket.timeout(60_000).emitWithAck(event, ...payload);
   }
 
   /** Sends a request that has to succeed. */

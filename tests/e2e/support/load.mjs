@@ -1,7 +1,7 @@
 // Several people who keep editing one document, and a record of what the server acknowledged to them.
 
 import { Client } from "./client.mjs";
-import { pause, until } from "./until.mjs";
+import { pause, until } from "@realtime-server/harness/until";
 
 /** How many updates of a writer may await their acknowledgement: enough to keep a group commit busy. */
 const WINDOW = 20;

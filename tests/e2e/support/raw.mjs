@@ -1,8 +1,8 @@
 // Socket.IO by hand: frames as they go over the WebSocket, for what no library would send.
 
 import WebSocket from "ws";
-import { token } from "./tokens.mjs";
-import { until } from "./until.mjs";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 
 /** A WebSocket that speaks Engine.IO 4, one frame at a time. Pings are answered. */
 export class RawSocket {

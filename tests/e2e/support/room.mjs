@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import * as Y from "yjs";
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
-import { until } from "./until.mjs";
+import { until } from "@realtime-server/harness/until";
 
 /** An update without blocks and deletions: two counts of zero. */
 const EMPTY_UPDATE_BYTES = 2;

@@ -5,7 +5,7 @@ import * as Y from "yjs";
 import { Client } from "./client.mjs";
 import { replica } from "./crafted.mjs";
 import { converged } from "./room.mjs";
-import { until } from "./until.mjs";
+import { until } from "@realtime-server/harness/until";
 
 /** How many rooms were made so far: each scene has its own. */
 let rooms = 0;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Client, closeClients } from "./client.mjs";
-import { until } from "./until.mjs";
+import { until } from "@realtime-server/harness/until";
 
 /** The content of the roots that the tests use. Keys have no order, so they are sorted. */
 export function seen(doc) {

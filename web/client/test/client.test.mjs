@@ -1,19 +1,16 @@
 // The connection: it comes back by itself, with a fresh token, and says how it is.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { Backoff, RealtimeError } from "@realtime-server/client";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { token } from "../../../tests/e2e/support/tokens.mjs";
-import { until } from "../../../tests/e2e/support/until.mjs";
-import { Network } from "./support/network.mjs";
+import { Network } from "@realtime-server/harness/network";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 import { client, closeAll, join, open, text } from "./support/scene.mjs";
 
 describe("a connection", () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   const connected = (it) => until("it is connected", () => it.status === "connected" && it);
@@ -216,9 +213,7 @@ describe("a connection", () => {
 });
 
 describe("a request", () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   const failure = (promise) =>

@@ -2,22 +2,22 @@
 
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { people } from "@realtime-server/client";
 import { IndexeddbPersistence } from "y-indexeddb";
 import * as Y from "yjs";
-import { postgres, sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { pause, until } from "../../../tests/e2e/support/until.mjs";
-import { Network } from "./support/network.mjs";
+import { postgres, sqlite } from "@realtime-server/harness/databases";
+import { Network } from "@realtime-server/harness/network";
+import { Server } from "@realtime-server/harness/server";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
+import { pause, until } from "@realtime-server/harness/until";
 import { client, closeAll, converged, join, open, text } from "./support/scene.mjs";
 
 const persistence = (name, doc) => new IndexeddbPersistence(name, doc);
 
 describe("a document", () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   it("is the same for two who write at once, and for one who comes later", async () => {
@@ -184,7 +184,6 @@ describe("a document", () => {
     const refused = open(client(server, { token: () => answer }), "given-up");
     await until("it is told", () => refused.status === "disconnected");
     assert.equal(refused.state.error.code, "unauthorized");
-    const { token } = await import("../../../tests/e2e/support/tokens.mjs");
     answer = token();
     refused.client.connect();
     assert.deepEqual([refused.status, refused.state.error], ["connecting", undefined]);
@@ -236,7 +235,6 @@ describe("a document", () => {
 
   it("is closed to who may not view it, until the rights come", async () => {
     let documents = { secret: "none" };
-    const { token } = await import("../../../tests/e2e/support/tokens.mjs");
     await join(server, "secret");
     const out = client(server, { token: () => token({ user: "out", documents }) });
     const provider = open(out, "secret");
@@ -324,7 +322,14 @@ describe("a document", () => {
     network.cut();
     await until("it knows", () => first.status === "connecting");
     text(first).insert(6, " and offline");
-    await pause(50); // y-indexeddb writes on its own time and has no way to ask for it.
+    // y-indexeddb writes on its own time and has no way to ask for it.
+    await until("the copy is written", async () => {
+      const doc = new Y.Doc();
+      const copy = persistence("reloaded", doc);
+      await copy.whenSynced;
+      await copy.destroy();
+      return doc.getText("text").toString() === "before and offline";
+    });
     first.destroy();
     first.client.destroy();
 
@@ -340,15 +345,7 @@ describe("a document", () => {
 });
 
 describe("a document whose database stops", () => {
-  let server;
-  before(async () => {
-    await postgres.start();
-    server = await Server.start({ database: postgres });
-  });
-  after(async () => {
-    await server.kill9();
-    await postgres.stop();
-  });
+  const server = suiteServer({ database: postgres });
   afterEach(closeAll);
 
   it("is shown to the others, unsaved while the database is away, and saved after it is back", async () => {

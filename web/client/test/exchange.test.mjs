@@ -1,14 +1,13 @@
 // What is called saved is there for everybody: whatever the server lacks is sent, whoever wrote it, and no more than that.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { pause, until } from "../../../tests/e2e/support/until.mjs";
-import { Network } from "./support/network.mjs";
+import { Network } from "@realtime-server/harness/network";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { Relay } from "./support/relay.mjs";
-import { client, closeAll, converged, join, open, text } from "./support/scene.mjs";
+import { closeAll, converged, join, open, text } from "./support/scene.mjs";
 
 /** What a provider has sent of the document: one entry an update. */
 function sent(provider) {
@@ -26,9 +25,7 @@ function connectDirectly(one, other) {
 }
 
 describe("what the server lacks", () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   /** A text of someone who never comes back: in a document, and not on the server. */
@@ -134,9 +131,7 @@ describe("what the server lacks", () => {
 });
 
 describe("an edit that was not made here", () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   it("is saved within a second of typing where two people also type past the server", async () => {

@@ -2,13 +2,12 @@
 // called saved is never lost.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import * as Y from "yjs";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Random } from "../../../tests/e2e/support/random.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { pause, until } from "../../../tests/e2e/support/until.mjs";
-import { Network } from "./support/network.mjs";
+import { Network } from "@realtime-server/harness/network";
+import { Random } from "@realtime-server/harness/random";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { pause, until } from "@realtime-server/harness/until";
 import { client, closeAll, converged, join, open, text } from "./support/scene.mjs";
 
 const PROGRAMS = Number(process.env.PROGRAMS ?? 20);
@@ -18,9 +17,7 @@ const STEPS = 60;
 const PEOPLE = 3;
 
 describe(`random programs (seed ${SEED})`, () => {
-  let server;
-  before(async () => (server = await Server.start({ database: sqlite })));
-  after(() => server.kill9());
+  const server = suiteServer();
   afterEach(closeAll);
 
   for (let program = 0; program < PROGRAMS; program += 1) {

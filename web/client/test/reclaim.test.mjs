@@ -5,10 +5,9 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { IndexeddbPersistence } from "y-indexeddb";
 import * as Y from "yjs";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { until } from "../../../tests/e2e/support/until.mjs";
-import { Network } from "./support/network.mjs";
+import { Network } from "@realtime-server/harness/network";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 import { Relay } from "./support/relay.mjs";
 import { closeAll, converged, join, open, text } from "./support/scene.mjs";
 
@@ -39,6 +38,7 @@ function paragraph(doc, at, words) {
 }
 
 describe("a client id under which somebody else has written", () => {
+  const server = suiteServer();
   afterEach(closeAll);
 
   /** Ana in a document with something of hers; and what a forger who has copied her client id does to the server's. */
@@ -181,7 +181,6 @@ describe("a client id under which somebody else has written", () => {
   });
 
   it("is found out with the real server, too", async () => {
-    const server = await Server.start({ database: sqlite });
     const network = await Network.to(server);
     const ana = await join(network, "forged");
     text(ana).insert(0, "start");
@@ -198,11 +197,9 @@ describe("a client id under which somebody else has written", () => {
     await converged([ana, forger, await join(server, "forged")]);
     assert.equal(text(ana).toString(), "FORGED start mine");
     network.close();
-    await server.kill9();
   });
 
   it("is given up where what Yjs wrote has no place on the server, and that is written again", async () => {
-    const server = await Server.start({ database: sqlite });
     const ana = await join(server, "crossed");
     const ben = await join(server, "crossed");
     text(ana).insert(0, "ab");
@@ -224,6 +221,5 @@ describe("a client id under which somebody else has written", () => {
     await ana.whenSaved();
     await converged([ana, ben, await join(server, "crossed")]);
     assert.equal(text(ana).toString(), "abcde");
-    await server.kill9();
   });
 });

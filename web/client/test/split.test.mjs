@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as Y from "yjs";
-import { Random } from "../../../tests/e2e/support/random.mjs";
+import { Random } from "@realtime-server/harness/random";
 import { splitUpdate } from "../dist/split.js";
 
 const LIMIT = 4_000;

@@ -1,37 +1,21 @@
 // The page is for everybody: no rule of axe is broken in any of its states, light and dark, wide and narrow, and the keyboard
 // alone suffices.
 
-import { AxeBuilder } from "@axe-core/playwright";
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { until } from "../../../tests/e2e/support/until.mjs";
-import { launchBrowser, openWindow } from "../../test/browser.mjs";
+import { describe, it } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 
 const LAPTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
 describe("accessibility", () => {
-  let server;
-  let browser;
-  const windows = [];
-  before(async () => {
-    server = await Server.start({ database: sqlite });
-    browser = await launchBrowser();
-  });
-  after(async () => {
-    await browser.close();
-    if (server.alive) await server.kill9();
-  });
-  afterEach(() => Promise.all(windows.splice(0).map((page) => page.context().close())));
+  const server = suiteServer();
+  const browser = suiteBrowser(chromium);
 
-  const open = async (query, options) => {
-    const page = await openWindow(browser, options);
-    windows.push(page);
-    await page.goto(`${server.url}/${query}`);
-    return page;
-  };
+  const open = (query, options) => browser.open(`${server.url}/${query}`, options);
 
   const clean = async (page, state) => {
     const { violations } = await new AxeBuilder({ page }).analyze();

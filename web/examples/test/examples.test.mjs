@@ -3,15 +3,14 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { after, afterEach, before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { chromium } from "playwright-core";
 import { build, preview } from "vite";
-import { sqlite } from "../../../tests/e2e/support/databases.mjs";
-import { adopt, freePort, temporaryFolder } from "../../../tests/e2e/support/process.mjs";
-import { Server } from "../../../tests/e2e/support/server.mjs";
-import { until } from "../../../tests/e2e/support/until.mjs";
-import { launchBrowser, openWindow } from "../../test/browser.mjs";
+import { adopt, freePort, temporaryFolder } from "@realtime-server/harness/process";
+import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
+import { until } from "@realtime-server/harness/until";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
@@ -35,15 +34,13 @@ const EDITORS = [
 ];
 
 describe("the examples", () => {
-  let server;
+  const server = suiteServer({ env: { JWT_SECRET: undefined } });
+  const browser = suiteBrowser(chromium);
   let site;
-  let browser;
   let url;
   let rooms = 0;
-  const windows = [];
 
   before(async () => {
-    server = await Server.start({ database: sqlite, env: { JWT_SECRET: undefined } });
     process.env.VITE_REALTIME_SERVER_URL = server.url;
     const output = { outDir: temporaryFolder(), emptyOutDir: true };
     await build({ root: ROOT, logLevel: "error", build: output });
@@ -55,26 +52,14 @@ describe("the examples", () => {
       preview: { host: "127.0.0.1", port, strictPort: true },
     });
     url = `http://127.0.0.1:${port}`;
-    browser = await launchBrowser();
   });
-  after(async () => {
-    await browser?.close();
-    await site?.close();
-    await server?.kill9();
-  });
-  afterEach(async () => {
-    const problems = windows.flatMap(({ problems }) => problems);
-    await Promise.all(windows.splice(0).map((window) => window.context().close()));
-    assert.deepEqual(problems, [], "errors in the pages");
-  });
+  after(() => site?.close());
 
   const newRoom = () => `example-${(rooms += 1)}`;
   /** A window of `user` with a page open, once it shows `status`. */
   const open = async (page, { room, user, role = "editor", status = "Saved", ...more }) => {
-    const window = await openWindow(browser);
-    windows.push(window);
-    const who = new URLSearchParams({ room, user, role, name: `${user}'s name`, ...more });
-    await window.goto(`${url}/${page}.html?${who}`);
+    const query = new URLSearchParams({ room, user, role, name: `${user}'s name`, ...more });
+    const window = await browser.open(`${url}/${page}.html?${query}`);
     await shows(window, status);
     return window;
   };
@@ -242,9 +227,7 @@ describe("the examples", () => {
   });
 
   it("the quick start, and a program in Node on the same document", async () => {
-    const window = await openWindow(browser);
-    windows.push(window);
-    await window.goto(`${url}/quickstart.html`);
+    const window = await browser.open(`${url}/quickstart.html`);
     await shows(window, "Saved");
     const { stdout } = await promisify(execFile)("node", ["src/node.mjs"], {
       cwd: ROOT,

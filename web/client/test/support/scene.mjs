@@ -1,8 +1,8 @@
 // People who write together, each with the package as an application uses it.
 
 import { DocumentProvider, RealtimeClient } from "@realtime-server/client";
-import { token } from "../../../../tests/e2e/support/tokens.mjs";
-import { until } from "../../../../tests/e2e/support/until.mjs";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 
 const clients = new Set();
 const providers = new Set();

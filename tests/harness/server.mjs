@@ -1,4 +1,4 @@
-// The real binary, as a user would start it.
+// The server's program, started as a user would start it.
 
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
@@ -10,23 +10,40 @@ import { until } from "./until.mjs";
 
 /** The server's program: REALTIME_SERVER_BIN, or this repository's build for these tests, optimised and quickly made. */
 export const PROGRAM =
-  process.env.REALTIME_SERVER_BIN ?? fileURLToPath(new URL("../../../target/e2e/realtime-server", import.meta.url));
+  process.env.REALTIME_SERVER_BIN ?? fileURLToPath(new URL("../../target/e2e/realtime-server", import.meta.url));
+
+/** Far more than a start takes: other tests, and other programs, use the processors as well. */
+const START_TIMEOUT_MS = 60_000;
 
 /** A server in a folder of its own, with its own database, on a free port that it keeps over restarts. */
 export class Server {
+  #database;
+  #settings;
   #child;
   #adopted;
   #log;
 
-  /** Starts a server on a new database of `database`, configured by `env`, and waits until it is ready. */
-  static async start({ database, env = {} }) {
-    const server = new Server();
-    server.folder = temporaryFolder();
-    server.#log = join(server.folder, "log");
-    server.port = await freePort();
-    server.env = { DATABASE_URL: database.create(), JWT_SECRET: SECRET, REALTIME_SERVER_PORT: server.port, ...env };
-    await server.launch();
+  /** A server that is to run on a new database of `database`, configured by `env`; {@link begin} starts it. */
+  constructor({ database, env = {} }) {
+    this.#database = database;
+    this.#settings = env;
+  }
+
+  /** A server as by the constructor, once it is ready. */
+  static async start(options) {
+    const server = new Server(options);
+    await server.begin();
     return server;
+  }
+
+  /** Makes the folder and the database, launches the program for the first time, and waits until it is ready. */
+  async begin() {
+    this.folder = temporaryFolder();
+    this.#log = join(this.folder, "log");
+    this.port = await freePort();
+    const own = { DATABASE_URL: this.#database.create(), JWT_SECRET: SECRET, REALTIME_SERVER_PORT: this.port };
+    this.env = { ...own, ...this.#settings };
+    await this.launch();
   }
 
   get url() {
@@ -37,7 +54,7 @@ export class Server {
     return this.#child.pid;
   }
 
-  /** All that the server has said, over all its launches. */
+  /** All that the server has logged, over all its launches. */
   get log() {
     return readFileSync(this.#log, "utf8");
   }
@@ -50,22 +67,30 @@ export class Server {
     closeSync(log);
     this.#child = child;
     this.#adopted = adopt(child);
-    await until("the server is ready", async () => !this.alive || (await this.get("/health/ready")).status === 200);
+    const ready = async () => !this.alive || (await this.get("/health/ready")).status === 200;
+    await until("the server is ready", ready, START_TIMEOUT_MS);
     if (!this.alive) throw new Error(`the server ended at its start (code ${child.exitCode}):\n${this.log}`);
   }
 
   /** A GET request. */
   get(path, headers = {}) {
-    return fetch(this.url + path, { headers, signal: AbortSignal.timeout(10_000) });
+    return fetch(this.url + path, { headers, signal: AbortSignal.timeout(30_000) });
   }
 
-  /** Ends it as a power loss of the process would: nothing is finished, nothing flushed. */
+  /** The value of a metric that has no labels, or whose labels `name` includes; NaN where it is not shown. */
+  async metric(name) {
+    const text = await (await this.get("/metrics")).text();
+    const line = text.split("\n").find((line) => line.startsWith(`${name} `));
+    return Number(line?.slice(name.length + 1));
+  }
+
+  /** Kills the process: it can neither finish nor flush anything. */
   async kill9() {
     this.#child.kill("SIGKILL");
     await this.#adopted.ended();
   }
 
-  /** Asks it to end, and waits: how it ended and how long that took. */
+  /** Asks the server to end, and waits for that. Returns how it ended, and how long that took. */
   async stop(signal = "SIGTERM") {
     const began = performance.now();
     this.#child.kill(signal);
@@ -73,14 +98,14 @@ export class Server {
     return { ...end, took_ms: performance.now() - began };
   }
 
-  /** Whether the process that was launched last still runs. */
+  /** Whether the process that was launched last is running. */
   get alive() {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 }
 
-/** Runs the program with arguments until it ends: its exit code and what it said. */
-export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeout_ms = 20_000 } = {}) {
+/** Runs the program with arguments until it ends. Returns how it ended and its output. */
+export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeout_ms = 60_000 } = {}) {
   const child = spawn(PROGRAM, parameters, { env: environment(env), cwd });
   const said = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"]) child[stream].on("data", (bytes) => (said[stream] += bytes));
@@ -92,7 +117,7 @@ export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeo
   return { ...end, ...said };
 }
 
-/** Only what the test gives: a setting of the machine must not reach the server. `undefined` removes a setting. */
+/** The environment of the program: only what the test gives, since a setting of the machine must not reach the server. `undefined` removes a setting. */
 function environment(settings) {
   if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM}: cargo build --profile e2e`);
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);

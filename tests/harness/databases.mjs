@@ -1,6 +1,8 @@
-// The databases that the server can stand on. What holds on one holds on the other, so suites run on both:
+// The databases that the server supports. Tests of what depends on the database run on both:
 //
 //     for (const database of databases) describe(`… on ${database.name}`, () => { … });
+//
+// A suite whose subject does not depend on the database runs on SQLite, and says in a comment why it does not.
 
 import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, existsSync, rmSync } from "node:fs";
@@ -9,14 +11,14 @@ import { adopt, temporaryFolder } from "./process.mjs";
 import { Postgres } from "./postgres.mjs";
 import { until } from "./until.mjs";
 
-/** Runs `sql` in a session of `program` that stays; returns what undoes it and ends the session. */
+/** Runs `sql` in a session of `program` that stays open; returns a function that undoes it and ends the session. */
 async function session(program, parameters, sql) {
   const child = spawn(program, parameters, { stdio: ["pipe", "pipe", "inherit"] });
   const end = adopt(child);
   let said = "";
   child.stdout.on("data", (bytes) => (said += bytes));
   child.stdin.write(`${sql}\nselect 'it is done';\n`);
-  await until(`${program} has run ${sql}`, () => said.includes("it is done"));
+  await until(`${program} has run ${sql}`, () => said.includes("it is done"), 60_000);
   return async () => {
     child.stdin.end("rollback;\n");
     await end.ended();
@@ -33,19 +35,19 @@ const sqlite = {
   create() {
     return `sqlite://${join(temporaryFolder(), "realtime.db")}`;
   },
-  /** Runs SQL on the database at `url`, which nobody uses now, by SQLite's own program. Returns what that says. */
+  /** Runs SQL on the database at `url`, which no server uses now, by SQLite's own program. Returns its output. */
   run(url, sql) {
     return execFileSync("sqlite3", [url.replace("sqlite://", ""), sql], { encoding: "utf8" }).trim();
   },
-  /** Keeps all others from writing to the log at `url`, but not from reading it; returns what lets them go on. */
+  /** Keeps all others from writing to the log at `url`, but not from reading it; returns a function that ends this. */
   hold(url) {
     return session("sqlite3", [url.replace("sqlite://", "")], ".timeout 10000\nbegin immediate;");
   },
-  /** Whether {@link run} and {@link hold} can: the tests do without that program. */
+  /** Whether SQLite's program is installed, which {@link run} and {@link hold} need; other tests do without it. */
   get canRun() {
     return (process.env.PATH ?? "").split(":").some((folder) => existsSync(join(folder, "sqlite3")));
   },
-  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  /** Makes a copy of the database at `url`, which no server uses now; returns a function that restores it. */
   backup(url) {
     const file = url.replace("sqlite://", "");
     const parts = ["", "-wal", "-shm"].map((ending) => file + ending);
@@ -58,13 +60,15 @@ const sqlite = {
   },
 };
 
-/** Postgres: one cluster for a test file, a new database for each server. */
+/** Postgres: one cluster for each test process, with a new database for each server. */
 const postgres = {
   name: "Postgres",
   canBeStopped: true,
   cluster: undefined,
+  /** Starts the cluster, which serves until the process ends; starts it again where a test has stopped it. */
   async start() {
-    this.cluster = await Postgres.create();
+    if (!this.cluster) this.cluster = await Postgres.create();
+    else if (!this.cluster.running) await this.cluster.start();
   },
   async stop() {
     await this.cluster.stop("fast");
@@ -77,13 +81,13 @@ const postgres = {
   run(url, sql) {
     return this.cluster.query(sql, new URL(url).pathname.slice(1));
   },
-  /** Keeps all others from writing to the log at `url`, but not from reading it; returns what lets them go on. */
+  /** Keeps all others from writing to the log at `url`, but not from reading it; returns a function that ends this. */
   hold(url) {
     const { program, parameters } = this.cluster.psql(new URL(url).pathname.slice(1));
     return session(program, parameters, "begin; lock table update_log in exclusive mode;");
   },
   canRun: true,
-  /** Makes a copy of the database at `url`, which nobody uses now; returns what puts it back. */
+  /** Makes a copy of the database at `url`, which no server uses now; returns a function that restores it. */
   backup(url) {
     const name = new URL(url).pathname.slice(1);
     this.cluster.query(`create database ${name}_backup template ${name}`, "postgres");

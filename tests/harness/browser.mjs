@@ -1,11 +1,11 @@
-// Debian's Chromium, driven by Playwright, for what has to be tried as a person would.
+// Chromium, driven by Playwright, for tests that use a page as a person does. `suiteBrowser` in suite.mjs gives a suite its
+// browser.
 
 import { existsSync } from "node:fs";
-import { chromium } from "playwright-core";
 
 const PROGRAM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 
-/** What keeps it from asking the internet for anything, and lets it run as root. */
+/** Keeps the browser from asking the internet for anything, and lets it run as root. */
 const ARGUMENTS = [
   "--headless",
   "--no-sandbox",
@@ -17,15 +17,15 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** Starts a browser. Close it after use. */
-export function launchBrowser() {
+/** Starts a browser with `chromium` of playwright-core, which the caller imports. Close it after use. */
+export function launchBrowser(chromium) {
   if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM} (Debian: apt-get install chromium)`);
-  return chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
+  return chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS, timeout: 60_000 });
 }
 
 /**
- * A window of its own, which shares nothing with others: a person at another computer. `problems` collects what went wrong in
- * the page: uncaught errors, and errors on the console other than those of a network that is away.
+ * A page in a window of its own, which shares nothing with others: a person at another computer. `problems` collects what
+ * went wrong in the page: uncaught errors, and errors on the console that do not come from a network that is away.
  */
 export async function openWindow(browser, options = {}) {
   const context = await browser.newContext({
@@ -33,7 +33,7 @@ export async function openWindow(browser, options = {}) {
     reducedMotion: "reduce",
     ...options,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(String(error)));

@@ -1,30 +1,31 @@
-// What the tests start, they end: child processes, temporary folders and free ports.
+// Child processes, temporary folders and ports of the tests: all of them are given back when the test process ends.
 
 import { execFileSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const children = new Set();
-const taken = new Set();
+/** How each child process is ended that still runs when this process ends. */
+const children = new Map();
 let root;
 
 process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const end of children.values()) end();
   if (process.exitCode) console.error(`kept, for the logs therein: ${root}`);
   else if (root) rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 /**
- * Takes charge of a child process: it will not outlive the tests, nor keep them from ending. `ended()` resolves with how
- * it ended.
+ * Takes charge of a child process: it does not outlive the tests, nor keep them from ending. `end` ends it then, at once.
+ * `ended()` resolves with how it ended.
  */
-export function adopt(child) {
-  children.add(child);
+export function adopt(child, end = () => child.kill("SIGKILL")) {
+  children.set(child, end);
   child.unref();
-  const end = new Promise((resolve) => {
+  const exit = new Promise((resolve) => {
     child.once("error", (error) => resolve({ code: null, signal: null, error }));
     child.once("exit", (code, signal) => {
       children.delete(child);
@@ -34,7 +35,7 @@ export function adopt(child) {
   return {
     ended() {
       child.ref();
-      return end;
+      return exit;
     },
   };
 }
@@ -52,24 +53,47 @@ export function temporaryFolder(owner) {
 }
 
 /**
- * A port that nobody listens on.
+ * A TCP port of 127.0.0.1 on which nobody listens. It is this process's own until the process ends, also while no server
+ * listens on it: test files that run at once never choose the same port.
  *
- * It lies below the range from which the kernel draws source ports: a client that keeps reconnecting to a stopped
- * server on the same machine would sooner or later draw the very port it dials, connect to itself and occupy it.
+ * The UDP port of the same number, which nothing else needs, is the lock: the kernel gives it to one process, and takes
+ * it back when that process ends, however it ends.
+ *
+ * The port lies below the range from which the kernel draws source ports: a client that keeps reconnecting to a stopped
+ * server on the same machine would sooner or later draw the very port that it dials, connect to itself and occupy it.
  */
 export async function freePort() {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
-    if (taken.has(port)) continue;
-    const free = await new Promise((resolve) => {
-      const probe = createServer();
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    });
-    if (!free) continue;
-    taken.add(port);
-    return port;
+    const lock = await lockPort(port);
+    if (!lock) continue;
+    if (await isFree(port)) return port;
+    lock.close();
   }
+}
+
+/** Locks a port for this process; nothing where another process, or this one, has locked it. */
+function lockPort(port) {
+  return new Promise((resolve) => {
+    const lock = createSocket("udp4");
+    lock.once("error", () => {
+      lock.close();
+      resolve(undefined);
+    });
+    lock.bind({ port, address: "127.0.0.1", exclusive: true }, () => {
+      lock.unref();
+      resolve(lock);
+    });
+  });
+}
+
+/** Whether nobody listens on a TCP port. */
+function isFree(port) {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
 }
 
 /** The resident memory of a process, in bytes: now (`VmRSS`), or at its peak (`VmHWM`). */

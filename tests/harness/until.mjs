@@ -1,6 +1,11 @@
 // Waiting for conditions: the tests never sleep for a fixed time and hope.
 
 const POLL_INTERVAL_MS = 5;
+/**
+ * Enough for a slow machine that runs other things as well, and less than the 30 s after which clients and server forget
+ * somebody who does not renew a cursor: a condition about a cursor's end must not be met by that.
+ */
+const TIMEOUT_MS = 25_000;
 
 /**
  * Waits until `condition` holds and returns what it returned.
@@ -10,7 +15,7 @@ const POLL_INTERVAL_MS = 5;
  *
  * @throws after `timeout_ms`, naming what was awaited and what was seen last.
  */
-export async function until(what, condition, timeout_ms = 15_000, interval_ms = POLL_INTERVAL_MS) {
+export async function until(what, condition, timeout_ms = TIMEOUT_MS, interval_ms = POLL_INTERVAL_MS) {
   const deadline = performance.now() + timeout_ms;
   for (;;) {
     let seen;
@@ -31,7 +36,7 @@ export async function until(what, condition, timeout_ms = 15_000, interval_ms = 
 }
 
 /** The next `event` of an emitter, as its first argument. Call it before what causes the event. */
-export function next(emitter, event, timeout_ms = 15_000) {
+export function next(emitter, event, timeout_ms = TIMEOUT_MS) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       emitter.off(event, happened);
