@@ -1,7 +1,7 @@
-//! The seats of a room, by the doors through which people came.
+//! The audiences of a room: its seats, grouped by their doors.
 //!
-//! A room says each thing once. Each door that has seats in it encodes that once for its
-//! wire and hands it to each of its own seats (`seats.rs`).
+//! A room tells each message once. Each door with seats in the room encodes it once for its
+//! wire and delivers it to each of its seats (`seats.rs`).
 
 use std::{
     any::{Any, TypeId},
@@ -18,15 +18,15 @@ use super::{
 };
 use crate::id::SessionId;
 
-/// The seats of one room, by their doors.
+/// The seats of one room, grouped by their doors.
 #[derive(Default)]
 pub struct Audiences {
     by_door: SmallVec<[(TypeId, Box<dyn Audience>); 1]>,
 }
 
 impl Audiences {
-    /// Gives `seat` a place among the seats of its door; `door` makes the door's part in this
-    /// room where it is the first one. A seat that the session already has is replaced.
+    /// Adds `seat` to the audience of its door. `door` makes the door's value for this room if the
+    /// seat is the first one. A seat that the session already has is replaced.
     pub fn seat<D: Door>(&mut self, door: impl FnOnce() -> D, seat: Arc<D::Seat>) {
         self.remove(seat.identity().session);
         let id = TypeId::of::<D>();
@@ -42,13 +42,13 @@ impl Audiences {
         }
     }
 
-    /// Takes the session's seat away, if it has one.
+    /// Removes the session's seat, if it has one.
     pub(super) fn remove(&mut self, session: SessionId) {
         self.each(|audience| audience.remove(session));
     }
 
-    /// Tells every open seat but `except`. Those that have no room for it are shut, and named
-    /// in `full`.
+    /// Tells every open seat but `except`. Seats whose queue is full are shut, and their sessions
+    /// are added to `full`.
     pub(super) fn tell(
         &mut self,
         message: &Message,
@@ -60,7 +60,7 @@ impl Audiences {
         told
     }
 
-    /// Tells one seat, whether it is open or not.
+    /// Tells one seat, whether it is open or shut.
     pub(super) fn tell_one(
         &mut self,
         session: SessionId,
@@ -70,26 +70,26 @@ impl Audiences {
         self.each(|audience| audience.tell_one(session, message, full));
     }
 
-    /// Shows every open seat but one which cursors moved. Those that have much to read are
-    /// passed over, and shown when they have read, in one message that `since` makes, what
-    /// moved from then on.
+    /// Shows every open seat but one the changed awareness states. Seats with many queued bytes are
+    /// passed over. When these have been written, one message, which `since` makes, shows the seat
+    /// everything that has changed meanwhile.
     pub(super) fn show(
         &mut self,
-        moved: &AwarenessChange,
+        change: &AwarenessChange,
         mut since: impl FnMut(Generation) -> Bytes,
         full: &mut Vec<SessionId>,
     ) -> (Deliveries, AwarenessShown) {
         let (mut told, mut shown) = (Deliveries::default(), AwarenessShown::ToAll);
         self.each(|audience| {
-            if audience.show(moved, &mut since, &mut told, full) == AwarenessShown::NotToAll {
+            if audience.show(change, &mut since, &mut told, full) == AwarenessShown::NotToAll {
                 shown = AwarenessShown::NotToAll;
             }
         });
         (told, shown)
     }
 
-    /// Tells every seat, open or not, something that is not about content. Those that cannot
-    /// even take that are cut, and learn it on joining again.
+    /// Tells every seat, whether it is open or shut, something that is not about content. Seats
+    /// whose queue is full for it are cut, and learn it when they join again.
     pub(super) fn announce(&mut self, message: &Message) {
         self.each(|audience| audience.announce(message));
     }
@@ -99,7 +99,7 @@ impl Audiences {
         self.each(|audience| audience.set_gate(session, gate));
     }
 
-    /// Sends every seat what was queued since the last time, in one write each.
+    /// Flushes every seat that has queued messages, in one write each.
     pub(super) fn flush(&mut self) {
         self.each(|audience| audience.flush());
     }

@@ -1,4 +1,5 @@
-//! How a room shows who is where: stamped, gathered, shown, swept.
+//! How a room handles awareness states, such as cursors: it stamps them with the name of their
+//! user, relays them at a limited rate and removes them.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -8,13 +9,13 @@ use super::{
     core::{NOT_JOINED, RoomCore},
     interface::Output,
     members::{ChangedBy, PeerHandle},
-    seats::AwarenessChange,
-    seats::AwarenessShown,
+    seats::{AwarenessChange, AwarenessShown},
 };
 use crate::error::Result;
 use document::awareness::{self, Author, Entry, Generation, Identity};
 
 impl<P: PeerHandle> RoomCore<P> {
+    /// Applies the states that a member sent.
     pub(super) fn change_awareness(&mut self, peer: &P, entries: Vec<Entry>) -> Result<()> {
         let who = peer.identity();
         let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
@@ -34,9 +35,9 @@ impl<P: PeerHandle> RoomCore<P> {
             match self
                 .changed_states
                 .iter_mut()
-                .find(|moved| moved.client == entry.client)
+                .find(|changed| changed.client == entry.client)
             {
-                Some(moved) => *moved = entry,
+                Some(changed) => *changed = entry,
                 None => self.changed_states.push(entry),
             }
             self.changed_by = match self.changed_by {
@@ -48,7 +49,7 @@ impl<P: PeerHandle> RoomCore<P> {
         Ok(())
     }
 
-    /// When somebody is to be shown where somebody is.
+    /// When awareness states are due to be relayed; `None` if every seat has the newest.
     pub(super) fn awareness_due(&self) -> Option<Instant> {
         let now = self.now.instant;
         if !self.changed_states.is_empty() {
@@ -60,8 +61,9 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Relays the states that have changed.
     pub(super) fn relay_awareness(&mut self) {
-        let moved = std::mem::take(&mut self.changed_states);
+        let changed = std::mem::take(&mut self.changed_states);
         let except = match std::mem::replace(&mut self.changed_by, ChangedBy::Nobody) {
             ChangedBy::Only(session) => Some(session),
             ChangedBy::Nobody | ChangedBy::Several => None,
@@ -69,25 +71,26 @@ impl<P: PeerHandle> RoomCore<P> {
         let receivers = self.members.receivers(except);
         self.awareness_pace.sent(receivers.max(1), self.now.instant);
         self.outputs.push(Output::RelayAwareness(AwarenessChange {
-            news: (!moved.is_empty()).then(|| awareness::encode(&moved).into()),
+            states: (!changed.is_empty()).then(|| awareness::encode(&changed).into()),
             generation: self.awareness.end_generation(),
-            urgent: moved.iter().any(|entry| entry.state.is_none()),
+            urgent: changed.iter().any(|entry| entry.state.is_none()),
             except,
         }));
     }
 
-    /// What moved from `generation` on, for those who were not shown it then.
+    /// The states that have changed since `generation`, for seats that were passed over.
     pub(super) fn awareness_since(&self, generation: Generation) -> Bytes {
         self.awareness.encode_since(generation).into()
     }
 
-    pub(super) fn relay_removed(&mut self, gone: &[Entry]) {
-        if gone.is_empty() {
+    /// Relays at once that these states were removed.
+    pub(super) fn relay_removed(&mut self, removed: &[Entry]) {
+        if removed.is_empty() {
             return;
         }
         self.changed_states
-            .retain(|moved| gone.iter().all(|entry| entry.client != moved.client));
-        let bytes = awareness::encode(gone).into();
+            .retain(|changed| removed.iter().all(|entry| entry.client != changed.client));
+        let bytes = awareness::encode(removed).into();
         self.outputs.push(Output::Tell {
             message: Message::Awareness(bytes),
             except: None,

@@ -1,8 +1,8 @@
-//! What a room has accepted but not yet made durable, and whose ack waits for it.
+//! Accepted updates that are not durable yet, and the acks that depend on them.
 //!
-//! Updates are accepted in a turn, handed to the log as rows at its end, and
-//! settled in the same order. An ack waits with the work that it depends
-//! on; one that depends on nothing under way is due at once.
+//! Updates are accepted during a turn, handed to the log as one append at the next relay, and
+//! settled in the same order. An ack is kept with the append that it depends on; an ack that
+//! depends on no unsettled append is sent at once.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,30 +16,30 @@ use crate::{
 };
 use document::Visibility;
 
-/// What the document has taken in of an update: no two hold the same element,
-/// but for what was held and has been set free.
+/// The part of an update that was applied. No two of them hold the same element, except that one
+/// that made pending content visible repeats that content.
 pub(super) struct Accepted {
-    /// All of it, as it is written.
+    /// All of it, as it is written to the log.
     pub(super) row: Bytes,
-    /// What the members are told; nothing of what waits for its dependencies.
+    /// What the members are told; nothing of the part that is pending.
     pub(super) message: Option<Bytes>,
     pub(super) from: SessionId,
     pub(super) recipients: Recipients,
-    /// Whose client id it was the first to use.
+    /// Set if it is the first update with this client id.
     pub(super) author: Option<Author>,
     pub(super) reservation: Reservation,
 }
 
-/// Who is told what came into the document with an update.
+/// Who is told of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recipients {
-    /// Everybody but its sender, who has it.
+    /// Every member but its sender, who has the content.
     Others,
-    /// Everybody: its sender may lack what it set free.
+    /// Every member: the sender may lack the pending content that it made visible.
     All,
 }
 
-/// A promise to answer an update when it is durable.
+/// The ack of an update, which is sent when the update is durable.
 pub(super) struct Ack<P> {
     pub(super) peer: P,
     pub(super) ticket: Ticket,
@@ -48,7 +48,7 @@ pub(super) struct Ack<P> {
 }
 
 impl<P> Ack<P> {
-    /// What the ack says.
+    /// Its content, once the log is durable up to `seq`.
     pub(super) fn acked(&self, seq: Seq) -> Acked {
         Acked {
             seq,
@@ -57,22 +57,25 @@ impl<P> Ack<P> {
     }
 }
 
-/// Rows that the log is writing, in one append.
+/// The rows of one append that the log has not settled yet.
 pub(super) struct Append<P> {
     pub(super) rows: Vec<Bytes>,
     pub(super) acks: Vec<Ack<P>>,
 }
 
-/// How long an ack waits for a relay, so that one write takes both.
+/// The longest delay of an ack. It is delayed so that it goes out in one write with the next relay.
 const ACK_DELAY_MAX: Duration = Duration::from_millis(15);
 
-/// The accepted, the appended, and the durable that nobody was told of yet.
+/// Updates that are accepted, appended, or durable and not yet acknowledged.
 pub(super) struct Commits<P> {
     accepted: Vec<Accepted>,
+    /// The acks that depend on these.
     acks: Vec<Ack<P>>,
+    /// The appends that were handed to the log and are not settled yet, the oldest first.
     in_log: VecDeque<Append<P>>,
+    /// The acks of durable updates, which are delayed.
     durable: Vec<(Ack<P>, Seq)>,
-    /// When those have to be told.
+    /// When these have to be sent.
     due: Option<Instant>,
 }
 
@@ -89,21 +92,23 @@ impl<P> Default for Commits<P> {
 }
 
 impl<P> Commits<P> {
-    /// Everything accepted is durable.
+    /// Whether all accepted updates are durable.
     pub(super) fn is_idle(&self) -> bool {
         self.accepted.is_empty() && self.in_log.is_empty()
     }
 
+    /// How many updates were accepted since the last relay.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.len()
     }
 
+    /// Adds an accepted update with its ack.
     pub(super) fn accept(&mut self, accepted: Accepted, ack: Ack<P>) {
         self.accepted.push(accepted);
         self.acks.push(ack);
     }
 
-    /// Holds `ack` until all that was accepted so far is durable; gives it back if it is.
+    /// Keeps `ack` until all updates accepted so far are durable; returns it if they are.
     pub(super) fn await_all(&mut self, ack: Ack<P>) -> Option<Ack<P>> {
         if !self.accepted.is_empty() {
             self.acks.push(ack);
@@ -115,45 +120,49 @@ impl<P> Commits<P> {
         None
     }
 
-    /// Holds the acks of what is durable up to `seq` for the next relay, but not for long.
+    /// Delays the acks of updates that are durable up to `seq`, by [`ACK_DELAY_MAX`] at most.
     pub(super) fn delay(&mut self, acks: Vec<Ack<P>>, seq: Seq, now: Instant) {
         self.due.get_or_insert(now + ACK_DELAY_MAX);
         let acks = acks.into_iter().map(|ack| (ack, seq));
         self.durable.extend(acks);
     }
 
-    /// When the acks that are held have to go.
+    /// When the delayed acks have to be sent.
     pub(super) fn acks_due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Takes the acks that are held, in order.
+    /// Takes the delayed acks, in order.
     pub(super) fn take_acks(&mut self) -> Vec<(Ack<P>, Seq)> {
         self.due = None;
         std::mem::take(&mut self.durable)
     }
 
-    /// Takes what this turn accepted, with the acks that wait for it: after a panic before
-    /// [`begin`](Self::begin), none of them waits for something else.
-    pub(super) fn take_turn(&mut self) -> (Vec<Accepted>, Vec<Ack<P>>) {
+    /// Takes the updates accepted since the last relay, with their acks. If a panic follows before
+    /// [`begin_append`](Self::begin_append), these acks are lost and not released by another
+    /// append.
+    pub(super) fn take_accepted(&mut self) -> (Vec<Accepted>, Vec<Ack<P>>) {
         let accepted = std::mem::take(&mut self.accepted);
         (accepted, std::mem::take(&mut self.acks))
     }
 
-    /// Notes that `rows`, for which `acks` wait, are being written.
+    /// Notes that `rows`, on which `acks` depend, are handed to the log.
     pub(super) fn begin_append(&mut self, rows: Vec<Bytes>, acks: Vec<Ack<P>>) {
         self.in_log.push_back(Append { rows, acks });
     }
 
-    /// Keeps the first `handed` appends under way, which the log has. Returns the acks of the
-    /// others, which it never got.
+    /// Keeps the oldest `handed` appends, which the log has. Returns the acks of the others, which
+    /// the log never got.
     pub(super) fn keep_first(&mut self, handed: usize) -> Vec<Ack<P>> {
-        let lost = self.in_log.split_off(handed.min(self.in_log.len()));
-        lost.into_iter().flat_map(|append| append.acks).collect()
+        let unhanded = self.in_log.split_off(handed.min(self.in_log.len()));
+        unhanded
+            .into_iter()
+            .flat_map(|append| append.acks)
+            .collect()
     }
 
-    /// What is not durable yet may build on what has been refused: its acks promise
-    /// no more than that it is durable.
+    /// Marks all unsettled updates as pending: they may depend on rows that the log refused, so
+    /// that their acks promise only that they are durable.
     pub(super) fn mark_pending(&mut self) {
         let in_log = self.in_log.iter_mut();
         let acks = in_log.flat_map(|append| &mut append.acks);
@@ -162,25 +171,26 @@ impl<P> Commits<P> {
         }
     }
 
-    /// What this turn accepted so far.
+    /// The rows of the updates that were accepted since the last relay.
     pub(super) fn accepted_rows(&self) -> impl Iterator<Item = &Bytes> {
         self.accepted.iter().map(|accepted| &accepted.row)
     }
 
-    /// Nobody is told any more of what this turn accepted: everybody synchronises anew, and what
-    /// it builds on may be gone.
+    /// Drops the messages of the accepted updates: every member has to resync, and what these
+    /// updates depend on may be missing.
     pub(super) fn drop_messages(&mut self) {
         for accepted in &mut self.accepted {
             accepted.message = None;
         }
     }
 
-    /// The oldest append is settled.
+    /// Takes the oldest append, which is settled.
     pub(super) fn take_settled(&mut self) -> Option<Append<P>> {
         self.in_log.pop_front()
     }
 
-    /// Everything that is not durable yet, in order: what a rebuilt document must hold besides its log.
+    /// All rows that are not durable yet, in order: a rebuilt document must hold them besides its
+    /// log.
     pub(super) fn unwritten(&self) -> Vec<Bytes> {
         let in_log = self
             .in_log
@@ -191,7 +201,7 @@ impl<P> Commits<P> {
             .collect()
     }
 
-    /// Gives up on everything: the acks that will not be honoured.
+    /// Drops all updates that are not durable yet. Returns their acks, which have to be refused.
     pub(super) fn abandon(&mut self) -> Vec<Ack<P>> {
         self.accepted.clear();
         let mut acks: Vec<Ack<P>> = self

@@ -1,25 +1,28 @@
-//! What a room decides: a state and what it answers to each input, without a clock, a task or a
-//! database.
+//! The decisions of a room, as a state machine: no clock, no task and no database.
 //!
-//! [`RoomCore::on`] takes one input and the time, and says what is to be done about it as a list of
-//! [`Output`]s, which the driver carries out in their order before the next input. Updates are
-//! applied one by one as they come; at the end of a turn what they brought is told as one message
-//! and appended as one group of rows, and each sender's ack goes out when the log has them.
+//! [`RoomCore::on`] takes one input and the time, and returns a list of [`Output`]s, which the
+//! driver carries out in their order before the next input. Updates are applied one by one as
+//! they come. At the end of a turn the accepted ones are relayed as one message and appended to
+//! the log as one group of rows. Their acks are sent after the append has succeeded.
 //!
-//! Something that has to come from the database is asked for by [`Output::Fetch`]. Until its
-//! answer, [`Input::Fetched`], no other input may come.
+//! The core asks for a read of the database by [`Output::Fetch`]. [`Input::Fetched`] with the
+//! result is then the next input, but for reports about seats ([`Input::Full`],
+//! [`Input::AwarenessShown`]).
+//!
+//! The rules are in files by subject: `join.rs` (joining, resync, leaving), `edits.rs` (updates),
+//! `durability.rs` (relay, append, ack), `awareness.rs`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use document::{
     StateVector,
-    awareness::{Awareness, Entry as Cursor},
+    awareness::{Awareness, Entry},
 };
 use tokio::time::Instant;
 
 use super::{
-    Answer, Command, Message, Ticket, Update,
+    Answer, Command, Ticket, Update,
     commits::{Ack, Commits},
     interface::{Fetch, Fetched, Input, Now, Output, Resources},
     members::{ChangedBy, Members, PeerHandle},
@@ -37,72 +40,80 @@ use crate::{
     store::{Availability, DocumentRecord},
 };
 
-/// How often a room looks after members whose queues have to drain.
+/// How often a room checks the queues of lagging members.
 const LAGGING_CHECK_EVERY: Duration = Duration::from_millis(100);
-/// How often a room looks for awareness states that were not renewed.
+/// How often a room removes awareness states that were not renewed.
 const AWARENESS_SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// After so long it is asked again whether the room may be forgotten, where it was not allowed.
+/// How long a room waits until it asks again to be unloaded, after that was refused.
 const UNLOAD_RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// What goes on once something has come from the database.
+/// What the core continues with after a read of the database.
 pub(super) enum AfterFetch<P> {
-    /// Nothing else.
+    /// Nothing.
     Nothing,
-    /// The join for which the document had to be created.
+    /// The join for which the document was created.
     Join {
         peer: P,
         ticket: Ticket,
         state_vector: Option<StateVector>,
         queued_bytes: usize,
     },
-    /// The update for which it had to be.
+    /// The update for which the document was created.
     Write(Box<Update<P>>, Resources),
 }
 
-/// Whether the room goes on.
+/// The phase in a room's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// It takes commands.
     Open,
+    /// It only writes its accepted updates, and then ends.
     Draining,
+    /// It has ended.
     Closed,
 }
 
-/// The room's state.
+/// The state of a room.
 pub(super) struct RoomCore<P> {
     pub(super) limits: Limits,
     pub(super) timing: Timing,
     pub(super) metrics: Metrics,
     pub(super) now: Now,
     pub(super) outputs: Vec<Output<P>>,
+    /// Set while a read of the database is under way.
     pub(super) after_fetch: Option<AfterFetch<P>>,
+    /// The document in the database; `None` as long as it does not exist.
     pub(super) record: Option<DocumentRecord>,
     pub(super) document: OpenDocument,
     pub(super) members: Members<P>,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness<SessionId>,
-    /// The newest of each client that is yet to be shown.
-    pub(super) changed_states: Vec<Cursor>,
+    /// The awareness states that are not relayed yet: the newest of each client.
+    pub(super) changed_states: Vec<Entry>,
+    /// Who changed these.
     pub(super) changed_by: ChangedBy,
     pub(super) awareness_shown: AwarenessShown,
     pub(super) commits: Commits<P>,
     pub(super) relay_pace: Pace,
     pub(super) awareness_pace: Pace,
     pub(super) counts: UpdateCounts,
-    /// The updates that were told last: who was full for one of them lacks them at most.
+    /// The messages of the last relay. A seat that was full for one of them lacks no earlier ones.
     pub(super) last_relayed: Vec<Bytes>,
+    /// How many relays there were.
     pub(super) flushes: u64,
     pub(super) availability: Availability,
-    pressure: Pressure,
+    pub(super) pressure: Pressure,
     started: Instant,
     swept_at: Instant,
-    /// When the room was needed last, or is asked again whether it is.
+    /// When the room was needed last. Later, if it was refused to be unloaded.
     pub(super) needed_at: Instant,
-    /// The database has refused this document; until then nothing is accepted.
+    /// The database has refused rows of this document; until then no update is accepted.
     pub(super) storage_refused_until: Option<Instant>,
     pub(super) phase: Phase,
 }
 
-/// What came of the updates of one turn: counting each costs more than some of them.
+/// How many updates one turn received and accepted. They are counted in the metrics once a turn,
+/// because counting each costs more than handling some of them.
 #[derive(Default)]
 pub(super) struct UpdateCounts {
     pub(super) received: u64,
@@ -110,7 +121,7 @@ pub(super) struct UpdateCounts {
 }
 
 impl<P: PeerHandle> RoomCore<P> {
-    /// A room of which nothing is known yet: its first input is [`Fetched::Document`].
+    /// A room whose document is not loaded yet: its first input is [`Fetched::Document`].
     pub(super) fn new(
         document: OpenDocument,
         limits: Limits,
@@ -150,12 +161,12 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// A room that goes on where `broken`, which must not be used any more, stopped: nothing
-    /// that the log was handed is lost, the document is loaded anew, and every member synchronises anew.
-    /// Cursors are forgotten until their owners renew them.
+    /// A room that continues after a panic from `broken`, whose document must not be used any more.
+    /// Appends that were handed to the log stay, the document is loaded again, and every member
+    /// has to resync. Awareness states are dropped until their owners renew them.
     ///
-    /// `handed` is how many appends the log has and has not settled. What was begun and not
-    /// handed to it is refused, so that no ack waits for another one's append.
+    /// `handed` is the number of appends that the log has and has not settled. The updates of
+    /// other appends are refused, so that no ack is released by the append of other updates.
     pub(super) fn recovered(broken: Self, document: OpenDocument, handed: usize) -> Self {
         let now = broken.now;
         let mut core = Self::new(
@@ -185,7 +196,7 @@ impl<P: PeerHandle> RoomCore<P> {
         core
     }
 
-    /// Takes one input in. Adds what is to be done about it to `outputs`.
+    /// Handles one input, and adds what it leads to to `outputs`.
     pub(super) fn on(&mut self, now: Now, input: Input<P>, outputs: &mut Vec<Output<P>>) {
         self.now = now;
         match input {
@@ -196,7 +207,7 @@ impl<P: PeerHandle> RoomCore<P> {
             }
             Input::Fetched(fetched) => self.fetched(*fetched),
             Input::Appended(result) => self.appended(result),
-            Input::SnapshotPut(held) => self.document.snapshot_settled(held),
+            Input::SnapshotPut(seq) => self.document.snapshot_settled(seq),
             Input::Storage(availability) => {
                 self.availability = availability;
                 self.announce_storage();
@@ -260,6 +271,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.answer(ack.peer, ack.ticket, Answer::Refused(error));
     }
 
+    /// Asks for a read of the database, and continues with `then`.
     pub(super) fn fetch(&mut self, fetch: Fetch, then: AfterFetch<P>) {
         self.after_fetch = Some(then);
         self.outputs.push(Output::Fetch(fetch));
@@ -277,6 +289,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Puts a loaded document in place of the present one.
     pub(super) fn install(&mut self, record: DocumentRecord, opened: Opened) {
         let before = std::mem::replace(&mut self.document, opened.document);
         self.document.inherit_snapshot_state(&before);
@@ -340,78 +353,29 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// Ends a draining room once all is written, and asks to unload an idle one.
-    fn end_when_due(&mut self) {
-        match self.phase {
-            Phase::Draining if self.commits.is_idle() => self.close(Error::Draining),
-            Phase::Open
-                if self
-                    .idle_from()
-                    .is_some_and(|from| self.now.instant >= from) =>
-            {
-                self.outputs.push(Output::Unload);
-            }
-            _ => {}
-        }
-    }
-
-    /// The room's age in milliseconds: by a clock that nobody sets.
+    /// The age of the room in milliseconds, from a monotonic clock.
     pub(super) fn age_ms(&self) -> i64 {
         let age = self.now.instant.saturating_duration_since(self.started);
         i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// From when on nobody needs the room; nothing while somebody does.
-    fn idle_from(&self) -> Option<Instant> {
-        let busy = !self.members.is_empty()
-            || !self.commits.is_idle()
-            || self.document.is_snapshot_in_progress();
-        match (&self.record, busy) {
-            (_, true) => None,
-            (None, false) => Some(self.needed_at),
-            (Some(_), false) => Some(self.needed_at + self.idle_time()),
-        }
-    }
-
-    /// How long a room is kept that nobody needs.
-    fn idle_time(&self) -> Duration {
-        match self.pressure {
-            Pressure::Easy => Duration::from_millis(self.timing.room_idle_ms),
-            Pressure::Tight | Pressure::Full => Duration::ZERO,
-        }
-    }
-
-    /// Ends the room although members or handles exist: everyone is told why.
-    pub(super) fn close(&mut self, error: Error) {
-        self.phase = Phase::Closed;
-        self.acknowledge();
-        self.outputs.push(Output::End(error.clone()));
-        for ack in self.commits.abandon() {
-            self.refuse(ack, error.clone());
-        }
-        if error != Error::Draining {
-            let closed = Output::Announce(Message::Closed(error));
-            self.outputs.push(closed);
-        }
-    }
-
-    /// When the end of a turn is due at the latest, if nothing happens before.
+    /// When the next turn has to end, even if no other input comes before.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let now = self.now.instant;
-        let spoken = match self.commits.accepted() > 0 {
+        let relay = match self.commits.accepted() > 0 {
             true => Some(self.relay_pace.due(now)),
             false => self.awareness_due(),
         };
-        let tend = self
+        let check_lagging = self
             .members
             .any_lagging()
             .then(|| now + LAGGING_CHECK_EVERY);
         let sweep = (!self.awareness.is_empty()).then(|| self.swept_at + AWARENESS_SWEEP_EVERY);
         let all = [
             self.idle_from(),
-            spoken,
+            relay,
             self.commits.acks_due(),
-            tend,
+            check_lagging,
             sweep,
         ];
         all.into_iter().flatten().min()

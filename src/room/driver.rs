@@ -5,10 +5,11 @@
 //! (`TURN_MAX` at most), gives them to the core one by one, and ends the turn with
 //! [`Input::EndOfTurn`]. After each input it carries out the core's outputs (`effects.rs`) before
 //! the next one. Reads of the database are awaited between two inputs. Their futures are boxed,
-//! because the task is as large as its largest future, and there is one task for each open document.
+//! because the task is as large as its largest future, and there is one task for each open
+//! document.
 //!
-//! A panic ends neither the room nor its members' sessions. The core is made anew from the log and
-//! from the accepted updates, and every member synchronises anew. Only a room that panics more
+//! A panic ends neither the room nor its members' sessions. The core is rebuilt from the log and
+//! from the accepted updates, and every member has to resync. Only a room that panics more
 //! than `PANICS_MAX` times within `PANICS_WITHIN` is closed.
 
 use std::{any::Any, collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -202,7 +203,8 @@ impl Driver {
         self.settle(now).await;
     }
 
-    /// Carries out outputs, and gives the core the inputs that result from them, until none is left.
+    /// Carries out outputs, and gives the core the inputs that result from them, until none is
+    /// left.
     async fn settle(&mut self, now: Now) {
         loop {
             self.carry_out(now);

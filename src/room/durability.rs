@@ -1,5 +1,5 @@
-//! What becomes of accepted updates: relayed, written, acknowledged; and what is done
-//! when the log refuses, or holds what the document lacks.
+//! How accepted updates are relayed, appended to the log and acknowledged, and what the room does
+//! when the log refuses rows or holds rows of other instances.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use crate::{
 };
 
 impl<P: PeerHandle> RoomCore<P> {
-    /// Relays what was accepted, then hands it to the log.
+    /// Relays the accepted updates, then appends them to the log.
     pub(super) fn flush(&mut self) {
         let Some(record) = self.record else { return };
         let now = self.now.instant;
-        let (accepted, acks) = self.commits.take_turn();
+        let (accepted, acks) = self.commits.take_accepted();
         let rows = rows::merged_rows(accepted);
         let authors = rows.authors;
         self.last_relayed.clear();
@@ -51,6 +51,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.outputs.push(Output::Append(record.id, new_rows));
     }
 
+    /// Handles the result of the oldest append.
     pub(super) fn appended(&mut self, result: Result<Seq, AppendError>) {
         let Some(append) = self.commits.take_settled() else {
             return;
@@ -72,17 +73,19 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Handles an append that is durable up to `seq`. If other instances have written rows before
+    /// it, the log is read.
     fn written(&mut self, append: Append<P>, seq: Seq) {
         let now = self.now.instant;
         if self.storage_refused_until.take().is_some() {
             self.announce_storage();
         }
-        let hole = self.document.appended(seq, &append.rows);
+        let has_foreign_rows = self.document.appended(seq, &append.rows);
         self.commits.delay(append.acks, seq, now);
         if self.members.len() < 2 || self.relay_pace.is_quiet(now) {
             self.acknowledge();
         }
-        if let Some(record) = self.record.filter(|_| hole) {
+        if let Some(record) = self.record.filter(|_| has_foreign_rows) {
             let document = record.id;
             self.fetch(Fetch::Log { document }, AfterFetch::Nothing);
         }
@@ -94,13 +97,14 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// Whether the database refused this document lately, so that nothing is accepted.
+    /// Whether the database has refused rows of this document lately, so that no update is
+    /// accepted.
     pub(super) fn is_storage_refused(&self) -> bool {
         let now = self.now.instant;
         self.storage_refused_until.is_some_and(|until| now < until)
     }
 
-    /// What the members are told of the storage of this document.
+    /// The storage status of this document, as members are told it.
     pub(super) fn storage(&self) -> StorageStatus {
         if self.availability == Availability::Unavailable || self.storage_refused_until.is_some() {
             StorageStatus::Unavailable
@@ -111,6 +115,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Tells every member the storage status.
     pub(super) fn announce_storage(&mut self) {
         let storage = Message::Storage(self.storage());
         self.outputs.push(Output::Announce(storage));
@@ -128,7 +133,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.outputs.push(event);
     }
 
-    /// Sends the acks of what is durable.
+    /// Sends the delayed acks.
     pub(super) fn acknowledge(&mut self) {
         let acks = self.commits.take_acks();
         if !acks.is_empty() {
@@ -136,7 +141,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// Takes in what others wrote into this document's log, and shows it to the members.
+    /// Applies the rows that other instances have written to the log, and relays them.
     pub(super) fn caught_up(&mut self, log: Result<Loaded>) {
         let Some(document) = self.record.map(|record| record.id) else {
             return;
@@ -147,8 +152,8 @@ impl<P: PeerHandle> RoomCore<P> {
                 return error!(code = error.code(), %document, "the log could not be read again");
             }
         };
-        let news = self.document.apply_new_rows(document, loaded);
-        for update in news.updates {
+        let new_rows = self.document.apply_new_rows(document, loaded);
+        for update in new_rows.updates {
             self.last_relayed.push(update.clone());
             self.outputs.push(Output::Tell {
                 message: Message::Update(update),
@@ -156,15 +161,16 @@ impl<P: PeerHandle> RoomCore<P> {
                 updates: 1,
             });
         }
-        if !news.refused.is_empty() {
-            self.outputs.push(Output::SetAside(document, news.refused));
+        if !new_rows.refused.is_empty() {
+            self.outputs
+                .push(Output::SetAside(document, new_rows.refused));
         }
         if self.document.is_damaged() {
             self.announce_storage();
         }
     }
 
-    /// Has the document built anew from its log and from what is not in it yet.
+    /// Has the document rebuilt from its log and from the updates that are not in it yet.
     pub(super) fn reload(&mut self) {
         let Some(record) = self.record else { return };
         self.commits.drop_messages();
@@ -176,6 +182,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.fetch(reload, AfterFetch::Nothing);
     }
 
+    /// Puts the rebuilt document in place, and has every member resync.
     pub(super) fn reloaded(&mut self, reloaded: Result<Opened>) {
         let Some(record) = self.record else { return };
         let had = self.state_before_last_relay();
@@ -188,6 +195,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.resync_all(ResyncReason::Rebuilt, &had);
     }
 
+    /// Writes a snapshot if the log has grown enough.
     pub(super) fn put_snapshot_when_due(&mut self) {
         let Some(record) = self.record else { return };
         if self.availability != Availability::Ok || !self.document.snapshot_is_due() {

@@ -28,8 +28,8 @@ use document::{
 /// time is not measured, because reading the clock would cost a tenth of it.
 const CHEAP: Duration = Duration::from_micros(50);
 const SMALL_BYTES: usize = 1024;
-/// A member is charged for memory once it owes this many bytes, because a person who types adds only
-/// a few bytes at a time.
+/// A member is charged for memory once it owes this many bytes, because a person who types adds
+/// only a few bytes at a time.
 const OWED_BYTES_MAX: usize = 16 * 1024;
 
 impl<P: PeerHandle> RoomCore<P> {
@@ -187,8 +187,8 @@ impl<P: PeerHandle> RoomCore<P> {
         self.document.prepare(bytes, checked, clock_limit)
     }
 
-    /// Notes that the update's client id is its sender's, if the sender typed it. Returns the author
-    /// if the id had none.
+    /// Notes that the update's client id is its sender's, if the sender typed it. Returns the
+    /// author if the id had none.
     fn claim(
         &mut self,
         who: &Identity,

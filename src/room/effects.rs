@@ -76,7 +76,8 @@ impl Effects {
         self.appends = self.appends.saturating_sub(1);
     }
 
-    /// Forgets what the core of before a panic still wanted. Appends stay counted: the log has them.
+    /// Drops what is left over from before a panic. The appends stay counted, because the log has
+    /// them.
     pub(super) fn discard(&mut self) {
         self.full.clear();
         self.fetch = None;

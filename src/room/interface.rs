@@ -1,4 +1,8 @@
-//! What goes into a room's core, and what comes out of it.
+//! The inputs and the outputs of a room's core.
+//!
+//! The driver gives the core one [`Input`] at a time and then carries out the [`Output`]s that the
+//! core returns, in their order. A turn is a sequence of inputs that ends with
+//! [`Input::EndOfTurn`].
 
 use std::sync::Arc;
 
@@ -19,137 +23,140 @@ use crate::{
     store::{AppendError, Availability, Damage, DocumentRecord, Loaded, NewRows, Reservation},
 };
 
-/// The time of an input, by two clocks.
+/// The time of an input, from two clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// By a clock that nobody sets; what the room reckons with.
+    /// From a monotonic clock; the room computes with it.
     pub(super) instant: Instant,
-    /// By the clock on the wall; what people are shown.
+    /// From the wall clock; it is shown to people.
     pub(super) time: Timestamp,
 }
 
-/// What happens to a room.
+/// An event that the core reacts to.
 pub(super) enum Input<P> {
-    /// A door asks something.
+    /// A command of a door.
     Command(Command<P>, Resources),
-    /// All that came together has been put in; so much memory is taken.
+    /// The turn is over. Carries how much of the memory budget is used.
     EndOfTurn(Pressure),
-    /// What was asked for last has come.
+    /// The result of the last [`Output::Fetch`].
     Fetched(Box<Fetched>),
-    /// The oldest append under way is settled.
+    /// The result of the oldest unsettled append.
     Appended(Result<Seq, AppendError>),
-    /// The snapshot under way is settled; on success, the position that it holds.
+    /// The result of the last [`Output::PutSnapshot`]: the position up to which it holds the log,
+    /// or `None` if it was not written.
     SnapshotPut(Option<Seq>),
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
-    /// The database went away, or is back.
+    /// The database has become unavailable or available.
     Storage(Availability),
-    /// The queue of a session was full for what it was just told: its seat is shut.
+    /// The queue of a session was full for the message just sent: its seat is shut.
     Full(SessionId),
-    /// The queue of a session that was full has drained.
+    /// The queue of a lagging session has drained.
     Drained(SessionId),
-    /// Whether somebody is yet to be shown the newest cursors.
+    /// Whether all seats were shown the newest awareness states.
     AwarenessShown(AwarenessShown),
-    /// Somebody has just asked for the room: it is not forgotten.
+    /// The room was not unloaded, because somebody holds a handle to it.
     UnloadRefused,
-    /// The server stops: what was accepted is to be written, then the room ends.
+    /// The server stops: the room writes its accepted updates and then ends.
     Drain,
 }
 
-/// With what a command can be carried out.
+/// What a command may use, and what the driver measured for it.
 pub(super) struct Resources {
-    /// For an update: a claim on the log's journal; `None` where that is full.
+    /// For an update: space in the log's journal; `None` if the journal is full.
     pub(super) reservation: Option<Reservation>,
-    /// How much memory is taken.
+    /// How much of the memory budget is used.
     pub(super) pressure: Pressure,
-    /// For who asks for the document: how much waits to be written to them, in bytes.
+    /// For a join or a sync: how many bytes are queued for the client and not written yet.
     pub(super) queued_bytes: usize,
 }
 
-/// What came from the database.
+/// The result of a [`Fetch`].
 pub(super) enum Fetched {
-    /// What [`Fetch::Document`] asked for; nothing where nobody has written it.
+    /// Of [`Fetch::Document`]: `None` if the document does not exist.
     Document(Result<Option<(DocumentRecord, Opened)>>),
-    /// What [`Fetch::Create`] asked for, with what it holds if somebody else has made it meanwhile.
+    /// Of [`Fetch::Create`]: with the content if another instance has created the document
+    /// meanwhile.
     Created(Result<(DocumentRecord, Option<Opened>)>),
-    /// What [`Fetch::Reload`] asked for.
+    /// Of [`Fetch::Reload`].
     Reloaded(Result<Opened>),
-    /// What [`Fetch::Log`] asked for.
+    /// Of [`Fetch::Log`].
     Log(Result<Loaded>),
 }
 
-/// What is wanted from the database.
+/// A read of the database; only `Create` writes.
 #[derive(Debug)]
 pub(super) enum Fetch {
-    /// The document, for the first time.
+    /// Find the document and load it.
     Document,
-    /// Brings the document into being.
+    /// Create the document.
     Create { by: UserId, at: Timestamp },
-    /// The document anew, and what is not in its log yet on top. It is tried until it works, unless
-    /// the document is gone or the server stops.
+    /// Load the document again and add the updates that are not in its log yet. It is retried until
+    /// it succeeds, unless the document is deleted or the server stops.
     Reload {
         document: DocumentId,
         unwritten: Vec<Bytes>,
     },
-    /// The document as it lies in the log.
+    /// Read the snapshot and the rows of the document's log.
     Log { document: DocumentId },
 }
 
-/// What is to be done, in this order.
+/// Something for the driver to do. Outputs are carried out in their order.
 pub(super) enum Output<P> {
     /// Answer a request.
     Answer(P, Ticket, Answer),
-    /// Tell senders that what they sent is durable.
+    /// Send acks, each with the position up to which the log is durable.
     Acks(Vec<(Ack<P>, Seq)>),
-    /// Charge somebody for an update.
+    /// Charge a peer for updates.
     Charge {
         peer: P,
         memory_bytes: usize,
         work: Work,
     },
-    /// Give somebody a seat, open.
+    /// Give a peer a seat, which is open.
     AddSeat(P),
-    /// Take a seat away.
+    /// Remove a seat.
     RemoveSeat(SessionId),
     /// Open or shut a seat.
     SetGate(SessionId, Gate),
-    /// Tell every open seat but one; an update holds `updates` of them.
+    /// Tell every open seat but one. `updates` is how many updates were merged into the message.
     Tell {
         message: Message,
         except: Option<SessionId>,
         updates: u64,
     },
-    /// Tell one seat, open or not.
+    /// Tell one seat, whether it is open or shut.
     TellOne(SessionId, Message),
-    /// Show the open seats which cursors moved.
+    /// Relay changed awareness states to the open seats.
     RelayAwareness(AwarenessChange),
-    /// Tell every seat, open or not.
+    /// Tell every seat, whether it is open or shut.
     Announce(Message),
-    /// Close somebody's transport.
+    /// Close a peer's transport.
     Cut(P, &'static str),
-    /// Write rows.
+    /// Append rows to the log.
     Append(DocumentId, NewRows),
-    /// Write a snapshot that holds everything up to `seq`.
+    /// Write a snapshot that holds the log up to `seq`.
     PutSnapshot {
         document: DocumentId,
         seq: Seq,
         state: Bytes,
     },
-    /// Move rows aside that cannot be used.
+    /// Move rows that cannot be applied out of the log, for repair by hand.
     SetAside(DocumentId, Vec<Damage>),
-    /// Get something from the database, and put it in next.
+    /// Read the database; [`Input::Fetched`] is the next input.
     Fetch(Fetch),
-    /// Forget the room if nobody asks for it; otherwise [`Input::UnloadRefused`] is next.
+    /// Unload the room if nobody holds a handle to it; otherwise [`Input::UnloadRefused`] is the
+    /// next input.
     Unload,
-    /// End the room: whatever is asked of it from now on is refused with this.
+    /// End the room: all further commands are refused with this error.
     End(Error),
 }
 
-/// Whether an input was so much work that its time is charged.
+/// Whether the processor time of an input is charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// It was within what each update has free.
+    /// It is not: the input was cheap.
     Free,
-    /// The time that the core took is charged.
+    /// It is: the time that the core took.
     Timed,
 }

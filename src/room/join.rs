@@ -1,4 +1,4 @@
-//! How members come, catch up, fall behind, and go.
+//! How members join, lag, resync and leave.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::{
     Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Fetch, Output, Work},
-    members::{Member, PeerHandle, SyncState},
+    members::{CatchUp, Member, PeerHandle, SyncState},
     open_document::Opened,
     seats::Gate,
 };
@@ -20,6 +20,7 @@ use crate::{
 use document::StateVector;
 
 impl<P: PeerHandle> RoomCore<P> {
+    /// Adds a member and answers with what its client lacks. An unknown document is created first.
     pub(super) fn join(
         &mut self,
         peer: P,
@@ -45,14 +46,14 @@ impl<P: PeerHandle> RoomCore<P> {
         self.admit(peer, ticket, record, theirs.as_ref(), queued_bytes);
     }
 
-    /// Has the document brought into being, for somebody who may.
+    /// Has the document created for `peer`, which may create it.
     pub(super) fn create(&mut self, peer: &P, then: AfterFetch<P>) {
         let by = peer.identity().user.id.clone();
         let at = self.now.time;
         self.fetch(Fetch::Create { by, at }, then);
     }
 
-    /// Goes on with that for which the document was created.
+    /// Continues with the command for which the document was created.
     pub(super) fn created(
         &mut self,
         created: Result<(DocumentRecord, Option<Opened>)>,
@@ -80,6 +81,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Makes `peer` a member and answers its join, or refuses it.
     fn admit(
         &mut self,
         peer: P,
@@ -107,6 +109,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.answer(peer, ticket, answer);
     }
 
+    /// The answer to a join.
     fn describe(&self, record: &DocumentRecord, update: Bytes) -> Joined {
         Joined {
             document: record.id,
@@ -119,7 +122,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// What a client that has `theirs` lacks.
+    /// What a client with the state vector `theirs` lacks.
     fn difference(&mut self, theirs: Option<&StateVector>, queued_bytes: usize) -> Result<Bytes> {
         if queued_bytes > self.limits.socket_queue_bytes_max {
             return Err(Error::Overloaded);
@@ -128,6 +131,7 @@ impl<P: PeerHandle> RoomCore<P> {
         difference.map_err(|_| Error::Internal)
     }
 
+    /// Removes a member, with its seat and its awareness states.
     pub(super) fn leave(&mut self, session: SessionId) {
         let Some(member) = self.members.remove(session) else {
             return;
@@ -140,8 +144,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.needed_at = self.now.instant;
     }
 
-    /// Settles with a member that is one no longer: it is charged for what it was not charged
-    /// for yet.
+    /// Charges a removed member for what it still owes.
     fn settle_charges(&mut self, member: Option<Member<P>>) {
         let Some(member) = member else { return };
         if let SyncState::Lagging { .. } = member.sync_state() {
@@ -156,6 +159,7 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// Answers with what a client lacks. The member is current from now on.
     pub(super) fn sync(
         &mut self,
         peer: P,
@@ -185,15 +189,15 @@ impl<P: PeerHandle> RoomCore<P> {
         self.tell_awareness(session);
     }
 
-    /// The queue of a session was full; it has missed something from now on.
+    /// The queue of a session was full: it has missed a message and is lagging.
     pub(super) fn started_lagging(&mut self, session: SessionId) {
-        self.note_catch_up_base(session);
+        self.note_catch_up(session);
         let since = self.now.instant;
         self.set_sync_state(session, SyncState::Lagging { since });
     }
 
-    /// Notes what a member has that has just missed something, if it will be sent the rest.
-    fn note_catch_up_base(&mut self, session: SessionId) {
+    /// Notes from where on a member that cannot ask is sent what it has missed.
+    fn note_catch_up(&mut self, session: SessionId) {
         let flushes = self.flushes;
         let Some(member) = self.members.find(session) else {
             return;
@@ -201,16 +205,17 @@ impl<P: PeerHandle> RoomCore<P> {
         if member.peer.catching_up() == CatchingUp::Asks {
             return;
         }
-        // It may have missed something before this, or the very rest that it was just sent.
-        let is_older = |sent: &Option<u64>| sent.is_none_or(|sent| sent == flushes);
-        let older = member.had.take().filter(|(_, sent)| is_older(sent));
-        let had = older.map_or_else(|| self.state_before_last_relay(), |(had, _)| had);
+        // An earlier difference still counts if it was not sent, or if it was just sent and may be
+        // the message that was missed.
+        let may_be_missed = |earlier: &CatchUp| earlier.sent_at.is_none_or(|sent| sent == flushes);
+        let earlier = member.catch_up.take().filter(may_be_missed);
+        let had = earlier.map_or_else(|| self.state_before_last_relay(), |earlier| earlier.had);
         if let Some(member) = self.members.find(session) {
-            member.had = Some((had, None));
+            member.catch_up = Some(CatchUp { had, sent_at: None });
         }
     }
 
-    /// At least what a member has that did not get what was told last, nor what is to be told.
+    /// A state that every member has which missed only messages of the last relay and later ones.
     pub(super) fn state_before_last_relay(&self) -> StateVector {
         let mut had: HashMap<ClientId, u32> = self.document.clocks().collect();
         for update in self.last_relayed.iter().chain(self.commits.accepted_rows()) {
@@ -225,54 +230,57 @@ impl<P: PeerHandle> RoomCore<P> {
         had.into_iter().collect()
     }
 
-    /// The queue of a session that fell behind has drained.
+    /// The queue of a lagging session has drained: it is told to resync.
     pub(super) fn drained(&mut self, session: SessionId) {
         let had = self.members.get(session).and_then(|member| {
             let is_sent = member.peer.catching_up() == CatchingUp::IsSent;
-            is_sent.then(|| member.had.clone()).flatten()
+            let catch_up = member.catch_up.as_ref().filter(|_| is_sent);
+            catch_up.map(|catch_up| catch_up.had.clone())
         });
         let resync = Message::Resync(ResyncReason::Lagging);
         self.outputs.push(Output::TellOne(session, resync));
         match had {
-            Some((had, _)) => self.send_missed(session, &had),
+            Some(had) => self.send_missed(session, &had),
             None => self.set_sync_state(session, SyncState::AwaitingSync),
         }
     }
 
-    /// Sends a member that had `had` what it lacks, and all from now on.
+    /// Sends a member that had `had` what it lacks. The member is current from now on.
     fn send_missed(&mut self, session: SessionId, had: &StateVector) {
-        let Ok(rest) = self.document.difference(Some(had)) else {
-            // The document is broken: it is rebuilt, and then everybody is sent the rest.
+        let Ok(missed) = self.document.difference(Some(had)) else {
+            // The document is broken. After it was rebuilt, every such member is sent the
+            // difference.
             return;
         };
-        let flushes = self.flushes;
+        let sent_at = Some(self.flushes);
         if let Some(member) = self.members.find(session) {
-            member.had = Some((had.clone(), Some(flushes)));
+            let had = had.clone();
+            member.catch_up = Some(CatchUp { had, sent_at });
         }
         self.set_sync_state(session, SyncState::Current);
         self.outputs.push(Output::SetGate(session, Gate::Open));
-        let rest = Message::Update(rest);
-        self.outputs.push(Output::TellOne(session, rest));
+        let missed = Message::Update(missed);
+        self.outputs.push(Output::TellOne(session, missed));
         self.tell_awareness(session);
     }
 
-    /// Tells one where everybody is.
+    /// Tells one member all awareness states.
     fn tell_awareness(&mut self, session: SessionId) {
         if !self.awareness.is_empty() {
-            let everybody = Message::Awareness(self.awareness.encode_all().into());
-            self.outputs.push(Output::TellOne(session, everybody));
+            let states = Message::Awareness(self.awareness.encode_all().into());
+            self.outputs.push(Output::TellOne(session, states));
         }
     }
 
-    /// Has every member synchronise anew; those that cannot ask, and had `had`, are sent the rest.
+    /// Has every member resync. Members that cannot ask, and had `had`, are sent the difference.
     pub(super) fn resync_all(&mut self, reason: ResyncReason, had: &StateVector) {
         self.outputs.push(Output::Tell {
             message: Message::Resync(reason),
             except: None,
             updates: 0,
         });
-        let live: Vec<_> = self.members.current().collect();
-        for session in live {
+        let current: Vec<_> = self.members.current().collect();
+        for session in current {
             let member = self.members.get(session);
             let catching_up = member.map(|member| member.peer.catching_up());
             if catching_up == Some(CatchingUp::IsSent) {
@@ -285,11 +293,11 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     fn set_sync_state(&mut self, session: SessionId, sync_state: SyncState) {
-        let is_behind = |sync_state| matches!(sync_state, SyncState::Lagging { .. });
+        let is_lagging = |sync_state| matches!(sync_state, SyncState::Lagging { .. });
         let Some(before) = self.members.set_sync_state(session, sync_state) else {
             return;
         };
-        match (is_behind(before), is_behind(sync_state)) {
+        match (is_lagging(before), is_lagging(sync_state)) {
             (false, true) => self.metrics.lagging_started(),
             (true, false) => self.metrics.lagging_ended(),
             _ => {}

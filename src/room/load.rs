@@ -1,7 +1,7 @@
-//! How a document gets out of its log into memory, and what is done with what cannot.
+//! Loads a document from its log into memory, and deals with rows that cannot be applied.
 //!
-//! Nothing is dropped in silence: a row that cannot be applied is moved aside, where it
-//! waits for repair by hand, and whoever opens the document is told that it is damaged.
+//! No row is dropped silently: a row that cannot be applied is moved out of the log and kept for
+//! repair by hand, and everyone who opens the document is told that it is damaged.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,8 +9,9 @@ use bytes::Bytes;
 use tracing::error;
 
 use super::{
+    heavy::run_heavy,
     interface::{Fetch, Fetched},
-    open_document::{OpenDocument, Opened, caps, run_heavy},
+    open_document::{OpenDocument, Opened, caps},
     shared::Shared,
 };
 use crate::{
@@ -22,13 +23,14 @@ use crate::{
 };
 use document::{self, ApplyError, Document};
 
-/// How long to wait before a document is loaded again, first and at most.
-const AGAIN_AFTER: Duration = Duration::from_millis(50);
-const AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+/// How long to wait before a load is retried, first …
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// … and at most, since each wait is twice as long as the last.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
-/// Gets something from the database.
-pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, wanted: Fetch) -> Fetched {
-    match wanted {
+/// Reads the database.
+pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> Fetched {
+    match fetch {
         Fetch::Document => Fetched::Document(find(shared, key).await),
         Fetch::Create { by, at } => Fetched::Created(create(shared, key, &by, at).await),
         Fetch::Log { document } => Fetched::Log(shared.store.load(document).await),
@@ -36,15 +38,17 @@ pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, wanted: Fetch) -> 
             document,
             unwritten,
         } => {
-            let mut wait = AGAIN_AFTER;
+            let mut wait = RETRY_AFTER;
             loop {
                 match load(shared, document, &unwritten).await {
                     Ok(opened) => return Fetched::Reloaded(Ok(opened)),
-                    Err(gone @ Error::NotFound { .. }) => return Fetched::Reloaded(Err(gone)),
+                    Err(deleted @ Error::NotFound { .. }) => {
+                        return Fetched::Reloaded(Err(deleted));
+                    }
                     Err(error) if shared.draining() => return Fetched::Reloaded(Err(error)),
                     Err(_) => tokio::time::sleep(wait).await,
                 }
-                wait = (wait * 2).min(AGAIN_AFTER_MAX);
+                wait = (wait * 2).min(RETRY_AFTER_MAX);
             }
         }
     }
@@ -62,7 +66,7 @@ pub(super) async fn find(
     Ok(Some((record, opened)))
 }
 
-/// Brings a document into being. If somebody else has made it meanwhile, it is loaded.
+/// Creates a document. If another instance has created it meanwhile, its content is loaded.
 pub(super) async fn create(
     shared: &Shared,
     key: &DocumentKey,
@@ -77,7 +81,7 @@ pub(super) async fn create(
     Ok((record, opened))
 }
 
-/// Loads a document and adds `unwritten`, which its log does not hold yet.
+/// Loads a document and adds the updates `unwritten`, which its log does not hold yet.
 #[tracing::instrument(name = "load document", skip_all, fields(%document))]
 pub(super) async fn load(
     shared: &Shared,
@@ -93,7 +97,7 @@ pub(super) async fn load(
         });
         let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
         if let Some(snapshot) = refused.iter().find(of_snapshot) {
-            // The one before it, and the log behind that, take its place.
+            // The snapshot before it, with the log after that one, takes its place.
             match shared.store.set_aside(document, &[*snapshot]).await {
                 true => continue,
                 false => return Err(Error::StorageUnavailable),
@@ -103,7 +107,7 @@ pub(super) async fn load(
             opened.set_damaged();
         }
         if !refused.is_empty() {
-            // What cannot be moved now keeps the document from getting a snapshot.
+            // A row that cannot be moved now keeps the document from getting a snapshot.
             shared.store.set_aside(document, &refused).await;
         }
         return Ok(Opened {

@@ -1,9 +1,9 @@
-//! Who is in a room, and who of them cannot keep up.
+//! The members of a room, and which of them are lagging.
 //!
-//! A member is current until a message finds its queue full. Then nothing more is
-//! queued for it: when its queue has drained it is told to synchronise anew,
-//! and when it does, it is live again and has missed nothing. One that does
-//! not drain in time is cut.
+//! A member is current until a message finds its queue full. Then it is lagging, and
+//! nothing more is queued for it. When its queue has drained it is told to resync;
+//! after that it is current again and has missed nothing. A member whose queue does not
+//! drain in time is cut.
 
 use std::{
     collections::HashMap,
@@ -18,8 +18,8 @@ use super::{CatchingUp, Identity, Peer, Person};
 use crate::id::{SessionId, Timestamp, UserId};
 use document::StateVector;
 
-/// A handle to somebody who asks, as far as a room's core uses it: to know who that is. All
-/// else it hands back.
+/// The part of a peer that a room's core uses: who it is, and how it catches up. The core returns
+/// the handle in its outputs; the tests use another type of handle.
 pub(super) trait PeerHandle: Clone {
     fn identity(&self) -> &Identity;
     fn catching_up(&self) -> CatchingUp;
@@ -35,7 +35,7 @@ impl PeerHandle for Arc<dyn Peer> {
     }
 }
 
-/// Whose cursors wait to be shown.
+/// Who has changed awareness states since they were last relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangedBy {
     Nobody,
@@ -51,28 +51,38 @@ pub(super) struct Members<P> {
     lagging: usize,
 }
 
-/// One member.
+/// The room's record of a session that has joined.
 pub(super) struct Member<P> {
     pub(super) peer: P,
     pub(super) last_seen_at: Timestamp,
-    /// Memory that its updates took and that it was not charged for yet, in bytes.
+    /// Memory that its updates have taken and that it was not charged for yet, in bytes.
     pub(super) owed_bytes: usize,
-    /// What the client said to have, when it synchronised, that was not here.
+    /// The clocks that the client declared when it synchronised, as far as they were ahead of the
+    /// document.
     declared: StateVector,
     sync_state: SyncState,
-    /// Of one that is sent what it missed: at least what it had when it fell behind, and after
-    /// how many flushes it was sent the rest.
-    pub(super) had: Option<(StateVector, Option<u64>)>,
+    /// Set for a member that cannot ask for what it missed and has lagged.
+    pub(super) catch_up: Option<CatchUp>,
 }
 
-/// How a member gets along with what it is told.
+/// From where on a member is sent what it missed.
+#[derive(Clone)]
+pub(super) struct CatchUp {
+    /// A state that the member had when it started to lag, or an earlier one.
+    pub(super) had: StateVector,
+    /// The number of the room's relays when it was last sent the difference to that; `None` if
+    /// it was not sent yet.
+    pub(super) sent_at: Option<u64>,
+}
+
+/// Whether a member receives what the room tells everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SyncState {
-    /// Gets everything.
+    /// It receives everything.
     Current,
-    /// Its queue was full: gets nothing until it has drained.
+    /// Its queue was full: it receives nothing until the queue has drained.
     Lagging { since: Instant },
-    /// Was told to synchronise anew: gets no updates before it has.
+    /// It was told to resync: it receives no updates before it has.
     AwaitingSync,
 }
 
@@ -96,31 +106,31 @@ impl<P: PeerHandle> Members<P> {
         self.list.len()
     }
 
-    /// How many are told what everybody but `except` is told.
+    /// How many members receive a message to everybody but `except`.
     pub(super) fn receivers(&self, except: Option<SessionId>) -> u64 {
         let is_current = |session| self.get(session).is_some_and(Member::is_current);
         (self.current - usize::from(except.is_some_and(is_current))) as u64
     }
 
-    /// Whether somebody's queue has yet to drain.
+    /// Whether a member is lagging.
     pub(super) fn any_lagging(&self) -> bool {
         self.lagging > 0
     }
 
-    /// Those whose queue has yet to drain, and since when.
+    /// The lagging members, and since when they are lagging.
     pub(super) fn lagging(&self) -> impl Iterator<Item = (&Member<P>, Instant)> {
-        let behind = |member: &'_ Member<P>| match member.sync_state {
+        let since = |member: &'_ Member<P>| match member.sync_state {
             SyncState::Lagging { since } => Some(since),
             SyncState::Current | SyncState::AwaitingSync => None,
         };
         let all = self.list.iter();
-        all.filter_map(move |member| Some((member, behind(member)?)))
+        all.filter_map(move |member| Some((member, since(member)?)))
     }
 
-    /// The sessions of those that are live.
+    /// The sessions of the members that are current.
     pub(super) fn current(&self) -> impl Iterator<Item = SessionId> {
-        let live = self.list.iter().filter(|member| member.is_current());
-        live.map(|member| member.peer.identity().session)
+        let current = self.list.iter().filter(|member| member.is_current());
+        current.map(|member| member.peer.identity().session)
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Member<P>> {
@@ -132,20 +142,21 @@ impl<P: PeerHandle> Members<P> {
         self.list.get_mut(place)
     }
 
-    /// What a session said to have, when it synchronised, that was not here.
+    /// The clocks that a session declared when it synchronised, as far as they were ahead of the
+    /// document.
     pub(super) fn declared(&self, session: SessionId) -> &StateVector {
         static NOTHING: LazyLock<StateVector> = LazyLock::new(StateVector::default);
         let member = self.get(session);
         member.map_or(&*NOTHING, |member| &member.declared)
     }
 
-    /// The person of a session that is present.
+    /// The user of a session that is a member.
     pub(super) fn user(&self, session: SessionId) -> Option<&UserId> {
         let member = self.get(session)?;
         Some(&member.peer.identity().user.id)
     }
 
-    /// Takes `peer` in; what the session was before is replaced, and returned.
+    /// Adds `peer` as a member. Replaces and returns the earlier member of the same session.
     pub(super) fn admit(
         &mut self,
         peer: P,
@@ -161,13 +172,13 @@ impl<P: PeerHandle> Members<P> {
             owed_bytes: 0,
             declared,
             sync_state: SyncState::Current,
-            had: None,
+            catch_up: None,
         });
         self.current += 1;
         before
     }
 
-    /// Takes the session out; `None` if it is no member.
+    /// Removes the session's member; `None` if there is none.
     pub(super) fn remove(&mut self, session: SessionId) -> Option<Member<P>> {
         let place = self.places.remove(&session)?;
         let gone = self.list.swap_remove(place);
@@ -178,7 +189,7 @@ impl<P: PeerHandle> Members<P> {
         Some(gone)
     }
 
-    /// Notes how the session gets along. Returns how it did, if that is another.
+    /// Sets the state of a session. Returns the earlier one if it was different.
     pub(super) fn set_sync_state(
         &mut self,
         session: SessionId,
@@ -190,21 +201,22 @@ impl<P: PeerHandle> Members<P> {
         (before != sync_state).then_some(before)
     }
 
-    /// The session has synchronised and has what is `declared` besides what is here.
+    /// Notes what a session `declared` when it synchronised.
     pub(super) fn declare(&mut self, session: SessionId, declared: StateVector) {
         if let Some(member) = self.find(session) {
             member.declared = declared;
         }
     }
 
-    /// Those whose queue has not drained for as long as `patience`.
-    pub(super) fn lagging_for(&self, now: Instant, patience: Duration) -> impl Iterator<Item = &P> {
-        let late = move |since| now.duration_since(since) >= patience;
-        let behind = self.lagging().filter(move |(_, since)| late(*since));
-        behind.map(|(member, _)| &member.peer)
+    /// The members that have been lagging for `timeout` or longer.
+    pub(super) fn lagging_for(&self, now: Instant, timeout: Duration) -> impl Iterator<Item = &P> {
+        let late = move |since| now.duration_since(since) >= timeout;
+        let lagging = self.lagging().filter(move |(_, since)| late(*since));
+        lagging.map(|(member, _)| &member.peer)
     }
 
-    /// The people present, each once, last heard of where they were last heard of.
+    /// The people in the room, each once, with the newest time at which one of their sessions sent
+    /// a command.
     pub(super) fn people(&self) -> Vec<Person> {
         let mut people: Vec<Person> = Vec::with_capacity(self.list.len());
         let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.list.len());
@@ -244,12 +256,12 @@ impl<P: PeerHandle> Members<P> {
 }
 
 impl<P> Member<P> {
-    /// How it gets along with what it is told.
+    /// Whether it receives what the room tells everybody.
     pub(super) fn sync_state(&self) -> SyncState {
         self.sync_state
     }
 
-    /// Whether it is told everything.
+    /// Whether it receives everything.
     pub(super) fn is_current(&self) -> bool {
         self.sync_state == SyncState::Current
     }

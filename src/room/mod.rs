@@ -1,19 +1,32 @@
-//! Live documents: one room per open document, which alone holds its CRDT.
+//! Live documents: one room for each open document. The room alone holds the document's CRDT.
+//!
+//! A door (a way into the server with a wire protocol of its own) sends a room [`Command`]s: join,
+//! leave, sync, update, awareness. Each comes from a [`Peer`], which the door made for the
+//! client that asks. A peer that joins becomes a *member* of the room, and its door gives it a
+//! *seat*, through which it receives the room's [`Message`]s. All seats of one door in a room are
+//! the door's *audience*: a message is encoded once for each audience. A room knows no sockets
+//! and no transports.
+//!
+//! An accepted update is *relayed* to the other members at once and appended to the document's
+//! *log* in the database, where it gets its position, the *seq*. The *ack* goes to its sender
+//! once it is durable. Relaying first is safe, because whoever sees an edit has it in a replica.
+//! A member whose queue is full is *lagging*: it gets nothing until the queue has drained, and
+//! then has to *resync*, which gives it the one difference that it lacks.
 //!
 //! ```text
-//! Rooms        which documents are open; opens each once, forgets the idle
-//! Driver       the task of one room: inbox, timer, store, audiences; decides nothing
-//! RoomCore     what the room decides: a pure function of its inputs and of the time
-//!   OpenDocument  the document in memory, and how far its log is durable
-//!   Members       who is in the room, who lags, who awaits a resync
-//!   Commits       what is accepted but not yet durable, and whose ack waits for it
-//!   Ownership     whose Yjs client ids may be advanced by whom
-//! Audiences    the seats of each door in the room: each message is encoded once a door
+//! Rooms           the open documents; opens each once, unloads idle ones
+//! Driver          the task of one room; decides nothing. One pass over its inbox is a turn
+//! Effects         carries out what the core decided: seats, log, database
+//! RoomCore        what the room decides: a pure function of its inputs and of the time
+//!   OpenDocument  the document in memory, and up to which position of its log it is durable
+//!   Members       who is in the room, who lags, who has to resync
+//!   Commits       accepted updates that are not durable yet, and their acks
+//!   Ownership     which user may advance which Yjs client id
+//! Audiences       the seats of each door in the room
 //! ```
-//! A room relays an update before it is durable and acknowledges it after:
-//! whoever sees an edit holds it in a replica, so showing it early takes
-//! nothing back. A room knows [`Peer`]s and [`Door`]s, not sockets, and no transport.
-//! No lock is held across an await; nothing a room calls on a peer may block.
+//! No lock is held across an await, and no method of a peer that a room calls may block.
+//!
+//! Read this file first, then `interface.rs`, `core.rs` and `driver.rs`.
 
 mod audiences;
 mod awareness;
@@ -23,8 +36,10 @@ mod driver;
 mod durability;
 mod edits;
 mod effects;
+mod heavy;
 mod interface;
 mod join;
+mod lifecycle;
 mod load;
 mod members;
 mod open_document;
@@ -58,71 +73,71 @@ use crate::{
 };
 use document::{Checked, StateVector, Visibility, awareness::Entry};
 
-/// Whoever asks something of a room, made by the door through which they came.
+/// A client that sends commands to a room, as its door represents it.
 ///
 /// Every method is called from the room's task: none may block or panic.
 pub trait Peer: Send + Sync + 'static {
-    /// Who asks.
+    /// The session and the person of this client.
     fn identity(&self) -> &Identity;
 
     /// Queues the ack of an update that is durable; [`flush`](Self::flush) sends
-    /// it. As with an answer, one that cannot be queued ends the connection.
+    /// it. As with an answer, an ack that cannot be queued ends the connection.
     fn accept(&self, ticket: Ticket, acked: Acked);
 
-    /// Answers another request, or refuses one. An answer that cannot be queued
-    /// ends the connection: the client asks again after it has reconnected.
+    /// Answers a request other than an update, or refuses any request. An answer that cannot be
+    /// queued ends the connection: the client asks again after it has reconnected.
     fn answer(&self, ticket: Ticket, answer: Answer);
 
-    /// Notes what the peer's updates cost the room: time of a core, and memory
-    /// that the document has taken for good, in bytes.
+    /// Charges the client for its updates: processor time, and memory that the
+    /// document has permanently grown by, in bytes.
     fn charge(&self, cpu: Duration, memory_bytes: usize);
 
-    /// Sends what is queued. It is one of `among` that are flushed now, so that the door
-    /// can tell whether there is time to write here.
+    /// Sends everything that is queued. `among` is the number of peers that are flushed at this
+    /// moment, by which the door decides whether it can afford to write in the room's task.
     fn flush(&self, among: usize);
 
-    /// How many bytes wait to be written to it.
+    /// How many bytes are queued for the client and not written yet.
     fn queued_bytes(&self) -> usize;
 
-    /// Closes its transport so that the client reconnects by itself.
+    /// Closes the client's transport so that the client reconnects by itself.
     fn cut(&self, reason: &'static str);
 
-    /// How it catches up after it fell behind.
+    /// How the client catches up after it has lagged.
     fn catching_up(&self) -> CatchingUp {
         CatchingUp::Asks
     }
 
-    /// Takes a seat among those of its door. A peer that never joins takes none.
+    /// Takes a seat in the audience of its door. It is called when the peer joins.
     fn sit(self: Arc<Self>, audiences: &mut Audiences);
 }
 
-/// How a client catches up that has missed something.
+/// How a client that has missed messages catches up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatchingUp {
-    /// It is told to synchronise, and asks for what it lacks.
+    /// It is told to resync, and asks for what it lacks.
     Asks,
-    /// It cannot ask in the words of its protocol: the room remembers what it had, and sends the
-    /// difference. It is still told to synchronise, for it may have what the document lacks since
-    /// that was rebuilt; its door says that as it can.
+    /// Its protocol has no such request: the room remembers what the client had, and sends the
+    /// difference. The client is told to resync all the same, because it may have content that the
+    /// document lost when it was rebuilt; its door says so as far as its protocol can.
     IsSent,
 }
 
-/// What the door wrote on a request to recognise its answer by. Rooms hand it back unread.
+/// Identifies a request to its door. A room returns it with the answer, and does not read it.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     /// The request's name on the wire.
     pub request: &'static str,
-    /// The number under which the client waits, if it does.
+    /// The number that the answer must carry; `None` if the client expects no answer.
     pub id: Option<u64>,
 }
 
-/// What the ack of an update says.
+/// The content of the ack of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// All that the document held up to this position is durable.
+    /// Everything in the document's log up to this position is durable.
     pub seq: Seq,
-    /// Whether everybody sees all of the update. Of one that is pending, the
-    /// client is to synchronise and to send all that the server lacks.
+    /// Whether all of the update is visible to everybody. If some of it is pending, the
+    /// client has to resync and to send everything that the server lacks.
     pub visibility: Visibility,
 }
 
@@ -133,28 +148,29 @@ pub enum Answer {
     Joined(Box<Joined>),
     /// To a sync.
     Synced(Synced),
-    /// To requests that return nothing.
+    /// To requests that have nothing to return.
     Done,
-    /// To any: refused.
+    /// To any request: it was refused.
     Refused(Error),
 }
 
-/// What a session learns when it joins.
+/// The answer to a join.
 #[derive(Debug)]
 pub struct Joined {
-    /// The document's present life.
+    /// The id of the document; a document that is deleted and created again gets a new one.
     pub document: DocumentId,
     /// The newest durable position in its log.
     pub seq: Seq,
-    /// What the server's replica holds.
+    /// The state vector of the server's replica.
     pub state_vector: Vec<u8>,
-    /// What the client lacks, if it told what it has; everything otherwise.
+    /// What the client lacks, if it sent its state vector; otherwise the whole state.
     pub update: Bytes,
-    /// The states of everybody present, as y-protocols awareness; `None` if nobody has one.
+    /// The awareness states of all members, in the encoding of y-protocols; `None` if there are
+    /// none.
     pub awareness: Option<Bytes>,
-    /// The people present, the joining one included, each once.
+    /// The people in the room, each once, including the one who joins.
     pub members: Vec<Person>,
-    /// Whether updates can be made durable at present.
+    /// How the storage of the document is at present.
     pub storage: StorageStatus,
 }
 
@@ -163,7 +179,7 @@ pub struct Joined {
 pub struct Synced {
     /// What the client lacks.
     pub update: Bytes,
-    /// What the server's replica holds.
+    /// The state vector of the server's replica.
     pub state_vector: Vec<u8>,
     /// The newest durable position in the log.
     pub seq: Seq,
@@ -174,25 +190,25 @@ pub struct Synced {
 pub struct Person {
     /// The person.
     pub user: User,
-    /// When they were last heard of here.
+    /// When the last command of one of their sessions came.
     pub last_seen_at: Timestamp,
 }
 
-/// How the storage of one document is.
+/// The state of the storage of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageStatus {
-    /// What is written is kept.
+    /// Updates are written and can be read.
     Ok,
-    /// Nothing can be written at present.
+    /// No update can be written at present.
     Unavailable,
-    /// What is written is kept, but some of what was written before cannot be read.
+    /// Updates are written, but some of the earlier ones cannot be read.
     Damaged,
 }
 
-/// Why a client must synchronise anew.
+/// Why a client has to resync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResyncReason {
-    /// It could not keep up.
+    /// It was lagging.
     Lagging,
     /// The document was rebuilt from its log.
     Rebuilt,
@@ -205,9 +221,9 @@ pub enum Message {
     Update(Bytes),
     /// Awareness states, y-protocols encoding.
     Awareness(Bytes),
-    /// Synchronise anew; no updates are sent before.
+    /// The client has to resync; no updates are sent before it has.
     Resync(ResyncReason),
-    /// The storage went away, or is back.
+    /// The state of the storage has changed.
     Storage(StorageStatus),
     /// Something happened that concerns the members.
     Event(Arc<Published>),
@@ -216,6 +232,7 @@ pub enum Message {
 }
 
 impl Message {
+    /// How many bytes of content it carries.
     fn bytes(&self) -> usize {
         match self {
             Message::Update(bytes) | Message::Awareness(bytes) => bytes.len(),
@@ -224,95 +241,96 @@ impl Message {
     }
 }
 
-/// Whether joining may bring a document into being.
+/// Whether a join may create the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Creation {
-    /// The session may edit.
+    /// It may, because the session may edit.
     Allowed,
-    /// It may not: an unknown document is not found.
+    /// It may not: joining an unknown document is refused with `not_found`.
     Forbidden,
 }
 
-/// What a door asks of a room. Commands of one session are taken in the order in which they came.
+/// A request to a room. Commands of one session are carried out in the order in which they were
+/// sent.
 ///
-/// `P` is a handle to the peer that asks; the room's core is told with others in its tests.
+/// `P` is a handle to the peer that asks; the tests of the room's core use another type.
 pub enum Command<P = Arc<dyn Peer>> {
     /// Becomes a member.
     Join {
-        /// Who joins.
+        /// The peer that joins.
         peer: P,
         /// The request.
         ticket: Ticket,
         /// Whether an unknown document may be created.
         creation: Creation,
-        /// What the client has, if it told.
+        /// The client's state vector, if it sent one.
         state_vector: Option<StateVector>,
     },
-    /// Stops being a member; also how a closed connection ends.
+    /// Stops being a member. Doors also send it for a closed connection.
     Leave {
-        /// Whose session.
+        /// The session that leaves.
         session: SessionId,
-        /// The request to answer, and where; none where the connection is gone.
+        /// The peer and the request to answer; `None` if the connection is closed.
         answer: Option<(P, Ticket)>,
     },
     /// Asks for what the client lacks.
     Sync {
-        /// Who asks.
+        /// The peer that asks.
         peer: P,
         /// The request.
         ticket: Ticket,
-        /// What the client has.
+        /// The client's state vector.
         state_vector: StateVector,
     },
-    /// Changes the document. Boxed, as it is larger than the others and an inbox
-    /// is made of slots of one size.
+    /// Changes the document. It is boxed because it is larger than the other variants, and all
+    /// slots of an inbox have the same size.
     Update(Box<Update<P>>),
     /// Changes awareness states.
     Awareness {
-        /// Who changes them.
+        /// The peer that changes them.
         peer: P,
         /// The request.
         ticket: Ticket,
         /// The decoded states.
         entries: Vec<Entry>,
-        /// Their size on the wire.
+        /// Their size on the wire, in bytes.
         bytes: usize,
     },
 }
 
 /// A change of the document.
 pub struct Update<P = Arc<dyn Peer>> {
-    /// Who changes it; the right was checked by the door.
+    /// The sender; its door has checked that it may edit.
     pub peer: P,
     /// The request.
     pub ticket: Ticket,
     /// The update, Yjs v1.
     pub bytes: Bytes,
-    /// What validation found in it.
+    /// The result of its validation.
     pub checked: Checked,
-    /// As what the peer writes.
+    /// In which role the peer writes.
     pub standing: Standing,
 }
 
-/// As what a peer writes.
+/// The role in which a peer writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// As a member: one that has not joined is refused.
+    /// A member; a peer that has not joined is refused.
     Member,
-    /// As a member, in answer to being told to synchronise: it may bring what others wrote and
-    /// left with it. For doors whose clients do not say beforehand what they have.
+    /// A member that answers a resync: it may bring content of other authors that only it still
+    /// has. For doors whose clients do not send their state vector beforehand.
     Reply,
-    /// Without a seat, as a request by HTTP does: the document is created if it is unknown, and
-    /// the update may bring what others wrote, as whoever answers a synchronisation may.
+    /// An author without a seat, such as an HTTP request. An unknown document is created, and the
+    /// update may bring content of other authors, as in [`Reply`](Self::Reply).
     Author,
 }
 
-/// About what a command takes in an inbox, in bytes, besides what it carries.
+/// About how many bytes a command takes in an inbox, besides its content.
 const WEIGHT: usize = 128;
 const UPDATE_WEIGHT: usize = WEIGHT + size_of::<Update>();
 
 impl<P: Clone> Command<P> {
-    /// Who waits for the answer, and to which request.
+    /// The peer and the request to answer.
     fn reply_to(&self) -> Option<(P, Ticket)> {
         match self {
             Command::Join { peer, ticket, .. }
@@ -323,7 +341,7 @@ impl<P: Clone> Command<P> {
         }
     }
 
-    /// The bytes that count against the inbox's budget.
+    /// How many bytes it counts for in the limit of the inbox.
     fn weight(&self) -> usize {
         match self {
             Command::Update(update) => update.bytes.len() + UPDATE_WEIGHT,

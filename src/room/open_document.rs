@@ -1,16 +1,15 @@
-//! The document in memory together with what is known of its log: how large it
-//! is, how far it is durable, when it needs a snapshot.
+//! The document in memory, with the state of its log: how large the log is, up to which position it
+//! is durable, when it needs a snapshot.
 //!
-//! Work that grows with the document (loading, encoding) runs where it does
-//! not hold up other tasks of the same thread.
+//! Work that grows with the document (loading, encoding) runs so that it does not block
+//! other tasks of the same thread.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
-use tokio::time::Instant;
 use tracing::error;
 
+use super::heavy::{COSTLY, HEAVY_BYTES, LARGE_BYTES, lock_large, run_heavy};
 use crate::{
     config::Limits,
     error::{Error, Result},
@@ -22,56 +21,51 @@ use document::{
     self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
 };
 
-/// From this size on, encoding moves aside first.
-const HEAVY_BYTES: usize = 64 * 1024;
-/// How many client ids a session may have edits of that are not here. It is noted for
-/// each session, and it may lie.
+/// The most client ids that are noted of what a session declares to have and the document lacks.
+/// The note takes memory for each session, and a client may declare anything.
 const DECLARED_MAX: usize = 4_096;
-/// Updates of this size, and dear ones, are taken in one at a time in the whole process,
-/// so that they take one core at most and what they need meanwhile only once.
-const LARGE_BYTES: usize = 512 * 1024;
-static LARGE: Mutex<()> = Mutex::new(());
-/// An update that may cost so much is applied as heavy ones are.
-const COSTLY: Duration = Duration::from_millis(2);
-/// A snapshot is due when the log behind the last one has as many rows as the limits say,
+/// A snapshot is due when the log after the last one has as many rows as the limits say,
 /// or as many bytes as that snapshot, but at least this many.
 const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
-/// One document in memory.
+/// One document in memory, with the state of its log.
 pub(super) struct OpenDocument {
     document: Document,
     bytes_max: usize,
     memory_bytes_max: usize,
     snapshot_rows: usize,
-    /// The encoded size at the last encoding, and what was added since.
+    /// The encoded size at the last encoding.
     pub(super) encoded_bytes: usize,
+    /// The size of the updates since then.
     pub(super) added_bytes: usize,
-    /// All that is in the document as one update, until the next change.
+    /// The whole state as one update; `None` after a change.
     state: Option<Bytes>,
+    /// The newest durable position that is known here.
     pub(super) durable: Seq,
     pub(super) log: LogTail,
+    /// Whether the document must be rebuilt before it is used again.
     broken: bool,
     damaged: Damaged,
     share: MemoryShare,
-    /// How long updates waited for their turn among the large ones.
-    waited: Duration,
+    /// How long updates have waited for the lock of large ones.
+    lock_wait: Duration,
 }
 
 /// A document that has been loaded.
 pub(super) struct Opened {
     pub(super) document: OpenDocument,
-    /// Who owns which client id.
+    /// Which user owns which client id.
     pub(super) authors: Vec<(ClientId, UserId)>,
 }
 
-/// Whether some of what was written cannot be read.
+/// Whether some rows of the log cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damaged {
     No,
     Yes,
 }
 
-/// The log behind the newest snapshot.
+/// The part of the log after the newest snapshot.
 #[derive(Default)]
 pub(super) struct LogTail {
     pub(super) rows: usize,
@@ -80,21 +74,22 @@ pub(super) struct LogTail {
     snapshot_in_progress: bool,
 }
 
-/// What was read of a log that is longer than what is known of it.
+/// The result of reading a log that has rows of other instances.
 #[derive(Default)]
 pub(super) struct NewRows {
-    /// What was new, to be told.
+    /// The new content, to be relayed.
     pub(super) updates: Vec<Bytes>,
-    /// What cannot be used.
+    /// The rows that cannot be applied.
     pub(super) refused: Vec<Damage>,
 }
 
 impl OpenDocument {
-    /// A document that nobody has written to.
+    /// A document without content.
     pub(super) fn empty(limits: &Limits, memory: &Memory) -> Self {
         Self::around(Document::new(caps(limits)), limits, memory)
     }
 
+    /// A document with the content of `document`, and an empty log.
     pub(super) fn around(document: Document, limits: &Limits, memory: &Memory) -> Self {
         let mut share = memory.track();
         share.set(document.memory_bytes());
@@ -111,7 +106,7 @@ impl OpenDocument {
             broken: false,
             damaged: Damaged::No,
             share,
-            waited: Duration::ZERO,
+            lock_wait: Duration::ZERO,
         }
     }
 
@@ -120,7 +115,7 @@ impl OpenDocument {
         self.durable
     }
 
-    /// Whether some of what was written cannot be read.
+    /// Whether some rows of the log cannot be read.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged == Damaged::Yes
     }
@@ -143,7 +138,7 @@ impl OpenDocument {
         self.document.state_vector()
     }
 
-    /// What a client with `theirs` has that is not here.
+    /// The clocks of `theirs` that are ahead of this document.
     pub(super) fn missing_here(&self, theirs: &StateVector) -> StateVector {
         theirs
             .iter()
@@ -163,8 +158,8 @@ impl OpenDocument {
         if self.encoded_bytes + self.added_bytes + bytes <= self.bytes_max {
             return Ok(());
         }
-        // The sum counts what was deleted since; measuring anew costs an
-        // encoding, so it must be worth it.
+        // The sum includes content that was deleted since. Measuring again costs an
+        // encoding, so it is only done when much was added.
         if self.added_bytes > self.bytes_max / 16 {
             self.whole_state().map_err(|_| Error::Internal)?;
         }
@@ -176,44 +171,44 @@ impl OpenDocument {
         })
     }
 
-    /// Sees what can be taken in of what a client sent.
+    /// Finds the part of an update that is new and that its sender may bring.
     pub(super) fn prepare(
         &mut self,
         bytes: &Bytes,
         checked: &Checked,
-        may: impl Fn(ClientId) -> u32,
+        clock_limit: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
         run_heavy(bytes.len(), || {
-            let _turn = (bytes.len() >= LARGE_BYTES).then(|| lock_large(&mut self.waited));
-            self.document.prepare(bytes, checked, may)
+            let _lock = (bytes.len() >= LARGE_BYTES).then(|| lock_large(&mut self.lock_wait));
+            self.document.prepare(bytes, checked, clock_limit)
         })
     }
 
-    /// Takes in what was prepared.
+    /// Applies a prepared update.
     pub(super) fn apply(
         &mut self,
         bytes: &Bytes,
         prepared: Prepared,
     ) -> Result<Applied, ApplyError> {
-        let dear = prepared.cost() >= COSTLY;
-        let size = match dear {
+        let is_costly = prepared.cost() >= COSTLY;
+        let size = match is_costly {
             true => HEAVY_BYTES,
             false => bytes.len(),
         };
         let applied = run_heavy(size, || {
-            let large = dear || bytes.len() >= LARGE_BYTES;
-            let _turn = large.then(|| lock_large(&mut self.waited));
+            let is_large = is_costly || bytes.len() >= LARGE_BYTES;
+            let _lock = is_large.then(|| lock_large(&mut self.lock_wait));
             self.document.apply(bytes, prepared)
         });
         self.note(bytes, applied)
     }
 
-    /// How long updates have waited for their turn since this was last asked.
+    /// How long updates have waited for the lock of large ones since the last call.
     pub(super) fn take_lock_wait(&mut self) -> Duration {
-        std::mem::take(&mut self.waited)
+        std::mem::take(&mut self.lock_wait)
     }
 
-    /// Takes in what was accepted before, elsewhere.
+    /// Applies an update that was accepted before, such as a row of the log.
     pub(super) fn restore(
         &mut self,
         bytes: &Bytes,
@@ -223,6 +218,7 @@ impl OpenDocument {
         self.note(bytes, applied)
     }
 
+    /// Notes the result of applying `bytes`.
     fn note(
         &mut self,
         bytes: &Bytes,
@@ -240,7 +236,7 @@ impl OpenDocument {
         applied
     }
 
-    /// What a client with `theirs` lacks; everything without it.
+    /// What a client with the state vector `theirs` lacks; the whole state without one.
     pub(super) fn difference(&mut self, theirs: Option<&StateVector>) -> Result<Bytes, Panicked> {
         let Some(theirs) = theirs.filter(|sv| !sv.is_empty()) else {
             return self.whole_state();
@@ -264,7 +260,7 @@ impl OpenDocument {
         Ok(state)
     }
 
-    /// The state as the store keeps it: with what waits for its dependencies.
+    /// The state as the store keeps it: with the pending part.
     fn stored_state(&mut self) -> Result<Bytes, Panicked> {
         if !self.document.has_pending() {
             return self.whole_state();
@@ -275,9 +271,9 @@ impl OpenDocument {
         encoded.map(Bytes::from)
     }
 
-    /// The state to keep as a snapshot, and up to where it holds everything: at least every row
-    /// up to the durable position, because rows of others before it were read first, and what is
-    /// not durable yet only adds.
+    /// The state to keep as a snapshot, and the position up to which it holds the log. It holds
+    /// every row up to the durable position, because earlier rows of other instances are always
+    /// read first. Updates that are not durable yet only add to it.
     ///
     /// # Errors
     /// [`Panicked`].
@@ -292,10 +288,10 @@ impl OpenDocument {
         Ok((self.durable, state))
     }
 
-    /// Takes in what the log holds and the document does not: rows that another instance wrote,
-    /// or that were written twice.
+    /// Applies the rows of the log that the document does not hold: rows of another instance, or
+    /// rows that were written twice.
     pub(super) fn apply_new_rows(&mut self, document: DocumentId, loaded: Loaded) -> NewRows {
-        let mut news = NewRows::default();
+        let mut new_rows = NewRows::default();
         if loaded.is_damaged() {
             self.set_damaged();
         }
@@ -313,27 +309,29 @@ impl OpenDocument {
                 Err(_) => Err(ApplyError::Undecodable),
             };
             match restored.map(|applied| applied.integrated) {
-                Ok(Integrated::Whole) => news.updates.push(bytes),
+                Ok(Integrated::Whole) => new_rows.updates.push(bytes),
                 Ok(Integrated::Part(part) | Integrated::More(part)) => {
-                    news.updates.push(part.into());
+                    new_rows.updates.push(part.into());
                 }
                 Ok(Integrated::Nothing) => {}
                 Err(reason) => {
-                    error!(%document, seq = seq.0, ?reason, "a stored update cannot be applied; left out");
-                    news.refused.push(Damage::at(kind, seq, Reason::Refused));
+                    error!(%document, seq = seq.0, ?reason, "a stored update cannot be applied and is left out");
+                    new_rows
+                        .refused
+                        .push(Damage::at(kind, seq, Reason::Refused));
                 }
             }
             self.log.rows += 1;
         }
-        if !news.refused.is_empty() {
+        if !new_rows.refused.is_empty() {
             self.set_damaged();
         }
         self.durable = durable.max(loaded.head_seq);
-        news
+        new_rows
     }
 
-    /// Notes that `rows` are in the log up to `last`. `true` if rows of
-    /// somebody else lie before them that are not here yet.
+    /// Notes that `rows` were appended, the last one at `last`. Returns whether the log has rows of
+    /// other instances before them that were not applied here yet.
     pub(super) fn appended(&mut self, last: Seq, rows: &[Bytes]) -> bool {
         let before = last.0 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
         if before > self.durable.0 {
@@ -345,51 +343,40 @@ impl OpenDocument {
         false
     }
 
-    /// Takes the place of `before`, whose snapshot may be under way.
+    /// Takes over from `before` whether a snapshot is being written.
     pub(super) fn inherit_snapshot_state(&mut self, before: &Self) {
         self.log.snapshot_in_progress = before.log.snapshot_in_progress;
     }
 
+    /// Whether a snapshot is being written.
     pub(super) fn is_snapshot_in_progress(&self) -> bool {
         self.log.snapshot_in_progress
     }
 
+    /// Whether the log has grown enough for a snapshot, and none is being written.
     pub(super) fn snapshot_is_due(&self) -> bool {
         let bytes = self.log.snapshot_bytes.max(SNAPSHOT_BYTES_MIN);
         let due = self.log.rows >= self.snapshot_rows || self.log.bytes >= bytes;
         due && !self.log.snapshot_in_progress && !self.broken
     }
 
-    pub(super) fn snapshot_settled(&mut self, held: Option<Seq>) {
+    /// Notes the result of the snapshot: the position up to which it holds the log, if it was
+    /// written.
+    pub(super) fn snapshot_settled(&mut self, seq: Option<Seq>) {
         self.log.snapshot_in_progress = false;
-        if held.is_none() {
-            // The log still has everything: try again after as much as for the first.
+        if seq.is_none() {
+            // The log still has all rows. The next try is after as many new rows as for a first
+            // snapshot.
             self.log.rows = 0;
             self.log.bytes = 0;
         }
     }
 }
 
+/// The limits of pending updates.
 pub(super) fn caps(limits: &Limits) -> Caps {
     Caps {
         pending_updates_max: limits.pending_updates_max,
         pending_bytes_max: limits.pending_bytes_max,
-    }
-}
-
-/// Waits for the turn to take in something large, and counts how long.
-fn lock_large(waited: &mut Duration) -> MutexGuard<'static, ()> {
-    let began = Instant::now();
-    let turn = LARGE.lock();
-    *waited += began.elapsed();
-    turn
-}
-
-/// Runs `work` on a document of `size` bytes without holding up other tasks.
-pub(super) fn run_heavy<T>(size: usize, work: impl FnOnce() -> T) -> T {
-    if size < HEAVY_BYTES {
-        work()
-    } else {
-        tokio::task::block_in_place(work)
     }
 }

@@ -1,16 +1,16 @@
-//! Whose Yjs client ids are whose, so that nobody writes under another's name.
+//! Which user owns which Yjs client id, so that nobody writes under another user's name.
 //!
-//! An update that advances a client id makes that client's own next edits
-//! contradict what is known. So what somebody brings of an id that belongs to
-//! another person is cut out of the update, and the rest is taken in.
+//! An update that advances a foreign client id makes the next edits of that client
+//! contradict the document. So the part of an update that advances an id of
+//! another user is left out, and the rest is applied.
 //!
-//! An id belongs to the person who was first seen to type with it: by an update
-//! that advances it alone, is new as a whole, and brings nothing that its sender
-//! said to have when it synchronised. That is written into the database with
-//! the update. While a session of that person has typed with the id, or shows a
-//! cursor under it, only that person's sessions may advance it. While none has,
-//! anybody may bring what they said to have when they synchronised: a reply
-//! carries what an absent author left behind.
+//! An id belongs to the user who first typed with it: who sent an update that
+//! advances this id alone, is new as a whole, and contains nothing that the sender
+//! declared when it synchronised. The owner is written into the database with
+//! the update. While a session of the owner has typed with the id, or shows a
+//! cursor under it, only the owner's sessions may advance it. Otherwise, every
+//! session may advance it up to the clock that it declared when it synchronised,
+//! because the answer to a resync carries what an absent author has left with others.
 
 use std::collections::HashMap;
 
@@ -25,28 +25,28 @@ use crate::{
 /// The owned client ids of one room.
 #[derive(Default)]
 pub(super) struct Ownership {
-    /// Who owns each, as the database knows it or is about to.
+    /// The owner of each id, as the database has it or is about to have it.
     authors: HashMap<ClientId, UserId, RandomState>,
-    /// The sessions that are present and have typed with an id.
+    /// The id's session, for ids with which a present session has typed.
     typing: HashMap<ClientId, SessionId, RandomState>,
 }
 
-/// Who sends an update.
+/// The sender of an update.
 pub(super) struct Sender<'a> {
     pub(super) session: SessionId,
     pub(super) user: &'a UserId,
-    /// What it had, when it synchronised, that was not here.
+    /// The clocks that it declared when it synchronised, as far as they were ahead of the document.
     pub(super) declared: &'a StateVector,
 }
 
 impl Ownership {
-    /// Takes on what the database knows.
+    /// Adds the owners that the database has.
     pub(super) fn load(&mut self, authors: Vec<(ClientId, UserId)>) {
         self.authors.extend(authors);
     }
 
-    /// Up to which clock `sender` may bring elements of `client`. `shown` names
-    /// who shows a cursor under an id.
+    /// The clock up to which `sender` may bring elements of `client`. `shown` returns the session
+    /// that shows a cursor under an id, with its user.
     pub(super) fn clock_limit<'a>(
         &self,
         sender: &Sender<'_>,
@@ -65,14 +65,15 @@ impl Ownership {
             (Some(author), shown) if self.typing.contains_key(&client) || shown == Some(author) => {
                 0
             }
-            // The owner is absent, or not known for sure.
+            // The owner is absent or not certain.
             (_, _) => sender.declared.clock(client),
         }
     }
 
-    /// Notes that `sender` typed with the only id of an update. Returns its author, if
-    /// that was not known. A session has one document, and so one id of its own; a further
-    /// one counts only if its own cursor is `shown` under it, for it may relay others' edits.
+    /// Notes that `sender` typed with the only id of an update. Returns the id's author if it had
+    /// none. A session has one replica of the document, and so one id of its own. A further id
+    /// counts only if the session's cursor is `shown` under it, because a session may also
+    /// bring the edits of others.
     pub(super) fn claim(
         &mut self,
         sender: &Sender<'_>,
@@ -110,7 +111,7 @@ impl Ownership {
         })
     }
 
-    /// A session has left.
+    /// Notes that a session has left.
     pub(super) fn release(&mut self, session: SessionId) {
         self.typing.retain(|_, owner| *owner != session);
     }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_somebody_types_with_is_closed_to_other_users() {
+    fn an_id_with_which_a_session_types_is_closed_to_other_users() {
         let (ana, ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
         assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), u32::MAX);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_absent_owner_left_comes_only_from_who_said_to_have_it() {
+    fn content_of_an_absent_owner_is_taken_only_from_a_session_that_declared_it() {
         let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let mut ownership = Ownership::default();
         ownership.claim(&ana.sender(), advance(0), |_| None);
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(
             ownership.clock_limit(&ben.sender(), 7, shown),
             0,
-            "she is back"
+            "the owner is present again"
         );
         ben.declared = StateVector::default();
         assert_eq!(ownership.clock_limit(&ben.sender(), 7, |_| None), 0);
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shown_cursor_counts_where_nobody_typed() {
+    fn a_shown_cursor_counts_where_nobody_has_typed() {
         let (ana, mut ben) = (Person::new(ANA, "ana"), Person::new(BEN, "ben"));
         let ownership = Ownership::default();
         let shown = |_| Some((ANA, &ana.user));
@@ -206,12 +207,12 @@ mod tests {
         assert_eq!(
             ownership.clock_limit(&ben.sender(), 7, shown),
             5,
-            "a reply carries what others wrote"
+            "the answer to a resync carries content of others"
         );
     }
 
     #[test]
-    fn what_others_wrote_is_not_claimed() {
+    fn content_that_others_wrote_is_not_claimed() {
         let mut ben = Person::new(BEN, "ben");
         let mut ownership = Ownership::default();
         ben.declared = [(7, 5)].into_iter().collect();

@@ -1,9 +1,9 @@
-//! Which documents are open on this instance.
+//! The open documents of this instance.
 //!
-//! Opening is single-flight: whoever asks first starts the room's task, which
-//! loads the document while commands already gather in its inbox. A room ends
-//! itself when nobody holds a handle; that is decided under the lock under
-//! which handles are given out, so no command can fall between.
+//! Opening is single-flight: the first caller starts the room's task, which
+//! loads the document while commands already gather in its inbox. A room is unloaded
+//! when nobody holds a handle to it. That is decided under the lock under which
+//! handles are given out, so that no command is lost.
 
 use std::sync::{
     Arc,
@@ -36,7 +36,7 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// No document is open yet. All of them share `memory`.
+    /// A set without open documents. All documents share `memory`.
     pub fn new(
         store: Store,
         limits: Limits,
@@ -60,12 +60,12 @@ impl Rooms {
         }
     }
 
-    /// The room of `key`; starts it if it is not open. Returns at once: the
+    /// The room of `key`, which is started if it is not open. Returns at once: the
     /// document is loaded by the room's task.
     ///
     /// # Errors
-    /// [`Error::Draining`] once the server is stopping; [`Error::Overloaded`] where the
-    /// document is not in memory, and the memory budget is full.
+    /// [`Error::Draining`] once the server is stopping; [`Error::Overloaded`] if the
+    /// document is not open and the memory budget is full.
     pub fn open(&self, key: &DocumentKey) -> Result<RoomHandle> {
         let mut open = self.shared.open.lock();
         if self.shared.draining.load(Ordering::Relaxed) {
@@ -109,9 +109,8 @@ impl Rooms {
         self.len() == 0
     }
 
-    /// Opens no more rooms, lets every room write what it has accepted, and
-    /// waits for their ends. Returns the number of rooms that were still at it
-    /// at `deadline`.
+    /// Opens no more rooms, lets every room write its accepted updates, and waits until all
+    /// rooms have ended. Returns the number of tasks that had not ended at `deadline`.
     pub async fn drain(&self, deadline: Instant) -> usize {
         let handles: Vec<RoomHandle> = {
             let open = self.shared.open.lock();
@@ -119,7 +118,7 @@ impl Rooms {
             open.values().cloned().collect()
         };
         for handle in handles {
-            // A room that has ended has nothing left to write.
+            // The send fails only if the room has ended; then it has nothing to write.
             let _ = handle.inbox.incoming.send(Incoming::Event(Event::Drain));
         }
         self.shared.tasks.close();

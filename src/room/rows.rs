@@ -1,7 +1,7 @@
 //! The rows of the log, made of the updates that were accepted between two relays.
 //!
-//! Updates that stand next to each other are merged, which makes one message for the members and one
-//! row for the log. Rows that are too large for the database are split again.
+//! Updates that stand next to each other are merged, which makes one message for the members and
+//! one row for the log. Rows that are too large for the database are split again.
 
 use bytes::Bytes;
 

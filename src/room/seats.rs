@@ -1,9 +1,9 @@
 //! The seats of one door in one room.
 //!
-//! A seat whose queue is full is shut at once: it gets nothing more until the room's core opens
-//! it again, so that a queue is bounded and a hole is impossible. Cursors are only worth something
-//! while they are new: they never fill a queue, and a seat that reads too slowly for them is shown
-//! them less often.
+//! A seat whose queue is full is shut at once, and receives nothing more until the room's core
+//! opens it again. So queues are bounded, and no seat misses a message and gets later ones.
+//! Awareness states are only useful while they are new: they never fill a queue, and a seat that
+//! reads slowly is shown them less often.
 
 use std::{any::Any, collections::HashMap, sync::Arc};
 
@@ -15,47 +15,48 @@ use smallvec::SmallVec;
 use super::{Message, Peer};
 use crate::id::SessionId;
 
-/// From so many waiting bytes on a seat is shown cursors later.
-const CURSORS_QUEUED_MAX: usize = 16 * 1024;
+/// A seat with more queued bytes than this is shown awareness states later.
+const AWARENESS_QUEUED_MAX: usize = 16 * 1024;
 
-/// A way into rooms, as one room has it: how messages are written to those who came by it.
+/// A way into rooms with a wire protocol of its own: how one room's messages are written to its
+/// seats.
 pub trait Door: Send + 'static {
-    /// What a seat of this door is.
+    /// The type of this door's seats.
     type Seat: Peer;
-    /// A message as this door writes it.
+    /// A message in the encoding of this door.
     type Wire;
 
-    /// Writes `message` for the wire. It is called once a message, however many seats get it.
+    /// Encodes `message` for the wire. It is called once for each message, not for each seat.
     fn encode(&self, message: &Message) -> Self::Wire;
 
-    /// Queues `wire`, which is `message`, for `seat`; [`Peer::flush`] sends it.
+    /// Queues `wire`, the encoded `message`, for `seat`; [`Peer::flush`] sends it.
     fn deliver(&self, seat: &Self::Seat, message: &Message, wire: &Self::Wire) -> Delivery;
 }
 
-/// What became of a message to a seat.
+/// Whether a message was queued for a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is queued.
+    /// It was.
     Queued,
-    /// The queue is full: the session lags.
+    /// It was not, because the queue is full: the session is lagging.
     Full,
 }
 
-/// How many seats got a message.
+/// How many seats received messages, and how many bytes they received together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Deliveries {
     pub(super) receivers: u64,
     pub(super) bytes: u64,
 }
 
-/// Whether a seat gets what the room tells everybody.
+/// Whether a seat receives what the room tells everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
     Open,
     Shut,
 }
 
-/// Whether somebody is yet to be shown the newest cursors.
+/// Whether all open seats were shown the newest awareness states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum AwarenessShown {
     #[default]
@@ -63,20 +64,20 @@ pub(super) enum AwarenessShown {
     NotToAll,
 }
 
-/// Cursors that moved.
+/// Awareness states that have changed.
 pub(super) struct AwarenessChange {
-    /// What most are shown; nothing if nobody moved since the last time.
-    pub(super) news: Option<Bytes>,
-    /// When they moved.
+    /// What has changed since the last relay; `None` if nothing has.
+    pub(super) states: Option<Bytes>,
+    /// The generation of these changes.
     pub(super) generation: Generation,
-    /// It removes cursors. A later message of what came since cannot express that, so that
-    /// everybody has to get this one now.
+    /// Contains removals. A later message with all changes since some generation cannot express
+    /// these, so that every seat has to receive this message now.
     pub(super) urgent: bool,
-    /// The only one who moved.
+    /// The only session that made the changes; it is not told.
     pub(super) except: Option<SessionId>,
 }
 
-/// The seats of some door.
+/// The seats of one door in one room, whatever the door is.
 pub(super) trait Audience: Any + Send {
     fn remove(&mut self, session: SessionId);
     fn tell(
@@ -99,12 +100,12 @@ pub(super) trait Audience: Any + Send {
     fn flush(&mut self);
 }
 
-/// The seats of the door `D`.
+/// The seats of the door `D` in one room.
 pub(super) struct Seats<D: Door> {
     door: D,
     seats: Vec<Seat<D>>,
     places: HashMap<SessionId, usize, RandomState>,
-    /// How many seats have something queued that was not sent.
+    /// How many seats have queued messages that were not flushed.
     unsent: usize,
 }
 
@@ -112,9 +113,9 @@ struct Seat<D: Door> {
     peer: Arc<D::Seat>,
     session: SessionId,
     gate: Gate,
-    /// The first generation of cursors that it was not shown.
+    /// The first generation of awareness states that it was not shown.
     unseen: Option<Generation>,
-    /// Something is queued that was not sent.
+    /// Whether it has queued messages that were not flushed.
     unsent: bool,
 }
 
@@ -146,16 +147,16 @@ impl<D: Door> Seats<D> {
     }
 }
 
-/// What of moved cursors a seat is shown.
+/// Which awareness states a seat is shown now.
 enum Due {
     Nothing,
-    /// What moved since the last time.
-    News,
-    /// What moved from then on, as it was not shown that.
+    /// What has changed since the last relay.
+    New,
+    /// What has changed since this generation, because the seat was passed over then.
     Since(Generation),
 }
 
-/// A message about cursors, and how a door writes it.
+/// An awareness message, and its encoding by a door.
 struct Encoded<D: Door> {
     message: Message,
     wire: D::Wire,
@@ -197,13 +198,14 @@ impl<D: Door> Missed<D> {
 }
 
 impl<D: Door> Seat<D> {
-    /// What of `moved` to show now. One that has much to read is passed over, unless it is urgent.
+    /// Which states to show now. A seat with many queued bytes is passed over, unless the change is
+    /// urgent.
     fn due(&mut self, change: &AwarenessChange) -> Due {
         if self.gate == Gate::Shut {
             return Due::Nothing;
         }
         if !change.urgent {
-            if self.peer.queued_bytes() > CURSORS_QUEUED_MAX {
+            if self.peer.queued_bytes() > AWARENESS_QUEUED_MAX {
                 self.unseen.get_or_insert(change.generation);
                 return Due::Nothing;
             }
@@ -213,11 +215,11 @@ impl<D: Door> Seat<D> {
         }
         match Some(self.session) == change.except {
             true => Due::Nothing,
-            false => Due::News,
+            false => Due::New,
         }
     }
 
-    /// Queues a message; shuts the seat where that is full.
+    /// Queues a message; shuts the seat if the queue is full.
     fn deliver(
         &mut self,
         door: &D,
@@ -245,13 +247,13 @@ impl<D: Door> Audience for Seats<D> {
         let Some(place) = self.places.remove(&session) else {
             return;
         };
-        let gone = self.seats.swap_remove(place);
-        self.unsent -= usize::from(gone.unsent);
+        let removed = self.seats.swap_remove(place);
+        self.unsent -= usize::from(removed.unsent);
         if let Some(moved) = self.seats.get(place) {
             self.places.insert(moved.session, place);
         }
-        if gone.unsent {
-            gone.peer.flush(1);
+        if removed.unsent {
+            removed.peer.flush(1);
         }
     }
 
@@ -299,7 +301,8 @@ impl<D: Door> Audience for Seats<D> {
             return AwarenessShown::ToAll;
         }
         let door = &self.door;
-        let news = change.news.clone().map(|news| Encoded::new(door, news));
+        let states = change.states.clone();
+        let states = states.map(|states| Encoded::new(door, states));
         let mut missed = Missed::default();
         let mut shown = AwarenessShown::ToAll;
         for seat in &mut self.seats {
@@ -307,10 +310,10 @@ impl<D: Door> Audience for Seats<D> {
             if seat.unseen.is_some() {
                 shown = AwarenessShown::NotToAll;
             }
-            let encoded = match (due, &news) {
+            let encoded = match (due, &states) {
                 (Due::Since(from), _) => missed.since(from, door, since),
-                (Due::News, Some(news)) => news,
-                (Due::News, None) | (Due::Nothing, _) => continue,
+                (Due::New, Some(states)) => states,
+                (Due::New, None) | (Due::Nothing, _) => continue,
             };
             let Encoded { message, wire } = encoded;
             match seat.deliver(door, message, wire, &mut self.unsent) {

@@ -1,4 +1,4 @@
-//! What the tasks of all rooms share, and how one talks to them.
+//! The state that all rooms' tasks share, and the handles through which commands reach a room.
 
 use std::{
     collections::HashMap,
@@ -24,10 +24,10 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// From this backlog on a room is busy.
+/// A room with this backlog or a larger one is busy.
 const BUSY_BYTES: usize = 512 * 1024;
 
-/// What every room's task needs.
+/// The state that all rooms share.
 pub(super) struct Shared {
     pub(super) open: Mutex<HashMap<DocumentKey, RoomHandle>>,
     pub(super) tasks: TaskTracker,
@@ -40,23 +40,25 @@ pub(super) struct Shared {
     pub(super) supervisor: Supervisor,
 }
 
-/// A way to talk to one open room. The room stays open while any handle exists.
+/// A handle to one open room. The room stays open while any handle exists.
 #[derive(Clone)]
 pub struct RoomHandle {
     pub(super) inbox: Arc<Inbox>,
 }
 
+/// The sending end of a room's inbox, and the limit of its backlog.
 pub(super) struct Inbox {
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) backlog: Arc<Backlog>,
     pub(super) bytes_max: usize,
 }
 
-/// What a room hears from the work that it started.
+/// The result of work that a room has started, or the request to drain.
 pub(super) enum Event {
-    /// The oldest append under way is settled.
+    /// The result of the oldest unsettled append.
     Appended(Result<Seq, AppendError>),
-    /// The snapshot under way is settled; on success, the position that it holds.
+    /// The result of the snapshot: the position up to which it holds the log, or `None` if it was
+    /// not written.
     SnapshotPut(Option<Seq>),
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
@@ -64,37 +66,38 @@ pub(super) enum Event {
     Drain,
 }
 
-/// What waits for a room's task.
+/// A message in a room's inbox.
 pub(super) enum Incoming {
     Command(Command),
     Event(Event),
 }
 
-/// The weight of the commands that wait in an inbox.
+/// The weight of the commands in an inbox, in bytes.
 #[derive(Default)]
 pub(super) struct Backlog(AtomicUsize);
 
 impl Backlog {
+    /// Subtracts a command that was taken out.
     pub(super) fn take(&self, command: &Command) {
         self.0.fetch_sub(command.weight(), Ordering::Relaxed);
     }
 }
 
 impl RoomHandle {
-    /// Queues `command` without waiting.
+    /// Puts `command` into the inbox without waiting.
     ///
-    /// A command that is larger than the whole inbox passes while little waits.
+    /// A command that is larger than the limit of the inbox is taken while the room is not busy.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when the inbox holds as many bytes as it may;
+    /// [`Error::Overloaded`] when the inbox is full, by bytes;
     /// [`Error::StorageUnavailable`] when the room has ended because its
-    /// document could not be loaded. A `Leave` is never refused for weight.
+    /// document could not be loaded. A `Leave` is taken even when the inbox is full.
     pub fn send(&self, command: Command) -> Result<()> {
         let weight = command.weight();
-        let waiting = self.inbox.backlog.0.fetch_add(weight, Ordering::Relaxed);
+        let backlog = self.inbox.backlog.0.fetch_add(weight, Ordering::Relaxed);
         let full = match weight > self.inbox.bytes_max {
-            true => waiting >= BUSY_BYTES,
-            false => waiting + weight > self.inbox.bytes_max,
+            true => backlog >= BUSY_BYTES,
+            false => backlog + weight > self.inbox.bytes_max,
         };
         if full && !matches!(command, Command::Leave { .. }) {
             self.inbox.backlog.0.fetch_sub(weight, Ordering::Relaxed);
@@ -106,20 +109,21 @@ impl RoomHandle {
             .map_err(|_| Error::StorageUnavailable)
     }
 
-    /// Whether so much waits in the inbox that who sends more had better wait a
-    /// moment: it is about what a room does in two milliseconds.
+    /// Whether the inbox holds so much that senders should pause: about as much as a
+    /// room handles in two milliseconds.
     pub fn is_busy(&self) -> bool {
         self.inbox.backlog.0.load(Ordering::Relaxed) >= BUSY_BYTES
     }
 
-    /// Whether the room's task is over: nothing that is sent arrives.
+    /// Whether the room's task is over: commands are no longer taken.
     pub fn has_ended(&self) -> bool {
         self.inbox.incoming.is_closed()
     }
 }
 
 impl Shared {
-    /// Forgets the room if nobody but the map holds a handle; the room then ends.
+    /// Removes the room from the open ones if nobody else holds a handle and its inbox is empty.
+    /// The room then ends.
     pub(super) fn unload(
         &self,
         key: &DocumentKey,
@@ -136,7 +140,7 @@ impl Shared {
         Unloaded::Yes
     }
 
-    /// Forgets a room that ends although handles exist; later commands find it ended.
+    /// Removes a room that ends although handles exist. Later commands through these are refused.
     pub(super) fn abandon(&self, key: &DocumentKey, inbox: &mut mpsc::UnboundedReceiver<Incoming>) {
         let mut open = self.open.lock();
         inbox.close();
@@ -145,22 +149,23 @@ impl Shared {
         }
     }
 
-    /// Starts work that the server waits for before it ends.
+    /// Spawns work that the server waits for before it stops.
     pub(super) fn spawn(&self, task: Task, work: impl Future<Output = ()> + Send + 'static) {
         let tracked = self.tasks.track_future(work);
         self.supervisor.spawn(task, tracked);
     }
 
+    /// Whether the server is stopping.
     pub(super) fn draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 }
 
-/// Whether a room may end.
+/// Whether a room was unloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unloaded {
-    /// It is forgotten.
+    /// It was, and ends.
     Yes,
-    /// Somebody still holds a handle.
+    /// It was not: somebody holds a handle, or its inbox is not empty.
     No,
 }

@@ -1,4 +1,4 @@
-//! How a document's state is kept as a snapshot, beside everything else.
+//! Writes a document's state as a snapshot, in a task beside the room's.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     supervise::Task,
 };
 
-/// Keeps `state`, which holds everything up to `seq`; the room hears by `own` what became of it.
+/// Writes `state`, which holds the log up to `seq`. The result is sent to the room by `events`.
 pub(super) fn put(
     shared: &Arc<Shared>,
     events: mpsc::UnboundedSender<Incoming>,
@@ -21,35 +21,35 @@ pub(super) fn put(
     state: Bytes,
 ) {
     let store = shared.store.clone();
-    let mut settled = Settled { held: None, events };
+    let mut result = ResultSender { seq: None, events };
     shared.spawn(Task::Snapshot, async move {
         match store.put_snapshot(document, seq, state).await {
-            Ok(()) => settled.holds(seq),
+            Ok(()) => result.succeed(seq),
             Err(error) => {
-                warn!(%document, code = error.code(), "the snapshot was not kept; the log still holds everything");
+                warn!(%document, code = error.code(), "the snapshot was not written; the log still holds all rows");
             }
         }
     });
 }
 
-/// Tells the room that its snapshot is settled, also where the task that put it panicked.
-struct Settled {
-    held: Option<Seq>,
+/// Sends the result to the room when it is dropped, which includes a panic of the task.
+struct ResultSender {
+    seq: Option<Seq>,
     events: mpsc::UnboundedSender<Incoming>,
 }
 
-impl Settled {
-    /// The snapshot is kept, and holds everything up to `seq`.
-    fn holds(&mut self, seq: Seq) {
-        self.held = Some(seq);
+impl ResultSender {
+    /// The snapshot was written.
+    fn succeed(&mut self, seq: Seq) {
+        self.seq = Some(seq);
     }
 }
 
-impl Drop for Settled {
+impl Drop for ResultSender {
     fn drop(&mut self) {
-        // Only a room that has ended does not hear it.
+        // The send fails only if the room has ended.
         let _ = self
             .events
-            .send(Incoming::Event(Event::SnapshotPut(self.held)));
+            .send(Incoming::Event(Event::SnapshotPut(self.seq)));
     }
 }

@@ -1,8 +1,8 @@
-//! A room's core under random schedules, beside a plain model.
+//! A room's core under random schedules, compared with a plain model.
 //!
-//! Everything around the core is simulated: clients that hold what they were told, a log that
-//! refuses and that others write to, queues that are full, and the time. So ten thousand
-//! histories take seconds, and one that fails is shrunk to the few steps that matter.
+//! Everything around the core is simulated: clients with their replicas, a log that refuses rows
+//! and to which other instances write, queues that are full, and the time. So ten thousand
+//! schedules run in about a minute, and one that fails is shrunk to the few steps that matter.
 
 mod client;
 mod log;
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use self::world::World;
 
-/// One thing that happens. Numbers are taken modulo what there is.
+/// One step of a schedule. A `u8` names a person, if nothing else is said.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Join(u8),
@@ -21,30 +21,31 @@ enum Step {
     Type(u8),
     Resend(u8),
     Point(u8),
-    /// The member's connection takes nothing more.
+    /// The queue of the member's connection is full from now on.
     Stall(u8),
-    /// It takes everything again.
+    /// The queue has drained.
     Drain(u8),
-    /// It has no room for the next messages, each of which may be large.
+    /// The queue is full for the next messages only, since each may be large: whose, and how many.
     Squeeze(u8, u8),
-    /// An author without a seat writes.
+    /// An author without a seat sends an update.
     Write,
     EndTurn,
-    /// Time passes, and a turn ends.
+    /// This many milliseconds pass, and a turn ends.
     Wait(u16),
-    /// The log has settled its oldest append.
+    /// The log has written its oldest append.
     Written,
+    /// The log has refused its oldest append.
     Refused,
     /// Another instance writes a row.
     Foreign,
-    /// The snapshot under way is settled.
+    /// The snapshot has been written.
     SnapshotPut,
     SnapshotFailed,
     StorageAway,
     StorageBack,
     /// Something happens that concerns the members.
     Happen,
-    /// The journal takes nothing for the next update.
+    /// The journal is full for the next update.
     JournalFull,
 }
 
@@ -83,7 +84,7 @@ proptest! {
     })]
 
     #[test]
-    fn whatever_happens_a_room_keeps_its_promises(steps in prop::collection::vec(step(), 1..60)) {
+    fn any_schedule_keeps_a_rooms_guarantees(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         for step in steps {
             world.take(step);

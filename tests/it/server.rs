@@ -1,6 +1,9 @@
-//! The whole server on a free port of this machine, and clients that speak its wire by hand.
+//! The whole server on a free port, and a Socket.IO client over polling that is written by hand.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the location of a failed unwrap explains the failure"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +26,7 @@ use tokio::{
 const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
-/// A server that serves.
+/// A running server.
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) metrics: Metrics,
@@ -61,7 +64,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(app.serve(listener, async {
-            // A server that is dropped is asked to stop as well.
+            // Dropping the `Server` also stops it.
             let _ = stopped.await;
         }));
         Self {
@@ -100,7 +103,7 @@ impl Server {
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    /// Brings an update by HTTP: the status of the answer.
+    /// Sends an update by HTTP. Returns the status of the answer.
     pub(crate) fn post(&self, room: &str, update: &[u8]) -> JoinHandle<u16> {
         let token = self.token("poster");
         let path = format!("/api/v1/documents/{room}/updates");
@@ -110,14 +113,14 @@ impl Server {
         tokio::spawn(async move { request(port, "POST", &path, &headers, &update).await.0 })
     }
 
-    /// Whether so many panics of `task` are counted.
+    /// Whether this number of panics of `task` is counted.
     pub(crate) fn has_counted(&self, task: &str, panics: u32) -> bool {
         self.has_measured(&format!(
             "realtime_task_panics_total{{task=\"{task}\"}} {panics}"
         ))
     }
 
-    /// Whether `line` is among its metrics.
+    /// Whether its metrics contain `line`.
     pub(crate) fn has_measured(&self, line: &str) -> bool {
         self.metrics
             .render()
@@ -131,7 +134,7 @@ impl Server {
         self.serving
     }
 
-    /// Waits for an end that nobody asked for.
+    /// Waits until the server has stopped by itself.
     pub(crate) async fn ended(self) -> Stopped {
         let Self { stop, serving, .. } = self;
         let stopped = serving.await.unwrap().unwrap();
@@ -175,14 +178,14 @@ impl Client {
         self.send(&format!("40{{\"token\":\"{token}\"}}")).await;
     }
 
-    /// Joins `room`, which is made where it is missing.
+    /// Joins `room`, which is created if it does not exist.
     pub(crate) async fn join(&self, room: &str) {
         self.send(&format!("421[\"join_room\",\"{room}\"]")).await;
-        // Its state is attached.
+        // The answer has the state as an attachment.
         self.reads("-1[{\"ok\":true").await;
     }
 
-    /// Brings `update` with an ack of the number `ack`.
+    /// Sends `update` and asks for an ack with the number `ack`.
     pub(crate) async fn edit(&self, room: &str, update: &[u8], ack: u32) {
         let placeholder = r#"{"_placeholder":true,"num":0}"#;
         let event = format!(r#"["document_update",{{"room":"{room}","update":{placeholder}}}]"#);
@@ -195,12 +198,24 @@ impl Client {
         self.send("1").await;
     }
 
-    /// What waits for this client, or comes next; empty where the server has no such connection.
+    /// The packets that are queued for this client, or the next ones; empty if the connection is
+    /// closed.
     pub(crate) async fn poll(&self) -> String {
         match get(self.port, &self.path).await {
             (200, packets) => packets,
             _ => String::new(),
         }
+    }
+
+    /// All packets until the connection is closed, each answer followed by a space.
+    pub(crate) async fn read_to_end(&self) -> String {
+        let (mut heard, mut packets) = (String::new(), self.poll().await);
+        while !packets.is_empty() {
+            heard.push_str(&packets);
+            heard.push(' ');
+            packets = self.poll().await;
+        }
+        heard
     }
 
     /// Reads until `words` come; returns all that was read.
@@ -241,7 +256,7 @@ async fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
     let mut answer = String::new();
-    // A connection that breaks off has no more to say.
+    // An answer that breaks off is parsed as far as it came.
     let _ = stream.read_to_string(&mut answer).await;
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
         return (0, String::new());
@@ -254,7 +269,7 @@ async fn request(port: u16, method: &str, path: &str, headers: &str, body: &[u8]
 pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

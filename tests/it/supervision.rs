@@ -1,6 +1,9 @@
-//! What the death of a task means for everybody else.
+//! The effect of a task's panic on the rest of the server.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "the location of a failed unwrap explains the failure"
+)]
 
 use std::{
     sync::{
@@ -33,7 +36,7 @@ use crate::{
 };
 
 #[test]
-fn the_server_stops_in_order_when_the_writer_of_the_log_dies() {
+fn the_server_stops_in_order_when_the_log_writer_panics() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("commit"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -47,7 +50,7 @@ fn the_server_stops_in_order_when_the_writer_of_the_log_dies() {
         wire.arm();
         let began = Instant::now();
         client.edit("doc", &written(2, "b", "lost"), 7).await;
-        until("the writer dies", || server.has_counted("log_writer", 1)).await;
+        until("the writer panics", || server.has_counted("log_writer", 1)).await;
 
         let (status, health) = server.health().await;
         assert_eq!((status, &health["status"]), (503, &"unavailable".into()));
@@ -60,14 +63,9 @@ fn the_server_stops_in_order_when_the_writer_of_the_log_dies() {
         assert!(status == 503 && ready.contains("draining"), "{ready}");
         assert_eq!(get(server.port, "/health/live").await.0, 200);
         let late = server.post("doc", &written(3, "c", "late")).await.unwrap();
-        assert_eq!(late, 503, "nothing is accepted any more");
+        assert_eq!(late, 503, "no update is accepted any more");
 
-        let (mut heard, mut packets) = (String::new(), client.poll().await);
-        while !packets.is_empty() {
-            heard.push_str(&packets);
-            heard.push(' ');
-            packets = client.poll().await;
-        }
+        let heard = client.read_to_end().await;
         assert!(!heard.contains("437["), "it was acknowledged: {heard}");
         assert!(heard.ends_with("1 "), "the transport was closed: {heard}");
         let stopped = server.ended().await;
@@ -84,7 +82,7 @@ fn the_server_stops_in_order_when_the_writer_of_the_log_dies() {
 }
 
 #[test]
-fn a_writer_that_dies_while_the_server_stops_does_not_hold_it_up() {
+fn a_log_writer_that_panics_during_a_stop_does_not_delay_it() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("commit"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -100,7 +98,7 @@ fn a_writer_that_dies_while_the_server_stops_does_not_hold_it_up() {
         let began = Instant::now();
         assert!(wire.is_armed(), "it is not written yet");
         let stopped = server.ask_to_stop().await.unwrap().unwrap();
-        assert!(!wire.is_armed(), "the writer died");
+        assert!(!wire.is_armed(), "the writer has panicked");
         assert_eq!(stopped.exit(), Exit::TaskDied);
         assert_eq!(posted.await.unwrap(), 503);
         assert!(
@@ -112,7 +110,7 @@ fn a_writer_that_dies_while_the_server_stops_does_not_hold_it_up() {
 }
 
 #[test]
-fn a_request_that_waits_to_be_durable_is_told_that_it_will_not_be() {
+fn a_request_whose_update_cannot_become_durable_is_refused() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("commit"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -125,7 +123,7 @@ fn a_request_that_waits_to_be_durable_is_told_that_it_will_not_be() {
 }
 
 #[test]
-fn the_death_of_one_connections_task_is_counted_and_others_go_on() {
+fn a_panic_of_one_connections_task_is_counted_and_other_connections_continue() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("connection closed"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -136,7 +134,7 @@ fn the_death_of_one_connections_task_is_counted_and_others_go_on() {
         );
         wire.arm();
         ana.close().await;
-        until("its task dies", || server.has_counted("connection", 1)).await;
+        until("its task panics", || server.has_counted("connection", 1)).await;
         ben.join("doc").await;
         ben.edit("doc", &written(2, "b", "kept"), 7).await;
         ben.reads("437[{\"ok\":true").await;
@@ -147,7 +145,7 @@ fn the_death_of_one_connections_task_is_counted_and_others_go_on() {
 }
 
 #[test]
-fn a_request_that_panics_costs_its_own_connection_only() {
+fn a_request_that_panics_closes_only_its_own_connection() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("session began"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -189,9 +187,9 @@ macro_rules! pem {
     };
 }
 
-/// An address that publishes one key, of the name `a`, and counts how often it is asked.
+/// The URL of a server that publishes one key with the id `a`, and the number of its requests.
 async fn publisher() -> (String, Arc<AtomicUsize>) {
-    // The provider may be there already, from another test.
+    // Another test may have installed the provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks", listener.local_addr().unwrap());
@@ -215,7 +213,7 @@ async fn publisher() -> (String, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn keys_are_fetched_again_after_a_fetch_that_died() {
+fn keys_are_fetched_again_after_a_fetch_that_panicked() {
     let tripwire = Tripwire::at("fetched the JWKS");
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -242,7 +240,7 @@ fn keys_are_fetched_again_after_a_fetch_that_died() {
         let token = encode(&header, &payload, &key).unwrap();
         let early = verifier.verify(&token).await.unwrap_err();
         assert_eq!(early.code(), "overloaded", "the fetch brought no keys");
-        // As long as there are none, they are asked for every five seconds.
+        // While there are no keys, they are fetched every five seconds.
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(
             verifier.verify(&token).await.unwrap().user.id.as_str(),

@@ -1,5 +1,5 @@
-//! A door of another kind, made in a test: lines of text over TCP. It touches nothing of the
-//! server, and shares rooms with every other door.
+//! A door that exists only in this test: lines of text over TCP. It needs no change of the server,
+//! and its members share rooms with those of every other door.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +22,14 @@ use tokio::{
 
 use crate::{rooms, store::Home, store::key};
 
-/// One connection: a session with one room.
+/// One connection: a session that can join one room.
 struct Line {
     identity: Identity,
     out: mpsc::UnboundedSender<Arc<str>>,
 }
 
-/// What the line says: `update 0101…`, `saved 7`, `joined 0101…`, `refused code`.
+/// The door of these connections. Its lines are `update 0101…`, `saved 7`, `joined 0101…` and
+/// `refused code`.
 struct LineDoor;
 
 impl Door for LineDoor {
@@ -52,8 +53,23 @@ impl Door for LineDoor {
 }
 
 impl Line {
+    fn new(session: u64, out: mpsc::UnboundedSender<Arc<str>>) -> Self {
+        let (name, avatar_url) = ("Line".into(), None);
+        let id = UserId::parse(&format!("line-{session}")).expect("an id");
+        let identity = Identity {
+            session: SessionId(session),
+            user: User {
+                id,
+                name,
+                avatar_url,
+            },
+            color: "#000000",
+        };
+        Self { identity, out }
+    }
+
     fn say(&self, line: Arc<str>) {
-        // A connection that is gone hears nothing.
+        // The send fails only if the connection is closed.
         let _ = self.out.send(line);
     }
 }
@@ -105,6 +121,7 @@ async fn serve(listener: TcpListener, rooms: Rooms) {
     }
 }
 
+/// Reads the lines of one connection, and sends its commands to the room.
 async fn receive(
     read: OwnedReadHalf,
     rooms: Rooms,
@@ -112,19 +129,7 @@ async fn receive(
     out: mpsc::UnboundedSender<Arc<str>>,
 ) {
     let mut lines = BufReader::new(read).lines();
-    let (name, avatar_url) = ("Line".into(), None);
-    let id = UserId::parse(&format!("line-{session}")).expect("an id");
-    let line = Arc::new(Line {
-        identity: Identity::new(
-            SessionId(session),
-            User {
-                id,
-                name,
-                avatar_url,
-            },
-        ),
-        out,
-    });
+    let line = Arc::new(Line::new(session, out));
     let mut joined: Option<RoomHandle> = None;
     while let Ok(Some(text)) = lines.next_line().await {
         let peer = Arc::clone(&line) as Arc<dyn Peer>;
@@ -155,6 +160,7 @@ async fn receive(
     }
 }
 
+/// Sends an update to the room.
 fn update(room: &RoomHandle, peer: Arc<dyn Peer>, ticket: Ticket, hex: &str) -> Result<(), Error> {
     let bytes = unhex(hex);
     let checked = document::validate(&bytes).map_err(|_| Error::Internal)?;
@@ -178,7 +184,7 @@ fn unhex(text: &str) -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_of_two_doors_write_in_one_room_and_each_is_told_in_the_words_of_its_own() {
+async fn members_of_two_doors_share_a_room_and_each_is_told_in_the_encoding_of_its_door() {
     let home = Home::sqlite();
     let store = home.open().await;
     let rooms = rooms::rooms(&store);

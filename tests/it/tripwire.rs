@@ -1,7 +1,7 @@
-//! Panics at a chosen place of the running server, without a line for it in the server.
+//! Panics at a chosen place of the running server, without code for it in the server.
 //!
-//! Whatever the server logs or opens a span for passes the subscriber of its thread. The
-//! one here panics when the words come by that it waits for, where they are logged.
+//! Every log message and every span of the server passes the tracing subscriber of its thread. The
+//! subscriber here panics at a chosen message or span name, and so in the code that logs it.
 
 use std::{
     fmt::{self, Debug},
@@ -26,7 +26,7 @@ use tracing::{
 /// How long a test may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A panic that waits for a message, or for the name of a span. Once armed, it happens once.
+/// A panic at a log message, or at the name of a span. It happens once after it was armed.
 #[derive(Clone)]
 pub(crate) struct Tripwire {
     words: &'static str,
@@ -34,7 +34,7 @@ pub(crate) struct Tripwire {
 }
 
 impl Tripwire {
-    /// At a message or span of these words; not armed yet.
+    /// A panic at the message or span `words`; it is not armed yet.
     pub(crate) fn at(words: &'static str) -> Self {
         Self {
             words,
@@ -42,24 +42,24 @@ impl Tripwire {
         }
     }
 
-    /// From now on the words are waited for.
+    /// Lets the next message or span with the words panic.
     pub(crate) fn arm(&self) {
         self.armed.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it has not panicked since it was armed.
+    /// Whether it is armed and has not panicked yet.
     pub(crate) fn is_armed(&self) -> bool {
         self.armed.load(Ordering::SeqCst)
     }
 
-    /// Runs `test` as a task of a runtime whose threads have the wire, for a minute at most.
+    /// Runs `test` in a runtime whose threads have this subscriber, for a minute at most.
     pub(crate) fn run(&self, test: impl Future<Output = ()> + Send + 'static) {
         let dispatch = Dispatch::new(self.clone());
         let runtime: Runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .thread_stack_size(64 << 20)
-            // The thread keeps it to its end.
+            // The subscriber stays set until the thread ends.
             .on_thread_start(move || std::mem::forget(set_default(&dispatch)))
             .build()
             .expect("a runtime");
@@ -70,7 +70,7 @@ impl Tripwire {
 
     fn pass(&self, words: &str) {
         if words == self.words && self.armed.swap(false, Ordering::SeqCst) {
-            panic!("the wire at {words:?}");
+            panic!("the tripwire at {words:?}");
         }
     }
 }
@@ -104,7 +104,7 @@ struct Message(String);
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "message" {
-            // Writing to a text does not fail.
+            // Writing to a `String` does not fail.
             let _ = fmt::write(&mut self.0, format_args!("{value:?}"));
         }
     }

@@ -1,4 +1,4 @@
-//! A client as the model has it: what it was told, what it wrote, and what it was promised.
+//! A client of the model: its connection, its replica, and the messages and acks that it received.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
 };
 use document::{self, StateVector};
 
-/// The person whose client cannot ask for what it lacks.
+/// The person whose client cannot ask for what it lacks ([`CatchingUp::IsSent`]).
 pub(super) const CANNOT_ASK: u8 = 3;
 
-/// What reaches a client, in order.
+/// A message or an answer that a client received.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     Joined(Bytes, StateVector),
@@ -33,7 +33,7 @@ pub(super) enum Heard {
     Refused(u64, Error),
 }
 
-/// One connection.
+/// One connection of a client.
 pub(super) struct Connection {
     identity: Identity,
     catching_up: CatchingUp,
@@ -44,12 +44,12 @@ pub(super) struct Connection {
 struct State {
     heard: Vec<Heard>,
     is_stalled: bool,
-    /// So many messages find the queue full, although it looks empty.
+    /// This many of the next messages find the queue full, although it is reported empty.
     squeezed: u8,
     is_cut: bool,
 }
 
-/// The door through which connections come.
+/// The door of these connections.
 struct TestDoor;
 
 impl Connection {
@@ -97,7 +97,7 @@ impl Connection {
         self.state.lock().is_cut
     }
 
-    /// Takes what it was told since the last time.
+    /// Takes what it received since the last call.
     pub(super) fn take_heard(&self) -> Vec<Heard> {
         std::mem::take(&mut self.state.lock().heard)
     }
@@ -193,7 +193,7 @@ fn number(ticket: Ticket) -> u64 {
     ticket.id.expect("each request has a number")
 }
 
-/// What somebody has of a document: each client's elements from the first one on.
+/// A client's replica of the document: how many elements it has of each client, from the first on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Replica(pub(super) BTreeMap<ClientId, u32>);
 
@@ -202,17 +202,17 @@ impl Replica {
         self.0.get(&client).copied().unwrap_or(0)
     }
 
-    /// Takes an update in.
+    /// Applies an update.
     ///
     /// # Panics
-    /// If something before it is missing.
+    /// If an element before it is missing.
     pub(super) fn apply(&mut self, bytes: &[u8]) {
         let checked = document::validate(bytes).expect("an update");
         for advance in &checked.advances {
             let known = self.0.entry(advance.client).or_default();
             assert!(
                 advance.from <= *known,
-                "a hole before {advance:?}: known up to {known}"
+                "elements are missing before {advance:?}: the replica has {known}"
             );
             *known = advance.to.max(*known);
         }
@@ -226,7 +226,7 @@ impl Replica {
     }
 }
 
-/// The elements `from..to` of `client`, which stand behind one another at the front of a list.
+/// The update that inserts the elements `from..to` of `client` one after another into a list.
 pub(super) fn written(client: ClientId, from: u32, to: u32) -> Bytes {
     let (client, count) = (client as u8, (to - from) as u8);
     let mut bytes = vec![1, 1, client, from as u8];
@@ -240,7 +240,7 @@ pub(super) fn written(client: ClientId, from: u32, to: u32) -> Bytes {
     bytes.into()
 }
 
-/// What a seq in an ack says of the log.
+/// The number of rows up to a seq.
 pub(super) fn rows(seq: Seq) -> usize {
     usize::try_from(seq.0).expect("a seq")
 }

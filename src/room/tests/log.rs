@@ -1,4 +1,4 @@
-//! The database, simulated.
+//! The simulated database.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -21,7 +21,7 @@ use crate::{
     store::{Loaded, NewRows},
 };
 
-/// The database.
+/// The log of the document, as the database has it.
 #[derive(Default)]
 pub(super) struct Log {
     pub(super) exists: bool,
@@ -29,12 +29,13 @@ pub(super) struct Log {
     pub(super) under_way: VecDeque<NewRows>,
     pub(super) snapshot: Option<(Seq, Bytes)>,
     pub(super) putting: Option<(Seq, Bytes)>,
-    /// Which elements are in it, of each client.
+    /// The elements that its rows hold, by client.
     pub(super) elements: BTreeMap<ClientId, BTreeSet<u32>>,
 }
 
 impl Log {
-    /// The elements that a reader of the log sees of `client`.
+    /// How many elements of `client` are visible to a reader of the log: those before the first
+    /// missing one.
     pub(super) fn visible(&self, client: ClientId) -> u32 {
         let Some(elements) = self.elements.get(&client) else {
             return 0;
@@ -80,7 +81,7 @@ pub(super) fn limits() -> Limits {
     }
 }
 
-/// One set for all schedules: making one takes longer than most of them.
+/// One value for all schedules, because making one takes longer than most schedules.
 pub(super) fn metrics() -> Metrics {
     static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
     METRICS.clone()
@@ -98,7 +99,7 @@ pub(super) fn opened(log: &Log, unwritten: &[Bytes]) -> Opened {
         &limits(),
         &memory(),
     );
-    assert!(refused.is_empty(), "what was written can be read");
+    assert!(refused.is_empty(), "all rows can be read");
     Opened {
         document,
         authors: Vec::new(),

@@ -1,11 +1,11 @@
-//! What people do, what they hear, and what must hold of that.
+//! The people of the model: what they do, what they receive, and the checks on that.
 
 use std::sync::Arc;
 
 use document::{StateVector, Visibility, awareness};
 
 use super::{
-    client::{CANNOT_ASK, Connection, Heard, rows, written},
+    client::{CANNOT_ASK, Connection, Heard, Replica, rows, written},
     world::{Before, Sent, World},
 };
 use crate::{
@@ -14,6 +14,39 @@ use crate::{
     id::{ClientId, EventId, Team},
     room::{Command, Creation, Standing, Ticket, Update, interface::Input},
 };
+
+/// A person with one client, which keeps its replica over all its connections.
+pub(super) struct Person {
+    pub(super) client: ClientId,
+    pub(super) connection: Option<Arc<Connection>>,
+    /// Whether it has joined and does not have to resync.
+    pub(super) is_live: bool,
+    /// Whether it was told to resync or was refused an update.
+    pub(super) owes_sync: bool,
+    pub(super) has: Replica,
+    /// How many of its own elements it has sent.
+    pub(super) sent: u32,
+    /// The ticket of the newest ack.
+    pub(super) last_ack: u64,
+    pub(super) last_event: Option<EventId>,
+    pub(super) cursor: u32,
+}
+
+impl Person {
+    pub(super) fn new(client: ClientId) -> Self {
+        Self {
+            client,
+            connection: None,
+            is_live: false,
+            owes_sync: false,
+            has: Replica::default(),
+            sent: 0,
+            last_ack: 0,
+            last_event: None,
+            cursor: 0,
+        }
+    }
+}
 
 impl World {
     pub(super) fn ticket(&mut self) -> Ticket {
@@ -51,7 +84,7 @@ impl World {
         };
         person.is_live = false;
         person.owes_sync = false;
-        // What was sent and not acknowledged is sent again by the next connection.
+        // The next connection sends unacknowledged updates again.
         person.sent = person.has.clock(person.client);
         let session = connection.session();
         self.gone.push(connection);
@@ -69,7 +102,7 @@ impl World {
         self.send(who);
     }
 
-    /// Sends what the server was not sent yet.
+    /// Sends the elements that were not sent yet.
     pub(super) fn send(&mut self, who: usize) {
         let person = &mut self.people[who];
         let (client, from) = (person.client, person.sent);
@@ -81,12 +114,13 @@ impl World {
         self.update(connection, client, from, to, Standing::Member);
     }
 
-    /// Whether it was not cut meanwhile.
+    /// Whether the connection is still the person's: it may have been cut.
     fn is_connected(&self, who: usize, connection: &Arc<Connection>) -> bool {
         let present = self.people[who].connection.as_ref();
         present.is_some_and(|present| Arc::ptr_eq(present, connection))
     }
 
+    /// Sends everything that the replica holds.
     fn send_all(&mut self, who: usize) {
         let person = &self.people[who];
         let Some(connection) = person.connection.clone() else {
@@ -99,7 +133,7 @@ impl World {
         }
     }
 
-    /// Sends what others wrote and the server lacks: they may never come back.
+    /// Sends content of other authors that the server lacks, because they may never come back.
     pub(super) fn send_others(&mut self, who: usize, theirs: &StateVector) {
         let person = &self.people[who];
         let own = person.client;
@@ -140,7 +174,7 @@ impl World {
         })));
     }
 
-    /// Synchronises, if there is a reason, and then sends the difference.
+    /// Synchronises if the person has to.
     pub(super) fn resend(&mut self, who: usize) {
         let person = &mut self.people[who];
         let owes_sync = std::mem::take(&mut person.owes_sync);
@@ -148,7 +182,7 @@ impl World {
             return;
         };
         if who == usize::from(CANNOT_ASK) {
-            // It sends all that it has, which is much that is known.
+            // Its protocol has no sync: it sends everything, most of which the server has.
             person.sent = person.has.clock(person.client);
             return self.send_all(who);
         }
@@ -177,6 +211,7 @@ impl World {
         self.hear();
     }
 
+    /// Changes the awareness state of a person.
     pub(super) fn point(&mut self, who: usize) {
         let person = &mut self.people[who];
         let Some(peer) = person.connection.clone().filter(|_| person.is_live) else {
@@ -197,7 +232,7 @@ impl World {
         });
     }
 
-    /// Lets everybody hear what was said, and checks it.
+    /// Delivers to all clients what was queued for them, and checks it.
     pub(super) fn hear(&mut self) {
         for connection in std::mem::take(&mut self.gone) {
             for heard in connection.take_heard() {
@@ -208,7 +243,7 @@ impl World {
         for heard in self.author.take_heard() {
             self.settled(&heard);
             if let Heard::Refused(..) = heard {
-                // It does not try again: what it writes later waits for this.
+                // It does not retry, so that its later updates would stay pending.
                 self.author_wrote = 100;
             }
         }
@@ -226,6 +261,7 @@ impl World {
         }
     }
 
+    /// Handles what one client received.
     pub(super) fn one_hears(&mut self, who: usize, connection: &Connection, heard: Heard) {
         let person = &mut self.people[who];
         match heard {
@@ -237,7 +273,7 @@ impl World {
                 self.send_others(who, &theirs);
             }
             Heard::Update(update) => {
-                assert!(person.is_live, "an update before the synchronisation");
+                assert!(person.is_live, "an update came before the resync");
                 person.has.apply(&update);
             }
             Heard::Resync => {
@@ -271,28 +307,31 @@ impl World {
         }
     }
 
-    /// Checks what was said of an update.
+    /// Checks the answer to an update.
     pub(super) fn settled(&mut self, heard: &Heard) {
         match heard {
             Heard::Acked(ticket, acked) => {
-                let sent = self.sent.remove(ticket).expect("it was open");
+                let sent = self
+                    .sent
+                    .remove(ticket)
+                    .expect("the request is not answered yet");
                 let elements = self.log.elements.get(&sent.client);
                 let durable = |clock| elements.is_some_and(|all| all.contains(&clock));
                 let is_pending = acked.visibility == Visibility::Pending;
-                // What somebody may not bring for others is left out.
+                // The content of other authors that the sender may not bring is left out.
                 let is_left_out = is_pending && !sent.is_own;
                 assert!(
                     is_left_out || durable(sent.to - 1),
-                    "acknowledged and not written"
+                    "an update was acknowledged and is not in the log"
                 );
                 assert!(
                     rows(acked.seq) <= self.log.rows.len(),
-                    "a seq that does not exist"
+                    "an ack has a seq that does not exist"
                 );
                 if !is_pending {
                     assert!(
                         self.log.visible(sent.client) >= sent.to,
-                        "acknowledged and not visible to newcomers"
+                        "an update was acknowledged and is not visible"
                     );
                 }
             }

@@ -1,4 +1,4 @@
-//! All that is around a room's core, simulated, and what must hold of it.
+//! The simulated surroundings of a room's core, and the checks at the end of a schedule.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,10 +13,11 @@ use super::{
     Step,
     client::{Connection, Replica, rows, written},
     log::{Log, document_of, limits, memory, metrics, opened},
+    people::Person,
 };
 use crate::{
     config::Timing,
-    id::{ClientId, DocumentId, EventId, Seq, SessionId, Timestamp},
+    id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
     limits::Pressure,
     room::{
         Command, Peer, Standing,
@@ -28,8 +29,9 @@ use crate::{
     store::{AppendError, Availability, DocumentRecord, JournalOptions, UpdateLog},
 };
 
-/// Who writes for another instance, and who without a seat.
+/// The client that writes through another instance …
 pub(super) const FOREIGN: ClientId = 100;
+/// … and the one of the author without a seat.
 pub(super) const AUTHOR: ClientId = 101;
 
 type Core = RoomCore<Arc<Connection>>;
@@ -42,16 +44,17 @@ pub(super) struct World {
     pub(super) journal: UpdateLog,
     pub(super) is_journal_full: bool,
     pub(super) people: [Person; 4],
-    /// Those that are gone: their last acks may still come.
+    /// Closed connections: their last acks may still arrive.
     pub(super) gone: Vec<Arc<Connection>>,
     pub(super) author: Arc<Connection>,
     pub(super) author_wrote: u32,
     pub(super) foreign_wrote: u32,
-    /// How much of that the room can know of: a hole shows when it writes itself.
+    /// How many of these elements the room must have: it notices foreign rows at its own next
+    /// append.
     pub(super) foreign_due: u32,
     pub(super) sessions: u64,
     pub(super) tickets: u64,
-    /// What was sent and not answered, by ticket.
+    /// The updates that were sent and not answered, by ticket.
     pub(super) sent: BTreeMap<u64, Sent>,
     /// The events that happened.
     pub(super) events: Vec<Before>,
@@ -69,67 +72,40 @@ pub(super) struct Before {
 pub(super) struct Sent {
     pub(super) client: ClientId,
     pub(super) to: u32,
-    /// Whether its sender wrote it.
+    /// Whether the sender is the author of the content.
     pub(super) is_own: bool,
 }
 
-/// A person at one client, which keeps what it has over all its connections.
-pub(super) struct Person {
-    pub(super) client: ClientId,
-    pub(super) connection: Option<Arc<Connection>>,
-    /// Whether it has joined, and is not told to synchronise.
-    pub(super) is_live: bool,
-    /// It was told to synchronise, or was refused something: it will synchronise.
-    pub(super) owes_sync: bool,
-    pub(super) has: Replica,
-    /// How far it has sent, and how far that was acknowledged.
-    pub(super) sent: u32,
-    pub(super) last_ack: u64,
-    pub(super) last_event: Option<EventId>,
-    pub(super) cursor: u32,
+/// A core whose document is not loaded yet.
+fn new_core(now: Now) -> Core {
+    let limits = limits();
+    let timing = Timing {
+        room_idle_ms: 1_000,
+        ..Timing::default()
+    };
+    let document = OpenDocument::empty(&limits, &memory());
+    RoomCore::new(document, limits, timing, metrics(), Availability::Ok, now)
 }
 
 impl World {
+    /// A room whose document does not exist yet, and four people who have not joined.
     pub(super) fn new() -> Self {
         let now = Now {
             instant: Instant::now(),
             time: Timestamp::now(),
         };
-        let limits = limits();
         let options = JournalOptions {
             bytes_max: 1 << 30,
             commit_interval: Duration::ZERO,
         };
-        let core = RoomCore::new(
-            OpenDocument::empty(&limits, &memory()),
-            limits,
-            Timing {
-                room_idle_ms: 1_000,
-                ..Timing::default()
-            },
-            metrics(),
-            Availability::Ok,
-            now,
-        );
-        let person = |client| Person {
-            client,
-            connection: None,
-            is_live: false,
-            owes_sync: false,
-            has: Replica::default(),
-            sent: 0,
-            last_ack: 0,
-            last_event: None,
-            cursor: 0,
-        };
         let mut world = Self {
-            core,
+            core: new_core(now),
             audiences: Audiences::default(),
             now,
             log: Log::default(),
             journal: UpdateLog::new(options).0,
             is_journal_full: false,
-            people: [1, 2, 3, 4].map(person),
+            people: [1, 2, 3, 4].map(Person::new),
             gone: Vec::new(),
             author: Connection::new(1 << 40, 9),
             author_wrote: 0,
@@ -145,6 +121,7 @@ impl World {
         world
     }
 
+    /// Carries out one step of a schedule.
     pub(super) fn take(&mut self, step: Step) {
         if self.has_ended {
             return;
@@ -183,7 +160,7 @@ impl World {
         }
     }
 
-    /// Lets everything come to rest, and looks whether all is there.
+    /// Lets the room and its clients come to rest, and checks that every client has everything.
     pub(super) fn settle(&mut self) {
         self.is_journal_full = false;
         self.take(Step::StorageBack);
@@ -202,25 +179,38 @@ impl World {
             }
         }
         self.take(Step::Wait(300));
-        assert!(self.sent.is_empty(), "not answered: {:?}", self.sent.keys());
+        assert!(
+            self.sent.is_empty(),
+            "requests without an answer: {:?}",
+            self.sent.keys()
+        );
         let seen = self.seen_by_a_newcomer();
         for person in &self.people {
             if person.connection.is_none() {
                 continue;
             }
-            assert!(person.is_live, "{} is left behind", person.client);
-            assert_eq!(seen.clock(person.client), person.sent, "all is saved");
+            assert!(person.is_live, "{} has to resync", person.client);
+            assert_eq!(
+                seen.clock(person.client),
+                person.sent,
+                "all elements are in the log"
+            );
             let foreign = person.has.clock(FOREIGN);
             assert!(
                 foreign >= self.foreign_due,
-                "of another instance: {foreign}"
+                "it has {foreign} elements of another instance"
             );
             let own = |replica: &Replica| {
                 let mut replica = replica.clone();
                 replica.0.remove(&FOREIGN);
                 replica
             };
-            assert_eq!(own(&person.has), own(&seen), "{} has all", person.client);
+            assert_eq!(
+                own(&person.has),
+                own(&seen),
+                "{} has everything",
+                person.client
+            );
         }
     }
 
@@ -325,7 +315,7 @@ impl World {
         self.hear();
     }
 
-    /// Puts one input in, and does what comes of it.
+    /// Gives the core one input, and carries out its outputs.
     pub(super) fn put(&mut self, input: Input<Arc<Connection>>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -380,8 +370,8 @@ impl World {
                 inputs.push_front(Input::Fetched(Box::new(fetched)));
             }
             Output::Unload => {
-                assert!(self.log.under_way.is_empty(), "all is written");
-                assert!(self.sent.is_empty(), "all is answered");
+                assert!(self.log.under_way.is_empty(), "all appends are settled");
+                assert!(self.sent.is_empty(), "all requests are answered");
                 assert!(self.people.iter().all(|person| person.connection.is_none()));
                 self.has_ended = true;
             }
