@@ -1,9 +1,8 @@
 //! The log, and traces for a collector.
 //!
-//! Every line carries the instance, and a panic is a line like any other, also
-//! one that was caught. Lines go to stdout as JSON, for machines, or to stderr
-//! for people. What is logged is decided where it is logged: this module sees no
-//! token and no document.
+//! Every line contains the instance. Every panic is logged, also one that is caught.
+//! Lines go to stdout as JSON, or to stderr as readable text. This module does not
+//! filter secrets: callers must not log tokens or documents.
 
 use std::{
     any::Any,
@@ -31,19 +30,19 @@ use tracing_subscriber::{
 
 use crate::config::{Log, LogFormat};
 
-/// How long a stop waits for a collector that does not answer.
+/// How long a stop waits for a collector that does not respond.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// A panic's message may quote what was parsed; this much of it is logged.
+/// How many bytes of a panic's message are logged, since it may quote parsed input.
 const PANIC_BYTES_MAX: usize = 500;
 
-/// Telemetry that runs; [`stop`](Telemetry::stop) it last.
+/// Running telemetry, to be [stopped](Telemetry::stop) last.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
-/// The filter with a quieter default for a library that narrates its own end.
-fn quieted(filter: &str) -> String {
+/// `filter` with a higher default level for a library that logs its own shutdown.
+fn with_library_levels(filter: &str) -> String {
     format!("opentelemetry_sdk=warn,{filter}")
 }
 
@@ -53,19 +52,19 @@ pub enum TelemetryError {
     /// The exporter of traces cannot be built.
     #[error("traces cannot be exported: {0}")]
     Traces(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// Something else in this process logs already.
-    #[error("the log is taken: {0}")]
+    /// Another logger is installed in this process.
+    #[error("another logger is installed: {0}")]
     Log(#[from] tracing_subscriber::util::TryInitError),
 }
 
 /// Starts logging and, with an `otlp_endpoint`, the export of traces; `instance`
 /// is letters, digits, dots, dashes and underscores.
 ///
-/// Traces are sent from a thread of their own, by a client that blocks: call
-/// this, and [`Telemetry::stop`], outside of an asynchronous runtime.
+/// Traces are sent from a separate thread, by a client that blocks: call this, and
+/// [`Telemetry::stop`], outside of an asynchronous runtime.
 ///
 /// # Errors
-/// The endpoint is no address, or telemetry has been started before.
+/// The endpoint is not an address, or telemetry was started before.
 pub fn start(
     log: &Log,
     otlp_endpoint: Option<&str>,
@@ -78,7 +77,7 @@ pub fn start(
         .as_ref()
         .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("realtime-server")));
     tracing_subscriber::registry()
-        .with(EnvFilter::builder().parse_lossy(quieted(&log.filter)))
+        .with(EnvFilter::builder().parse_lossy(with_library_levels(&log.filter)))
         .with(lines(log.format, instance))
         .with(spans)
         .try_init()?;
@@ -87,7 +86,7 @@ pub fn start(
 }
 
 impl Telemetry {
-    /// Sends what has not been sent yet, for at most two seconds.
+    /// Sends the traces that are not sent yet, for at most two seconds.
     pub fn stop(self) {
         if let Some(traces) = self.traces
             && let Err(error) = traces.shutdown_with_timeout(FLUSH_TIMEOUT)
@@ -98,7 +97,7 @@ impl Telemetry {
 }
 
 fn export_traces(endpoint: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    // An endpoint that is set by code is taken as it is, without a signal's path.
+    // The library appends no path to an endpoint that is set by code.
     let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder()
         .with_http()
@@ -167,7 +166,7 @@ enum Colours {
     Off,
 }
 
-/// JSON objects with the instance as their first field.
+/// JSON objects whose first field is the instance.
 struct JsonLines<F> {
     inner: F,
     instance: String,
@@ -189,12 +188,12 @@ where
         self.inner
             .format_event(context, Writer::new(&mut object), event)?;
         let fields = object.strip_prefix('{').ok_or(fmt::Error)?;
-        // The instance's characters need no escape.
+        // The characters of an instance's name need no escape.
         write!(writer, "{{\"instance\":\"{}\",{fields}", self.instance)
     }
 }
 
-/// Lines for people, with the instance before them.
+/// Readable lines that begin with the instance.
 struct PrettyLines<F> {
     inner: F,
     instance: String,
@@ -220,7 +219,7 @@ where
 fn log_panic(info: &PanicHookInfo<'_>) {
     let location = info.location().map(ToString::to_string);
     let thread = std::thread::current();
-    // Only where RUST_BACKTRACE asks for it.
+    // Captured only if RUST_BACKTRACE requires it.
     let backtrace = Backtrace::capture();
     let backtrace =
         (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
@@ -233,7 +232,7 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     );
 }
 
-/// The message of a panic, cut to 500 bytes.
+/// The message of a panic, truncated to 500 bytes.
 pub(crate) fn panic_message(payload: &dyn Any) -> &str {
     let message = match payload.downcast_ref::<&'static str>() {
         Some(message) => message,
@@ -252,7 +251,7 @@ mod tests {
 
     type Root = tracing_subscriber::Registry;
 
-    /// What `run` logs through the lines that `layer` makes, as text.
+    /// The log of `run`, formatted by `layer`.
     fn logged(layer: impl FnOnce(Sink) -> Lines<Root>, run: impl FnOnce()) -> String {
         let sink = Sink::default();
         let subscriber = tracing_subscriber::registry().with(layer(sink.clone()));
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_is_an_object_that_carries_the_instance() {
+    fn a_json_line_is_an_object_with_the_instance() {
         let text = logged(json, || {
             let _in = tracing::info_span!("session", user = "ana").entered();
             tracing::warn!(seq = 7, "a \"quoted\"\nmessage");
@@ -307,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pretty_line_carries_the_instance() {
+    fn a_pretty_line_begins_with_the_instance() {
         let text = logged(pretty, || tracing::info!(port = 3001, "listening"));
         assert!(text.starts_with("abc-1 "), "{text}");
         assert!(text.contains("listening port=3001"), "{text}");
     }
 
     #[test]
-    fn a_panic_message_is_cut_between_characters() {
+    fn a_panic_message_is_truncated_between_characters() {
         let long = "é".repeat(PANIC_BYTES_MAX);
         assert_eq!(panic_message(&long).len(), PANIC_BYTES_MAX);
         assert_eq!(panic_message(&"short"), "short");

@@ -1,4 +1,4 @@
-//! What applications ask for over HTTP, each with its token.
+//! The HTTP API for applications. Every request needs a token.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What is asked for in the query; the last of several alike counts.
+/// The parameters of a query. Of several with the same name, the last one counts.
 type Parameters = HashMap<String, String>;
 
 /// Answers `GET /api/v1/documents`: the documents of the caller's team.
@@ -29,7 +29,7 @@ pub(super) async fn list_documents(
         Ok(page) => Json(page).into_response(),
         Err(error) => refuse(&error),
     };
-    // It is one person's, and out of date with the next edit.
+    // The list is for one user only, and changes with the next edit.
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }
 
@@ -40,7 +40,7 @@ async fn page(parts: &Parts, headers: &HeaderMap, parameters: &Parameters) -> Re
     parts.catalog.list(&claims, request).await
 }
 
-/// Who is calling, by the token of the `Authorization` header.
+/// The caller's claims, from the token in the `Authorization` header.
 pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<Claims> {
     let claims = match bearer(headers) {
         Some(token) => parts.verifier.verify(token).await,

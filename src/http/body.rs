@@ -1,5 +1,5 @@
-//! Large bodies, read within bounds: so many at once, so much of them in memory, and
-//! none that comes too slowly.
+//! Reads large bodies within limits: of their number, of their memory, and of the time
+//! that each takes.
 
 use std::{
     sync::{
@@ -25,59 +25,59 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// How many are read at once.
-const AT_ONCE: usize = 64;
-/// After its patience, a body has to have come this fast.
+/// How many bodies are read at once.
+const BODIES_MAX: usize = 64;
+/// The least average rate of a body, beside the time for which it may stall.
 const BYTES_PER_SECOND_MIN: u64 = 128 * 1024;
-/// How long what is left of a refused body is thrown away: who is still sending would
-/// otherwise find the connection broken, and not the answer.
-const DISCARDING: Duration = Duration::from_secs(2);
+/// How long the rest of a refused body is read and discarded. Without this, a client that
+/// is still sending would see a broken connection instead of the response.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The bounds of all bodies. Cheap to clone.
+/// The limits of all bodies together. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Bodies {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     bytes: Arc<AtomicUsize>,
     bytes_max: usize,
-    patience: Duration,
+    stall_timeout: Duration,
 }
 
-/// A body that has been read; its bytes count while this lasts.
+/// A body that was read. It counts towards the limits until this is dropped.
 pub(super) struct Read {
     pub(super) bytes: Bytes,
-    _held: Held,
+    _reserved: Reserved,
 }
 
-/// The place of a body, and what it takes in memory.
-struct Held {
-    bytes: Arc<AtomicUsize>,
-    taken: usize,
-    _place: OwnedSemaphorePermit,
+/// The share of one body in the limits, returned when it is dropped.
+struct Reserved {
+    all_bytes: Arc<AtomicUsize>,
+    bytes: usize,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Held {
+impl Drop for Reserved {
     fn drop(&mut self) {
-        self.bytes.fetch_sub(self.taken, Ordering::Relaxed);
+        self.all_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 impl Bodies {
-    /// At most `bytes_max` in memory; a body may stall for `patience`.
-    pub(super) fn new(bytes_max: usize, patience: Duration) -> Self {
+    /// Limits of `bytes_max` in memory for all bodies; each may stall for `stall_timeout`.
+    pub(super) fn new(bytes_max: usize, stall_timeout: Duration) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(BODIES_MAX)),
             bytes: Arc::default(),
             bytes_max,
-            patience,
+            stall_timeout,
         }
     }
 
     /// Reads `body`, of at most `limit` bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], before anything is read where the headers say so already;
-    /// [`Error::Overloaded`] beyond the bounds of all; [`Error::Invalid`] where it comes
-    /// too slowly or breaks off.
+    /// [`Error::TooLarge`], before any byte is read if the headers declare it;
+    /// [`Error::Overloaded`] beyond the limits of all bodies; [`Error::Invalid`] if the
+    /// body is too slow or incomplete.
     pub(super) async fn read(
         &self,
         headers: &HeaderMap,
@@ -88,24 +88,24 @@ impl Bodies {
         if declared > limit as u64 {
             return Err(Error::TooLarge { limit });
         }
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let mut held = Held {
-            bytes: Arc::clone(&self.bytes),
-            taken: 0,
-            _place: place.map_err(|_| Error::Overloaded)?,
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let mut reserved = Reserved {
+            all_bytes: Arc::clone(&self.bytes),
+            bytes: 0,
+            _permit: permit.map_err(|_| Error::Overloaded)?,
         };
-        // Memory that is not written to is not taken.
+        // Capacity that is not written to takes no physical memory.
         let mut bytes = Vec::with_capacity(declared as usize);
         let began = Instant::now();
         loop {
-            // It may stall for so long, and be so much later than at the least pace.
-            let at_least_pace = Duration::from_secs(bytes.len() as u64 / BYTES_PER_SECOND_MIN);
-            let deadline = Instant::now().min(began + at_least_pace) + self.patience;
+            // It may stall for the timeout, and be late by the same time at the least rate.
+            let at_least_rate = Duration::from_secs(bytes.len() as u64 / BYTES_PER_SECOND_MIN);
+            let deadline = Instant::now().min(began + at_least_rate) + self.stall_timeout;
             let frame = match timeout_at(deadline, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => return Err(invalid("breaks off")),
+                Ok(Some(Err(_))) => return Err(invalid("is incomplete")),
                 Ok(None) => break,
-                Err(_) => return Err(invalid("comes too slowly")),
+                Err(_) => return Err(invalid("was sent too slowly")),
             };
             let Ok(data) = frame.into_data() else {
                 continue;
@@ -113,18 +113,18 @@ impl Bodies {
             if data.len() > limit - bytes.len() {
                 return Err(Error::TooLarge { limit });
             }
-            self.hold(&mut held, data.len())?;
+            self.reserve(&mut reserved, data.len())?;
             bytes.extend_from_slice(&data);
         }
         Ok(Read {
             bytes: bytes.into(),
-            _held: held,
+            _reserved: reserved,
         })
     }
 
-    fn hold(&self, held: &mut Held, more: usize) -> Result<()> {
+    fn reserve(&self, reserved: &mut Reserved, more: usize) -> Result<()> {
         let all = self.bytes.fetch_add(more, Ordering::Relaxed) + more;
-        held.taken += more;
+        reserved.bytes += more;
         match all <= self.bytes_max {
             true => Ok(()),
             false => Err(Error::Overloaded),
@@ -132,21 +132,21 @@ impl Bodies {
     }
 }
 
-/// The length that the headers promise; 0 where they promise none.
+/// The length that the headers declare; 0 if they declare none.
 fn declared_bytes(headers: &HeaderMap) -> Result<u64> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else {
         return Ok(0);
     };
     let length = length.to_str().ok().and_then(|length| length.parse().ok());
-    length.ok_or(invalid("has no length"))
+    length.ok_or(invalid("has no valid length"))
 }
 
-/// Throws away, for a moment, what still comes of a body that is not wanted.
+/// Reads and discards the rest of a refused body, for a limited time.
 pub(super) fn discard(mut body: Body, supervisor: &Supervisor) {
     supervisor.spawn(Task::HttpBody, async move {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-        // What has not come by then breaks off.
-        let _ = timeout(DISCARDING, rest).await;
+        // Bytes that have not arrived by then are not read.
+        let _ = timeout(DISCARD_TIMEOUT, rest).await;
     });
 }
 

@@ -1,4 +1,4 @@
-//! How the server is, for people, load balancers and whatever restarts it.
+//! The state of the server, for operators, load balancers and process supervisors.
 
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// How long health waits for the database.
+/// How long a health request waits for the database.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// Where to look when the table of documents is damaged.
-const LIST_HINT: &str = "the list of documents is damaged and none can be made: see the log of the \
-    start, and docs/operations.md, Damage";
-/// Where to look when the server stops by itself.
-const LOST_HINT: &str = "a task without which the server cannot go on has died, and it is stopping: \
+/// The hint for a damaged table of documents.
+const LIST_HINT: &str = "the list of documents is damaged and no document can be created: see the \
+    log of the start, and docs/operations.md, Damage";
+/// The hint for a server that stops because of a panic.
+const LOST_HINT: &str = "a task that the server depends on has died, and the server is stopping: \
     see the log, and docs/operations.md, When a task dies";
-/// Where to look when documents are damaged.
+/// The hint for damaged documents.
 const DAMAGE_HINT: &str =
     "see the rows of the table damaged_row without repaired_at, and docs/operations.md, Damage";
 
@@ -53,9 +53,9 @@ struct Dependencies {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Storage {
     Sound,
-    /// It answers, but some of what it held is damaged.
+    /// It responds, but some of its rows are damaged.
     Damaged,
-    Away,
+    Unavailable,
 }
 
 pub(super) async fn health(State(parts): State<Parts>) -> Response {
@@ -66,7 +66,7 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (false, Storage::Sound) => (StatusCode::OK, "ok"),
         (false, Storage::Damaged) => (StatusCode::OK, "degraded"),
-        (false, Storage::Away) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (false, Storage::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let health = Health {
         status,
@@ -80,7 +80,7 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
         dependencies: Dependencies {
             storage: match storage {
                 Storage::Sound | Storage::Damaged => "ok",
-                Storage::Away => "unavailable",
+                Storage::Unavailable => "unavailable",
             },
         },
     };
@@ -102,19 +102,19 @@ pub(super) async fn ready(State(parts): State<Parts>) -> Response {
             let hint = hint.unwrap_or_default();
             format!("degraded: {damaged} damaged documents; {hint}").into_response()
         }
-        Storage::Away => refuse(&Error::StorageUnavailable),
+        Storage::Unavailable => refuse(&Error::StorageUnavailable),
     }
 }
 
 async fn storage(store: &Store, supervisor: &Supervisor) -> Storage {
-    // Nothing can be written, whatever the database says.
+    // Without the writer no update can be written, even if the database responds.
     if supervisor.lost() == Some(Task::LogWriter) {
-        return Storage::Away;
+        return Storage::Unavailable;
     }
     let Ok(Ok(())) = timeout(PING_TIMEOUT, store.ping()).await else {
-        return Storage::Away;
+        return Storage::Unavailable;
     };
-    // A database that serves, but cannot count, has not gone away.
+    // If only the number of damaged documents cannot be read, the database is still available.
     let _ = timeout(PING_TIMEOUT, store.damaged_documents()).await;
     match hint(store) {
         Some(_) => Storage::Damaged,
@@ -122,7 +122,7 @@ async fn storage(store: &Store, supervisor: &Supervisor) -> Storage {
     }
 }
 
-/// Where to look, if anything is known to be damaged.
+/// The hint for the damage that is known, if there is any.
 fn hint(store: &Store) -> Option<&'static str> {
     if store.list_is_damaged() {
         Some(LIST_HINT)

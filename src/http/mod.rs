@@ -1,14 +1,14 @@
-//! The HTTP door: health, metrics, what applications ask for, and the doors of development.
+//! The HTTP door: health, metrics, the API for applications, and the development routes.
 //!
 //! ```text
-//! GET /health            the state of the server and of what it depends on: 200, or 503 where it cannot serve
-//! GET /health/live       200 while the process turns
-//! GET /health/ready      200 where new connections are welcome
-//! GET /metrics           Prometheus text; behind METRICS_TOKEN where that is set
+//! GET /health            the state of the server and its dependencies: 200, or 503 if it cannot serve clients
+//! GET /health/live       200 while the process responds
+//! GET /health/ready      200 if the server accepts new connections
+//! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
-//! POST /api/v1/documents/{room}/updates  an update, as large as a document may be
-//! GET /dev/token         in development: a token for whoever asks
-//! GET /                  in development: the demo page, with its files beside it
+//! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
+//! GET /dev/token         in development: a token for any caller
+//! GET /                  in development: the demo page and its files
 //! ```
 
 mod api;
@@ -50,7 +50,7 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// What the routes need.
+/// The parts of the server that the routes use.
 #[derive(Clone)]
 pub struct Parts {
     /// The database.
@@ -59,40 +59,40 @@ pub struct Parts {
     pub rooms: Rooms,
     /// The list of all documents.
     pub catalog: Catalog,
-    /// Whom `/api` lets in.
+    /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
-    /// How much one request may bring.
+    /// The limits of requests.
     pub limits: Limits,
-    /// How long it may take.
+    /// The timeouts of requests.
     pub timing: Timing,
     /// Who is connected, and whether the server is stopping.
     pub sessions: Sessions,
     /// How many sockets are connected, with a session or without.
     pub connections: Arc<dyn Fn() -> usize + Send + Sync>,
-    /// The owner of what outlives a request.
+    /// The owner of tasks that outlive a request.
     pub supervisor: Supervisor,
-    /// What `/metrics` shows.
+    /// The metrics that `/metrics` renders.
     pub metrics: Metrics,
-    /// The bearer token of `/metrics`, if it is closed.
+    /// The bearer token of `/metrics`; without one, `/metrics` is public.
     pub metrics_token: Option<String>,
-    /// With what `/dev/token` signs.
+    /// The key with which `/dev/token` signs.
     pub auth: Auth,
-    /// Whether `/dev/token` and the demo page are there.
+    /// Whether `/dev/token` and the demo page are served.
     pub dev_doors: DevDoors,
-    /// Names this instance.
+    /// The name of this instance.
     pub instance: String,
-    /// When it started.
+    /// When the server started.
     pub started: Instant,
 }
 
 impl Parts {
-    /// Whether the server is stopping, for whatever reason.
+    /// Whether the server is stopping, for any reason.
     fn stopping(&self) -> bool {
         self.supervisor.lost().is_some() || self.sessions.draining()
     }
 }
 
-/// All routes of this door.
+/// All routes of the HTTP door.
 pub fn routes(parts: Parts) -> Router {
     let mut router = Router::new()
         .route("/health", get(health::health))
@@ -167,9 +167,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whom the development token names.
+/// The parameters of `/dev/token`: the user of the token, and its duration.
 #[derive(Deserialize)]
-struct Persona {
+struct TokenParameters {
     user: String,
     name: Option<String>,
     role: Option<String>,
@@ -184,22 +184,22 @@ struct Minted {
 
 async fn dev_token(
     State(parts): State<Parts>,
-    persona: Result<Query<Persona>, QueryRejection>,
+    parameters: Result<Query<TokenParameters>, QueryRejection>,
 ) -> Response {
-    let Ok(Query(persona)) = persona else {
+    let Ok(Query(parameters)) = parameters else {
         return refuse(&Error::Invalid {
             field: "query",
-            reason: "must be user, and optionally name, role, team and ttl_seconds, once each",
+            reason: "must be user, and optionally name, role, team and ttl_seconds, each once",
         });
     };
-    let roles = persona.role.as_deref().unwrap_or("editor");
+    let roles = parameters.role.as_deref().unwrap_or("editor");
     let request = MintRequest {
-        user: persona.user,
-        name: persona.name,
-        team: persona.team,
+        user: parameters.user,
+        name: parameters.name,
+        team: parameters.team,
         roles: roles.split(',').map(str::to_owned).collect(),
         documents: Vec::new(),
-        ttl_seconds: persona.ttl_seconds.unwrap_or(3600),
+        ttl_seconds: parameters.ttl_seconds.unwrap_or(3600),
     };
     match mint(&parts.auth, &request, Timestamp::now().seconds()) {
         Ok(token) => Json(Minted { token }).into_response(),
@@ -211,7 +211,7 @@ async fn not_found() -> Response {
     refuse(&Error::NotFound { what: "route" })
 }
 
-/// An error as HTTP clients get it.
+/// The HTTP response for an error.
 pub fn refuse(error: &Error) -> Response {
     #[derive(Serialize)]
     struct Body<'a> {

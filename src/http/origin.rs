@@ -1,8 +1,8 @@
-//! Which web pages may talk to this server.
+//! Checks the origins of web pages.
 //!
-//! CORS keeps a foreign page from reading answers; a WebSocket has no CORS, so
-//! its upgrade is checked here. A request without `Origin` is no page's: it is
-//! let through and has to bring a token like everybody.
+//! CORS prevents pages of other origins from reading responses. CORS does not apply to a
+//! WebSocket, so its upgrade is checked here. A request without `Origin` does not come
+//! from a page: it is not checked here, and needs a token like all others.
 
 use axum::{
     extract::{Request, State},
@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::refuse;
 use crate::{config::Origins, error::Error};
 
-/// CORS for the allowed origins.
+/// The CORS layer for the allowed origins.
 pub fn cors(origins: &Origins) -> CorsLayer {
     let origins = origins.clone();
     let allowed = move |origin: &HeaderValue, _: &_| {
@@ -28,7 +28,7 @@ pub fn cors(origins: &Origins) -> CorsLayer {
         .allow_credentials(true)
 }
 
-/// Refuses a page of a foreign origin on every route that carries a session.
+/// Refuses requests from other origins on the routes of sessions: upgrades and `/socket.io`.
 pub async fn check_origin(
     State(origins): State<Origins>,
     request: Request,

@@ -1,6 +1,6 @@
 //! The demo page of `web/demo`, compiled into the binary and served at `/` in development.
 //!
-//! Every file has a route of its own, so no path leads to anything else.
+//! Every file has its own route, so no other path is served.
 
 use axum::{
     Router,
@@ -18,7 +18,7 @@ use tower_http::compression::{
 
 use super::Parts;
 
-/// What `npm run build` made in `web/demo`.
+/// The files that `npm run build` generated in `web/demo`.
 #[derive(Embed)]
 #[folder = "web/demo/dist"]
 struct Dist;
@@ -26,12 +26,12 @@ struct Dist;
 /// The file that is served at `/`.
 const INDEX: &str = "index.html";
 
-/// The page runs its own code only, talks to servers over WebSocket too, and is framed by nobody.
+/// The page may run only its own code and connect to any WebSocket; no page may frame it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; connect-src 'self' ws: wss:; \
     object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// One file, ready to be sent.
+/// One file with the headers of its response.
 #[derive(Clone)]
 struct PageFile {
     route: String,
@@ -48,7 +48,7 @@ pub(super) fn routes() -> Router<Parts> {
         let route = file.route.clone();
         router.route(&route, get(async move |headers| file.answer(&headers)))
     });
-    // Fonts are compressed already, as are the kinds that the default leaves out.
+    // Fonts are already compressed, like the types that the default predicate excludes.
     let compressible = DefaultPredicate::new().and(NotForContentType::const_new("font/"));
     routes.layer(CompressionLayer::new().compress_when(compressible))
 }
@@ -62,7 +62,7 @@ impl PageFile {
         } else {
             ""
         };
-        // The names of what is built into assets/ change with their content.
+        // The names of the files in assets/ contain a hash of their content.
         let cache_control = if path.starts_with("assets/") {
             "public, max-age=31536000, immutable"
         } else {
@@ -72,7 +72,7 @@ impl PageFile {
         Self {
             route: format!("/{route}"),
             content_type: format!("{kind}{charset}"),
-            // Weak, because compressed or not, it is the same.
+            // Weak, because the tag is the same for the compressed and the plain body.
             etag: format!("W/\"{hash}\""),
             cache_control,
             bytes: Bytes::from_owner(file.data),
@@ -87,15 +87,15 @@ impl PageFile {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "same-origin"),
         ];
-        if self.is_known_to(request) {
+        if self.is_cached_by(request) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         let content_type = [(header::CONTENT_TYPE, self.content_type.as_str())];
         (headers, content_type, self.bytes.clone()).into_response()
     }
 
-    /// Whether the client has this very content, by the weak comparison of RFC 9110, section 13.1.2.
-    fn is_known_to(&self, request: &HeaderMap) -> bool {
+    /// Whether the client has the same content, by the weak comparison of RFC 9110, section 13.1.2.
+    fn is_cached_by(&self, request: &HeaderMap) -> bool {
         let lists = request.get_all(header::IF_NONE_MATCH).iter();
         let mut tags = lists
             .filter_map(|list| list.to_str().ok())
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_has_a_name_that_can_be_a_route() {
+    fn the_name_of_every_file_is_a_valid_route() {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
         for path in Dist::iter() {
             assert!(path.chars().all(plain), "{path}");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn content_that_the_client_has_is_not_sent_again() {
+    fn content_that_the_client_has_cached_is_not_sent_again() {
         let index = file(INDEX);
         let status = |tags: &str| {
             let mut request = HeaderMap::new();
@@ -134,8 +134,8 @@ mod tests {
         };
         let (weak, strong) = (index.etag.as_str(), &index.etag[2..]);
         let among_others = format!("\"other\", {weak}");
-        for known in [weak, strong, "*", &among_others] {
-            assert_eq!(status(known), StatusCode::NOT_MODIFIED, "{known}");
+        for cached in [weak, strong, "*", &among_others] {
+            assert_eq!(status(cached), StatusCode::NOT_MODIFIED, "{cached}");
         }
         assert_eq!(status("\"other\""), StatusCode::OK);
         assert_eq!(index.answer(&HeaderMap::new()).status(), StatusCode::OK);

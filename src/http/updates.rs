@@ -1,8 +1,8 @@
-//! `POST /api/v1/documents/{room}/updates`: one update, as large as a document may be.
+//! `POST /api/v1/documents/{room}/updates`: one update, at most as large as a document.
 //!
-//! It goes through the room like a socket's update, from an author who takes no seat, so that
-//! a client that goes away meanwhile leaves nothing behind. Like whoever answers a
-//! synchronisation, it may bring what others wrote.
+//! The room handles it like the update of a socket. Its author takes no seat, so that
+//! nothing has to be cleaned up if the client disconnects. As in an answer to a
+//! synchronisation, the update may contain the edits of others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,8 +34,8 @@ use crate::{
 };
 use document::{self, Checked, Visibility};
 
-/// How long an update may take to be durable before the client is told to try again.
-const DURABLE_WITHIN: Duration = Duration::from_secs(30);
+/// How long an update may take to be durable before the client is told to repeat it.
+const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
 const BYTES: &str = "application/octet-stream";
 
 const TICKET: Ticket = Ticket {
@@ -43,7 +43,7 @@ const TICKET: Ticket = Ticket {
     id: None,
 };
 
-/// What the route needs. Cheap to clone.
+/// The state of the route. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Updates(Arc<Shared>);
 
@@ -52,7 +52,7 @@ struct Shared {
     bodies: Bodies,
 }
 
-/// The answer where the update is durable.
+/// The response once the update is durable.
 #[derive(Serialize)]
 struct Accepted {
     ok: bool,
@@ -63,9 +63,9 @@ struct Accepted {
 
 impl Updates {
     pub(super) fn new(parts: Parts) -> Self {
-        let patience = Duration::from_millis(parts.timing.http_body_timeout_ms);
+        let stall_timeout = Duration::from_millis(parts.timing.http_body_timeout_ms);
         Self(Arc::new(Shared {
-            bodies: Bodies::new(parts.limits.http_bodies_bytes_max, patience),
+            bodies: Bodies::new(parts.limits.http_bodies_bytes_max, stall_timeout),
             parts,
         }))
     }
@@ -89,7 +89,7 @@ pub(super) async fn post_update(
 }
 
 impl Shared {
-    /// Takes the update in; whatever can be refused before the body is read is.
+    /// Accepts the update. All checks that do not need the body come before it is read.
     async fn take(
         &self,
         room: Result<Path<String>, PathRejection>,
@@ -110,7 +110,7 @@ impl Shared {
         caller.budget.admit_request()?;
         caller.budget.admit_update()?;
         check_kind(headers)?;
-        let _turn = caller.begin_body()?;
+        let _permit = caller.begin_body()?;
         let limit = self.parts.limits.document_bytes_max;
         let read = self.bodies.read(headers, body, limit).await?;
         let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
@@ -122,7 +122,7 @@ impl Shared {
         })
     }
 
-    /// Has the room take the update in, and waits until it is durable.
+    /// Sends the update to the room and waits until it is durable.
     async fn apply(
         &self,
         claims: &Claims,
@@ -149,14 +149,15 @@ impl Shared {
         })))?;
         let answered = tokio::select! {
             biased;
-            // Nobody writes it any more. First, because the room ends then as well, unanswered.
+            // The update is not written any more. This arm is first, because then the room
+            // ends too, without an answer.
             _ = self.parts.supervisor.losing() => return Err(Error::StorageUnavailable),
-            answered = timeout(DURABLE_WITHIN, answered) => answered,
+            answered = timeout(DURABLE_TIMEOUT, answered) => answered,
         };
         match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::Internal),
-            // It waits in the journal, and may still be written: the same again does no harm.
+            // The update waits in the journal and may still be written. A repetition is harmless.
             Err(_) => Err(Error::StorageUnavailable),
         }
     }
@@ -175,7 +176,7 @@ fn check_kind(headers: &HeaderMap) -> Result<()> {
     }
 }
 
-/// Checks an update where that holds up nobody.
+/// Validates an update on a thread where it may block.
 async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Checked)> {
     let checking = supervisor.blocking(Task::Validation, move || {
         let checked = document::validate(&bytes);
@@ -188,19 +189,19 @@ async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Check
     })
 }
 
-/// The author of one update. It hears what becomes of that, and nothing else.
+/// The author of one update, who receives only its answer.
 struct Author {
     identity: Identity,
     caller: Arc<Caller>,
-    /// Where the answer goes; the first one counts.
+    /// The receiver of the answer. Only the first answer counts.
     answer: Mutex<Option<oneshot::Sender<Result<Acked>>>>,
 }
 
 impl Author {
     fn settle(&self, answer: Result<Acked>) {
-        if let Some(waiting) = self.answer.lock().take() {
-            // A client that has gone away does not hear it.
-            let _ = waiting.send(answer);
+        if let Some(sender) = self.answer.lock().take() {
+            // This fails if the client has disconnected.
+            let _ = sender.send(answer);
         }
     }
 }

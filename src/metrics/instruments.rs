@@ -1,15 +1,15 @@
 //! The instruments: each metric's name, description and buckets.
 //!
-//! Names are written exactly as they are scraped.
+//! Names are exactly those that Prometheus scrapes.
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::Registry;
 
-/// The handles, prebuilt.
+/// The handles of all metrics.
 pub(super) struct Instruments {
     pub(super) registry: Registry,
-    // The instruments record nothing once their provider is gone.
+    // Kept because the instruments record nothing after their provider was dropped.
     _provider: SdkMeterProvider,
 
     pub(super) connections: UpDownCounter<i64>,
@@ -138,22 +138,22 @@ impl Instruments {
                 .with_description("Group commits that failed")
                 .build(),
             appends_refused: counter("realtime_appends_refused_total")
-                .with_description("Rows that the database refused for good")
+                .with_description("Rows that the database refused permanently")
                 .build(),
             journal_bytes: gauge("realtime_journal_bytes")
-                .with_description("Accepted and not yet written")
+                .with_description("Bytes of accepted updates that are not yet written")
                 .build(),
             memory_bytes: gauge("realtime_memory_bytes")
                 .with_description("Estimated memory of all open documents")
                 .build(),
             memory_bytes_max: gauge("realtime_memory_bytes_max")
-                .with_description("What that memory may be")
+                .with_description("Limit of the memory of all open documents")
                 .build(),
             storage_available: gauge("realtime_storage_available")
                 .with_description("1 while the database can be written, else 0")
                 .build(),
             document_bytes: sizes("realtime_document_bytes", DOCUMENT_BYTES)
-                .with_description("Sizes of documents written or read whole")
+                .with_description("Sizes of documents written as snapshots or loaded")
                 .build(),
             snapshot_seconds: seconds("realtime_snapshot_seconds")
                 .with_description("Duration of writing a snapshot")
@@ -165,23 +165,23 @@ impl Instruments {
                 .with_description("Stored rows that could not be used")
                 .build(),
             documents_damaged: gauge("realtime_documents_damaged")
-                .with_description("Documents with damaged rows that nobody has repaired")
+                .with_description("Documents with damaged rows that are not repaired")
                 .build(),
             http_requests: counter("realtime_http_requests_total")
                 .with_description("HTTP requests answered")
                 .build(),
             task_panics: counter("realtime_task_panics_total")
-                .with_description("Panics of tasks, caught")
+                .with_description("Caught panics of tasks")
                 .build(),
         }
     }
 }
 
-// From a commit to an SSD up to a database that hardly answers.
+// From a commit on an SSD to a database that barely responds.
 const SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-// From a keystroke up to the default limit.
+// From a keystroke to the default limit.
 const UPDATE_BYTES: &[f64] = &[
     32.0,
     64.0,

@@ -1,9 +1,9 @@
-//! Every metric of the server: its name, its labels, its buckets, nowhere else.
+//! All metrics of the server, with their names, labels and buckets.
 //!
-//! The rest of the server tells facts ("an update was accepted") and knows no
-//! names. Labels have a handful of values each; a document, a room or a user is
-//! never one. Values are in base units: seconds, bytes. `docs/metrics.md`
-//! explains them to operators.
+//! The rest of the server reports events ("an update was accepted") and knows no
+//! names of metrics. Each label has a handful of values; a document, a room or a user
+//! is never one. Values are in base units: seconds, bytes. `docs/metrics.md` explains
+//! the metrics to operators.
 
 mod instruments;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use prometheus::{Registry, TextEncoder};
 
 use self::instruments::Instruments;
 
-/// How an Engine.IO connection travels.
+/// The transport of an Engine.IO connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// A WebSocket.
@@ -41,17 +41,17 @@ impl Transport {
 pub enum Availability {
     /// It can.
     Ok,
-    /// It cannot: what is accepted waits in the journal.
+    /// It cannot: accepted updates wait in the journal.
     Unavailable,
 }
 
-/// The handles of all metrics. Cloning is a reference count; telling a fact
-/// takes well under a microsecond and never blocks.
+/// The handles of all metrics. Cheap to clone. Reporting an event takes well under a
+/// microsecond and never blocks.
 #[derive(Clone)]
 pub struct Metrics(Arc<Instruments>);
 
 impl Metrics {
-    /// A fresh set, all at zero.
+    /// New metrics, all at zero.
     pub fn new() -> Self {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
@@ -61,7 +61,7 @@ impl Metrics {
             .without_units()
             .without_counter_suffixes()
             .build()
-            .expect("a fresh registry holds nothing that could clash");
+            .expect("a new registry has no metric with the same name");
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("realtime");
         let metrics = Self(Arc::new(Instruments::new(&meter, registry, provider)));
@@ -80,7 +80,7 @@ impl Metrics {
             })
     }
 
-    /// A client connected, or moved to `transport` by an upgrade.
+    /// A client connected over `transport`, or was upgraded to it.
     pub fn connection_opened(&self, transport: Transport) {
         let labels = [KeyValue::new("transport", transport.as_str())];
         self.0.connections.add(1, &labels);
@@ -93,7 +93,7 @@ impl Metrics {
         self.0.connections.add(-1, &labels);
     }
 
-    /// A token was refused, for the reason that `code` gives.
+    /// A token was refused with the error `code`.
     pub fn authentication_failed(&self, code: &'static str) {
         self.0.authentication_failures.add(1, &[code_label(code)]);
     }
@@ -108,24 +108,24 @@ impl Metrics {
         self.0.sockets_lagging.add(1, &[]);
     }
 
-    /// A socket that fell behind has caught up, or is gone.
+    /// A socket that fell behind has caught up, or was closed.
     pub fn lagging_ended(&self) {
         self.0.sockets_lagging.add(-1, &[]);
     }
 
-    /// The server closed a transport on its own account.
+    /// The server closed a transport, for `reason`.
     pub fn socket_cut(&self, reason: &'static str) {
         self.0
             .sockets_cut
             .add(1, &[KeyValue::new("reason", reason)]);
     }
 
-    /// A document came into memory.
+    /// A document was opened in memory.
     pub fn room_opened(&self) {
         self.0.rooms.add(1, &[]);
     }
 
-    /// A document left memory.
+    /// A document was unloaded from memory.
     pub fn room_closed(&self) {
         self.0.rooms.add(-1, &[]);
     }
@@ -135,27 +135,27 @@ impl Metrics {
         self.0.joins.add(1, &[code_label(code)]);
     }
 
-    /// An update of `bytes` bytes arrived, whatever becomes of it. It is counted with
+    /// An update of `bytes` bytes arrived, whether or not it is accepted. It is counted by
     /// [`updates_handled`](Self::updates_handled).
     pub fn update_received(&self, bytes: u64) {
         self.0.update_bytes.record(bytes, &[]);
     }
 
-    /// So many updates arrived, of which so many were applied.
+    /// `received` updates arrived, of which `accepted` were applied.
     pub fn updates_handled(&self, received: u64, accepted: u64) {
         self.0.updates_received.add(received, &[]);
         self.0.updates_accepted.add(accepted, &[]);
     }
 
     /// One message that merges `updates` updates was queued for each of
-    /// `receivers` sockets; `bytes` is what was queued for all of them together.
+    /// `receivers` sockets: `bytes` bytes for all of them together.
     pub fn relayed(&self, updates: u64, receivers: u64, bytes: u64) {
         self.0.updates_merged.record(updates, &[]);
         self.0.relayed_messages.add(receivers, &[]);
         self.0.relayed_bytes.add(bytes, &[]);
     }
 
-    /// An awareness update of `bytes` bytes arrived, whatever becomes of it.
+    /// An awareness update of `bytes` bytes arrived, whether or not it is accepted.
     pub fn awareness_received(&self, bytes: u64) {
         self.0.awareness_received.add(1, &[]);
         self.0.awareness_received_bytes.add(bytes, &[]);
@@ -190,27 +190,27 @@ impl Metrics {
         self.0.append_failures.add(1, &[]);
     }
 
-    /// The database refused `rows` rows for good.
+    /// The database refused `rows` rows permanently.
     pub fn append_refused(&self, rows: u64) {
         self.0.appends_refused.add(rows, &[]);
     }
 
-    /// This many bytes are accepted and not yet written.
+    /// The accepted updates that are not yet written have `bytes` bytes.
     pub fn journal_bytes(&self, bytes: u64) {
         self.0.journal_bytes.record(bytes, &[]);
     }
 
-    /// The open documents take about this many bytes of memory, as estimated.
+    /// All open documents take an estimated `bytes` bytes of memory.
     pub fn memory_bytes(&self, bytes: u64) {
         self.0.memory_bytes.record(bytes, &[]);
     }
 
-    /// They may take this many.
+    /// All open documents may take `bytes` bytes of memory.
     pub fn memory_bytes_max(&self, bytes: u64) {
         self.0.memory_bytes_max.record(bytes, &[]);
     }
 
-    /// The database went away or came back.
+    /// The database became available or unavailable.
     pub fn storage_available(&self, availability: Availability) {
         let value = match availability {
             Availability::Ok => 1,
@@ -219,7 +219,7 @@ impl Metrics {
         self.0.storage_available.record(value, &[]);
     }
 
-    /// A document of `bytes` bytes was written whole.
+    /// A snapshot of `bytes` bytes was written.
     pub fn snapshot_written(&self, bytes: u64, took: Duration) {
         self.0
             .document_bytes
@@ -227,20 +227,20 @@ impl Metrics {
         self.0.snapshot_seconds.record(took.as_secs_f64(), &[]);
     }
 
-    /// A document was read into memory: `bytes` bytes of snapshot and log.
+    /// A document was loaded: `bytes` bytes of snapshot and log.
     pub fn document_loaded(&self, bytes: u64, took: Duration) {
         self.0.document_bytes.record(bytes, &[operation("load")]);
         self.0.load_seconds.record(took.as_secs_f64(), &[]);
     }
 
-    /// So many stored rows could not be used. `kind` is `update` or `snapshot`, `reason`
-    /// `checksum`, `refused` or `missing`.
+    /// `rows` stored rows could not be used. `kind` is `update` or `snapshot`, `reason`
+    /// is `checksum`, `refused` or `missing`.
     pub fn rows_damaged(&self, kind: &'static str, reason: &'static str, rows: u64) {
         let labels = [KeyValue::new("kind", kind), KeyValue::new("reason", reason)];
         self.0.rows_damaged.add(rows, &labels);
     }
 
-    /// So many documents have damaged rows that nobody has repaired.
+    /// `documents` documents have damaged rows that are not repaired.
     pub fn documents_damaged(&self, documents: u64) {
         self.0.documents_damaged.record(documents, &[]);
     }
@@ -255,19 +255,19 @@ impl Metrics {
         self.0.http_requests.add(1, &labels);
     }
 
-    /// A task panicked, or something that it guards.
+    /// A task, or work that it guards, panicked.
     pub fn task_panicked(&self, task: &'static str) {
         self.0.task_panics.add(1, &[KeyValue::new("task", task)]);
     }
 
-    /// These are the tasks whose panics are counted.
+    /// Registers the names of the tasks whose panics are counted.
     pub fn tasks_known(&self, tasks: impl IntoIterator<Item = &'static str>) {
         for task in tasks {
             self.0.task_panics.add(0, &[KeyValue::new("task", task)]);
         }
     }
 
-    // A series that is absent until something goes wrong cannot be alerted on.
+    // An alert needs a series that exists before the first failure.
     fn start_at_zero(&self) {
         let Instruments {
             sockets_lagging,

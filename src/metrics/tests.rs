@@ -1,10 +1,10 @@
-//! What is rendered, and that operators are told of all of it.
+//! Tests of the rendered metrics, and that `docs/metrics.md` has all of them.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-fn after_every_fact() -> String {
+fn after_every_event() -> String {
     let took = Duration::from_millis(3);
     let metrics = Metrics::new();
     metrics.connection_opened(Transport::Websocket);
@@ -42,8 +42,8 @@ fn after_every_fact() -> String {
 }
 
 #[test]
-fn facts_are_rendered_under_their_names_with_their_labels() {
-    let text = after_every_fact();
+fn events_are_rendered_with_their_names_and_labels() {
+    let text = after_every_event();
     for line in [
         "realtime_connections{transport=\"websocket\"} 1",
         "realtime_connections{transport=\"polling\"} 0",
@@ -97,7 +97,7 @@ fn the_operators_table_names_exactly_the_metrics_that_exist() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    let text = after_every_fact();
+    let text = after_every_event();
     let rendered: BTreeSet<_> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
