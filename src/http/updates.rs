@@ -225,12 +225,6 @@ impl Peer for Author {
         self.caller.budget.charge(cpu, memory_bytes);
     }
 
-    fn flush(&self, _: usize) {}
-
-    fn queued_bytes(&self) -> usize {
-        0
-    }
-
     fn cut(&self, _: &'static str) {
         self.settle(Err(Error::Overloaded));
     }

@@ -23,7 +23,10 @@ mod panics;
 mod text;
 
 use self::text::read;
-pub(crate) use self::{member::Member, text::written};
+pub(crate) use self::{
+    member::{Member, identity},
+    text::written,
+};
 
 on_both!(
     a_damaged_update_loses_only_its_own_content,

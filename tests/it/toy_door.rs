@@ -3,11 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use realtime_server::{
-    auth::User,
     error::Error,
-    id::{SessionId, UserId},
     room::{
         Acked, Answer, Audiences, Command, Creation, Delivery, Door, Message, Peer, RoomHandle,
         Rooms, Standing, Ticket, Update,
@@ -28,9 +26,14 @@ struct Line {
     out: mpsc::UnboundedSender<Arc<str>>,
 }
 
-/// The door of these connections. Its lines are `update 0101…`, `saved 7`, `joined 0101…` and
+/// The door of these connections. Its lines are `joined AAA=`, `update AAA=`, `saved 7`, and
 /// `refused code`.
 struct LineDoor;
+
+const TICKET: Ticket = Ticket {
+    request: "line",
+    id: None,
+};
 
 impl Door for LineDoor {
     type Seat = Line;
@@ -38,7 +41,7 @@ impl Door for LineDoor {
 
     fn encode(&self, message: &Message) -> Arc<str> {
         match message {
-            Message::Update(bytes) => format!("update {}", hex(bytes)).into(),
+            Message::Update(bytes) => format!("update {}", BASE64.encode(bytes)).into(),
             Message::Resync(_) => "resync".into(),
             Message::Closed(error) => format!("closed {}", error.code()).into(),
             Message::Event(event) => format!("event {}", event.event_id.0).into(),
@@ -53,21 +56,6 @@ impl Door for LineDoor {
 }
 
 impl Line {
-    fn new(session: u64, out: mpsc::UnboundedSender<Arc<str>>) -> Self {
-        let (name, avatar_url) = ("Line".into(), None);
-        let id = UserId::parse(&format!("line-{session}")).expect("an id");
-        let identity = Identity {
-            session: SessionId(session),
-            user: User {
-                id,
-                name,
-                avatar_url,
-            },
-            color: "#000000",
-        };
-        Self { identity, out }
-    }
-
     fn say(&self, line: Arc<str>) {
         // The send fails only if the connection is closed.
         let _ = self.out.send(line);
@@ -85,19 +73,15 @@ impl Peer for Line {
 
     fn answer(&self, _: Ticket, answer: Answer) {
         match answer {
-            Answer::Joined(joined) => self.say(format!("joined {}", hex(&joined.update)).into()),
+            Answer::Joined(joined) => {
+                self.say(format!("joined {}", BASE64.encode(&joined.update)).into())
+            }
             Answer::Refused(error) => self.say(format!("refused {}", error.code()).into()),
             Answer::Synced(_) | Answer::Done => {}
         }
     }
 
     fn charge(&self, _: Duration, _: usize) {}
-
-    fn flush(&self, _: usize) {}
-
-    fn queued_bytes(&self) -> usize {
-        0
-    }
 
     fn cut(&self, _: &'static str) {}
 
@@ -112,7 +96,9 @@ async fn serve(listener: TcpListener, rooms: Rooms) {
         let (stream, _) = listener.accept().await.expect("a connection");
         let (read, mut write) = stream.into_split();
         let (out, mut lines) = mpsc::unbounded_channel::<Arc<str>>();
-        tokio::spawn(receive(read, rooms.clone(), session, out));
+        let identity = rooms::identity(session);
+        let line = Arc::new(Line { identity, out });
+        tokio::spawn(receive(read, rooms.clone(), line));
         tokio::spawn(async move {
             while let Some(line) = lines.recv().await {
                 write.write_all(format!("{line}\n").as_bytes()).await.ok();
@@ -122,32 +108,21 @@ async fn serve(listener: TcpListener, rooms: Rooms) {
 }
 
 /// Reads the lines of one connection, and sends its commands to the room.
-async fn receive(
-    read: OwnedReadHalf,
-    rooms: Rooms,
-    session: u64,
-    out: mpsc::UnboundedSender<Arc<str>>,
-) {
+async fn receive(read: OwnedReadHalf, rooms: Rooms, line: Arc<Line>) {
     let mut lines = BufReader::new(read).lines();
-    let line = Arc::new(Line::new(session, out));
     let mut joined: Option<RoomHandle> = None;
     while let Ok(Some(text)) = lines.next_line().await {
         let peer = Arc::clone(&line) as Arc<dyn Peer>;
-        let ticket = Ticket {
-            request: "line",
-            id: None,
-        };
         let sent = match (text.split_once(' '), &joined) {
             (Some(("join", room)), _) => rooms.open(&key(room)).and_then(|room| {
-                let (creation, state_vector) = (Creation::Allowed, None);
                 joined.insert(room).send(Command::Join {
                     peer,
-                    ticket,
-                    creation,
-                    state_vector,
+                    ticket: TICKET,
+                    creation: Creation::Allowed,
+                    state_vector: None,
                 })
             }),
-            (Some(("update", hex)), Some(room)) => update(room, peer, ticket, hex),
+            (Some(("update", text)), Some(room)) => update(room, peer, text),
             _ => Err(Error::Internal),
         };
         if let Err(error) = sent {
@@ -155,32 +130,22 @@ async fn receive(
         }
     }
     if let Some(room) = joined {
-        let (session, answer) = (SessionId(session), None);
+        let (session, answer) = (line.identity.session, None);
         let _ = room.send(Command::Leave { session, answer });
     }
 }
 
 /// Sends an update to the room.
-fn update(room: &RoomHandle, peer: Arc<dyn Peer>, ticket: Ticket, hex: &str) -> Result<(), Error> {
-    let bytes = unhex(hex);
+fn update(room: &RoomHandle, peer: Arc<dyn Peer>, text: &str) -> Result<(), Error> {
+    let bytes = BASE64.decode(text).map_err(|_| Error::Internal)?;
     let checked = document::validate(&bytes).map_err(|_| Error::Internal)?;
     room.send(Command::Update(Box::new(Update {
         peer,
-        ticket,
-        bytes,
+        ticket: TICKET,
+        bytes: bytes.into(),
         checked,
         standing: Standing::Member,
     })))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Bytes {
-    let digits = text.as_bytes().chunks(2);
-    let byte = |two: &[u8]| u8::from_str_radix(std::str::from_utf8(two).expect("hex"), 16);
-    digits.map(|two| byte(two).expect("hex")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,9 +177,9 @@ async fn members_of_two_doors_share_a_room_and_each_is_told_in_the_encoding_of_i
     let one = rooms::written(11, "one", "one");
     ana.send(&one);
     ana.saved().await;
-    assert_eq!(hear().await, format!("update {}", hex(&one)));
+    assert_eq!(hear().await, format!("update {}", BASE64.encode(&one)));
     let two = rooms::written(12, "two", "two");
-    let line = format!("update {}\n", hex(&two));
+    let line = format!("update {}\n", BASE64.encode(&two));
     write.write_all(line.as_bytes()).await.expect("sent");
     assert_eq!(hear().await, "saved 2");
     assert_eq!(ana.updates(), [two]);

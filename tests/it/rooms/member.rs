@@ -226,15 +226,12 @@ impl Member {
     }
 }
 
-fn identity(session: u64) -> Identity {
+/// The identity of a session, with a person of its own.
+pub(crate) fn identity(session: u64) -> Identity {
     let user = User {
         id: UserId::parse(&format!("user-{session}")).expect("an id"),
         name: "Somebody".into(),
         avatar_url: None,
     };
-    Identity {
-        session: SessionId(session),
-        user,
-        color: "#000000",
-    }
+    Identity::new(SessionId(session), user)
 }
