@@ -1,4 +1,4 @@
-// Who may come in and what they may do: tokens, roles, grants, teams, the end of sessions. Sections 1 and 2 of the protocol.
+// Tokens and rights: roles, grants, teams, and the end of sessions. Sections 1 and 2 of the protocol.
 
 import assert from "node:assert/strict";
 import { afterEach, before, describe, it } from "node:test";
@@ -17,7 +17,7 @@ const ROLES = {
   service: { rights: ["edit", "publish", "view"], permission: "edit" },
 };
 
-/** An update of someone who was never here. */
+/** An update by a client that has not written before. */
 function someUpdate() {
   const doc = new Y.Doc();
   doc.getMap("map").set(`key ${doc.clientID}`, true);
@@ -68,7 +68,7 @@ describe("access", () => {
     }
   });
 
-  it("a grant replaces the role: the exact name wins, then the longest prefix, upward and downward", async () => {
+  it("a grant replaces the role, with more rights or fewer: the exact name wins, then the longest prefix", async () => {
     const documents = {
       "article-*": "comment",
       "article-42": "edit",
@@ -97,14 +97,14 @@ describe("access", () => {
     assert.equal((await client.refusal("join_room", "theirs-1")).code, "not_found");
   });
 
-  it("a grant of review brings comment with it, and manage everything", async () => {
+  it("a grant of review includes comment, and a grant of manage includes every right", async () => {
     const client = await connect({ role: "viewer", documents: { known: "review", other: "manage" } });
     assert.deepEqual([...(await client.ok("join_room", "known")).rights].sort(), ["comment", "review", "view"]);
     const rights = (await client.ok("join_room", "other")).rights;
     for (const right of ["comment", "edit", "manage", "review", "view"]) assert.ok(rights.includes(right), right);
   });
 
-  it("a team shares nothing with another, whatever a payload says", async () => {
+  it("a team cannot reach the documents of another team, whatever a payload says", async () => {
     const ana = await (await connect({ user: "ana" })).join("known");
     const rival = await (await connect({ user: "ana", team: "rival" })).join("known");
     assert.notEqual(ana.joined.document_id, rival.joined.document_id);
@@ -114,14 +114,14 @@ describe("access", () => {
     assert.equal(rival.received, 0);
   });
 
-  it("without a team the team is default, without a name the id serves", async () => {
+  it("a token without a team belongs to the team default, and without a name shows the id", async () => {
     const bare = await Client.connect(server, { token: sign({ sub: "u-2", exp: claims().exp, roles: ["editor"] }) });
     assert.equal(bare.welcome.team, "default");
     assert.equal(bare.welcome.user.name, "u-2");
     assert.equal("avatar_url" in bare.welcome.user, false);
   });
 
-  for (const [what, bad, code] of [
+  for (const [defect, bad, code] of [
     ["is missing", undefined, "unauthorized"],
     ["is empty", "", "unauthorized"],
     ["is garbage", "not.a.token", "unauthorized"],
@@ -137,7 +137,7 @@ describe("access", () => {
     ["is not valid yet", sign(claims({ nbf: claims().iat + 600 })), "unauthorized"],
     ["is far too long", sign(claims({ padding: "x".repeat(20_000) })), "unauthorized"],
   ]) {
-    it(`a connection is refused as ${code} when its token ${what}`, async () => {
+    it(`a connection is refused as ${code} when its token ${defect}`, async () => {
       for (const transports of [["websocket"], ["polling"]]) {
         const auth = bad === undefined ? {} : { token: bad };
         assert.equal(await Client.refused(server, { auth, transports }), code);
@@ -157,12 +157,12 @@ describe("access", () => {
     }
   });
 
-  it("a refused client that brings a better token gets in", async () => {
+  it("a refused client is accepted when it connects again with a valid token", async () => {
     const client = new Client(server, { token: "not.a.token" });
     await next(client.socket, "connect_error");
     client.token = token();
     client.socket.connect();
-    await until("it is in", () => client.welcome);
+    await until("the client is connected", () => client.welcome);
   });
 });
 
@@ -199,7 +199,7 @@ describe("sessions and their tokens", () => {
     await short.ok("join_room", "refreshed");
   });
 
-  it("a refresh that takes edit away stops editing at once, and one that gives it starts it", async () => {
+  it("a refresh without the right edit stops editing at once, and one with it allows editing again", async () => {
     const client = await Client.connect(server, { person: ANA });
     await client.ok("join_room", "rights");
     await client.ok("document_update", { room: "rights", update: someUpdate() });
@@ -210,7 +210,7 @@ describe("sessions and their tokens", () => {
     await client.ok("document_update", { room: "rights", update: someUpdate() });
   });
 
-  it("a refresh that takes view away closes the room for that session, and for no other", async () => {
+  it("a refresh without the right view closes the room for that session only", async () => {
     const client = await Client.connect(server, { person: ANA });
     const room = await client.join("closed");
     const kept = await client.join("kept");
@@ -243,7 +243,7 @@ describe("sessions and their tokens", () => {
     }
   });
 
-  it("without a refresh the session ends some time after its token, and says so", async () => {
+  it("without a refresh the session ends soon after its token has expired, and the client is told", async () => {
     const client = new Client(server, { token: token({ ...ANA, ttl_s: 2 }) });
     await next(client.socket, "connection");
     const expires_at = Date.parse(client.welcome.session.expires_at);

@@ -1,4 +1,4 @@
-// What applications ask for over HTTP: the list of documents. Section HTTP of the protocol.
+// The list of documents, by HTTP. Section HTTP of the protocol.
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
@@ -29,7 +29,7 @@ for (const database of databases) {
       assert.equal(response.status, 200, JSON.stringify(body));
       return body;
     }
-    /** The error with which a request is refused, and its status. */
+    /** The error of a request that has to be refused, and its status. */
     async function refusal(query, headers) {
       const response = await server.get(LIST + query, headers);
       assert.equal(response.headers.get("cache-control"), "no-store");
@@ -45,7 +45,7 @@ for (const database of databases) {
       return joined;
     }
 
-    it("a document is listed as join_room tells it, with its times", async () => {
+    it("a document is listed as in the ack of join_room, with its times", async () => {
       const began = Date.now();
       const [room] = await author("single", ["only"]);
       const answer = await list({ team: "single" });
@@ -60,7 +60,7 @@ for (const database of databases) {
       assert.equal(created_at, updated_at);
     });
 
-    it("the last written comes first, and reading changes nothing", async () => {
+    it("the document written last comes first, and reading does not change the order", async () => {
       const [one, , three] = await author("order", ["one", "two", "three"]);
       assert.deepEqual(rooms(await list({ team: "order" })), ["three", "two", "one"]);
       for (const [edited, order] of [
@@ -102,7 +102,7 @@ for (const database of databases) {
       assert.deepEqual(await permissions({ documents: "malformed" }), {});
     });
 
-    it("a team's documents are that team's alone", async () => {
+    it("a team sees its own documents only", async () => {
       await author("red", ["shared name", "red only"]);
       await author("blue", ["shared name"]);
       const [red, blue] = [await list({ team: "red" }), await list({ team: "blue" })];
@@ -112,7 +112,7 @@ for (const database of databases) {
       assert.deepEqual(await list({ team: "green" }), { documents: [] });
     });
 
-    it("walking the pages meets every document once", async () => {
+    it("all pages together have every document once", async () => {
       const names = Array.from({ length: 60 }, (_, nth) => (nth % 4 ? `page ${nth}` : `hidden ${nth}`));
       await author("pages", names);
       const person = { team: "pages", documents: { "hidden *": "none" } };
@@ -132,7 +132,7 @@ for (const database of databases) {
       }
     });
 
-    it("a document that is written to between two pages does not disturb them", async () => {
+    it("a write between two pages neither repeats nor omits another document", async () => {
       const joined = await author("moving", ["a", "b", "c", "d"]);
       const first = await list({ team: "moving" }, "?limit=2");
       assert.deepEqual(rooms(first), ["d", "c"]);
@@ -142,7 +142,7 @@ for (const database of databases) {
       assert.equal(second.next_cursor, undefined);
     });
 
-    it("a limit or a cursor that cannot be is invalid, other parameters are ignored", async () => {
+    it("an impossible limit or cursor is invalid, and unknown parameters are ignored", async () => {
       for (const limit of ["0", "101", "-1", "1.5", "ten", ""]) {
         const { status, code, field } = await refusal(`?limit=${limit}`, bearer());
         assert.deepEqual([status, code, field], [400, "invalid", "limit"], limit);
@@ -154,14 +154,14 @@ for (const database of databases) {
       await list({}, "?limit=1&limit=100&order=asc&unknown");
     });
 
-    for (const [what, headers, code] of [
+    for (const [defect, headers, code] of [
       ["is missing", {}, "unauthorized"],
       ["is garbage", { authorization: "Bearer not.a.token" }, "unauthorized"],
       ["comes by another scheme", { authorization: `Basic ${token()}` }, "unauthorized"],
       ["is forged", { authorization: `Bearer ${sign(claims(), "another secret")}` }, "unauthorized"],
       ["has expired", { authorization: `Bearer ${token({ ttl_s: -1 })}` }, "token_expired"],
     ]) {
-      it(`a request is refused as ${code} when its token ${what}`, async () => {
+      it(`a request is refused as ${code} when its token ${defect}`, async () => {
         const refused = await refusal("", headers);
         assert.deepEqual([refused.status, refused.code], [401, code]);
         const response = await server.get(LIST, headers);
@@ -169,13 +169,13 @@ for (const database of databases) {
       });
     }
 
-    it("no cache keeps an answer", async () => {
+    it("answers forbid caches to keep them", async () => {
       const response = await server.get(LIST, bearer());
       assert.equal(response.headers.get("cache-control"), "no-store");
       assert.match(response.headers.get("content-type"), /^application\/json/);
     });
 
-    it("pages of allowed origins may ask, others get no answer that they can read", async () => {
+    it("pages of allowed origins can read the answer, and others cannot", async () => {
       const preflight = (origin) =>
         fetch(server.url + LIST, {
           method: "OPTIONS",
@@ -229,7 +229,7 @@ for (const database of databases) {
   });
 }
 
-it("a token is verified with published keys as well, also such as were not there at the start", async () => {
+it("a token is verified with published keys, also with keys that were not available at the start", async () => {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const keys = await KeySet.serve();
   keys.publish("own", publicKey, "ES256");

@@ -1,4 +1,4 @@
-// Cursors and selections, and that nobody can pose as another. Section 4 of the protocol.
+// Cursors and selections, under the identity of the token. Section 4 of the protocol.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
@@ -33,7 +33,7 @@ describe("awareness", () => {
   const server = suiteServer();
   afterEach(closeClients);
 
-  /** Someone in a room, listening to cursors. */
+  /** A client in a room that observes cursors. */
   const present = async (user, room, person = {}) => {
     const client = await Client.connect(server, { person: { user, name: `${user}'s name`, ...person } });
     const replica = await client.join(room);
@@ -76,7 +76,7 @@ describe("awareness", () => {
     assert.equal(typeof color, "string");
   });
 
-  it("a user that is no object is replaced, and one that is missing is added, with a colour", async () => {
+  it("a user that is not an object is replaced, and a missing one is added, with a colour", async () => {
     const [ana, ben] = [await present("ana", "replaced"), await present("ben", "replaced")];
     for (const [number, user] of ["Ana", 42, null, ["ana"], undefined].entries()) {
       show(ana, { user, number });
@@ -87,7 +87,7 @@ describe("awareness", () => {
     }
   });
 
-  it("another's client id is dropped from an update, without punishment", async () => {
+  it("the client id of another session is dropped from an update, and the sender stays connected", async () => {
     const [ana, eve, ben] = [
       await present("ana", "foreign"),
       await present("eve", "foreign"),
@@ -121,7 +121,7 @@ describe("awareness", () => {
     assert.equal(ben.replica.awareness.meta.get(7_777).clock, 11);
   });
 
-  it("viewers have presence, though they may not edit", async () => {
+  it("viewers have a cursor, although they may not edit", async () => {
     const ana = await present("ana", "viewers");
     const viewer = await present("vera", "viewers", { role: "viewer" });
     show(viewer, { cursor: 5 });
@@ -130,7 +130,7 @@ describe("awareness", () => {
     assert.equal((await viewer.client.refusal("document_update", { room: "viewers", update })).code, "forbidden");
   });
 
-  it("a joiner gets everybody's state with the acknowledgement", async () => {
+  it("the ack of a join brings all cursors", async () => {
     const [ana, ben] = [await present("ana", "joiner"), await present("ben", "joiner")];
     show(ana, { cursor: "ana's" });
     show(ben, { cursor: "ben's" });
@@ -148,7 +148,7 @@ describe("awareness", () => {
     ["leaves the room", ({ replica }) => replica.leave()],
     ["removes its own state", ({ replica }) => replica.awareness.setLocalState(null)],
   ]) {
-    it(`when a client ${how}, its state is removed for all at once`, async () => {
+    it(`when a client ${how}, its cursor is removed from all others at once`, async () => {
       const room = `removed: ${how}`;
       const [ana, ben, eve] = [await present("ana", room), await present("ben", room), await present("eve", room)];
       show(ana, { cursor: 1 });
@@ -161,7 +161,7 @@ describe("awareness", () => {
     });
   }
 
-  it("the removal carries the last clock, so that the owner's next renewal shows it again", async () => {
+  it("a removal carries the last clock, so that the owner's next update shows the cursor again", async () => {
     const [ana, ben] = [await present("ana", "renewed"), await present("ben", "renewed")];
     for (let move = 0; move < 5; move += 1) show(ana, { move });
     await sees(ben, ana, ({ move }) => move === 4);
@@ -173,7 +173,7 @@ describe("awareness", () => {
     await sees(ben, ana, ({ move }) => move === 4);
   });
 
-  it("many moves reach a receiver as few messages, with the newest state of each client", async () => {
+  it("many moves reach a receiver in few messages, with the newest state of each client", async () => {
     const people = [];
     for (const user of ["ana", "ben", "eve"]) people.push(await present(user, "moves"));
     const receiver = await present("joe", "moves");
@@ -238,11 +238,11 @@ describe("awareness", () => {
   });
 });
 
-describe("awareness that is not renewed", () => {
+describe("a cursor that is not renewed", () => {
   const server = suiteServer({ database: sqlite, env: { AWARENESS_TIMEOUT_MS: TIMEOUT_MS } });
   afterEach(closeClients);
 
-  it("is swept, while what is renewed stays", async () => {
+  it("is removed, while a renewed one stays", async () => {
     const enter = async (user) => (await Client.connect(server, { person: { user } })).join("swept");
     const [ana, ben, eve] = [await enter("ana"), await enter("ben"), await enter("eve")];
     const states = eve.awareness.getStates();
@@ -252,7 +252,7 @@ describe("awareness that is not renewed", () => {
     const renewing = setInterval(() => ben.awareness.setLocalState({ cursor: "kept" }), TIMEOUT_MS / 5);
     try {
       const began = Date.now();
-      await until("the forgotten one is swept", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
+      await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
       assert.ok(Date.now() - began > TIMEOUT_MS / 2, "not before its time");
       assert.equal(states.get(ben.doc.clientID).cursor, "kept");
       ana.awareness.setLocalState({ cursor: "back" });
@@ -288,10 +288,10 @@ class WallClock {
   }
 }
 
-describe("awareness under a wall clock that is set", () => {
+describe("a cursor on a machine whose wall clock is changed", () => {
   afterEach(closeClients);
 
-  it("vanishes neither early nor late", async () => {
+  it("is removed after its timeout, neither earlier nor later", async () => {
     const clock = new WallClock();
     const env = { AWARENESS_TIMEOUT_MS: TIMEOUT_MS, ...clock.env };
     const server = await Server.start({ database: sqlite, env });
@@ -308,7 +308,7 @@ describe("awareness under a wall clock that is set", () => {
         clock.set(offset);
         // What HTTP says of the date never goes back.
         await until("the server's clock is ahead", async () => (await date()) - Date.now() > 30_000);
-        await until("the forgotten one is swept", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
+        await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
         assert.ok(performance.now() - began > TIMEOUT_MS / 2, `${offset}: not before its time`);
         assert.equal(states.get(ben.doc.clientID)?.cursor, "kept", offset);
       }

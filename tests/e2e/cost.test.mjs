@@ -1,7 +1,7 @@
-// One editor cannot stop the process: what an update costs is bounded before it is paid.
+// The cost of an update is estimated before it is applied, so that one editor cannot stall the process.
 //
-// While somebody sends what costs a careless server seconds, others type in another room as before, and the document
-// that was attacked opens as fast as before.
+// While a client sends updates that would keep an unprotected server busy for seconds, others type in another room as
+// before, and the attacked document opens as fast as before.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -17,9 +17,9 @@ import { BASE, alternateDeletions, chains, crowds, fewAtATime, longText, pairs, 
 import { newcomer } from "./support/view.mjs";
 
 const MIB = 2 ** 20;
-/** What an attack may be refused with. */
+/** Error codes with which an attack may be refused. */
 const REFUSALS = ["too_large", "rate_limited", "overloaded"];
-/** The machine that runs this runs much else as well: one quiet window of so many is enough. */
+/** The machine may run other programs: one quiet window of so many is enough. */
 const WINDOWS = 3;
 const NOISE_CPU_S = 1;
 const NOISE_REOPENING_MS = 500;
@@ -42,7 +42,7 @@ const ATTACKS = {
   "the deletion of every second of a million characters": [longText(MIB), alternateDeletions(BASE, 0, MIB)],
 };
 
-describe("what costs a careless server seconds", () => {
+describe("updates that cost much processor time", () => {
   const unlimited = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 10_000 };
   const server = suiteServer({ env: { ...unlimited, ROOM_IDLE_MS: 50 } });
   let calm;
@@ -72,8 +72,8 @@ describe("what costs a careless server seconds", () => {
     return Math.min(...times);
   };
 
-  for (const [what, [first, ...more]] of Object.entries(ATTACKS)) {
-    it(`${what}: others are not disturbed, and the document opens as before`, async () => {
+  for (const [attack, [first, ...more]] of Object.entries(ATTACKS)) {
+    it(`${attack}: others are not disturbed, and the document opens as before`, async () => {
       const seen = [];
       for (let window = 0; window < WINDOWS && (window === 0 || mayBeNoise(seen.at(-1))); window += 1) {
         const rooms = [0, 1].map((number) => `attack ${attacks} ${number}`);
@@ -84,14 +84,14 @@ describe("what costs a careless server seconds", () => {
         const before_ms = await reopening(rooms[0]);
         const eve = await connect();
         for (const room of rooms) await eve.ok("join_room", room);
-        // As many bytes that are no updates: what sending them takes of this process is no fault of the server.
+        // As many bytes that are not updates: the time that this process takes to send them is not the server's.
         const junk = more.map((bytes) => new Uint8Array(bytes.length).fill(0xff));
         const usual = await calm.measure(() =>
           Promise.all(rooms.flatMap((room) => junk.map((update) => eve.request("document_update", { room, update })))),
         );
         const cpu_before = processorSeconds(server.pid);
-        const attack = () => Promise.all(rooms.flatMap((room) => more.map((bytes) => send(eve, room, bytes))));
-        const { result, ...meanwhile } = await calm.measure(attack);
+        const sendAll = () => Promise.all(rooms.flatMap((room) => more.map((bytes) => send(eve, room, bytes))));
+        const { result, ...meanwhile } = await calm.measure(sendAll);
         const cpu_s = processorSeconds(server.pid) - cpu_before;
         eve.close();
         const reopening_ms = (await reopening(rooms[0])) - before_ms;
@@ -102,13 +102,13 @@ describe("what costs a careless server seconds", () => {
         `${result}; health p99 ${meanwhile.health_ms.toFixed(1)} ms, typing p99 ${meanwhile.typing_ms.toFixed(1)} ms ` +
         `(usually ${usual.health_ms.toFixed(1)}, ${usual.typing_ms.toFixed(1)}), ${cpu_s.toFixed(2)} s of processor time, ` +
         `reopening ${reopening_ms > 0 ? "+" : ""}${reopening_ms.toFixed(0)} ms`;
-      console.log(`${what}: ${figures}`);
+      console.log(`${attack}: ${figures}`);
       assert.ok(quiet(seen.at(-1)), figures);
-      assert.ok(await calm.unharmed(), "what the calm room typed was refused");
+      assert.ok(await calm.unharmed(), "an update of the calm room was refused");
     });
   }
 
-  it("deletions of what somebody is yet to type cost her keystrokes nothing", async () => {
+  it("deletions of characters that are not typed yet do not make typing them slower", async () => {
     const client = await connect();
     const victim = await client.join("victim");
     const type = async (characters) => {
@@ -128,15 +128,15 @@ describe("what costs a careless server seconds", () => {
     assert.deepEqual(victim.refusals, []);
   });
 
-  it("what honest people do at one place, and much of it, is accepted", async () => {
+  it("large edits at one place, as ordinary editing makes them, are accepted", async () => {
     const editor = await connect();
     await editor.ok("join_room", "honest");
     const accepted = async (bytes) => editor.ok("document_update", { room: "honest", update: bytes });
     const whole = new Y.Doc();
-    // A class that wrote offline, each pupil at the start of the same empty text.
-    const pupils = Array.from({ length: 200 }, () => new Y.Doc());
-    pupils.forEach((doc, at) => doc.getText("text").insert(0, `pupil ${at} writes a sentence. `));
-    Y.applyUpdate(whole, Y.mergeUpdates(pupils.map((doc) => Y.encodeStateAsUpdate(doc))));
+    // Two hundred people have written offline, each at the start of the same empty text.
+    const writers = Array.from({ length: 200 }, () => new Y.Doc());
+    writers.forEach((doc, at) => doc.getText("text").insert(0, `writer ${at} writes a sentence. `));
+    Y.applyUpdate(whole, Y.mergeUpdates(writers.map((doc) => Y.encodeStateAsUpdate(doc))));
     await accepted(Y.encodeStateAsUpdate(whole));
     const edits = (change) => {
       const before = Y.encodeStateVector(whole);
@@ -159,7 +159,7 @@ describe("what costs a careless server seconds", () => {
   });
 });
 
-describe("what costs a careless server its memory", () => {
+describe("updates that cost much memory", () => {
   const start = suiteDatabase(sqlite, closeClients);
 
   const elements = (count) => {
@@ -172,8 +172,8 @@ describe("what costs a careless server its memory", () => {
     "a million clients with one element each": Array.from({ length: 8 }, (_, at) => strangers(1e9 + at * 1e6, 125_000)),
   };
 
-  for (const [what, updates] of Object.entries(ATTACKS)) {
-    it(`${what} stay within the budget of the process, and others work on`, async () => {
+  for (const [attack, updates] of Object.entries(ATTACKS)) {
+    it(`${attack} stay within the memory budget of the process, and others continue to work`, async () => {
       const server = await start({ MEMORY_BYTES_MAX: MEMORY_BUDGET });
       const calm = await Calm.set(server);
       const eve = await Client.connect(server, { person: { user: "eve" } });
@@ -190,27 +190,27 @@ describe("what costs a careless server its memory", () => {
       const grown = memory(server.pid, "VmHWM") - memory_before;
       const bytes = updates.reduce((sum, { length }) => sum + length, 0);
       const figures = `${(grown / MIB).toFixed(0)} MiB for ${(bytes / MIB).toFixed(1)} MiB`;
-      console.log(`${what}: ${figures}; ${JSON.stringify(results)}`);
+      console.log(`${attack}: ${figures}; ${JSON.stringify(results)}`);
       assert.ok(grown < MEMORY_GROWTH_MAX, figures);
       await calm.measure();
-      assert.ok(await calm.unharmed(), "what the calm room typed was refused");
+      assert.ok(await calm.unharmed(), "an update of the calm room was refused");
     });
   }
 });
 
-/** How often each answer came. */
+/** The number of answers of each kind, as text. */
 function counted(answers) {
   const counts = {};
   for (const answer of answers) counts[answer] = (counts[answer] ?? 0) + 1;
   return JSON.stringify(counts);
 }
 
-/** Whether another window may be quiet where this one was not: the server itself had little to do. */
+/** Whether noise may have disturbed a window: it was not quiet, although the server used little processor time. */
 function mayBeNoise(window) {
   return !quiet(window) && window.cpu_s < NOISE_CPU_S && window.reopening_ms < NOISE_REOPENING_MS;
 }
 
-/** Whether a window is as it has to be. */
+/** Whether the latencies in a window are within their limits. */
 function quiet({ usual, meanwhile, reopening_ms }) {
   return (
     meanwhile.health_ms < Math.max(HEALTH_MAX_MS, 2 * usual.health_ms) &&

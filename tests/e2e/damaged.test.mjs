@@ -1,4 +1,4 @@
-// Nothing stored is dropped in silence: what cannot be loaded is set aside, and those who open the document are told.
+// Stored rows that cannot be loaded are set aside and never dropped in silence: those who open the document are told.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -13,12 +13,12 @@ import { Client, closeClients } from "./support/client.mjs";
 const SNAPSHOTS = 3;
 const UPDATES_PER_SNAPSHOT = 500;
 
-/** Rows that may lie in a log, of an older server or another version of yrs, and that this one does not load. */
+/** Rows of a log that this server does not load, and that an older server or another version of yrs may have written. */
 const UNLOADABLE = {
-  "that Yjs would throw at": update([
+  "at which Yjs would throw": update([
     { client: 4_242, clock: 0, blocks: [subdocument({ root: "map", key: "key" }, null)] },
   ]),
-  "that is no update at all": new TextEncoder().encode("\u{ff}not an update"),
+  "that is not an update": new TextEncoder().encode("\u{ff}not an update"),
 };
 
 /** CRC-32 as in zlib. */
@@ -61,8 +61,8 @@ for (const database of databases) {
       return ana.joined.document_id;
     };
 
-    for (const [what, payload] of Object.entries(UNLOADABLE)) {
-      it(`a row ${what} is set aside, counted, and never trimmed away`, async () => {
+    for (const [kind, payload] of Object.entries(UNLOADABLE)) {
+      it(`a row ${kind} is set aside, counted, and never trimmed away`, async () => {
         const document = await arrange();
         const checksum = crc32(Buffer.concat([Buffer.from(document), payload]));
         const encoded = Buffer.from(payload).toString("hex");
@@ -74,8 +74,11 @@ for (const database of databases) {
         await server.launch();
         const ana = await enter("ana");
         assert.equal(ana.content, "two words ");
-        assert.equal(ana.joined.storage, "damaged", "those who open it are not told");
-        assert.ok(await metric(/^realtime_rows_damaged_total\{kind="update"[^}]*\} 1$/m), "it is not counted");
+        assert.equal(ana.joined.storage, "damaged", "the client is not told of the damage");
+        assert.ok(
+          await metric(/^realtime_rows_damaged_total\{kind="update"[^}]*\} 1$/m),
+          "the damaged row is not counted",
+        );
         const typed = "x".repeat(UPDATES_PER_SNAPSHOT);
         for (let snapshot = 1; snapshot <= SNAPSHOTS; snapshot += 1) {
           ana.type(typed);
@@ -94,15 +97,15 @@ for (const database of databases) {
       });
     }
 
-    it("where all pages of a document are damaged it opens, and its people are told", async () => {
+    it("a document of which every row is damaged opens, and its clients are told", async () => {
       const document = await arrange();
       query(`update update_log set checksum = checksum + 1 where document_id = '${document}'`);
       query(`update snapshot set checksum = checksum + 1 where document_id = '${document}'`);
       await server.launch();
       const ana = await enter("ana");
       assert.equal(ana.content, "");
-      assert.equal(ana.joined.storage, "damaged", "an empty text is shown as if it were whole");
-      // Whoever still has it brings it back.
+      assert.equal(ana.joined.storage, "damaged", "the client is not told that the document is damaged");
+      // A client that still has the content brings it back.
       const doc = new Y.Doc();
       doc.getText("text").insert(0, "brought back");
       const client = await Client.connect(server, { person: { user: "ben" } });

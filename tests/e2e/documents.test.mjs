@@ -1,4 +1,4 @@
-// A room is a Yjs document: joining, editing together, leaving. Section 3 of the protocol.
+// Rooms and their Yjs documents: joining, editing together, leaving. Section 3 of the protocol.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -27,7 +27,7 @@ for (const database of databases) {
 
     const connect = (user, options) => Client.connect(server, { person: { user }, ...options });
 
-    it("a late joiner gets everything in one round trip", async () => {
+    it("a client that joins later gets the whole document in one round trip", async () => {
       const early = await (await connect("ana")).join("late");
       early.type("written before anybody else came");
       await early.saved();
@@ -37,7 +37,7 @@ for (const database of databases) {
       assert.equal(late.joined.document_id, early.joined.document_id);
     });
 
-    it("values of every kind come out of the server's replica as they went in", async () => {
+    it("values of every kind are the same for a client that joins later", async () => {
       const ana = await (await connect("ana")).join("values");
       const numbers = [0, -1, 1.5, 0.1, 1e300, 2 ** 31, 2 ** 40, 2 ** 53 - 1, 1 - 2 ** 53, NaN, Infinity];
       const others = [true, false, null, undefined, "", "😀", new Uint8Array([0, 255]), {}, [], { a: [{ b: null }] }];
@@ -61,7 +61,7 @@ for (const database of databases) {
       assert.equal(late.map.get("document inside").guid, "inner");
     });
 
-    it("a joiner with a replica exchanges only what either side lacks", async () => {
+    it("a client that joins with a replica exchanges only what either side lacks", async () => {
       const ana = await (await connect("ana")).join("difference");
       ana.text.insert(0, "x".repeat(50_000));
       await ana.saved();
@@ -120,7 +120,7 @@ for (const database of databases) {
       assert.equal(ben.received, 2, "one message for each change");
     });
 
-    it("a document comes into being when someone with edit joins; for others it is not found", async () => {
+    it("a document is created when a client with the right edit joins, and is not found for others before", async () => {
       const viewer = await connect("eve", { person: { user: "eve", role: "viewer" } });
       const commenter = await connect("joe", { person: { user: "joe", role: "commenter" } });
       for (const client of [viewer, commenter]) {
@@ -130,7 +130,7 @@ for (const database of databases) {
       for (const client of [viewer, commenter]) await client.ok("join_room", { room: "unborn" });
     });
 
-    it("the same room name in two teams is two documents, and neither team learns of the other's", async () => {
+    it("the same room name in two teams names two documents, and neither team sees the other one", async () => {
       const acme = await (await connect("ana")).join("article");
       acme.type("of acme");
       await acme.saved();
@@ -176,7 +176,7 @@ for (const database of databases) {
       await brief.stop();
     });
 
-    it("a history of thousands of edits ends in the exact text, also after a restart", async () => {
+    it("thousands of edits result in the exact text, also after a restart", async () => {
       const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 100_000 };
       const own = await Server.start({ database, env });
       const person = { user: "author" };
@@ -264,7 +264,7 @@ describe("rooms", () => {
     for (const limit of limits) assert.ok(Number.isSafeInteger(welcome.limits[limit]), limit);
   });
 
-  it("a join tells all about the document in its acknowledgement", async () => {
+  it("the ack of a join describes the document", async () => {
     const ana = await connect("ana");
     const ack = await ana.ok("join_room", { room: "told", state_vector: Y.encodeStateVector(new Y.Doc()) });
     assert.equal(ack.room, "told");
@@ -286,7 +286,7 @@ describe("rooms", () => {
     assert.equal(prompt.ok, true, JSON.stringify(prompt));
   });
 
-  it("a room that was left sends nothing more and takes no updates", async () => {
+  it("a client that has left a room receives nothing of it and cannot update it", async () => {
     const ana = await (await connect("ana")).join("left");
     const ben = await connect("ben");
     const left = await ben.join("left");
@@ -300,7 +300,7 @@ describe("rooms", () => {
     assert.equal((await ben.refusal("document_update", { room: "left", update })).code, "conflict");
   });
 
-  it("one socket takes part in several rooms, and none leaks into another", async () => {
+  it("a socket is in several rooms, whose content stays apart", async () => {
     const [ana, ben] = [await connect("ana"), await connect("ben")];
     const names = ["several 1", "several 2", "several 3"];
     const pairs = [];
@@ -324,7 +324,7 @@ describe("rooms", () => {
     for (const other of others) assert.equal(other.gaps, 0, "an update came before the one that it builds upon");
   });
 
-  it("a client does not get its own updates back", async () => {
+  it("a client does not receive its own updates", async () => {
     const ana = await (await connect("ana")).join("echo");
     const ben = await (await connect("ben")).join("echo");
     ana.type("no echo");
@@ -332,7 +332,7 @@ describe("rooms", () => {
     assert.equal(ana.received, 0);
   });
 
-  it(`a burst of ${BURST_UPDATES} updates reaches three others complete and in order, every time`, async () => {
+  it(`a burst of ${BURST_UPDATES} updates reaches three others completely and in order, every time`, async () => {
     for (let round = 1; round <= BURST_ROUNDS; round += 1) {
       const name = `burst ${round}`;
       const writer = await (await connect(`writer ${round}`)).join(name);
@@ -360,7 +360,7 @@ describe("rooms", () => {
     assert.equal((await ana.refusal("document_update", { room: "bare", update })).code, "conflict");
   });
 
-  it("joining twice is harmless", async () => {
+  it("a second join of the same room changes nothing", async () => {
     const ana = await connect("ana");
     const room = await ana.join("twice");
     room.type("one");
@@ -372,7 +372,7 @@ describe("rooms", () => {
     assert.equal(room.content, "one two");
   });
 
-  it("a client whose connection breaks comes back by itself with all its edits", async () => {
+  it("a client whose connection breaks reconnects by itself with all its edits", async () => {
     const ana = await connect("ana");
     const room = await ana.join("broken");
     const ben = await (await connect("ben")).join("broken");

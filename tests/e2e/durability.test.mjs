@@ -1,4 +1,4 @@
-// An acknowledged update is durable: over kill -9, a stopped database, a full journal and an orderly stop.
+// An acknowledged update is durable: after kill -9, a stop of the database, a full journal and an orderly stop.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -17,14 +17,14 @@ const CYCLES = Number(process.env.CYCLES ?? 15);
 /** The moments of the kills follow from it. */
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const LONGEST_CYCLE_MS = 400;
-/** No load is to be slowed by its budget. */
+/** So high that no budget slows a load. */
 const UNLIMITED = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
 const RESTARTS = 4;
 const ROWS_PER_RESTART = 50;
 const UPDATES_PER_ROW = 6;
-/** Small, so that a document gets several snapshots in each of its lives. */
+/** Small, so that a document gets several snapshots before each restart. */
 const SNAPSHOT_ROWS = 10;
-/** While one is written the next is not begun. */
+/** Fewer than are due: while one is written the next is not begun. */
 const SNAPSHOTS_PER_RESTART = 2;
 const EXIT_DEADLINE_MS = 15_000;
 const EXIT_DEADLINE_WITHOUT_DATABASE_MS = 30_000;
@@ -34,7 +34,7 @@ for (const database of databases) {
     let server;
     const start = suiteDatabase(database, closeClients);
 
-    /** A fresh replica of what the server holds, of someone who has nothing to add. */
+    /** A new replica of the document, of a viewer, who adds nothing. */
     const inspect = async (name) => {
       const client = await Client.connect(server, { person: { user: "inspector", role: "viewer" } });
       const room = await client.join(name);
@@ -49,7 +49,7 @@ for (const database of databases) {
       assert.deepEqual(lost, [], `${lost.length} of ${keys.size} are lost`);
     };
 
-    it(`every acknowledged update is there after ${CYCLES} kills at random moments (seed ${SEED})`, async () => {
+    it(`every acknowledged update is stored after ${CYCLES} kills at random moments (seed ${SEED})`, async () => {
       server = await start(UNLIMITED);
       const random = new Random(SEED);
       const load = await Load.join(server, "killed");
@@ -69,7 +69,7 @@ for (const database of databases) {
       holdsAll(await inspect("killed"), load.written);
     });
 
-    it("a stop under load loses nothing, exits 0, and the clients come back by themselves", async () => {
+    it("a stop under load loses nothing and exits with 0, and the clients reconnect by themselves", async () => {
       server = await start(UNLIMITED);
       const load = await Load.join(server, "stopped");
       for (let time = 1; time <= 3; time += 1) {
@@ -91,7 +91,7 @@ for (const database of databases) {
       holdsAll(await inspect("stopped"), load.written);
     });
 
-    it("the sequence number goes on rising after a kill", async () => {
+    it("the sequence number continues to rise after a kill", async () => {
       server = await start();
       const ana = await (await Client.connect(server)).join("rising");
       const { seq } = await ana.edit(({ map }) => map.set("before", 1));
@@ -102,10 +102,10 @@ for (const database of databases) {
       assert.ok(ack.seq > seq, `${ack.seq} after ${seq}`);
     });
 
-    it("many updates over several restarts are all there, by snapshots and a trimmed log", async () => {
+    it("many updates over several restarts are all loaded from snapshots and a trimmed log", async () => {
       const env = { ...UNLIMITED, ROOM_IDLE_MS: 100, COMMIT_INTERVAL_MS: 0, SNAPSHOT_ROWS };
       server = await start(env);
-      const ask = (what) => Number(database.run(server.env.DATABASE_URL, `select ${what}`));
+      const ask = (expression) => Number(database.run(server.env.DATABASE_URL, `select ${expression}`));
       let expected = "";
       let document_id;
       for (let restart = 1; restart <= RESTARTS; restart += 1) {
@@ -114,7 +114,7 @@ for (const database of databases) {
         document_id ??= author.joined.document_id;
         assert.equal(author.joined.document_id, document_id);
         for (let row = 1; row <= ROWS_PER_RESTART; row += 1) {
-          // What is acknowledged by itself is a row of its own, however much was merged into it.
+          // Updates that are acknowledged before the next ones are sent are a row of their own.
           const words = `[${restart}.${row}]`.repeat(UPDATES_PER_ROW);
           author.type(words);
           expected += words;
@@ -143,7 +143,7 @@ for (const database of databases) {
       assert.equal((await inspect("compacted")).content, expected);
     });
 
-    it("updates whose dependencies are missing survive a kill and are whole when these come", async () => {
+    it("updates whose dependencies are missing survive a kill and become visible when these arrive", async () => {
       server = await start();
       const doc = new Y.Doc();
       const updates = [];
@@ -163,7 +163,7 @@ for (const database of databases) {
       assert.equal((await inspect("pending")).content, "first, second, third");
     });
 
-    it("what waits for ever takes nothing away from the stored document", async () => {
+    it("updates that never get their dependencies do not harm the stored document", async () => {
       server = await start({ ROOM_IDLE_MS: 100 });
       const ana = await Client.connect(server);
       const room = await ana.join("waiting");
@@ -189,7 +189,7 @@ for (const database of databases) {
 
     const outage = { skip: !database.canBeStopped && "this database cannot go away" };
 
-    it("work goes on while the database is away, and everything is written when it is back", outage, async () => {
+    it("editing continues while the database is away, and everything is written when it is back", outage, async () => {
       server = await start(UNLIMITED);
       const load = await Load.join(server, "outage");
       load.start();
@@ -203,7 +203,7 @@ for (const database of databases) {
       const marker = guest.edit(({ map }) => map.set("guest", "was here"));
       await until("updates are relayed all the same", () => load.rooms.every(({ map }) => map.has("guest")));
       await pause(Number(process.env.OUTAGE_MS ?? 2_000));
-      assert.equal(load.acknowledged.size, acknowledged.size, "nothing is acknowledged that is not written");
+      assert.equal(load.acknowledged.size, acknowledged.size, "an update is acknowledged that is not written");
       await database.cluster.start();
       assert.equal((await marker).ok, true);
       await until("everybody is told", () => load.rooms.every(({ storage }) => storage.at(-1) === "ok"), 30_000);
@@ -218,32 +218,36 @@ for (const database of databases) {
       holdsAll(await inspect("outage"), load.written);
     });
 
-    it("a full journal refuses updates with storage_unavailable, and loses none that it took", outage, async () => {
-      const limits = { UPDATE_BYTES_MAX: 65_536, JOURNAL_BYTES_MAX: 262_144 };
-      server = await start(limits);
-      const ana = await Client.connect(server);
-      const room = await ana.join("journal");
-      await room.edit(({ map }) => map.set("before", true));
-      await database.cluster.stop("immediate");
-      let last = 0;
-      while (room.refusals.length === 0) {
-        assert.ok(last < 100, "100 updates of 20 KB fit into a journal of 256 KB");
-        room.map.set(`key ${(last += 1)}`, "x".repeat(20_000));
-        await pause(5);
-      }
-      assert.deepEqual([room.refusals[0].code, room.refusals[0].retryable], ["storage_unavailable", true]);
-      assert.ok(last >= 8, `refused at ${last} updates of 20 KB`);
-      await database.cluster.start();
-      await until("it is told", () => room.storage.at(-1) === "ok", 30_000);
-      await until("all are answered", () => room.unacknowledged === 0);
-      room.refusals = [];
-      await room.sync();
-      await room.saved();
-      closeClients();
-      await server.kill9();
-      await server.launch();
-      assert.equal((await inspect("journal")).map.size, last + 1);
-    });
+    it(
+      "a full journal refuses updates as storage_unavailable, and loses none that it has accepted",
+      outage,
+      async () => {
+        const limits = { UPDATE_BYTES_MAX: 65_536, JOURNAL_BYTES_MAX: 262_144 };
+        server = await start(limits);
+        const ana = await Client.connect(server);
+        const room = await ana.join("journal");
+        await room.edit(({ map }) => map.set("before", true));
+        await database.cluster.stop("immediate");
+        let last = 0;
+        while (room.refusals.length === 0) {
+          assert.ok(last < 100, "100 updates of 20 KB fit into a journal of 256 KB");
+          room.map.set(`key ${(last += 1)}`, "x".repeat(20_000));
+          await pause(5);
+        }
+        assert.deepEqual([room.refusals[0].code, room.refusals[0].retryable], ["storage_unavailable", true]);
+        assert.ok(last >= 8, `refused at ${last} updates of 20 KB`);
+        await database.cluster.start();
+        await until("it is told", () => room.storage.at(-1) === "ok", 30_000);
+        await until("all are answered", () => room.unacknowledged === 0);
+        room.refusals = [];
+        await room.sync();
+        await room.saved();
+        closeClients();
+        await server.kill9();
+        await server.launch();
+        assert.equal((await inspect("journal")).map.size, last + 1);
+      },
+    );
 
     it("a document that is not in memory cannot be opened while the database is away", outage, async () => {
       server = await start();
@@ -255,7 +259,7 @@ for (const database of databases) {
       await until("it opens", async () => (await ana.request("join_room", "closed")).ok, 30_000);
     });
 
-    it("a stop while the database is away ends in time and says what could not be written", outage, async () => {
+    it("a stop while the database is away ends in time and logs which documents are not written", outage, async () => {
       server = await start({ DRAIN_TIMEOUT_MS: 1_000 });
       const ana = await (await Client.connect(server)).join("unwritten");
       await ana.edit(({ map }) => map.set("written", true));

@@ -1,4 +1,4 @@
-// The people of a flooded room hear of the database like everybody else.
+// The clients in a flooded room are told of the database's state like all others.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -9,12 +9,12 @@ import { Client, closeClients } from "./support/client.mjs";
 import { BASE, alternateDeletions, longText } from "./support/costly.mjs";
 
 const FLOODERS = 3;
-/** How many updates of a flooder wait for their answers: the room is never without work. */
+/** How many updates of a flooder wait for their answers: so many that the room always has work. */
 const WINDOW = 48;
-/** A room that has much to do may tell it a little later. */
+/** By how much a busy room may be later than a quiet one. */
 const TOLD_WITHIN_MS = 3_000;
 const LENGTH = 30_000;
-/** So much at once is no attack. */
+/** How many characters are deleted by one update: few enough not to be refused as too costly. */
 const PART = 1_000;
 
 for (const database of databases.filter(({ canBeStopped }) => canBeStopped)) {
@@ -38,7 +38,7 @@ for (const database of databases.filter(({ canBeStopped }) => canBeStopped)) {
       for (let sent = 0; sent < WINDOW; sent += 1) send();
     };
 
-    it("tells its members that the database is away, and that it is back, as soon as a quiet room does", async () => {
+    it("tells its clients that the database is away, and that it is back, as soon as a quiet room does", async () => {
       const env = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, REQUESTS_PER_SECOND: 100_000 };
       server = await start(env);
       const ben = await (await connect("ben")).join("flooded");

@@ -1,4 +1,4 @@
-// One bad client harms nobody: broken and abusive updates, stolen names, floods.
+// A hostile client harms nobody: broken and abusive updates, forged client ids, floods.
 // A to H are the classes of input that are known to break Yjs servers.
 
 import assert from "node:assert/strict";
@@ -65,11 +65,11 @@ describe("hostile clients", () => {
       await isRefused(OVERFLOWING_CLOCK);
     });
 
-    it("poison nothing with what waits for ever (B)", async () => {
+    it("do no harm with an update that never gets its dependencies (B)", async () => {
       await eve.request("document_update", { room, update: POISONED_PENDING });
     });
 
-    it("cannot pass a snapshot for an update (C)", async () => {
+    it("do no harm with a snapshot in place of an update (C)", async () => {
       await eve.request("document_update", { room, update: FOREIGN_SNAPSHOT });
     });
 
@@ -77,7 +77,7 @@ describe("hostile clients", () => {
       for (const depth of [1_000, 10_000, 100_000]) await isRefused(nestedValue(ATTACKER_ID, depth));
     });
 
-    it("are refused shared types that are nested thousands deep, at once or by and by (E)", async () => {
+    it("are refused shared types that are nested thousands deep, in one update or in many (E)", async () => {
       for (const depth of [5_000, 50_000]) await isRefused(nestedTypes(ATTACKER_ID, 0, depth));
       let refusal;
       for (let level = 0; level < 20_000 && !refusal; level += 20) {
@@ -85,22 +85,22 @@ describe("hostile clients", () => {
         const ack = await eve.request("document_update", { room, update });
         if (!ack.ok) refusal = checkError(ack.error);
       }
-      assert.equal(refusal?.code, "invalid", "no depth was too much");
+      assert.equal(refusal?.code, "invalid", "no depth was refused");
     });
 
-    it("are refused counts that promise billions, which cost nothing (F)", async () => {
+    it("are refused counts of billions, for which no memory is reserved (F)", async () => {
       const memory_before = memory(server.pid);
       const began = performance.now();
       for (const update of Object.values(hugeCounts(ATTACKER_ID))) {
         for (let time = 0; time < 5; time += 1) await attack(update);
       }
       for (const update of Object.values(hugeCounts(ATTACKER_ID))) await isRefused(update);
-      assert.ok(memory(server.pid, "VmHWM") - memory_before < 128 * MIB, "memory was touched");
+      assert.ok(memory(server.pid, "VmHWM") - memory_before < 128 * MIB, "memory was reserved for the counts");
       assert.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`);
     });
 
-    for (const [what, update] of Object.entries(abuses(ATTACKER_ID))) {
-      it(`are refused ${what}`, () => isRefused(update));
+    for (const [abuse, update] of Object.entries(abuses(ATTACKER_ID))) {
+      it(`are refused ${abuse}`, () => isRefused(update));
     }
 
     it("are refused updates that end too early", async () => {
@@ -110,7 +110,7 @@ describe("hostile clients", () => {
       await isRefused(new TextEncoder().encode("not an update at all"));
     });
 
-    it(`harm nobody with ${MUTATIONS} mutations of valid updates`, async () => {
+    it(`do no harm with ${MUTATIONS} mutations of valid updates`, async () => {
       const random = new Random(7);
       const seeds = [everything(), Y.encodeStateAsUpdate(ana.doc), ...chain(3)];
       const answers = [];
@@ -125,47 +125,47 @@ describe("hostile clients", () => {
     });
   });
 
-  describe("that lie about who they are", () => {
+  describe("that use the client ids of others", () => {
     before(set);
     after(closeClients);
 
-    /** The update is refused, or all of it is cut out and said to be open. */
-    const isInVain = async (update) => {
+    /** The update is refused, or all of it is cut out and acknowledged as pending. */
+    const hasNoEffect = async (update) => {
       const ack = await eve.request("document_update", { room, update });
       if (ack.ok) assert.equal(ack.pending, true);
       else assert.ok(["conflict", "forbidden", "invalid"].includes(checkError(ack.error).code), ack.error.code);
     };
 
-    it("cannot take the clocks of somebody present, whose later edits survive (H)", async () => {
+    it("cannot use the next clocks of a client that is present (H)", async () => {
       const thief = new Y.Doc();
       Y.applyUpdate(thief, Y.encodeStateAsUpdate(ana.doc));
       thief.clientID = ana.doc.clientID;
       const known = Y.encodeStateVector(thief);
       thief.getText("text").insert(0, "stolen ".repeat(15));
-      await isInVain(Y.encodeStateAsUpdate(thief, known));
+      await hasNoEffect(Y.encodeStateAsUpdate(thief, known));
       await ana.edit(({ text }) => text.insert(0, "REAL TEXT "));
       await until("it has arrived", () => ben.content.startsWith("REAL TEXT "));
       assert.ok(!ben.content.includes("stolen"));
       await unharmed();
     });
 
-    it("cannot take them by blocks without content either (H)", async () => {
+    it("cannot use them by blocks without content (H)", async () => {
       const clock = Y.decodeStateVector(Y.encodeStateVector(ana.doc)).get(ana.doc.clientID);
       const update = Uint8Array.of(1, 1, ...varUint(ana.doc.clientID), ...varUint(clock), 0, ...varUint(1_000_000), 0);
-      await isInVain(update);
+      await hasNoEffect(update);
       await ana.edit(({ text }) => text.insert(0, "AND MORE "));
       await until("it has arrived", () => ben.content.startsWith("AND MORE "));
       await unharmed();
     });
 
-    it("may hand on what others wrote, as every replica does", async () => {
+    it("may send blocks that others wrote, as every replica does", async () => {
       const carrier = await (await Client.connect(server, { person: { user: "carrier" } })).join(room);
       await converged([ana, carrier]);
       await eve.ok("document_update", { room, update: Y.encodeStateAsUpdate(carrier.doc) });
       await unharmed();
     });
 
-    it("may not edit without the right, not even with an update that changes nothing", async () => {
+    it("may not send an update without the right edit, even if it changes nothing", async () => {
       const viewer = await Client.connect(server, { person: { user: "vera", role: "viewer" } });
       await viewer.ok("join_room", room);
       for (const update of [everything(), Y.encodeStateAsUpdate(ana.doc), Y.encodeStateAsUpdate(new Y.Doc())]) {
@@ -175,12 +175,12 @@ describe("hostile clients", () => {
     });
   });
 
-  describe("that send what waits for ever", () => {
+  describe("that send updates whose dependencies never come", () => {
     beforeEach(set);
     afterEach(closeClients);
 
-    for (const [what, wait] of Object.entries(waiting)) {
-      it(`cannot hide anything behind it from those who join later (${what})`, async () => {
+    for (const [kind, wait] of Object.entries(waiting)) {
+      it(`cannot hide later edits from those who join afterwards (${kind})`, async () => {
         const doc = new Y.Doc();
         await eve.request("document_update", { room, update: wait(doc.clientID, 1_000) });
         Y.applyUpdate(doc, Y.encodeStateAsUpdate(ana.doc));
@@ -193,7 +193,7 @@ describe("hostile clients", () => {
       });
     }
 
-    it("cannot keep from those who are present what others type", async () => {
+    it("cannot hide what others type from those who are present", async () => {
       const first = replica(ATTACKER_ID);
       first.getText("text").insert(0, "a");
       // The second says something else than the last does under the same clock: replicas that were told both wait for ever.
@@ -211,7 +211,7 @@ describe("hostile clients", () => {
       await converged([ana, ben, late]);
     });
 
-    it("cannot keep somebody who was away from handing in what was typed meanwhile", async () => {
+    it("cannot keep a client that was away from sending what it typed meanwhile", async () => {
       await eve.request("document_update", { room, update: waiting.text(ATTACKER_ID + 2, 10) });
       await unharmed();
       const { disconnects } = scene.anasClient;
@@ -227,7 +227,7 @@ describe("hostile clients", () => {
     before(set);
     after(closeClients);
 
-    it("are refused as overloaded when too much waits for what is missing, while others go on (G)", async () => {
+    it("are refused as overloaded when too many of their updates are pending, while others continue (G)", async () => {
       const links = chain(PENDING_MAX * 3);
       const [first, ...rest] = links;
       const acks = await Promise.all(rest.map((update) => eve.request("document_update", { room, update })));
@@ -239,10 +239,10 @@ describe("hostile clients", () => {
       await eve.ok("document_update", { room, update: first });
       for (const update of rest) await eve.ok("document_update", { room, update });
       await unharmed();
-      assert.ok(ana.content.length > links.length, "everything is whole in the end");
+      assert.ok(ana.content.length > links.length, "the pending updates have become visible");
     });
 
-    it("slow nobody down for long by thousands of refused updates", async () => {
+    it("do not slow others down by thousands of refused updates", async () => {
       const garbage = new TextEncoder().encode("garbage");
       const flood = Array.from({ length: 3_000 }, () => eve.request("document_update", { room, update: garbage }));
       await unharmed();
@@ -250,7 +250,7 @@ describe("hostile clients", () => {
     });
   });
 
-  it("nothing of all that made the CRDT panic", async () => {
+  it("none of these updates made the CRDT panic", async () => {
     const metrics = await (await server.get("/metrics")).text();
     assert.match(metrics, /^realtime_apply_panics_total 0$/m);
   });

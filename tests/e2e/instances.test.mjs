@@ -1,4 +1,4 @@
-// Several servers on one database: the log is the truth, and each of them finds in it what the others wrote.
+// Several servers on one database: each of them finds in the log what the others wrote.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -14,7 +14,7 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
     const start = suiteDatabase(database, closeClients);
     const enter = async (server, user) => (await Client.connect(server, { person: { user } })).join("shared");
 
-    it("show those present what the other wrote as soon as their own log skips it", async () => {
+    it("show their clients what the other server wrote as soon as the sequence number of an own row is not the next one", async () => {
       const here = await start({ REALTIME_INSTANCE: "here" });
       const there = await start({ REALTIME_INSTANCE: "there", DATABASE_URL: here.env.DATABASE_URL });
       const [ana, ben] = [await enter(here, "ana"), await enter(here, "ben")];
@@ -32,7 +32,7 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       assert.deepEqual(
         [...ana.map.keys()].sort(),
         ["ana", "ana 1", "ana 2", "ana 3", "cleo", "cleo 1", "cleo 2", "cleo 3"],
-        "those present lack something",
+        "a client lacks an edit",
       );
     });
   });

@@ -40,7 +40,7 @@ describe("signing keys", () => {
   const ISSUED = { iss: "https://login.example.org", aud: "realtime" };
 
   for (const { algorithm, privateKey, publicKey } of pairs) {
-    it(`a PEM public key verifies ${algorithm}, and nothing else`, async () => {
+    it(`a PEM public key verifies ${algorithm}, and no other algorithm or key`, async () => {
       const file = join(temporaryFolder(), "key.pem");
       const pem = publicKey.export({ type: "spki", format: "pem" });
       writeFileSync(file, pem);
@@ -62,20 +62,20 @@ describe("signing keys", () => {
     });
   }
 
-  for (const [what, wrong] of [
+  for (const [mismatch, wrong] of [
     ["another issuer", { ...ISSUED, iss: "https://evil.example.org" }],
     ["no issuer", { ...ISSUED, iss: undefined }],
     ["another audience", { ...ISSUED, aud: "billing" }],
     ["no audience", { ...ISSUED, aud: undefined }],
   ]) {
-    it(`a token with ${what} is refused where one is configured`, async () => {
+    it(`a token with ${mismatch} is refused where one is configured`, async () => {
       const [{ algorithm, privateKey }] = pairs;
       const refused = sign(claims(wrong), privateKey, { algorithm, kid: algorithm });
       assert.equal(await Client.refused(published, { token: refused }), "unauthorized");
     });
   }
 
-  it("an audience among several is enough", async () => {
+  it("a token with several audiences needs only one that matches", async () => {
     const [{ algorithm, privateKey }] = pairs;
     const several = sign(claims({ ...ISSUED, aud: ["billing", "realtime"] }), privateKey, {
       algorithm,
@@ -84,7 +84,7 @@ describe("signing keys", () => {
     await Client.connect(published, { token: several });
   });
 
-  it("keys are fetched rarely, whatever kids tokens name, and serve on while the address is down", async () => {
+  it("keys are fetched rarely, whatever kid a token names, and stay valid while the address is down", async () => {
     const [{ algorithm, privateKey }] = pairs;
     const fetches = keySet.fetches;
     keySet.down = true;
@@ -97,7 +97,7 @@ describe("signing keys", () => {
     keySet.down = false;
   });
 
-  it("keys rotate by kid: a new one is found within some time, a withdrawn one is refused", async () => {
+  it("keys rotate by kid: a new one is accepted within two minutes, and a withdrawn one is refused", async () => {
     const { publicKey, privateKey } = keyPair("ec");
     const [{ algorithm: withdrawn, privateKey: old }] = pairs;
     keySet.publish("next", publicKey, "ES256");

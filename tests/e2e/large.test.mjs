@@ -1,4 +1,4 @@
-// Large content has a way in: in parts through any client, and whole by HTTP.
+// Large content is accepted: in parts from any client, and as a whole by HTTP.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -33,7 +33,7 @@ for (const database of databases) {
         body,
       });
 
-    it("a text of 3 MiB comes in parts through a plain client", async () => {
+    it("a text of 3 MiB is accepted in parts from a plain client", async () => {
       const [ana, ben] = [await enter("ana", "parts"), await enter("ben", "parts")];
       const part = "part of a large text. ".repeat(MIB / 22);
       for (let number = 0; number < 3; number += 1) await ana.edit(({ text }) => text.insert(text.length, part));
@@ -55,7 +55,7 @@ for (const database of databases) {
       assert.equal((await sameForAll(server, "whole", [ben])).content.length, 3 * MIB + "[Ben's]".length);
     });
 
-    it("by HTTP the same is refused as on a socket, and nothing of it is left", async () => {
+    it("an HTTP update without the right, malformed or too large is refused, and changes nothing", async () => {
       await enter("ana", "refused");
       const doc = oneBlock(MIB);
       const bytes = Y.encodeStateAsUpdate(doc);
@@ -70,7 +70,7 @@ for (const database of databases) {
       assert.equal((await newcomer(server, "refused")).content, "");
     });
 
-    it(`${QUEUED} updates that were typed offline are answered, and all of them are there in the end`, async () => {
+    it(`${QUEUED} updates that were typed offline are answered, and all of them are stored in the end`, async () => {
       const client = await Client.connect(server, { person: { user: "offline" } });
       const doc = new Y.Doc();
       const updates = [];
@@ -88,7 +88,7 @@ for (const database of databases) {
       }
       await until("each is answered, or the connection is cut", () => answered === QUEUED, 60_000);
       console.log(`${accepted} of ${QUEUED} accepted at once, cut ${client.disconnects.length} times`);
-      assert.ok(accepted > 0, "there was not one ack");
+      assert.ok(accepted > 0, "no update was acknowledged");
       client.close();
       const again = await (await Client.connect(server, { person: { user: "offline" } })).join("queued", doc);
       await again.saved();

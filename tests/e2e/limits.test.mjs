@@ -1,5 +1,5 @@
-// Budgets of rooms, connections, requests and updates: refused with a code, and for a while only. Section 1 of the
-// protocol.
+// Budgets of rooms, connections, requests and updates: beyond them a request is refused with a code, and only for a
+// while. Section 1 of the protocol.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -26,7 +26,7 @@ describe("budgets", () => {
   });
   afterEach(closeClients);
 
-  it("a socket joins so many rooms and not one more, until it leaves one", async () => {
+  it("a socket joins no more rooms than its limit, until it leaves one", async () => {
     const ana = await Client.connect(server);
     for (const room of ["one", "two", "three", "three"]) await ana.ok("join_room", room);
     assert.equal((await ana.refusal("join_room", "four")).code, "too_many_rooms");
@@ -35,7 +35,7 @@ describe("budgets", () => {
     assert.equal(ana.welcome.limits.rooms, 3);
   });
 
-  it("a user has so many connections and not one more, until one ends; other users are not concerned", async () => {
+  it("a user has no more connections than the limit, until one ends; other users are not affected", async () => {
     const person = { user: "many" };
     const first = await Client.connect(server, { person });
     await Client.connect(server, { person });
@@ -45,7 +45,7 @@ describe("budgets", () => {
     await until("the place is free", () => Client.connect(server, { person }));
   });
 
-  it("requests beyond the budget are rate_limited, and pass after the time that the answer names", async () => {
+  it("requests beyond the budget are rate_limited, and are accepted after the time in the answer", async () => {
     const ana = await Client.connect(server);
     await ana.ok("join_room", "limited");
     const state_vector = Y.encodeStateVector(new Y.Doc());
@@ -83,7 +83,7 @@ describe("budgets", () => {
     await converged([room, ben]);
   });
 
-  it("who goes on regardless is cut", async () => {
+  it("a client that ignores refusals is cut", async () => {
     const flood = await Client.connect(server, { person: { user: "flood" }, reconnection: false });
     await until(
       "it is cut",
@@ -98,26 +98,26 @@ describe("budgets", () => {
   });
 });
 
-/** Sends `updates`, each by itself, in one go, as socket.io-client does with what was emitted while it was offline. */
+/** Sends all `updates` at once, one event each, as socket.io-client does with events that were emitted while it was offline. */
 function sendAll(client, room, updates) {
   const outcome = { accepted: 0, refused: 0, answered: 0 };
   for (const update of updates) {
     client.socket.emit("document_update", { room, update }, (ack) => {
       outcome.answered += 1;
       if (ack.ok) outcome.accepted += 1;
-      // What builds upon a refused one waits for it, as long as there is room.
+      // An update that builds upon a refused one is pending, as long as there is room.
       else if (["rate_limited", "overloaded"].includes(ack.error.code)) outcome.refused += 1;
     });
   }
   return outcome;
 }
 
-describe("who comes back with much, and who floods", () => {
+describe("queued updates and floods", () => {
   const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
 
   for (const transports of [["websocket"], ["polling"]]) {
-    it(`20,000 queued updates sent in one go over ${transports} are all answered, and nobody is cut`, async () => {
+    it(`20,000 queued updates sent in one go over ${transports} are all answered, and the client is not cut`, async () => {
       const room = `queued over ${transports}`;
       const ana = await Client.connect(server, { transports });
       await ana.ok("join_room", room);
@@ -129,7 +129,7 @@ describe("who comes back with much, and who floods", () => {
       assert.equal(outcome.accepted + outcome.refused, 20_000);
     });
 
-    it(`who floods over ${transports} and reads the refusals is cut`, async () => {
+    it(`a client that floods over ${transports} and reads the refusals is cut`, async () => {
       const flood = await Client.connect(server, { transports, reconnection: false, person: { user: "flood" } });
       await flood.ok("join_room", "flooded");
       const [update] = chain(1);
@@ -148,7 +148,7 @@ describe("who comes back with much, and who floods", () => {
     });
   }
 
-  it("who floods and answers no ping is cut too, later", async () => {
+  it("a client that floods and answers no ping is cut as well", async () => {
     const raw = await RawSocket.connect(server, { user: "mute" });
     raw.webSocket.removeAllListeners("message");
     raw.webSocket.resume();
@@ -182,7 +182,7 @@ describe("a service", () => {
   });
   afterEach(closeClients);
 
-  it("has connections and rooms of its own number", async () => {
+  it("has limits of its own for connections and rooms", async () => {
     const person = { user: "machine", role: "service" };
     const clients = [];
     for (let nth = 0; nth < 4; nth += 1) clients.push(await Client.connect(server, { person }));
@@ -193,7 +193,7 @@ describe("a service", () => {
     assert.deepEqual([rooms, updates_per_second, requests_per_second], [4, 5_000, 1_000]);
   });
 
-  it("has a pace of its own, from the token that it has at present", async () => {
+  it("has a budget of updates of its own, as long as its present token has the role", async () => {
     const updates = chain(800);
     const send = async (client, room) => {
       await client.ok("join_room", room);
@@ -212,14 +212,14 @@ describe("a service", () => {
   });
 });
 
-describe("what updates cost", () => {
+describe("the memory budget of updates", () => {
   const server = suiteServer({
     database: sqlite,
     env: { MEMORY_BURST_BYTES: 2 ** 20, MEMORY_BYTES_PER_SECOND: 2 ** 17 },
   });
   afterEach(closeClients);
 
-  it("who made documents grow too fast is told when to go on, and then may; others are not concerned", async () => {
+  it("a client that makes a document grow too fast is told when to go on, and is accepted then; others are not affected", async () => {
     const update = (clientID, length) => {
       const doc = new Y.Doc();
       doc.clientID = clientID;

@@ -1,4 +1,4 @@
-// Malformed requests are answered, malformed packets are survived: never a silent drop, never harm to others.
+// Malformed requests are answered and never dropped in silence, and malformed packets do no harm to others.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -26,7 +26,7 @@ describe("malformed input", () => {
   };
   const unharmed = () => scene.unharmed();
 
-  describe("in requests", () => {
+  describe("in requests, whose senders", () => {
     before(set);
     after(closeClients);
 
@@ -89,7 +89,7 @@ describe("malformed input", () => {
     };
 
     for (const [event, cases] of Object.entries(malformed)) {
-      it(`are told what is wrong with a ${event}`, async () => {
+      it(`are told which field of a ${event} is invalid`, async () => {
         for (const [payload, field] of cases) {
           const sent = typeof payload === "function" ? payload() : payload;
           const error = await eve.refusal(event, sent);
@@ -112,7 +112,7 @@ describe("malformed input", () => {
       }
     });
 
-    it("get a request_error where they wait for no acknowledgement", async () => {
+    it("get a request_error where they asked for no acknowledgement", async () => {
       const heard = next(eve.socket, "request_error");
       eve.socket.emit("join_room", { room: 42 });
       const { event, error } = await heard;
@@ -139,19 +139,19 @@ describe("malformed input", () => {
       }
     });
 
-    for (const [what, state_vector] of Object.entries(HOSTILE_STATE_VECTORS)) {
-      it(`are refused a state vector with ${what}`, async () => {
+    for (const [defect, state_vector] of Object.entries(HOSTILE_STATE_VECTORS)) {
+      it(`are refused a state vector with ${defect}`, async () => {
         const memory_before = memory(server.pid);
         for (const event of ["join_room", "document_sync"]) {
           const { code, field } = await eve.refusal(event, { room, state_vector });
           assert.deepEqual([code, field], ["invalid", "state_vector"], event);
         }
-        assert.ok(memory(server.pid, "VmHWM") < memory_before + 128 * MIB, "memory was touched");
+        assert.ok(memory(server.pid, "VmHWM") < memory_before + 128 * MIB, "memory was reserved for the count");
       });
     }
   });
 
-  describe("of too large a size", () => {
+  describe("of too large a size, whose senders", () => {
     before(set);
     after(closeClients);
 
@@ -171,7 +171,7 @@ describe("malformed input", () => {
         await unharmed();
       });
 
-      it(`may be cut beyond that, over ${transports}, and come back`, async () => {
+      it(`may be cut beyond that, over ${transports}, and reconnect`, async () => {
         const client = await Client.connect(server, { person: { user: "huge" }, transports });
         await client.ok("join_room", room);
         const update = new Uint8Array(4 * client.welcome.limits.update_bytes);
@@ -183,7 +183,7 @@ describe("malformed input", () => {
     }
   });
 
-  describe("instead of packets", () => {
+  describe("instead of packets, whose senders", () => {
     before(set);
     after(closeClients);
 
@@ -214,8 +214,8 @@ describe("malformed input", () => {
       "objects without end": [`42["join_room",${'{"a":'.repeat(100_000)}`],
       "Engine.IO close and upgrade probes": ["2probe", "5", "6", "1"],
     };
-    for (const [what, frames] of Object.entries(garbage)) {
-      it(`do no harm with ${what}`, async () => {
+    for (const [kind, frames] of Object.entries(garbage)) {
+      it(`do no harm with ${kind}`, async () => {
         for (const frame of frames) {
           const raw = await RawSocket.connect(server, { user: "garbage" });
           raw.send(frame);
@@ -230,14 +230,14 @@ describe("malformed input", () => {
       });
     }
 
-    it("do no harm before they have shown a token", async () => {
+    it("do no harm before they have sent a token", async () => {
       for (const frame of ['42["join_room","a"]', "40[", "40{", "41", Buffer.from([1]), `40${"[".repeat(100_000)}`]) {
         const raw = await RawSocket.open(server);
         raw.send(frame);
         raw.send('420["join_room","a"]');
         raw.send(`40${JSON.stringify({ token: "x" })}`);
         await until("it is refused or cut", () => raw.closed || raw.frames.some((it) => /^44/.test(it)));
-        assert.ok(!raw.frames.some((it) => /^43/.test(it)), "nobody answers a stranger");
+        assert.ok(!raw.frames.some((it) => /^43/.test(it)), "a client without a token is answered");
         raw.close();
       }
       await unharmed();

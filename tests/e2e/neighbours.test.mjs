@@ -1,7 +1,7 @@
-// Neighbours of an element that lie in different parents: Yjs would put it where nobody else does.
+// Elements whose left and right neighbour lie in different parents.
 //
-// An element says on whose right and on whose left it belongs. Where these two are in different types, or values of
-// different keys, present clients and newcomers would differ for ever, at equal state vectors.
+// An element names the neighbours between which it belongs. Where these are in different types, or are values of different
+// keys, replicas of Yjs would differ for ever, with equal state vectors.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -14,7 +14,7 @@ import { sameForAll } from "./support/view.mjs";
 const EVE = 4_242;
 const EVES_OTHER = 4_243;
 
-/** What all build upon: two texts, two lists, two keys, and types within types. */
+/** The content that the tests build upon: two texts, two lists, two keys, and types within types. */
 const GROUND = update([
   {
     client: EVE,
@@ -47,7 +47,7 @@ const STRANGE = {
   "an element of a list on the left, a key's value on the right": beside(5, 8),
 };
 
-/** Strange as well, and not for the server to refuse where it is the same to all. */
+/** Strange as well; the server need not refuse it, as long as it is the same for all. */
 const CROSSED = { "a left neighbour that stands on the right of the right one": beside(2, 0, writing) };
 
 // On SQLite alone: the document decides, and either database keeps the bytes that it is given.
@@ -61,15 +61,15 @@ describe("neighbours in different parents", () => {
   });
   afterEach(closeClients);
 
-  for (const [what, bytes] of Object.entries(STRANGE)) {
-    it(`${what}: refused, and relayed to nobody`, async () => {
+  for (const [neighbours, bytes] of Object.entries(STRANGE)) {
+    it(`${neighbours}: refused, and not relayed`, async () => {
       await scene.isRefused(bytes);
       await sameForAll(server, scene.room, [scene.ana, scene.ben]);
     });
   }
 
-  for (const [what, bytes] of Object.entries({ ...STRANGE, ...CROSSED })) {
-    it(`${what}, together with what they are: refused, or the same to all`, async () => {
+  for (const [neighbours, bytes] of Object.entries({ ...STRANGE, ...CROSSED })) {
+    it(`${neighbours}, sent with the neighbours themselves: refused, or the same for all`, async () => {
       const together = { room: `${scene.room} anew`, update: bytes };
       await scene.eve.ok("join_room", together.room);
       const join = async (user) => (await Client.connect(server, { person: { user } })).join(together.room);

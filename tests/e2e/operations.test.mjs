@@ -1,5 +1,4 @@
-// Running the server: its doors for people and machines, its commands, its start and end. Section 7 of the
-// protocol.
+// Running the server: its HTTP endpoints, its commands, its start and its end. Section 7 of the protocol.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -25,7 +24,7 @@ for (const database of databases) {
   describe(`operations on ${database.name}`, () => {
     const server = suiteServer({ database });
 
-    it("health, liveness and readiness are told, with the state of the database", async () => {
+    it("health, liveness and readiness are answered, with the state of the database", async () => {
       const health = await server.get("/health");
       assert.equal(health.status, 200);
       const { status, dependencies } = await health.json();
@@ -61,7 +60,7 @@ for (const database of databases) {
       assert.equal((await early.stop()).code, 0);
     });
 
-    it("migrate brings the tables, and again brings nothing", async () => {
+    it("migrate creates the tables, and changes nothing when it is run again", async () => {
       const env = { DATABASE_URL: database.create(), JWT_SECRET: SECRET };
       for (let time = 0; time < 2; time += 1) {
         const { code, stderr } = await run(["migrate"], env);
@@ -69,7 +68,7 @@ for (const database of databases) {
       }
     });
 
-    it("SIGTERM, SIGINT and SIGHUP end an idle server at once with 0", async () => {
+    it("SIGTERM, SIGINT and SIGHUP end an idle server at once with the exit code 0", async () => {
       for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
         const idle = await Server.start({ database });
         const { code, took_ms } = await idle.stop(signal);
@@ -86,7 +85,7 @@ describe("operations", () => {
 
   afterEach(closeClients);
 
-  it("metrics are Prometheus text, and name no document and no person", async () => {
+  it("metrics are Prometheus text, without names of documents and users", async () => {
     const client = await Client.connect(server, { person: { user: "user-in-metrics" } });
     const room = await client.join("room-in-metrics");
     await room.edit(({ text }) => text.insert(0, "counted"));
@@ -114,7 +113,7 @@ describe("operations", () => {
     assert.match(text, /^realtime_updates_accepted_total [1-9]/m);
   });
 
-  it("connections and rooms that end are counted down", async () => {
+  it("connections that end are no longer counted", async () => {
     const client = await Client.connect(server, { transports: ["polling"] });
     await client.join("counted");
     client.close();
@@ -124,7 +123,7 @@ describe("operations", () => {
     }
   });
 
-  it("the token command's token works", async () => {
+  it("a token of the token command is accepted", async () => {
     const grants = ["--document", "granted=edit"];
     const parameters = ["token", "--user", "u-9", "--name", "Nine", "--role", "viewer", "--team", "acme", ...grants];
     const { code, stdout } = await run(parameters, server.env);
@@ -135,7 +134,7 @@ describe("operations", () => {
     assert.equal((await client.ok("join_room", "granted")).permission, "edit");
   });
 
-  it("on SIGTERM clients are disconnected in a way after which they come back", async () => {
+  it("on SIGTERM clients are disconnected for a reason after which they reconnect", async () => {
     const own = await Server.start({ database: sqlite });
     const clients = [];
     for (const transports of [["websocket"], ["polling"]]) {
@@ -153,7 +152,7 @@ describe("operations", () => {
     await own.stop();
   });
 
-  it("a WebSocket is served at / as well, and socket.io-client is none the wiser", async () => {
+  it("a WebSocket at / is served as well", async () => {
     const raw = await RawSocket.open(server, { path: "/" });
     const handshake = JSON.parse(raw.frames[0].slice(1));
     assert.equal(typeof handshake.sid, "string");
@@ -163,7 +162,7 @@ describe("operations", () => {
     raw.close();
   });
 
-  it("wscat shows the handshake, and its user gets in by typing a token", async () => {
+  it("wscat shows the handshake, and its user connects by typing a token", async () => {
     const wscat = spawn(process.execPath, [WSCAT, "-c", `ws://localhost:${server.port}`]);
     const end = adopt(wscat);
     let shown = "";
@@ -232,11 +231,11 @@ describe("origins", () => {
     for (const path of ["/socket.io/?EIO=4&transport=websocket", "/"]) {
       assert.equal(await upgrade(FOREIGN, path), 403);
       assert.equal(await upgrade(ORIGIN, path), 101);
-      assert.equal(await upgrade(undefined, path), 101, "a program is no page");
+      assert.equal(await upgrade(undefined, path), 101, "a program sends no origin");
     }
   });
 
-  it("in development the pages of this machine are allowed, and no others", async () => {
+  it("in development only pages of this machine are allowed", async () => {
     const local = await Server.start({ database: sqlite });
     for (const origin of ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost"]) {
       assert.equal((await local.get(POLLING, { origin })).status, 200, origin);
@@ -248,10 +247,10 @@ describe("origins", () => {
   });
 });
 
-describe("doors", () => {
+describe("HTTP endpoints", () => {
   afterEach(closeClients);
 
-  it("/metrics asks for its token where one is set", async () => {
+  it("/metrics requires its token where one is set", async () => {
     const server = await Server.start({ database: sqlite, env: { METRICS_TOKEN: "a-metrics-token" } });
     const status = async (headers) => (await server.get("/metrics", headers)).status;
     assert.equal(await status(), 401);
@@ -260,7 +259,7 @@ describe("doors", () => {
     await server.stop();
   });
 
-  it("in development without any key, /dev/token mints tokens that work, with a key that stays", async () => {
+  it("in development without a key, /dev/token issues tokens that stay valid over a restart", async () => {
     const server = await Server.start({ database: sqlite, env: { JWT_SECRET: undefined } });
     const response = await server.get("/dev/token?user=ana&name=Ana&role=editor&team=demo");
     assert.equal(response.status, 200);
@@ -278,7 +277,7 @@ describe("doors", () => {
     await server.stop();
   });
 
-  it("a malformed question for a token is refused with a code", async () => {
+  it("a malformed request for a token is refused with a code", async () => {
     const server = await Server.start({ database: sqlite, env: { JWT_SECRET: undefined } });
     for (const query of ["", "?name=Ana", "?user=a&user=b", "?user=a&ttl_seconds=soon"]) {
       const response = await server.get(`/dev/token${query}`);

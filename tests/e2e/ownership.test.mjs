@@ -1,4 +1,4 @@
-// Who owns a Yjs client id: nobody advances another's, and good faith is never refused.
+// The ownership of Yjs client ids: nobody advances the id of another user, and honest updates are never refused.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -20,7 +20,7 @@ const FORGED = "FORGED";
 const SAVED_WITHIN_MS = 1_000;
 const SEED = Number(process.env.SEED ?? 11);
 
-/** An edit of Eve's own, with the next elements of Ana's, which Ana never wrote. */
+/** An edit of Eve's, together with elements under Ana's client id and next clocks, which Ana never wrote. */
 function forgery(doc) {
   const clock = Y.getState(doc.store, ANA);
   return update([
@@ -59,7 +59,7 @@ for (const database of databases) {
       return { ana, ben };
     };
 
-    /** Eve sends her forgery: her own part is taken, and the other one is said to be open. */
+    /** Eve sends her forgery: her own part is accepted, and the rest is acknowledged as pending. */
     const attack = async (eve, doc) => {
       const ack = await eve.ok("document_update", { room: name, update: forgery(doc) });
       assert.equal(ack.pending, true, "nothing was cut out");
@@ -68,7 +68,7 @@ for (const database of databases) {
       assert.ok(!content.includes(FORGED), content);
     };
 
-    /** What Ana types is seen by those present, by a newcomer, and after a kill. */
+    /** Ana's next words are visible to those present, to a newcomer, and after a kill. */
     const typesOn = async (ana, present) => {
       const ack = await ana.edit(({ text }) => text.insert(text.length, "own words"));
       assert.equal(ack.pending, undefined);
@@ -79,7 +79,7 @@ for (const database of databases) {
     };
 
     describe("while the owner is present", () => {
-      it("what another types under her id is cut out, and the rest is taken", async () => {
+      it("blocks of another user under her id are cut out, and the rest is accepted", async () => {
         const { ana, ben } = await arrange();
         const eve = await connect("eve");
         await eve.ok("join_room", name);
@@ -87,7 +87,7 @@ for (const database of databases) {
         await typesOn(ana, [ben]);
       });
 
-      it("it is cut out as well where she was not seen to type since she came back", async () => {
+      it("they are cut out as well where she has not typed since she reconnected", async () => {
         const { ana, ben } = await arrange();
         closeClients();
         const back = await enter("ana", ana.doc);
@@ -98,7 +98,7 @@ for (const database of databases) {
         await typesOn(back, [reader]);
       });
 
-      /** State vectors that promise a reply with much of Ana's. */
+      /** State vectors after which a reply may contain blocks of Ana's. */
       const lies = {
         "is empty": () => Y.encodeStateVector(new Y.Doc()),
         "is far ahead": (doc) => {
@@ -106,9 +106,9 @@ for (const database of databases) {
           return Y.encodeStateVector(ahead);
         },
       };
-      for (const [what, state_vector] of Object.entries(lies)) {
+      for (const [claim, state_vector] of Object.entries(lies)) {
         for (const event of ["join_room", "document_sync"]) {
-          it(`it is cut out of a reply after a ${event} whose state vector ${what}`, async () => {
+          it(`they are cut out of a reply after a ${event} whose state vector ${claim}`, async () => {
             const { ana, ben } = await arrange();
             closeClients();
             const anasClient = await connect("ana");
@@ -124,7 +124,7 @@ for (const database of databases) {
         }
       }
 
-      it("an update that is nothing but hers is not taken for an edit of another", async () => {
+      it("an update of another user with nothing but her blocks has no effect", async () => {
         const { ana, ben } = await arrange();
         const eve = await connect("eve");
         await eve.ok("join_room", name);
@@ -138,7 +138,7 @@ for (const database of databases) {
     });
 
     describe("while the owner is away", () => {
-      it("her id is advanced by nobody who types, and when she is back her edits are hers", async () => {
+      it("no edit of another user advances her id, and she continues when she is back", async () => {
         const { ana, ben } = await arrange();
         const doc = ana.doc;
         closeClients();
@@ -149,7 +149,7 @@ for (const database of databases) {
         await typesOn(await enter("ana", doc), [reader]);
       });
 
-      it("where a liar's reply advanced her id, her own next edit is a conflict and never counts as saved", async () => {
+      it("where a forged reply advanced her id, her own next edit is a conflict and is never acknowledged", async () => {
         const { ana } = await arrange();
         closeClients();
         const eve = await connect("eve");
@@ -185,7 +185,7 @@ for (const database of databases) {
         return { ana: ana.doc, ben: ben.doc };
       };
 
-      it("what she wrote is brought by whoever holds it, as the reply to a join", async () => {
+      it("her edits are accepted from another user who has them, in the reply to a join", async () => {
         const docs = await loseWords();
         const back = await enter("ben", docs.ben);
         await back.saved();
@@ -196,7 +196,7 @@ for (const database of databases) {
       });
 
       for (const presence of ["is away", "shows her cursor and is slow to synchronise"]) {
-        it(`after a kill an edit right behind join_room and the reply are both taken while she ${presence}`, async () => {
+        it(`after a kill an edit right behind join_room and the reply are both accepted while she ${presence}`, async () => {
           const docs = await loseWords();
           const anas = await connect("ana");
           if (presence !== "is away") {
@@ -225,8 +225,8 @@ for (const database of databases) {
       }
     });
 
-    describe("in good faith", () => {
-      it("two people who also exchange everything directly have all saved within a second", async () => {
+    describe("of honest users", () => {
+      it("two users who also exchange updates directly have everything saved within a second", async () => {
         name = `direct ${(number += 1)}`;
         const [ana, ben] = [await enter("ana"), await enter("ben")];
         await ana.edit(({ text }) => text.insert(0, "start "));
@@ -258,7 +258,7 @@ for (const database of databases) {
         assert.equal(last.content.length, both.length);
       });
 
-      it("a browser brings forty of its old client ids in one reply", async () => {
+      it("a browser sends blocks of forty of its old client ids in one reply", async () => {
         name = `forty ${(number += 1)}`;
         const stored = new Y.Doc();
         for (let visit = 0; visit < 40; visit += 1) {
@@ -277,7 +277,7 @@ for (const database of databases) {
         assert.equal(last.content.match(/visit/g).length, 40);
       });
 
-      it("two tabs of one person hand on each other's edits", async () => {
+      it("two tabs of one user send each other's edits", async () => {
         name = `tabs ${(number += 1)}`;
         const [one, two] = [await enter("ana"), await enter("ana")];
         const ben = await enter("ben");
@@ -307,7 +307,7 @@ for (const database of databases) {
         assert.equal((await sameForAll(server, name, [ana, ben])).content, "ana's once and again");
       });
 
-      it("undo and redo, also of what others have built upon", async () => {
+      it("undo and redo work, also for text that others have edited since", async () => {
         const { ana, ben } = await arrange();
         const history = new Y.UndoManager(ana.text, { captureTimeout: 0 });
         await ana.edit(({ text }) => text.insert(text.length, "to be undone"));
@@ -323,7 +323,7 @@ for (const database of databases) {
         await sameForAll(server, name, [ana, ben]);
       });
 
-      it("a script brings a document that others wrote into a new room, without a state vector", async () => {
+      it("a script sends a document that others wrote to a new room, without a state vector", async () => {
         name = `migrated ${(number += 1)}`;
         const old = new Y.Doc();
         for (let author = 0; author < 20; author += 1) {

@@ -63,7 +63,7 @@ describe("the demo page in development", () => {
   const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
 
-  it("is HTML at /, whatever the query, and all that it links to is there", async () => {
+  it("is HTML at /, whatever the query, and everything that it links to exists", async () => {
     for (const path of ["/", "/?room=article-42"]) {
       const { status, headers, body } = await plain(server, path);
       assert.equal(status, 200);
@@ -76,7 +76,7 @@ describe("the demo page in development", () => {
     }
   });
 
-  it("serves every file as it was built, and what has a hash in its name for ever", async () => {
+  it("serves every file as it was built, and lets caches keep files with a hash in their name for ever", async () => {
     assert.ok(FILES.some(isAsset), "the page has assets");
     for (const file of FILES) {
       const { status, headers, body } = await plain(server, file.path);
@@ -87,7 +87,7 @@ describe("the demo page in development", () => {
     }
   });
 
-  it("keeps foreign code, foreign frames and guessed types out", async () => {
+  it("forbids foreign code, foreign frames and guessed types", async () => {
     for (const { path } of FILES) {
       const { headers } = await plain(server, path);
       const policy = headers["content-security-policy"];
@@ -101,7 +101,7 @@ describe("the demo page in development", () => {
     assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)[^>]*>/, "inline scripts would not run");
   });
 
-  it("is not sent again to who has it", async () => {
+  it("is not sent again to a browser that has it", async () => {
     for (const { path } of FILES) {
       const { headers } = await plain(server, path);
       for (const known of [headers.etag, headers.etag.replace("W/", ""), `"other", ${headers.etag}`, "*"]) {
@@ -126,7 +126,7 @@ describe("the demo page in development", () => {
     }
   });
 
-  it("is compressed for who can read that", async () => {
+  it("is compressed for browsers that accept that", async () => {
     const text = FILES.filter(({ type }) => type?.startsWith("text/"));
     for (const { path } of text) {
       const whole = await plain(server, path);
@@ -139,7 +139,7 @@ describe("the demo page in development", () => {
     }
   });
 
-  it("leads to no other file", async () => {
+  it("gives access to no other file", async () => {
     assert.ok(existsSync(`${DIST}../package.json`), "there is something to find");
     for (const path of [
       "/assets",
@@ -162,7 +162,7 @@ describe("the demo page in development", () => {
     }
   });
 
-  it("leaves a WebSocket at / to Engine.IO, and all other doors as they were", async () => {
+  it("does not hide the WebSocket at / and the other endpoints", async () => {
     const raw = await RawSocket.open(server, { path: "/" });
     raw.send(`40${JSON.stringify({ token: token() })}`);
     await raw.frame((text) => text.startsWith('40{"sid":'));
@@ -177,17 +177,17 @@ describe("the demo page in development", () => {
   });
 });
 
-describe("without the doors of development", () => {
+describe("without the endpoints of development", () => {
   const PRODUCTION = {
     REALTIME_ENV: "production",
     CORS_ALLOWED_ORIGINS: "https://app.example.org",
     REALTIME_SERVER_HOST: "127.0.0.1",
   };
-  for (const [what, env] of [
+  for (const [where, env] of [
     ["in production", PRODUCTION],
     ["where they are closed", { REALTIME_DEV_DOORS: false }],
   ]) {
-    it(`there is no page ${what}, and a WebSocket at / all the same`, async () => {
+    it(`there is no page ${where}, but a WebSocket at /`, async () => {
       const server = await Server.start({ database: sqlite, env });
       for (const path of ["/", "/index.html", "/favicon.svg", "/assets/index.js"]) {
         checkNotFound(await plain(server, path), path);

@@ -1,4 +1,4 @@
-// Acknowledged means visible, or said: an edit that waits for what it builds upon is acknowledged as pending.
+// An acknowledged edit is visible, unless the ack says that it is pending: it waits for edits that it builds upon.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -14,7 +14,7 @@ import { newcomer, sameForAll } from "./support/view.mjs";
 const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const NAME = "pending";
-/** While one commit waits for the next, what is relayed is not durable. */
+/** Between two commits, what is relayed is not durable. */
 const SLOW_COMMITS = { COMMIT_INTERVAL_MS: 1_000 };
 
 /** A plain program with a document of its own that speaks to the server itself, one message at a time. */
@@ -97,7 +97,7 @@ for (const database of databases) {
       return { ben: ben.doc, cleo: cleo.doc, ana: ana.doc };
     };
 
-    it("an edit behind words that were lost with their author is pending until somebody brings them", async () => {
+    it("an edit that builds upon lost words of an absent author is pending until another client sends them", async () => {
       const docs = await loseWords();
       const ben = await program("ben", docs.ben);
       assert.equal(await ben.pending(ben.edit("Ben's")), true);
@@ -110,8 +110,8 @@ for (const database of databases) {
       assert.equal(last.content, "kept, lost, Ben's own words");
     });
 
-    for (const saviour of ["cleo", "ana"]) {
-      it(`what waits is held over a kill, and heals when ${saviour} comes who holds the rest`, async () => {
+    for (const holder of ["cleo", "ana"]) {
+      it(`a pending edit survives a kill, and becomes visible when ${holder} connects, who has the missing words`, async () => {
         const docs = await loseWords();
         const ben = await program("ben", docs.ben);
         assert.equal(await ben.pending(ben.edit("Ben's words")), true);
@@ -120,24 +120,24 @@ for (const database of databases) {
         await server.launch();
         assert.equal(await visible(), "kept, ");
         const present = await (await connect("dora")).join(NAME);
-        const room = await (await connect(saviour)).join(NAME, docs[saviour]);
+        const room = await (await connect(holder)).join(NAME, docs[holder]);
         await until("those present see it", () => present.content === "kept, lost, Ben's words");
         await room.saved();
-        await room.edit(({ map }) => map.set("saviour", saviour));
+        await room.edit(({ map }) => map.set("holder", holder));
         assert.equal(room.pending, 0);
         const last = await sameForAll(server, NAME, [room, present]);
         assert.equal(last.content, "kept, lost, Ben's words");
       });
     }
 
-    it("edits behind others that were refused as rate_limited are pending, and none is invisible unsaid", async () => {
+    it("edits that build upon refused ones are acknowledged as pending, each of them", async () => {
       server = await start({ UPDATES_PER_SECOND: 40, UPDATES_BURST: 10 });
       const ana = await program("ana");
       const first = await Promise.all(Array.from({ length: 20 }, () => ana.send(ana.edit("x"))));
       const refused = first.filter(({ ok }) => !ok);
       assert.ok(refused.length > 0, "the budget lets everything through");
       for (const { error } of refused) assert.equal(error.code, "rate_limited");
-      const unsaid = [];
+      const notPending = [];
       for (let number = 0; number < 20; number += 1) {
         const update = ana.edit("y");
         let ack = await ana.send(update);
@@ -146,9 +146,9 @@ for (const database of databases) {
           await pause(ack.error.retry_after_ms);
           ack = await ana.send(update);
         }
-        if (ack.pending !== true) unsaid.push(number);
+        if (ack.pending !== true) notPending.push(number);
       }
-      assert.deepEqual(unsaid, [], `${unsaid.length} of 20 edits are acknowledged as if everybody saw them`);
+      assert.deepEqual(notPending, [], `${notPending.length} of 20 invisible edits are not acknowledged as pending`);
       assert.ok(!(await visible()).includes("y"));
       await pause(200);
       assert.equal(await ana.synchronise(), false);
@@ -157,7 +157,7 @@ for (const database of databases) {
       assert.equal((await sameForAll(server, NAME, [])).content, ana.content);
     });
 
-    it("edits behind what a restored backup lacks are pending until somebody brings it", async () => {
+    it("edits that build upon what a restored backup lacks are pending until a client sends that", async () => {
       server = await start();
       const old = await program("ana");
       await old.pending(old.edit("in the backup, "));
@@ -182,7 +182,7 @@ for (const database of databases) {
       assert.equal(last.content, "in the backup, newer than it, Ben's words");
     });
 
-    it(`whoever never returns takes nothing along that was acknowledged (${KILLS} kills, seed ${SEED})`, async () => {
+    it(`no acknowledged edit is lost when its author never returns (${KILLS} kills, seed ${SEED})`, async () => {
       server = await start(ABSENCE_ENV);
       const { ledger } = await playAbsence({ server, kills: KILLS, random: new Random(SEED) });
       const acknowledged = ledger.past + ledger.acknowledged.size;

@@ -1,5 +1,5 @@
-// A database that refuses the updates of one document, for good: that document's people are told, and nobody else
-// notices.
+// A database that always refuses the updates of one document: the clients in that document are told, and other documents
+// are not affected.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -11,7 +11,7 @@ import { Client, closeClients } from "./support/client.mjs";
 import { newcomer, seen } from "./support/view.mjs";
 
 const SITTING_MS = 5_000;
-/** With a back-off of doubling waits, five seconds see no more. */
+/** With waits that double, there are no more within five seconds. */
 const REBUILDS_MAX = 12;
 
 /** Makes the database refuse each new row of a document as a violated constraint. */
@@ -45,7 +45,7 @@ for (const database of databases) {
     const enter = async (user, name) => (await Client.connect(server, { person: { user } })).join(name);
     const change = (statements) => statements.forEach((sql) => database.run(server.env.DATABASE_URL, sql));
 
-    it("is not rebuilt again and again, its people are told, and other documents go on", async () => {
+    it("is rebuilt a few times only, its clients are told, and other documents are not affected", async () => {
       server = await start();
       const first = await enter("ana", "refused");
       await first.edit(({ text }) => text.insert(0, "kept. "));
@@ -73,15 +73,16 @@ for (const database of databases) {
         `${rebuilds} rebuilds, ${ben.resyncs.length} resyncs, storage ${told}, others' slowest ack ${slowest_ms.toFixed(0)} ms`,
       );
       assert.ok(rebuilds <= REBUILDS_MAX && ben.resyncs.length <= REBUILDS_MAX, `${rebuilds} rebuilds`);
-      for (const status of told) assert.ok(["unavailable", "damaged"].includes(status), `they are told ${status}`);
-      assert.equal(ana.seqs.length, 0, "nothing is acknowledged that is not written");
+      for (const status of told)
+        assert.ok(["unavailable", "damaged"].includes(status), `the clients are told ${status}`);
+      assert.equal(ana.seqs.length, 0, "an update is acknowledged that is not written");
       assert.equal((await enter("dora", "refused")).joined.storage, told[0]);
       assert.ok(slowest_ms < 2_000, `another document waited ${slowest_ms} ms`);
       assert.deepEqual([other.refusals, other.storage], [[], []]);
       assert.equal((await server.get("/health/live")).status, 200);
     });
 
-    it("is written when the database allows it again, with all that was typed meanwhile", async () => {
+    it("is written when the database accepts its updates again, with everything that was typed meanwhile", async () => {
       server = await start();
       const ana = await enter("ana", "refused");
       await ana.edit(({ text }) => text.insert(0, "kept. "));
@@ -101,7 +102,7 @@ for (const database of databases) {
 
     // SQLite cannot be slow on purpose; the room that answers is the same.
     const slow = { skip: database.name !== "Postgres" && "only Postgres can sleep" };
-    it("says pending of what is written, and builds on what was refused", slow, async () => {
+    it("acknowledges an edit that builds upon a refused one as pending", slow, async () => {
       server = await start();
       change(REFUSE_BAD);
       const ana = await Client.connect(server, { person: { user: "ana" } });

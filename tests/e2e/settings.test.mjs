@@ -1,4 +1,4 @@
-// Settings: what is right is accepted, what is wrong ends the start with the variable's name and exit code 78.
+// Settings: valid ones are accepted, and an invalid one ends the start with the variable's name and the exit code 78.
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ describe("settings", () => {
   const GOOD = { JWT_SECRET: SECRET, DATABASE_URL: "sqlite://realtime.db" };
   const PRODUCTION = { ...GOOD, REALTIME_ENV: "production", CORS_ALLOWED_ORIGINS: ORIGIN };
 
-  it("check-config accepts what is right and shows it without secrets", async () => {
+  it("check-config accepts valid settings and shows them without secrets", async () => {
     for (const env of [
       {},
       GOOD,
@@ -60,7 +60,7 @@ describe("settings", () => {
     ["REDIS_URL", "redis://localhost"],
     ["TLS_CERT_FILE", "cert.pem"],
   ]) {
-    it(`${variable}=${value} ends the start with 78 and the variable's name`, async () => {
+    it(`${variable}=${value} ends the start with the exit code 78 and the variable's name`, async () => {
       for (const parameters of [["check-config"], []]) {
         const { code, stdout, stderr } = await run(parameters, { ...GOOD, ...more, [variable]: value });
         assert.equal(code, 78, stdout + stderr);
@@ -70,13 +70,13 @@ describe("settings", () => {
     });
   }
 
-  for (const [what, variable, env] of [
+  for (const [need, variable, env] of [
     ["a signing key", "JWT_SECRET", { JWT_SECRET: undefined }],
     ["a secret of some length", "JWT_SECRET", { JWT_SECRET: "too short" }],
     ["allowed origins", "CORS_ALLOWED_ORIGINS", { CORS_ALLOWED_ORIGINS: undefined }],
     ["its development doors closed", "REALTIME_DEV_DOORS", { REALTIME_DEV_DOORS: "true" }],
   ]) {
-    it(`production does not start without ${what}`, async () => {
+    it(`production does not start without ${need}`, async () => {
       const { code, stderr } = await run([], { ...PRODUCTION, ...env });
       assert.equal(code, 78);
       assert.ok(stderr.includes(variable), stderr);
@@ -84,7 +84,7 @@ describe("settings", () => {
     });
   }
 
-  it("a .env file counts, and the environment counts more", async () => {
+  it("a .env file is read, and the environment overrides it", async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, ".env"), "UPDATE_BYTES_MAX=ten\n");
     const parameters = ["check-config"];
@@ -94,7 +94,7 @@ describe("settings", () => {
     assert.equal((await run(parameters, { ...GOOD, UPDATE_BYTES_MAX: "2097152" }, { cwd: folder })).code, 0);
   });
 
-  it("--help and --version answer, and an unknown argument does not start anything", async () => {
+  it("--help and --version are answered, and an unknown argument starts nothing", async () => {
     assert.match((await run(["--version"])).stdout, /^realtime-server \d+\.\d+\.\d+/);
     const help = await run(["--help"]);
     assert.equal(help.code, 0);
@@ -102,7 +102,7 @@ describe("settings", () => {
     assert.equal((await run(["--frobnicate"])).code, 2);
   });
 
-  it("a port that is taken ends the start with a failure that names it", async () => {
+  it("a port that is in use ends the start with an error that names it", async () => {
     const port = await freePort();
     const squatter = createServer().listen(port, "127.0.0.1");
     await next(squatter, "listening");

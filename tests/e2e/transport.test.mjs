@@ -1,4 +1,4 @@
-// Engine.IO underneath: polling, moving to a WebSocket, and who breaks the rules of either.
+// Engine.IO: polling, the upgrade to a WebSocket, and clients that break the rules of either.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp } from "node:net";
@@ -77,7 +77,7 @@ describe("the transport", () => {
     await until("everybody is gone", async () => (await connections()) === 0);
   });
 
-  it("refuses what the protocol does not have, with its codes", async () => {
+  it("refuses requests that Engine.IO does not have, with its codes", async () => {
     for (const [method, path, code, message] of [
       ["GET", "/socket.io/?EIO=4&transport=carrier", 0, "Transport unknown"],
       ["GET", "/socket.io/?EIO=4", 0, "Transport unknown"],
@@ -105,7 +105,7 @@ describe("the transport", () => {
     await polling.post("1");
   });
 
-  it("carries binary by polling, both ways, several packets at once", async () => {
+  it("carries binary packets by polling, in both directions, several at once", async () => {
     const polling = await Polling.open(server);
     await polling.connect({ user: "poller" });
     const state_vector = '{"_placeholder":true,"num":0}';
@@ -120,7 +120,7 @@ describe("the transport", () => {
 
   it("ends a connection that polls or posts twice at once", async () => {
     const polling = await Polling.open(server);
-    // The one that reaches the server first waits there, and is told of the end.
+    // The poll that reaches the server first waits there, and is answered by the close packet.
     const polls = await Promise.all([polling.poll(), polling.poll()]);
     const [waited, refused] = polls.sort((one, other) => one.status - other.status);
     assert.deepEqual([waited.status, waited.body, refused.status], [200, "1", 400]);
@@ -139,7 +139,7 @@ describe("the transport", () => {
     half.destroy();
   });
 
-  it("refuses a POST that is too large before it is there, or no packets", async () => {
+  it("refuses a POST that is too large before its body has arrived, and one without valid packets", async () => {
     const polling = await Polling.open(server);
     const tcp = connectTcp(server.port, "127.0.0.1");
     let answer = "";
@@ -154,7 +154,7 @@ describe("the transport", () => {
     }
   });
 
-  it("moves to a WebSocket with traffic under way, and loses or reorders nothing", async () => {
+  it("is upgraded to a WebSocket during traffic, and neither loses nor reorders updates", async () => {
     const writer = await Client.connect(server, { person: { user: "writer" } });
     const EDITS = 400;
     const reading = [];
@@ -199,7 +199,7 @@ describe("the transport", () => {
     assert.equal(await count("websocket"), 6);
   });
 
-  it("releases the poll that waits when a probe comes, and sends the rest by WebSocket, in order", async () => {
+  it("answers the waiting poll when a probe comes, and sends the rest by WebSocket, in order", async () => {
     const polling = await Polling.open(server);
     await polling.connect({ user: "mover" });
     const waiting = polling.poll();
@@ -223,7 +223,7 @@ describe("the transport", () => {
     webSocket.terminate();
   });
 
-  it("answers each request once and in order, whatever moment it moves at", async () => {
+  it("answers each request once and in order, at whatever moment it is upgraded", async () => {
     const REQUESTS = 120;
     for (let moment = 0; moment < 12; moment += 1) {
       const polling = await Polling.open(server);
@@ -260,7 +260,7 @@ describe("the transport", () => {
     }
   });
 
-  it("goes on polling when a probe goes no further", async () => {
+  it("continues to poll when an upgrade is not completed", async () => {
     const polling = await Polling.open(server);
     await polling.connect({ user: "half-open" });
     const first = await polling.probe();
@@ -303,7 +303,7 @@ describe("the transport", () => {
     raw.close();
   });
 
-  it("refuses an upgrade that is none", async () => {
+  it("refuses an invalid WebSocket upgrade", async () => {
     const headers = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" };
     const status = (changed) =>
       new Promise((resolve) => {
@@ -323,7 +323,7 @@ describe("the transport", () => {
     assert.equal(await status({ "sec-websocket-key": key, connection: "keep-alive" }), 400);
   });
 
-  it("reads what comes with the request's last bytes", async () => {
+  it("reads frames that arrive together with the request", async () => {
     const tcp = connectTcp(server.port, "127.0.0.1");
     let answer = Buffer.alloc(0);
     tcp.on("data", (bytes) => (answer = Buffer.concat([answer, bytes])));
@@ -336,7 +336,7 @@ describe("the transport", () => {
     tcp.destroy();
   });
 
-  it("holds a large document once, however many who do not read wait for it", async () => {
+  it("holds a large document in memory once, however many slow readers wait for it", async () => {
     const writer = await Client.connect(server, { person: { user: "author" } });
     const room = await writer.join("large");
     for (let part = 0; part < 5; part += 1) await room.edit(({ map }) => map.set(`${part}`, "x".repeat(1.9 * MIB)));
@@ -357,7 +357,7 @@ describe("the transport", () => {
     }
   });
 
-  it("gives a message of a header's promise no memory, and refuses one that is too large", async () => {
+  it("reserves no memory for the length in a frame's header, and refuses a frame that is too large", async () => {
     const before_bytes = memory(server.pid);
     const raws = [];
     for (let n = 0; n < 100; n += 1) {
@@ -375,7 +375,7 @@ describe("the transport", () => {
   });
 });
 
-describe("who is silent", () => {
+describe("a silent client", () => {
   it("is pinged, and cut when no answer comes, over either transport", async () => {
     const server = await Server.start({ database: sqlite, env: { PING_INTERVAL_MS: 200, PING_TIMEOUT_MS: 300 } });
     const connections = async () => (await (await server.get("/health")).json()).connections;
@@ -389,7 +389,7 @@ describe("who is silent", () => {
     await until("all three are there", async () => (await connections()) === 3);
     await closed;
     assert.equal(pings.length, 1);
-    await until("only who answers is left", async () => (await connections()) === 1);
+    await until("only the client that answers pings is left", async () => (await connections()) === 1);
     await pause(1_000);
     assert.equal(raw.closed, false);
     raw.close();

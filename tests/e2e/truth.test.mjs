@@ -1,4 +1,4 @@
-// One truth: what is relayed, what the log holds and what is in memory is the same, whoever sends what.
+// The relayed updates, the log and the document in memory say the same, whatever clients send.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -14,7 +14,7 @@ import { newcomer, sameForAll, seen, written } from "./support/view.mjs";
 
 const TRIES = Number(process.env.TRIES ?? 1_000);
 const SEED = Number(process.env.SEED ?? 7);
-/** How many tries are under way at once: so many that updates of different people meet in one turn of the room. */
+/** How many tries are under way at once: so many that a room takes updates of different clients in one turn. */
 const WINDOW = 24;
 const ANA = 1_001;
 const EVE = 4_000_000;
@@ -38,7 +38,7 @@ function behind(clock) {
 }
 
 for (const database of databases) {
-  describe(`one truth on ${database.name}`, () => {
+  describe(`consistency on ${database.name}`, () => {
     let server;
     const start = suiteDatabase(database, closeClients);
 
@@ -52,13 +52,13 @@ for (const database of databases) {
       await eve.ok("join_room", name);
       return { ana, ben, eve };
     };
-    /** Which of Ana's words a replica does not show as she wrote them. */
+    /** How many of Ana's words a replica does not show as she wrote them. */
     const replaced = ({ doc }, words) => {
       const characters = written(doc, ANA);
       return words.filter(({ clock, word }) => characters.slice(clock, clock + LENGTH) !== word).length;
     };
 
-    it(`a forged copy of what another has just written replaces nothing in ${TRIES} tries`, async () => {
+    it(`a forged copy of blocks that another client has just written replaces nothing in ${TRIES} tries`, async () => {
       const { ana, ben, eve } = await arrange("forged");
       const forgeries = Object.values(FORGERIES);
       const [words, answers] = [[], []];
@@ -90,7 +90,7 @@ for (const database of databases) {
       assert.deepEqual(counts, { present: 0, memory: 0, log: 0 });
     });
 
-    it("updates of one client that overlap are the same to all", async () => {
+    it("overlapping updates of one client id are the same for all", async () => {
       const { ana, ben, eve } = await arrange("overlapping");
       const random = new Random(SEED);
       const answers = [];
@@ -110,7 +110,7 @@ for (const database of databases) {
       await sameForAll(server, "overlapping", [ana, ben]);
     });
 
-    it("known clocks that come with other content are a conflict, and change nothing", async () => {
+    it("known clocks with other content are a conflict, and change nothing", async () => {
       const { ana, ben, eve } = await arrange("conflicting");
       const before = seen(ana.doc);
       for (const [clock, string] of [
@@ -127,7 +127,7 @@ for (const database of databases) {
       assert.equal(seen((await sameForAll(server, "conflicting", [ana, ben])).doc), before);
     });
 
-    it("known clocks that come with the same content are accepted, however they are cut", async () => {
+    it("known clocks with the same content are accepted, however the blocks are cut", async () => {
       const { ana, ben, eve } = await arrange("resent");
       const send = (bytes) => eve.ok("document_update", { room: "resent", update: bytes });
       const early = Y.encodeStateAsUpdate(ana.doc);

@@ -1,4 +1,4 @@
-// Content brought by HTTP: `POST /api/v1/documents/{room}/updates`. Section HTTP of the protocol.
+// Updates by HTTP: `POST /api/v1/documents/{room}/updates`. Section HTTP of the protocol.
 
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
@@ -14,7 +14,7 @@ import { chain, everything, replica } from "./support/crafted.mjs";
 
 const MIB = 1024 * 1024;
 const BYTES = "application/octet-stream";
-/** Deletes of a client that nobody is: an update that changes nothing. */
+/** An update without blocks and deletions, which changes nothing. */
 const NOTHING = Uint8Array.of(0, 0);
 
 const path = (room) => `/api/v1/documents/${encodeURIComponent(room)}/updates`;
@@ -85,7 +85,7 @@ for (const database of databases) {
     const server = suiteServer({ database });
     afterEach(closeClients);
 
-    it("one makes a document, is durable when it is answered, and is seen by a newcomer", async () => {
+    it("an update creates a document, and is durable and visible when it is answered", async () => {
       const { status, body } = await post(server, "made by HTTP", everything());
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal(body.ok, true);
@@ -101,7 +101,7 @@ for (const database of databases) {
       assert.deepEqual(doc.getArray("array").toJSON(), expected.getArray("array").toJSON());
     });
 
-    it("those who are in the room get it at once, and merge it with theirs", async () => {
+    it("clients in the room receive it at once, and merge it", async () => {
       const room = await (await Client.connect(server)).join("shared");
       await room.edit(({ text }) => text.insert(0, "typed"));
       const doc = replica(503);
@@ -115,7 +115,7 @@ for (const database of databases) {
       assert.equal(joined.members.length, before + 1, "the poster does not stay");
     });
 
-    it("the same again is accepted, and changes nothing", async () => {
+    it("the same update is accepted again, and changes nothing", async () => {
       const update = chain(3)[0];
       const first = await post(server, "again", update);
       const second = await post(server, "again", update);
@@ -124,13 +124,13 @@ for (const database of databases) {
       assert.equal((await post(server, "again", NOTHING)).body.ok, true);
     });
 
-    it("what waits for others is said to be pending", async () => {
+    it("an update whose dependencies are missing is answered as pending", async () => {
       const { status, body } = await post(server, "waiting", chain(3)[2]);
       assert.equal(status, 200);
       assert.equal(body.pending, true);
     });
 
-    it("a script may bring a document that others wrote, as whoever may edit", async () => {
+    it("a script with the right edit may send a document that others wrote", async () => {
       const authors = [1, 2, 3].map((client) => {
         const doc = replica(client);
         doc.getText("text").insert(0, `of ${client}. `);
@@ -142,7 +142,7 @@ for (const database of databases) {
       for (const client of [1, 2, 3]) assert.match(content, new RegExp(`of ${client}`));
     });
 
-    it("one larger than UPDATE_BYTES_MAX and than a room's inbox is taken in whole", async () => {
+    it("an update larger than UPDATE_BYTES_MAX and than the inbox of a room is accepted as a whole", async () => {
       const { status, body } = await post(server, "large", textOf(20 * MIB));
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal((await seen(server, "large")).content.length, 20 * MIB);
@@ -150,7 +150,7 @@ for (const database of databases) {
   });
 }
 
-describe("what is refused of updates by HTTP", () => {
+describe("updates by HTTP are refused", () => {
   const server = suiteServer({
     database: sqlite,
     env: {
@@ -164,7 +164,7 @@ describe("what is refused of updates by HTTP", () => {
   });
   afterEach(closeClients);
 
-  it("whoever may not edit", async () => {
+  it("without the right edit", async () => {
     await post(server, "mine", everything());
     for (const person of [
       { role: "viewer" },
@@ -180,7 +180,7 @@ describe("what is refused of updates by HTTP", () => {
     assert.equal((await post(server, "granted", NOTHING, { person: { role: "viewer", documents } })).status, 200);
   });
 
-  it("whoever has no token that holds", async () => {
+  it("without a valid token", async () => {
     for (const [headers, code] of [
       [{ authorization: "" }, "unauthorized"],
       [{ authorization: "Bearer no.such.token" }, "unauthorized"],
@@ -191,7 +191,7 @@ describe("what is refused of updates by HTTP", () => {
     }
   });
 
-  it("what is no update, no bytes, nothing, or for no room", async () => {
+  it("if the body is empty or not an update, or the content type or the room is invalid", async () => {
     const { is, error } = await refusal(server, "malformed", Uint8Array.of(1, 2, 3));
     assert.deepEqual([...is, error.field], [400, "invalid", "body"]);
     assert.deepEqual((await refusal(server, "malformed", new Uint8Array(0))).error.field, "body");
@@ -204,10 +204,10 @@ describe("what is refused of updates by HTTP", () => {
       assert.deepEqual([...refused.is, refused.error.field], [400, "invalid", "room"], room);
     }
     const text = await (await server.get("/api/v1/documents", bearer())).text();
-    assert.doesNotMatch(text, /malformed/, "no document came into being");
+    assert.doesNotMatch(text, /malformed/, "a document was created");
   });
 
-  it("what is larger than a document: before it is read where its length is known, else as soon as it is", async () => {
+  it("if the body is larger than a document: before it is read where its length is known, else while it is read", async () => {
     const large = textOf(MIB + 1000);
     const { is, error } = await refusal(server, "too large", large);
     assert.deepEqual(is, [413, "too_large"]);
@@ -224,7 +224,7 @@ describe("what is refused of updates by HTTP", () => {
     early.request.destroy();
   });
 
-  it("a document that would become too large", async () => {
+  it("if the document would become too large", async () => {
     const doc = replica(504);
     const updates = [];
     doc.on("update", (update) => updates.push(update));
@@ -234,7 +234,7 @@ describe("what is refused of updates by HTTP", () => {
     assert.equal((await seen(server, "growing")).content.length, Math.floor(0.6 * MIB));
   });
 
-  it("who sends too slowly, without holding up anybody", async () => {
+  it("if the body is sent too slowly", async () => {
     const began = performance.now();
     const { request, answered } = open(server, "slow", {
       person: { user: "slow" },
@@ -247,7 +247,7 @@ describe("what is refused of updates by HTTP", () => {
     assert.ok(performance.now() - began < 10_000);
   });
 
-  it("more bodies of one person at once than it may send", async () => {
+  it("if one user sends too many bodies at once", async () => {
     const person = { user: "busy" };
     const hanging = await Promise.all([1, 2].map(() => hangingBody(server, "hanging", person)));
     await until("the third is refused", async () => {
@@ -255,7 +255,7 @@ describe("what is refused of updates by HTTP", () => {
       return status === 429;
     });
     const other = await post(server, "hanging", NOTHING, { person: { user: "not busy" } });
-    assert.equal(other.status, 200, "others are not concerned");
+    assert.equal(other.status, 200, "other users are not affected");
     hanging.forEach((socket) => socket.destroy());
     await until("there is room again", async () => {
       const { status } = await post(server, "hanging", NOTHING, { person });
@@ -263,7 +263,7 @@ describe("what is refused of updates by HTTP", () => {
     });
   });
 
-  it("more bytes at once than all bodies may take", async () => {
+  it("if all bodies together have too many bytes", async () => {
     const hanging = await Promise.all(
       ["one", "two"].map((user) => hangingBody(server, "much", { user }, new Uint8Array(0.9 * MIB))),
     );
@@ -279,7 +279,7 @@ describe("what is refused of updates by HTTP", () => {
     });
   });
 
-  it("who asks too often, with the time after which it may", async () => {
+  it("if a user sends too many requests, with the time after which one is accepted", async () => {
     const person = { user: "often" };
     // So many that some are refused however slowly this machine sends them.
     const POSTS = 400;
@@ -294,7 +294,7 @@ describe("what is refused of updates by HTTP", () => {
     assert.equal((await post(server, "often", NOTHING, { person: { user: "seldom" } })).status, 200);
   });
 
-  it("a client that goes away in the middle leaves nothing behind", async () => {
+  it("if the client disconnects before the end of the body, which has no effect", async () => {
     const socket = await hangingBody(server, "left", { user: "leaver" });
     socket.destroy();
     const { joined, content } = await seen(server, "left");
@@ -332,22 +332,22 @@ describe("50 MB by HTTP", () => {
   const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
 
-  for (const [what, update] of [
+  for (const [content, update] of [
     ["a text", () => textOf(50 * MIB)],
     ["many small blocks", () => entriesOf(500_000)],
   ]) {
-    it(`${what}: saved and seen by a newcomer, or refused with a reason`, async () => {
+    it(`${content}: saved and visible to a newcomer, or refused with a reason`, async () => {
       const bytes = update();
-      const { status, body } = await post(server, what, bytes);
+      const { status, body } = await post(server, content, bytes);
       if (status !== 200) {
         const { code } = checkError(body.error);
         assert.ok(["too_large", "storage_unavailable", "overloaded"].includes(code), code);
-        assert.equal((await seen(server, what)).content, "");
+        assert.equal((await seen(server, content)).content, "");
         return;
       }
       await server.kill9();
       await server.launch();
-      const { doc } = await seen(server, what);
+      const { doc } = await seen(server, content);
       assert.deepEqual(Y.encodeStateVector(doc), Y.encodeStateVectorFromUpdate(bytes));
     });
   }

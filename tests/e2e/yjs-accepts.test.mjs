@@ -1,7 +1,7 @@
-// What stock Yjs cannot take is refused: otherwise a few bytes would break every stock client of a room.
+// Updates at which stock Yjs throws are refused: otherwise a few bytes would break every stock client of a room.
 //
-// Each structure below makes Yjs 13.6 throw, when it is applied or when it is collected later. A client that it happens
-// to stays connected and misses everything that comes after.
+// Each structure below makes Yjs 13.6 throw, when it is applied or when it is collected later. A client in which that
+// happens stays connected and misses all later updates.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -39,7 +39,7 @@ const AT_ONCE = {
  * Several updates each, of which the last makes Yjs throw: it collects a map and finds an element therein that is not
  * deleted, for of the value of a key Yjs deletes the last element only.
  */
-const BY_AND_BY = {
+const LATER = {
   "a key with a value of two characters, one of them deleted": [
     eves(type(ENTRY, TYPE.map), text(NESTED, "ab")),
     deletion([2, 1]),
@@ -57,7 +57,7 @@ const BY_AND_BY = {
   ],
 };
 
-/** Structures that are strange, and harmless to Yjs: none of them may be refused for the sake of the others. */
+/** Unusual structures at which Yjs does not throw: the rules for the others must not refuse them. */
 const HARMLESS = {
   "subdocuments with every option that Yjs writes": eves(
     subdocument(ENTRY, {}),
@@ -73,7 +73,7 @@ const HARMLESS = {
 };
 
 // On SQLite alone: the document decides, and either database keeps the bytes that it is given.
-describe("what stock Yjs throws at", () => {
+describe("updates at which stock Yjs throws", () => {
   const server = suiteServer({ env: { REQUESTS_PER_SECOND: 10_000 } });
   let scene;
   beforeEach(async () => (scene = await Scene.set(server)));
@@ -84,16 +84,16 @@ describe("what stock Yjs throws at", () => {
     await sameForAll(server, scene.room, [scene.ana, scene.ben]);
   };
 
-  for (const [what, bytes] of Object.entries(AT_ONCE)) {
-    it(`${what} is refused, and relayed to nobody`, async () => {
+  for (const [structure, bytes] of Object.entries(AT_ONCE)) {
+    it(`${structure} is refused, and not relayed`, async () => {
       assert.throws(() => Y.applyUpdate(new Y.Doc(), bytes), "it is harmless to Yjs");
       await scene.isRefused(bytes);
       await goOn();
     });
   }
 
-  for (const [what, updates] of Object.entries(BY_AND_BY)) {
-    it(`${what} is refused before it can harm`, async () => {
+  for (const [structure, updates] of Object.entries(LATER)) {
+    it(`${structure} is refused before Yjs would throw`, async () => {
       const doc = new Y.Doc();
       assert.throws(() => updates.forEach((bytes) => Y.applyUpdate(doc, bytes)), "it is harmless to Yjs");
       const refused = [];
@@ -106,8 +106,8 @@ describe("what stock Yjs throws at", () => {
     });
   }
 
-  for (const [what, bytes] of Object.entries(HARMLESS)) {
-    it(`harmless: ${what}`, async () => {
+  for (const [structure, bytes] of Object.entries(HARMLESS)) {
+    it(`${structure}: accepted, since Yjs does not throw`, async () => {
       Y.applyUpdate(new Y.Doc(), bytes);
       await scene.eve.ok("document_update", { room: scene.room, update: bytes });
       await goOn();

@@ -12,7 +12,13 @@ const children = new Map();
 let root;
 
 process.on("exit", () => {
-  for (const end of children.values()) end();
+  for (const end of children.values()) {
+    try {
+      end();
+    } catch (error) {
+      console.error(error);
+    }
+  }
   if (process.exitCode) console.error(`kept, for the logs therein: ${root}`);
   else if (root) rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { Backoff, RealtimeError } from "@realtime-server/client";
+import { sqlite } from "@realtime-server/harness/databases";
 import { Network } from "@realtime-server/harness/network";
+import { Server } from "@realtime-server/harness/server";
 import { suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
 import { until } from "@realtime-server/harness/until";
@@ -154,20 +156,23 @@ describe("a connection", () => {
   });
 
   it("goes on with a new session when the token could not be renewed in time", async () => {
+    // A server that ends a session as soon as its token has expired.
+    const strict = await Server.start({ database: sqlite, env: { JWT_LEEWAY_MS: 0, TOKEN_GRACE_MS: 0 } });
     let available = true;
-    const provider = await join(server, "expired", {
+    const provider = await join(strict, "expired", {
       token(reason) {
         if (!available) throw new Error("the login service is away");
         if (reason === "connect") available = false;
-        return token({ ttl_s: 1 });
+        return token({ ttl_s: 2 });
       },
     });
     const session = provider.client.connection.session.id;
-    await until("the session has ended", () => provider.client.status === "connecting", 40_000);
+    await until("the session has ended", () => provider.client.status === "connecting");
     text(provider).insert(0, "written meanwhile");
     available = true;
     await provider.whenSaved();
     assert.notEqual(provider.client.connection.session.id, session);
+    await strict.kill9();
   });
 
   it("gives up rights that the renewed token does not have, at once", async () => {

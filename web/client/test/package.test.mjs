@@ -17,6 +17,10 @@ const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
 const WORKSPACE = fileURLToPath(new URL("../..", import.meta.url));
 
 const MAIN = `
+import { RealtimeClient } from "@realtime-server/client";
+import { RealtimeProvider, useConnection, useDocument, usePeople } from "@realtime-server/client/react";
+import { StrictMode, useEffect, useState } from "react";
+import { createRoot } from "react-dom/client";
 
 const url: string = import.meta.env.VITE_REALTIME_SERVER_URL;
 const name = new URLSearchParams(location.search).get("name") ?? "Someone";
