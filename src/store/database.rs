@@ -29,7 +29,7 @@ use std::{
 
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -40,6 +40,7 @@ use tokio::{
 
 use super::{
     failure::{Failure, bounded},
+    migrations,
     sole::Sole,
 };
 use crate::error::{Error, Result};
@@ -210,7 +211,7 @@ impl Postgres {
             .options([("synchronous_commit", "on")])
             .disable_statement_logging();
         let mut connection = reach(&options).await?;
-        rolled_out(sqlx::migrate!("migrations/postgres"))
+        migrations::postgres()
             .run_direct(None, &mut connection, false)
             .await
             .map_err(unmigrated)?;
@@ -254,7 +255,7 @@ impl Sqlite {
         let writer =
             Sole::<SqliteConnection>::new(options.clone().row_buffer_size(SQLITE_ROWS_BUFFERED));
         let mut lease = writer.lease().await.map_err(unopened)?;
-        rolled_out(sqlx::migrate!("migrations/sqlite"))
+        migrations::sqlite()
             .run_direct(None, &mut lease.connection, false)
             .await
             .map_err(unmigrated)?;
@@ -273,12 +274,6 @@ impl Sqlite {
             lock,
         })
     }
-}
-
-/// `migrator`, which lets a newer version have migrated further already.
-fn rolled_out(mut migrator: Migrator) -> Migrator {
-    migrator.set_ignore_missing(true);
-    migrator
 }
 
 /// Compares the table of documents with its indexes: some milliseconds for a thousand documents,

@@ -26,6 +26,7 @@ mod holds;
 mod list;
 mod load;
 mod log;
+mod migrations;
 mod outbox;
 mod snapshot;
 mod sole;
