@@ -30,6 +30,7 @@ mod failure;
 mod journal;
 mod load;
 mod log;
+mod migrations;
 mod outbox;
 mod reservation;
 mod snapshot;

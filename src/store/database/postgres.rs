@@ -8,11 +8,12 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::setup::{invalid_url, not_migrated, rolled_out};
+use super::setup::{invalid_url, not_migrated};
 use crate::{
     error::{Error, Result},
     store::{
         connection::ExclusiveConnection,
+        migrations,
         timeouts::{CONNECT_TIMEOUT, bounded},
     },
 };
@@ -45,7 +46,7 @@ impl Postgres {
             .options([("synchronous_commit", "on")])
             .disable_statement_logging();
         let mut connection = reach(&options).await?;
-        rolled_out(sqlx::migrate!("migrations/postgres"))
+        migrations::postgres()
             .run_direct(None, &mut connection, false)
             .await
             .map_err(not_migrated)?;

@@ -1,14 +1,8 @@
 //! The parts of opening a database that both databases share.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 
 use crate::{error::Error, store::failure::Failure};
-
-/// Makes `migrator` accept a schema that a newer version has already migrated further.
-pub(super) fn rolled_out(mut migrator: Migrator) -> Migrator {
-    migrator.set_ignore_missing(true);
-    migrator
-}
 
 pub(super) fn not_migrated(error: MigrateError) -> Error {
     tracing::error!(%error, "the database cannot be brought to this version's schema");

@@ -13,10 +13,10 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::setup::{invalid_url, not_migrated, rolled_out};
+use super::setup::{invalid_url, not_migrated};
 use crate::{
     error::{Error, Result},
-    store::{connection::ExclusiveConnection, timeouts::CONNECT_TIMEOUT},
+    store::{connection::ExclusiveConnection, migrations, timeouts::CONNECT_TIMEOUT},
 };
 
 const READERS_MAX: u32 = 4;
@@ -78,7 +78,7 @@ impl Sqlite {
             options.clone().row_buffer_size(ROWS_BUFFERED),
         );
         let mut lease = writer.lease().await.map_err(not_opened)?;
-        rolled_out(sqlx::migrate!("migrations/sqlite"))
+        migrations::sqlite()
             .run_direct(None, &mut lease.connection, false)
             .await
             .map_err(not_migrated)?;

@@ -1,0 +1,98 @@
+//! The migrations of both databases, compiled into the binary.
+//!
+//! They are listed here because sqlx's `migrate!`, which reads the folder, compiles sqlx with both
+//! drivers, SQLite's C code, tokio and rustls a second time, for the compiler.
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// The migrations of one database: version, description and statements of each.
+type Migrations = &'static [(i64, &'static str, &'static str)];
+
+/// The file of a migration has the same name for both databases: its version, and its
+/// description with `_` for spaces.
+macro_rules! migrations {
+    ($(($version:literal, $description:literal, $file:literal),)+) => {
+        const POSTGRES: Migrations = &[$((
+            $version,
+            $description,
+            include_str!(concat!("../../migrations/postgres/", $file)),
+        )),+];
+        const SQLITE: Migrations = &[$((
+            $version,
+            $description,
+            include_str!(concat!("../../migrations/sqlite/", $file)),
+        )),+];
+    };
+}
+
+migrations![
+    (1, "document", "0001_document.sql"),
+    (2, "document updated at", "0002_document_updated_at.sql"),
+    (3, "author", "0003_author.sql"),
+    (4, "event", "0004_event.sql"),
+];
+
+/// The migrations of Postgres.
+pub(super) fn postgres() -> Migrator {
+    migrator(POSTGRES)
+}
+
+/// The migrations of SQLite.
+pub(super) fn sqlite() -> Migrator {
+    migrator(SQLITE)
+}
+
+/// Lets a newer version have migrated further already.
+fn migrator(migrations: Migrations) -> Migrator {
+    let migrations = migrations.iter().map(|&(version, description, sql)| {
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What `migrate!` would have compiled in: the same version, description, statements and
+    /// checksum for each file.
+    async fn lists_its_folder(folder: &str, listed: Migrator) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("migrations")
+            .join(folder);
+        let facts = |migrator: &Migrator| -> Vec<_> {
+            let facts = migrator.iter().map(|migration| {
+                (
+                    migration.version,
+                    migration.description.clone(),
+                    migration.migration_type,
+                    migration.sql.as_str().to_owned(),
+                    migration.checksum.clone(),
+                    migration.no_tx,
+                )
+            });
+            facts.collect()
+        };
+        let found = Migrator::new(folder).await.unwrap();
+        assert_eq!(facts(&listed), facts(&found));
+    }
+
+    #[tokio::test]
+    async fn every_migration_of_the_folders_is_listed() {
+        lists_its_folder("postgres", postgres()).await;
+        lists_its_folder("sqlite", sqlite()).await;
+    }
+}
