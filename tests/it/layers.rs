@@ -1,4 +1,5 @@
-//! The house's rules, read from the `use` lines: arrows point down, libraries stay in their rooms.
+//! The rules of the code's structure, checked in the text of the sources: imports point to
+//! lower layers, and each library is used only in its modules.
 
 mod circles;
 
@@ -7,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The layers of `src/lib.rs`, from the top.
+/// The layers of `src/lib.rs`, from top to bottom.
 const LAYERS: &[(u8, &[&str])] = &[
     (
         7,
@@ -33,7 +34,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// The crates below the layers: each stands alone.
+/// The crates below the layers, which do not depend on one another.
 const LEAVES: &[&str] = &["document", "engineio"];
 
 /// Which modules, and which crates below the layers, may name a library.
@@ -113,7 +114,7 @@ fn layer(module: &str) -> Option<u8> {
         .map(|(layer, _)| *layer)
 }
 
-/// Whether `code` names a library, and not only something that ends as its name does.
+/// Whether `code` uses a library, and not only a longer name that ends with the library's.
 fn names(code: &str, library: &str) -> bool {
     let begins = |at: usize| {
         let before = code[..at].chars().next_back();
@@ -175,7 +176,7 @@ fn arrows_between_modules_only_point_down() {
         assert!(from.is_some(), "{} has no layer", source.module);
         for target in named_modules(&source.code) {
             let sideways = layer(&target) == from && target != source.module;
-            // Plain data of the lowest layer may be shared within it.
+            // Modules of the lowest layer may import one another.
             let upward = layer(&target) > from || (sideways && from > Some(0));
             if upward && !(source.module == "main" && target == "app") {
                 wrong.push(format!("{} -> {target}", source.path.display()));
@@ -190,25 +191,25 @@ fn arrows_between_modules_only_point_down() {
 }
 
 #[test]
-fn libraries_stay_in_their_rooms() {
+fn libraries_are_used_only_in_their_modules() {
     let mut wrong = Vec::new();
     let leaves = LEAVES.iter().flat_map(|leaf| leaf_sources(leaf, "src"));
     for source in sources().into_iter().chain(leaves) {
-        for (library, rooms) in WALLS {
-            if names(&source.code, library) && !rooms.contains(&source.module.as_str()) {
+        for (library, modules) in WALLS {
+            if names(&source.code, library) && !modules.contains(&source.module.as_str()) {
                 wrong.push(format!("{} names {library}", source.path.display()));
             }
         }
     }
     assert!(
         wrong.is_empty(),
-        "libraries outside of their rooms:\n{}",
+        "libraries used outside of their modules:\n{}",
         wrong.join("\n")
     );
 }
 
 #[test]
-fn the_crates_below_stand_alone() {
+fn the_crates_below_do_not_depend_on_one_another() {
     let folders = fs::read_dir(root().join("crates")).expect("the crates");
     let mut found: Vec<_> = folders
         .map(|entry| entry.expect("an entry").file_name())
@@ -231,7 +232,7 @@ fn the_crates_below_stand_alone() {
     }
     assert!(
         wrong.is_empty(),
-        "crates that do not stand alone:\n{}",
+        "crates that depend on one another or on the server:\n{}",
         wrong.join("\n")
     );
 }
