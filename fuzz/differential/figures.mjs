@@ -5,6 +5,7 @@ export class Figures {
   #began = performance.now();
   #counts = new Map();
   #refused = new Map();
+  #edits = new Map();
   #micros = 0;
 
   add(outcomes) {
@@ -13,6 +14,11 @@ export class Figures {
       if (what === "refused") this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
       this.#micros = Math.max(this.#micros, micros);
     }
+  }
+
+  /** An edit that the server made itself, or why it did not. */
+  edit(outcome) {
+    this.#edits.set(outcome, (this.#edits.get(outcome) ?? 0) + 1);
   }
 
   report() {
@@ -24,6 +30,8 @@ export class Figures {
       `longest ${(this.#micros / 1_000).toFixed(1)} ms`,
     ];
     const reasons = [...this.#refused].sort(([, a], [, b]) => b - a).map(([reason, count]) => `  ${count} ${reason}`);
+    const edits = [...this.#edits].sort(([, a], [, b]) => b - a).map(([what, count]) => `  ${count} ${what}`);
+    if (edits.length > 0) lines.push("the server's own edits:", ...edits);
     return [...lines, ...(reasons.length > 0 ? ["refused:", ...reasons] : [])].join("\n");
   }
 }

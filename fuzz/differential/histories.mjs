@@ -1,11 +1,17 @@
 // Histories of a document, made up as they go.
 
+import * as Y from "yjs";
 import { Editor } from "./edits.mjs";
 import { Forger } from "./forge.mjs";
+import { operations } from "./operations.mjs";
 import { Difference } from "./play.mjs";
+import { opened } from "./view.mjs";
 
 /** Small client ids and large ones, so that who is to the left of whom varies. */
 const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
+
+/** The client ids of the server's own edits. */
+const SERVER = [3, 4_000_000_003, 2 ** 53 - 5];
 
 /** Makes up a history step by step. What is next depends on what the room has told so far. */
 export class History {
@@ -53,6 +59,13 @@ export class History {
     if (random.oneIn(40)) return { restart: true };
     if (random.oneIn(40)) return { compact: true };
     if (!this.#game.late && random.oneIn(20)) return { join: true };
+    if (random.oneIn(20)) return { save: true };
+    const client = random.pick(SERVER);
+    if (this.#game.saved.length > 0 && random.oneIn(15)) return { replace: { client, saved: random.word() } };
+    if (random.oneIn(5)) {
+      const doc = opened(Y.encodeStateAsUpdate(this.#game.present.doc));
+      return { edit: { client, operations: operations(random, doc) } };
+    }
     const told = this.#game.told.slice(this.#heard);
     this.#heard = this.#game.told.length;
     for (const editor of this.#editors) editor.hear(told);

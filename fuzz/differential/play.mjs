@@ -1,7 +1,8 @@
 // One document from its first update to its last: the server's replica, and stock Yjs clients beside it.
 
 import * as Y from "yjs";
-import { opened, state, view, waits } from "./view.mjs";
+import { perform } from "./operations.mjs";
+import { opened, shown, state, view, waits } from "./view.mjs";
 
 /** No update may take longer. */
 const MICROS_MAX = 100_000;
@@ -57,6 +58,8 @@ export class Game {
   /** Every update that was sent, with what became of it. */
   sent = [];
   told = [];
+  /** Earlier states of the document, to return to. */
+  saved = [];
   /** Nobody forges anything: nothing may be refused then. */
   honest = false;
 
@@ -71,6 +74,9 @@ export class Game {
     if (step.turn) await this.#turn([...step.turn, ...this.#said()]);
     if (step.restart) await this.#room.restart();
     if (step.compact) await this.#room.compact();
+    if (step.save) this.saved.push(await this.#room.encode());
+    if (step.edit) await this.#edit(step.edit);
+    if (step.replace) await this.#replace(step.replace);
     if (step.join) {
       this.late = new Member("who came later", LATE);
       this.late.take(await this.#room.diff(EMPTY));
@@ -105,6 +111,41 @@ export class Game {
     const torn = (text) => text.replace(/[\ud800-\udfff]/g, "\ufffd");
     this.#same("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
     this.#same("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
+  }
+
+  /** Has the server edit the document, and compares that with what stock Yjs makes of the same operations. */
+  async #edit({ client, operations }) {
+    const expected = this.#open("before an edit", await this.#room.encode());
+    perform(expected, operations);
+    const edited = await this.#made(() => this.#room.edit(client, operations));
+    if (edited) this.#same("edit", shown(expected), () => shown(edited), "the edited document");
+  }
+
+  /** Has the server return to a saved state, and compares the two. */
+  async #replace({ client, saved }) {
+    if (this.saved.length === 0) return;
+    const state = this.saved[saved % this.saved.length];
+    const replaced = await this.#made(() => this.#room.replaceWith(client, state));
+    if (replaced) this.#same("replace", view(this.#open("a saved state", state)), () => view(replaced), "the document");
+  }
+
+  /** The document with an edit that the server makes, as a newcomer gets it; null if there is none, or more has come with it. */
+  async #made(make) {
+    let update;
+    try {
+      update = await make();
+    } catch (error) {
+      this.#figures.edit(error.message);
+      if (this.honest) throw new Difference("unmade", error.message);
+      return null;
+    }
+    const before = this.told.length;
+    const [{ what, reason }] = await this.#turn([update]);
+    this.#figures.edit(what === "refused" ? reason : "made");
+    if (what !== "accepted" && what !== "known") throw new Difference("unapplied", `an edit is ${what}: ${reason}`);
+    // A forger may have sent what was pending until there was this edit.
+    if (this.told.slice(before).some((told) => !told.equals(update))) return null;
+    return this.#open("after an edit", await this.#room.encode());
   }
 
   #said() {

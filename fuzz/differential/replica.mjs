@@ -9,6 +9,8 @@ const REPLAY = 3;
 const DIFF = 4;
 const RESTART = 5;
 const COMPACT = 6;
+const EDIT = 7;
+const REPLACE = 8;
 
 const ANSWERS = { N: "accepted", P: "pending", k: "known", R: "refused", B: "broken" };
 
@@ -133,9 +135,25 @@ class Room {
     return this.#bytes(COMPACT);
   }
 
+  /** An edit by the server's document, as an update that is not applied yet. */
+  edit(client, operations) {
+    return this.#bytes(EDIT, [u64(client), Buffer.from(JSON.stringify(operations))]);
+  }
+
+  /** The edit that gives the document the content of an earlier state. */
+  replaceWith(client, state) {
+    return this.#bytes(REPLACE, [u64(client), state]);
+  }
+
   async #bytes(what, argument) {
     const answer = await this.#replica.ask(this.#number, what, argument);
     if (answer[0] === 1) return answer.subarray(1);
     throw new Error(`the replica: ${answer.subarray(1)}`);
   }
+}
+
+function u64(number) {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(number));
+  return bytes;
 }

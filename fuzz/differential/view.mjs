@@ -86,6 +86,52 @@ export function view(doc) {
     .join("\n");
 }
 
+/** What a type shows: its list with the formatting that each part has, however it came by it, and its entries. */
+function look(type) {
+  const list = [];
+  let text = "";
+  let textMarks = "{}";
+  const flush = () => {
+    if (text !== "") list.push(`${JSON.stringify(text)}${textMarks}`);
+    text = "";
+  };
+  const marks = {};
+  for (let item = type._start; item !== null; item = item.right) {
+    if (item.deleted) continue;
+    const { content: of } = item;
+    if (of.constructor === Y.ContentFormat) {
+      if (of.value === null) delete marks[of.key];
+      else marks[of.key] = of.value;
+      continue;
+    }
+    const now = canonical(marks);
+    if (of.constructor === Y.ContentString) {
+      if (now !== textMarks) flush();
+      textMarks = now;
+      text += of.str;
+    } else {
+      flush();
+      // How values are grouped into items cannot be seen.
+      const values = of.constructor === Y.ContentAny ? of.arr.map(canonical) : [content(of, look)];
+      list.push(...values.map((value) => `${value}${now}`));
+    }
+  }
+  flush();
+  const entries = [...type._map]
+    .filter(([, item]) => !item.deleted)
+    .map(([key, item]) => `${JSON.stringify(key)}:${content(item.content, look)}`);
+  return list.length + entries.length === 0 ? "" : `(${list.join()}${entries.sort().map((entry) => ` ${entry}`)})`;
+}
+
+/** All that can be seen, as `view` has it, but with formatting instead of the marks that make it. */
+export function shown(doc) {
+  return [...doc.share]
+    .map(([name, type]) => `${JSON.stringify(name)}${look(type)}`)
+    .filter((seen) => seen.endsWith(")"))
+    .sort()
+    .join("\n");
+}
+
 const id = (of) => (of ? `${of.client}:${of.clock}` : "-");
 
 function place(item) {

@@ -13,6 +13,8 @@
 //! | 4: what a client lacks | its state vector | likewise |
 //! | 5: restart | | 1, or 0 and what went wrong |
 //! | 6: compact the log and restart | | likewise |
+//! | 7: make an edit | its client id (u64) and operations, as JSON | 1 and the update, or 0 and what went wrong |
+//! | 8: make the edit that returns to a state | its client id (u64) and the state | likewise |
 //!
 //! A turn answers for each update the first letter of what became of it
 //! (`News`, `Pending`, `known`, `Refused`, `Broken`), the microseconds that it
@@ -72,6 +74,15 @@ fn answer(rooms: &mut HashMap<u32, Room>, mut request: &[u8]) -> io::Result<Vec<
         4 => outcome(room.diff(request)),
         5 => replace(room, Room::replayed),
         6 => replace(room, Room::compacted),
+        7 => {
+            let client = read_u64(&mut request)?;
+            let operations = serde_json::from_slice::<Vec<_>>(request)?;
+            outcome(room.edit(client, &operations))
+        }
+        8 => {
+            let client = read_u64(&mut request)?;
+            outcome(room.replace_with(client, request))
+        }
         _ => return Err(io::Error::other("an unknown request")),
     })
 }
@@ -124,6 +135,12 @@ fn read_u32(from: &mut impl Read) -> io::Result<u32> {
     let mut bytes = [0; 4];
     from.read_exact(&mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
+}
+
+fn read_u64(from: &mut impl Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 fn write_bytes(to: &mut Vec<u8>, bytes: &[u8]) {

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use document::edit::Operation;
 use document::{
     Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
     merge, validate,
@@ -95,6 +96,24 @@ impl Room {
         }
         let from = StateVector::decode(from).map_err(|error| error.to_string())?;
         self.document.diff(&from).map_err(|error| error.to_string())
+    }
+
+    /// An edit of the document by the server, as an update that is not applied yet.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn edit(&self, client: u64, operations: &[Operation]) -> Result<Vec<u8>, String> {
+        let made = self.document.edit(client, operations);
+        made.map_err(|error| error.to_string())
+    }
+
+    /// The edit that gives the document back the content of an earlier state.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn replace_with(&self, client: u64, state: &[u8]) -> Result<Vec<u8>, String> {
+        let made = self.document.replace_with(client, state);
+        made.map_err(|error| error.to_string())
     }
 
     /// The room after a restart: only what was written.

@@ -105,7 +105,8 @@ fn same_json(one: &str, other: &str) -> bool {
         }
 }
 
-fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+/// Whether two JSON values are the same to JavaScript, which has one kind of number.
+pub(super) fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     use serde_json::Value::{Array, Number, Object};
     match (one, other) {
         (Number(one), Number(other)) => one.as_f64() == other.as_f64(),

@@ -12,6 +12,8 @@
 //!   document fits any stack;
 //! - yrs never holds anything pending: what depends on something missing is
 //!   held here, as bytes, and counted.
+//!
+//! The document also makes edits of its own ([`edit`]): they are updates like any other's.
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub mod awareness;
 mod compare;
 mod cost;
 mod crossing;
+pub mod edit;
 mod held;
 mod integrate;
 mod known;

@@ -146,7 +146,7 @@ fn write_part(out: &mut Vec<u8>, block: &Block<'_>) {
 
 /// `text` up to and from its `units`-th unit of UTF-16. Each half of a pair
 /// that is torn becomes U+FFFD, as in Yjs.
-fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>) {
+pub(super) fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>) {
     let mut passed = 0;
     for (at, char) in text.char_indices() {
         if passed == units {
@@ -199,7 +199,7 @@ impl<'a> Utf16<'a> {
     }
 }
 
-fn write_id(out: &mut Vec<u8>, id: Id) {
+pub(super) fn write_id(out: &mut Vec<u8>, id: Id) {
     write_var(out, id.client);
     write_var(out, id.clock.into());
 }

@@ -25,6 +25,10 @@ pub(super) const TYPE: u8 = 7;
 pub(super) const ANY: u8 = 8;
 pub(super) const SKIP: u8 = 10;
 
+/// The kinds of content that `edit` writes besides.
+pub(super) const EMBED: u8 = 5;
+pub(super) const FORMAT: u8 = 6;
+
 /// Flag of a block's first byte: a left origin follows.
 pub(super) const HAS_ORIGIN: u8 = 0x80;
 /// Flag of a block's first byte: a right origin follows.
@@ -192,6 +196,17 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The names that it says it stands under: that of a root, and a key of a map. It says
+    /// neither where it has a neighbour.
+    pub(super) fn names(&self) -> (Option<&'a str>, Option<&'a str>) {
+        let is_first = self.trimmed == 0 && self.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0;
+        if !is_first || !matches!(self.place, Place::Root | Place::Inside(_)) {
+            return (None, None);
+        }
+        let mut reader = Reader::new(&self.bytes[1..]);
+        read_names(&mut reader, self.info).map_or((None, None), |(_, root, key)| (root, key))
+    }
+
     /// The same elements, as collected.
     pub(super) fn collected(self) -> Self {
         Self {
@@ -311,6 +326,15 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
     if left.or(right).is_some() {
         return Ok((Place::Beside(left, right), 0));
     }
+    let (place, root, key) = read_names(reader, info)?;
+    Ok((place, hash_names(root, key)))
+}
+
+/// A place, the name of its root if it is in one, and the key that it is under if it is under one.
+type Names<'a> = (Place, Option<&'a str>, Option<&'a str>);
+
+/// Reads what a block without neighbours says of its parent.
+fn read_names<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Names<'a>, Malformed> {
     // Anything but 1 is an element, as in Yjs.
     let (place, root) = match reader.var(u32::MAX.into())? {
         1 => (Place::Root, Some(reader.var_string()?)),
@@ -320,7 +344,7 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
         0 => None,
         _ => Some(reader.var_string()?),
     };
-    Ok((place, hash_names(root, key)))
+    Ok((place, root, key))
 }
 
 /// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit

@@ -11,9 +11,11 @@ use super::lib0::write_var;
 use super::*;
 
 mod convergence;
+mod edits;
 mod pending;
 mod places;
 mod relays;
+mod returns;
 mod split;
 mod truth;
 
