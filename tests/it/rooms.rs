@@ -30,6 +30,7 @@ use yrs::{GetString, ReadTxn, Text, Transact, WriteTxn, updates::decoder::Decode
 
 use crate::store::{Home, key, on_both};
 
+mod inbox;
 mod log;
 mod panics;
 
@@ -300,7 +301,7 @@ async fn join(store: &Store, name: &str) -> Result<Joined, Error> {
 
 async fn a_damaged_update_costs_only_itself(home: Home) {
     let store = with_three_texts(&home, "a").await;
-    let rot = home.rot();
+    let rot = home.garbage();
     home.run(&format!(
         "update update_log set payload = {rot} where seq = 2"
     ))
@@ -329,7 +330,7 @@ async fn a_damaged_snapshot_costs_nothing(home: Home) {
             .await
             .expect("kept");
     }
-    let rot = home.rot();
+    let rot = home.garbage();
     home.run(&format!("update snapshot set state = {rot} where seq = 3"))
         .await;
     let again = join(&store, "a").await.expect("it opens all the same");
@@ -343,7 +344,7 @@ async fn a_document_that_cannot_be_read_harms_no_other(home: Home) {
     let rooms = rooms(&store);
     let mut ana = Member::new(&rooms, &key("good"), 1);
     ana.join().await.expect("joined");
-    let rot = home.rot();
+    let rot = home.garbage();
     let bad = join(&store, "bad").await.expect("joined").document;
     home.run(&format!(
         "update update_log set payload = {rot} where document_id = '{bad}'"

@@ -1,4 +1,5 @@
-//! A feature on the store's transactions: killed between any two steps, all of it is there or nothing.
+//! A feature on the store's transactions: after a kill between any two steps, everything is written or
+//! nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
@@ -23,12 +24,12 @@ use crate::store::{Home, close, on_both, supervisor};
 mod toys;
 
 on_both!(
-    a_toy_is_told_to_its_team_and_its_room,
-    a_process_that_aborts_at_a_step_leaves_all_or_nothing,
-    a_process_that_is_killed_at_any_moment_leaves_all_or_nothing,
+    the_team_and_the_room_are_told_of_a_toy,
+    a_process_that_aborts_at_a_step_writes_all_or_nothing,
+    a_process_that_is_killed_at_any_time_writes_all_or_nothing,
 );
 
-/// The steps of making a toy, in their order. It is durable from `committed` on.
+/// The steps of creating a toy, in their order. It is durable from `committed` on.
 const STEPS: [&str; 9] = [
     "asked",
     "begun",
@@ -53,7 +54,7 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-async fn make_toys(home: &Home) {
+async fn create_tables(home: &Home) {
     close(home.open().await).await;
     let moment = if home.is_sqlite() {
         "integer"
@@ -76,15 +77,15 @@ fn owner() -> toys::Owner {
     }
 }
 
-/// A team and a room that can be told something.
+/// The receivers of a team's and a room's events.
 struct Audience {
     team: mpsc::UnboundedSender<Event>,
     room: mpsc::UnboundedSender<Event>,
 }
 
 impl Audience {
-    /// Has both told what `store` tells.
-    fn listen(self, store: &Store) {
+    /// Subscribes both to the events of `store`.
+    fn subscribe(self, store: &Store) {
         let tell = move |events: &[Event]| {
             for event in events {
                 step("committed");
@@ -100,26 +101,26 @@ impl Audience {
     }
 }
 
-async fn a_toy_is_told_to_its_team_and_its_room(home: Home) {
-    make_toys(&home).await;
+async fn the_team_and_the_room_are_told_of_a_toy(home: Home) {
+    create_tables(&home).await;
     let store = home.open().await;
-    let (team, mut team_hears) = mpsc::unbounded_channel();
-    let (room, mut room_hears) = mpsc::unbounded_channel();
-    Audience { team, room }.listen(&store);
+    let (team, mut told_to_team) = mpsc::unbounded_channel();
+    let (room, mut told_to_room) = mpsc::unbounded_channel();
+    Audience { team, room }.subscribe(&store);
     let create = |name| toys::create(&store, owner_of_all(), name, Timestamp(7));
     create("bear").await.unwrap();
     let taken = create("bear").await;
     assert!(matches!(taken, Err(Error::Conflict { .. })), "{taken:?}");
     create("kite").await.unwrap();
-    for heard in [&mut team_hears, &mut room_hears] {
+    for told in [&mut told_to_team, &mut told_to_room] {
         for (id, name) in [(1, "bear"), (2, "kite")] {
-            let event = heard.try_recv().unwrap();
+            let event = told.try_recv().unwrap();
             assert_eq!(
                 (event.event_id.0, &event.payload["name"]),
                 (id, &name.into())
             );
         }
-        assert!(heard.try_recv().is_err());
+        assert!(told.try_recv().is_err());
     }
     assert_eq!(parts(&home, "name").await, [2, 2, 2]);
 }
@@ -129,8 +130,8 @@ fn owner_of_all() -> &'static toys::Owner {
     &OWNER
 }
 
-/// How many rows the toys, activities and events of the toy `name` have (`name` is SQL), seen at
-/// one moment.
+/// The numbers of toys, activities and events of the toy `name`, which is SQL, in one consistent
+/// view.
 async fn parts(home: &Home, name: &str) -> [i64; 3] {
     let of_event = "payload ->> 'name'";
     let seen = home
@@ -145,8 +146,8 @@ async fn parts(home: &Home, name: &str) -> [i64; 3] {
     [seen / 1_000_000, seen / 1000 % 1000, seen % 1000]
 }
 
-/// A process that makes the toys `name`, then `name`1, `name`2…, as often as `toys`, or until it
-/// gets to the step `abort_at`.
+/// Starts a process that creates `toys` toys, called `name` with a number, and aborts at the step
+/// `abort_at`.
 fn spawn(home: &Home, name: &str, toys: u64, abort_at: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["toy_feature::child", "--exact", "--ignored", "--nocapture"])
@@ -161,7 +162,7 @@ fn spawn(home: &Home, name: &str, toys: u64, abort_at: &str) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "is a process that other tests start"]
+#[ignore = "a process that other tests start"]
 async fn child() {
     let (Some(url), Some(name)) = (setting("TOY_URL"), setting("TOY_NAME")) else {
         return;
@@ -174,59 +175,59 @@ async fn child() {
     let store = Store::open(&url, journal, Metrics::new(), &supervisor())
         .await
         .unwrap();
-    let (team, mut team_hears) = mpsc::unbounded_channel();
-    let (room, _room_hears) = mpsc::unbounded_channel();
-    Audience { team, room }.listen(&store);
+    let (team, mut told_to_team) = mpsc::unbounded_channel();
+    let (room, _told_to_room) = mpsc::unbounded_channel();
+    Audience { team, room }.subscribe(&store);
     for number in 0..count {
         let name = format!("{name}{number}");
         toys::create(&store, owner_of_all(), &name, Timestamp::now())
             .await
             .unwrap();
-        let event: Event = team_hears.try_recv().unwrap();
+        let event: Event = told_to_team.try_recv().unwrap();
         println!("told {}", event.event_id.0);
         step("answered");
     }
 }
 
-async fn a_process_that_aborts_at_a_step_leaves_all_or_nothing(home: Home) {
-    make_toys(&home).await;
+async fn a_process_that_aborts_at_a_step_writes_all_or_nothing(home: Home) {
+    create_tables(&home).await;
     let committed = STEPS.iter().position(|step| *step == "committed").unwrap();
     let mut durable = 0;
-    for (place, at) in STEPS.iter().enumerate() {
-        let output = spawn(&home, &format!("toy-{place}-"), 1, at)
+    for (index, at) in STEPS.iter().enumerate() {
+        let output = spawn(&home, &format!("toy-{index}-"), 1, at)
             .wait_with_output()
             .unwrap();
-        assert!(!output.status.success(), "{at}: it has aborted");
-        let expected = i64::from(place >= committed);
-        let name = format!("'toy-{place}-0'");
+        assert!(!output.status.success(), "{at}: the process aborts");
+        let expected = i64::from(index >= committed);
+        let name = format!("'toy-{index}-0'");
         assert_eq!(parts(&home, &name).await, [expected; 3], "{at}");
         durable += expected;
         let counted = home.number("select coalesce(max(head_event_id), 0) from event_counter");
         assert_eq!(counted.await, durable, "{at}: an id was lost");
     }
-    let unharmed = spawn(&home, "last", 1, "never").wait().unwrap();
-    assert!(unharmed.success());
+    let unaborted = spawn(&home, "last", 1, "never").wait().unwrap();
+    assert!(unaborted.success());
     assert_eq!(parts(&home, "'last0'").await, [1; 3]);
 }
 
-async fn a_process_that_is_killed_at_any_moment_leaves_all_or_nothing(home: Home) {
-    make_toys(&home).await;
+async fn a_process_that_is_killed_at_any_time_writes_all_or_nothing(home: Home) {
+    create_tables(&home).await;
     let mut told = HashSet::new();
     for round in 0..12_u64 {
         let mut child = spawn(&home, &format!("toy-{round}-"), 100_000, "never");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut hear = || {
+        let mut next_told = || {
             let line = lines.next()?.unwrap();
             let (_, id) = line.split_once("told ").unwrap_or_default();
             Some(id.parse::<i64>().ok())
         };
-        // It is at work when it has told something.
-        while hear().unwrap().is_none_or(|id| !told.insert(id)) {}
-        std::thread::sleep(Duration::from_micros(chance(20_000)));
+        // It has begun once it has told of an event.
+        while next_told().unwrap().is_none_or(|id| !told.insert(id)) {}
+        std::thread::sleep(Duration::from_micros(random_below(20_000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        while let Some(heard) = hear() {
-            told.extend(heard);
+        while let Some(id) = next_told() {
+            told.extend(id);
         }
         let [toys, activities, events] = parts(&home, "name").await;
         assert_eq!((toys, activities), (events, events), "round {round}");
@@ -234,13 +235,13 @@ async fn a_process_that_is_killed_at_any_moment_leaves_all_or_nothing(home: Home
     let events = home.number("select count(*) from event").await;
     let newest = home.number("select max(event_id) from event").await;
     let head = home.number("select head_event_id from event_counter").await;
-    assert_eq!((newest, head), (events, events), "no hole");
+    assert_eq!((newest, head), (events, events), "there is no gap");
     assert!(told.iter().all(|id| (1..=events).contains(id)));
-    println!("{events} durable, {} heard of", told.len());
+    println!("{events} durable, {} told", told.len());
 }
 
-/// A number below `limit`.
-fn chance(limit: u64) -> u64 {
+/// A random number below `limit`.
+fn random_below(limit: u64) -> u64 {
     static SALT: AtomicU64 = AtomicU64::new(0);
     let salt = SALT.fetch_add(1, Ordering::Relaxed);
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), salt) % limit
