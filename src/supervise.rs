@@ -52,6 +52,8 @@ pub enum Task {
     Receipt,
     /// Keeps one transaction, and tells of its events.
     Transaction,
+    /// Deletes old events.
+    EventTrimmer,
     /// Waits for the signals to stop: without it the server would not hear them.
     Signals,
 }
@@ -67,7 +69,7 @@ pub enum Death {
 
 impl Task {
     /// All of them.
-    pub const ALL: [Task; 13] = [
+    pub const ALL: [Task; 14] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -80,6 +82,7 @@ impl Task {
         Task::Validation,
         Task::Receipt,
         Task::Transaction,
+        Task::EventTrimmer,
         Task::Signals,
     ];
 
@@ -98,6 +101,7 @@ impl Task {
             Task::Validation => "validation",
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
+            Task::EventTrimmer => "event_trimmer",
             Task::Signals => "signals",
         }
     }
@@ -115,7 +119,8 @@ impl Task {
             | Task::HttpBody
             | Task::Validation
             | Task::Receipt
-            | Task::Transaction => Death::EndsAlone,
+            | Task::Transaction
+            | Task::EventTrimmer => Death::EndsAlone,
         }
     }
 }

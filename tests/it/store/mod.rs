@@ -22,6 +22,7 @@ mod contention;
 mod contract;
 mod damage;
 mod durable;
+mod events;
 mod health;
 mod outage;
 mod pages;
