@@ -65,9 +65,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// A bare relay on socketioxide; the benchmark starts it by itself
+    /// A bare relay on socketioxide; started by the benchmark
     FloorSio(Port),
-    /// A bare relay on tokio-tungstenite; the benchmark starts it by itself
+    /// A bare relay on tokio-tungstenite; started by the benchmark
     FloorWs(Port),
     /// Records the editing history in fixtures/ again
     RecordTrace {

@@ -56,10 +56,10 @@ async fn create(store: &Store, key: &DocumentKey, after_ms: i64) -> DocumentId {
 
 /// Inserts documents of `acme` directly into the database, all created and written at `at`.
 async fn insert(home: &Home, rooms: impl Iterator<Item = String>, at: Timestamp) {
-    let moment = home.moment(at);
+    let time = home.time(at);
     let row = |room| {
         let id = DocumentId::generate();
-        format!("('{id}', 'acme', '{room}', 'ana', {moment}, {moment})")
+        format!("('{id}', 'acme', '{room}', 'ana', {time}, {time})")
     };
     let rows: Vec<_> = rooms.map(row).collect();
     home.run(&format!(
@@ -126,9 +126,9 @@ async fn pages_contain_every_document_once(home: Home) {
             format!("room-{n}")
         }
     };
-    for moment in 0..4 {
-        let at = Timestamp(THEN.0 + moment);
-        insert(&home, (moment * 25..moment * 25 + 25).map(name), at).await;
+    for step in 0..4 {
+        let at = Timestamp(THEN.0 + step);
+        insert(&home, (step * 25..step * 25 + 25).map(name), at).await;
     }
     let whole = page(&store, &ana, 100, None).await;
     let whole = rooms(&whole);

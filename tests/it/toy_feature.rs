@@ -56,15 +56,15 @@ fn setting(name: &str) -> Option<String> {
 
 async fn create_tables(home: &Home) {
     close(home.open().await).await;
-    let moment = if home.is_sqlite() {
+    let time_type = if home.is_sqlite() {
         "integer"
     } else {
         "timestamptz"
     };
     home.run(&format!(
-        "create table toy (name text primary key, team text not null, made_at {moment} not null);
+        "create table toy (name text primary key, team text not null, made_at {time_type} not null);
          create table toy_activity
-         (user_id text not null, verb text not null, subject text not null, at {moment} not null)"
+         (user_id text not null, verb text not null, subject text not null, at {time_type} not null)"
     ))
     .await;
 }

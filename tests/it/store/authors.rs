@@ -62,7 +62,7 @@ async fn authors_are_loaded_in_the_order_of_their_ids(home: Home) {
         home.number(sql).await,
         (CLIENT_MAX + u64::from(u32::MAX)) as i64
     );
-    let then = home.moment(Timestamp(1_700_000_000_007));
+    let then = home.time(Timestamp(1_700_000_000_007));
     let sql = format!("select count(*) from author where since = {then}");
     assert_eq!(
         home.number(&sql).await,

@@ -240,10 +240,10 @@ async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
 async fn damage_recorded_by_the_first_schema_explains_missing_rows(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
-    let moment = home.moment(realtime_server::id::Timestamp(1_700_000_000_000));
+    let time = home.time(realtime_server::id::Timestamp(1_700_000_000_000));
     home.run(&format!(
         "insert into damaged_row (document_id, kind, seq, payload, checksum, found_at)
-         values ('{document}', 'update', 3, {}, 7, {moment})",
+         values ('{document}', 'update', 3, {}, 7, {time})",
         home.garbage()
     ))
     .await;

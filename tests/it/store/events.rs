@@ -156,7 +156,7 @@ async fn deleting_many_events_does_not_delay_appends(home: Home) {
     let store = home.open().await;
     let document = create(&store, "a").await;
     close(store).await;
-    let old = home.moment(hours_ago(8 * 24));
+    let old = home.time(hours_ago(8 * 24));
     home.run(&format!(
         "insert into event (team, event_id, payload, at)
          with recursive number (n) as (select 1 union all select n + 1 from number where n < {OLD})

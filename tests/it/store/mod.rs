@@ -116,12 +116,12 @@ impl Home {
         }
     }
 
-    /// An SQL literal of `moment`.
-    pub(crate) fn moment(&self, moment: Timestamp) -> String {
+    /// An SQL literal of `time`.
+    pub(crate) fn time(&self, time: Timestamp) -> String {
         if self.is_sqlite() {
-            moment.0.to_string()
+            time.0.to_string()
         } else {
-            format!("'{moment}'::timestamptz")
+            format!("'{time}'::timestamptz")
         }
     }
 

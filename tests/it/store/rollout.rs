@@ -133,7 +133,7 @@ impl<'a> Earlier<'a> {
         Self {
             home,
             id: format!("'{}'", DocumentId::generate()),
-            now: home.moment(Timestamp(1_700_000_000_007)),
+            now: home.time(Timestamp(1_700_000_000_007)),
         }
     }
 
