@@ -1,10 +1,9 @@
-//! The list of a team's documents, as far as the caller may view them.
+//! The list of a team's documents that the caller may view.
 //!
-//! Rights follow from the token, so the database cannot know them: pages are read
-//! in the list's order, and what the caller may not view is left out here. A
-//! cursor names the last document that was looked at, wherever that now stands:
-//! walking the pages meets each document once, and one that is written to
-//! meanwhile moves to the front, ahead of the walk.
+//! Rights follow from the token, so the database does not know them: pages are read in the order of
+//! the list, and documents that the caller may not view are left out here. A cursor names the last
+//! document that was examined: reading all pages lists each document once, and a document that is
+//! written to meanwhile moves to the front, before the pages that are still to be read.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,35 +21,35 @@ use crate::{
 /// The most documents on a page.
 const PAGE_MAX: usize = 100;
 const PAGE_DEFAULT: usize = 50;
-/// The most documents that one page looks at, viewable or not.
-const LOOKED_AT_MAX: usize = 1000;
-/// How many lists are read at once: the database's other connections stay with those who edit.
-const LISTS_AT_ONCE: usize = 2;
-/// How long a list waits for its turn.
-const TURN_TIMEOUT: Duration = Duration::from_secs(2);
-/// The end of the year 9999 in milliseconds since 1970, the last moment that databases hold here.
-const MOMENT_MAX: i64 = 253_402_300_799_999;
+/// The most documents that are examined for one page, viewable or not.
+const EXAMINED_MAX: usize = 1000;
+/// The most lists that are read at once: the other connections to the database are left to editing.
+const CONCURRENT_LISTS_MAX: usize = 2;
+/// How long a request waits until fewer lists are being read.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The end of the year 9999 in milliseconds since 1970, the latest time that the databases store.
+const TIME_MAX: i64 = 253_402_300_799_999;
 
 /// The catalog of all documents. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
     store: Store,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// Which page of the list is wanted.
+/// A request for one page of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     limit: usize,
     after: Option<Cursor>,
 }
 
-/// Documents, the last written first.
+/// A page of documents, the last written first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page {
-    /// What the caller may view of them; it may be less than the limit, or nothing.
+    /// The documents that the caller may view; they may be fewer than the limit, or none.
     pub documents: Vec<Summary>,
-    /// Where the next page begins, if there is more to look at.
+    /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
 }
@@ -60,17 +59,17 @@ pub struct Page {
 pub struct Summary {
     /// Its name within the team.
     pub room: RoomName,
-    /// The document's present life.
+    /// Its id; a document that is deleted and created again gets another one.
     pub document_id: DocumentId,
-    /// What the caller may do in it.
+    /// The caller's permission.
     pub permission: Permission,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last written to, or made.
+    /// When it was last written to, or created.
     pub updated_at: Timestamp,
 }
 
-/// A place in the list: behind this document. Clients pass it back as they got it.
+/// A position in the list: after this document. Clients send it back unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     updated_at: Timestamp,
@@ -78,32 +77,32 @@ pub struct Cursor {
 }
 
 impl Catalog {
-    /// The documents in `store`.
+    /// The catalog of the documents in `store`.
     pub fn new(store: Store) -> Self {
         Self {
             store,
-            turns: Arc::new(Semaphore::new(LISTS_AT_ONCE)),
+            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }
     }
 
-    /// One page of the documents of the caller's team that the caller may view.
+    /// Lists one page of the documents of the caller's team that the caller may view.
     ///
-    /// Looks at 1,000 documents at most and takes at most 12 s.
+    /// Examines at most 1,000 documents and takes at most 12 s.
     ///
     /// # Errors
     /// [`Error::Overloaded`] where too many lists are being read, [`Error::StorageUnavailable`],
     /// or [`Error::Internal`] where the database answers with a failure of its own.
     pub async fn list(&self, claims: &Claims, request: PageRequest) -> Result<Page> {
-        let Ok(_turn) = timeout(TURN_TIMEOUT, self.turns.acquire()).await else {
+        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
             return Err(Error::Overloaded);
         };
         let mut page = Page {
             documents: Vec::with_capacity(request.limit),
             next_cursor: request.after,
         };
-        let mut left = LOOKED_AT_MAX;
-        // One more than the page holds tells whether there is a next one. Only where some of them
-        // may not be viewed, the rest is looked at.
+        let mut left = EXAMINED_MAX;
+        // One row more than the page contains shows whether there is a next page. More rows are
+        // read only where some of these may not be viewed.
         let mut rows_max = request.limit + 1;
         while left > 0 {
             let after = page
@@ -119,7 +118,7 @@ impl Catalog {
                     return Ok(page);
                 }
                 page.next_cursor = Some(Cursor::of(&row));
-                page.documents.extend(viewed(row, claims));
+                page.documents.extend(summary(row, claims));
             }
             if is_end {
                 page.next_cursor = None;
@@ -131,7 +130,8 @@ impl Catalog {
 }
 
 impl PageRequest {
-    /// Reads the parameters `limit` (1 to 100; without it, 50) and `cursor` (of the page before).
+    /// Parses the parameters `limit` (1 to 100; the default is 50) and `cursor` (from the previous
+    /// page).
     ///
     /// # Errors
     /// [`Error::Invalid`] with the field `limit` or `cursor`.
@@ -156,18 +156,18 @@ impl Cursor {
         }
     }
 
-    /// Reads a cursor back from its text.
+    /// Parses the text of a cursor.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the field `cursor`.
     pub fn parse(text: &str) -> Result<Self> {
         let read = || {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-            let (moment, id) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
-            let moment = moment.parse().ok()?;
-            (0..=MOMENT_MAX).contains(&moment).then_some(())?;
+            let (updated_at, id) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+            let updated_at = updated_at.parse().ok()?;
+            (0..=TIME_MAX).contains(&updated_at).then_some(())?;
             Some(Self {
-                updated_at: Timestamp(moment),
+                updated_at: Timestamp(updated_at),
                 document: DocumentId::parse(id)?,
             })
         };
@@ -191,8 +191,8 @@ impl Serialize for Cursor {
     }
 }
 
-/// The document as the caller sees it; `None` where the caller may not view it.
-fn viewed(row: ListedDocument, claims: &Claims) -> Option<Summary> {
+/// The document with the caller's permission; `None` where the caller may not view it.
+fn summary(row: ListedDocument, claims: &Claims) -> Option<Summary> {
     Some(Summary {
         permission: claims.rights_in(&row.room).permission()?,
         room: row.room,
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_as_it_was() {
+    fn the_text_of_a_cursor_parses_to_the_same_cursor() {
         let cursor = Cursor {
             updated_at: Timestamp(1_700_000_000_007),
             document: DocumentId::generate(),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn invalid_cursors_are_refused() {
         let id = DocumentId::generate();
         let encoded = |plain: String| URL_SAFE_NO_PAD.encode(plain);
         for bad in [

@@ -56,6 +56,8 @@ pub enum Task {
     Transaction,
     /// Tells clients of one event.
     Delivery,
+    /// Deletes old events.
+    EventTrimmer,
     /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
@@ -71,7 +73,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 15] = [
+    pub const ALL: [Task; 16] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -86,6 +88,7 @@ impl Task {
         Task::Receipt,
         Task::Transaction,
         Task::Delivery,
+        Task::EventTrimmer,
         Task::Signals,
     ];
 
@@ -106,6 +109,7 @@ impl Task {
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
+            Task::EventTrimmer => "event_trimmer",
             Task::Signals => "signals",
         }
     }
@@ -126,7 +130,8 @@ impl Task {
             | Task::Validation
             | Task::Receipt
             | Task::Transaction
-            | Task::Delivery => Death::EndsAlone,
+            | Task::Delivery
+            | Task::EventTrimmer => Death::EndsAlone,
         }
     }
 }

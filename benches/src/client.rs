@@ -1,8 +1,7 @@
-//! One client: a connection, what waits to be sent, and who answers.
+//! One client: its connection, its queue of messages, and its requests.
 //!
-//! A task reads and another writes, so that neither waits for the other. The
-//! writer puts all that waits into one write, as a client that is told of
-//! several things at once does.
+//! One task reads and another one writes, so that neither waits for the other. The writer sends
+//! all queued messages in one write, as a client does that sends several messages at once.
 
 use std::{
     cell::{Cell, RefCell},
@@ -33,33 +32,33 @@ use crate::{
     wire::{Answer, Decoder, Encoder, Incoming, Kind, Wire},
 };
 
-/// A buffer for each connection; what is larger is read in several turns.
+/// The read buffer of each connection; larger messages are read in several steps.
 const READ_BUFFER_BYTES: usize = 16 << 10;
 
-/// The largest message that is taken: a whole document.
+/// The largest message that is accepted: a whole document.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// After this long without an answer something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The time to wait for an answer; a longer wait is an error.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whom a client tells of what arrives.
+/// The receiver of the messages of one client.
 pub trait Listener {
-    /// Yjs bytes of another client.
+    /// Receives Yjs bytes of another client.
     fn data(&self, kind: Kind, bytes: &[u8]);
 
-    /// What was missed, in answer to [`Self::known`].
+    /// Receives the updates that were missing, in answer to [`Self::known`].
     fn caught_up(&self, update: &[u8]);
 
-    /// The state vector of what is known.
+    /// The state vector of the received updates.
     fn known(&self) -> Vec<u8>;
 }
 
-/// Where clients connect to.
+/// The address that clients connect to.
 #[derive(Clone, Debug)]
 pub struct Address {
     /// The port on this machine.
     pub port: u16,
-    /// What is spoken there.
+    /// The protocol.
     pub wire: Wire,
 }
 
@@ -72,7 +71,7 @@ pub struct Client {
     next_id: Cell<u64>,
     requests: RefCell<HashMap<u64, oneshot::Sender<Answer>>>,
     resync: Cell<Option<u64>>,
-    /// Updates without their ack: its number, when it was sent.
+    /// The updates without an ack: the number of the request, and when it was sent.
     unacked: RefCell<VecDeque<(u64, u64)>>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
@@ -81,7 +80,7 @@ pub struct Client {
 pub type Socket = WebSocketStream<TcpStream>;
 
 impl Client {
-    /// Connects `user`, who will edit `room`; does not join yet.
+    /// Connects `user`, who will edit `room`, without joining it yet.
     pub async fn connect(
         address: &Address,
         user: &str,
@@ -89,7 +88,7 @@ impl Client {
         listener: Rc<dyn Listener>,
         meter: &Rc<Meter>,
     ) -> Result<Rc<Self>> {
-        let (socket, decoder) = tokio::time::timeout(PATIENCE, open(address, user))
+        let (socket, decoder) = tokio::time::timeout(ANSWER_TIMEOUT, open(address, user))
             .await
             .context("no answer while connecting")??;
         let (writer, reader) = socket.split();
@@ -117,7 +116,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Joins the room, knowing nothing of it; the answer brings what it holds.
+    /// Joins the room with an empty state vector; the answer contains the whole document.
     pub async fn join(&self) -> Result<Answer> {
         self.request("join_room", Bytes::from_static(crate::yjs::NOTHING_KNOWN))
             .await
@@ -132,7 +131,7 @@ impl Client {
         self.requests.borrow_mut().insert(id, answered);
         self.encoder
             .request(name, id, state_vector, |message| self.outbox.push(message));
-        let answer = tokio::time::timeout(PATIENCE, answer)
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer)
             .await
             .with_context(|| format!("no answer to {name}"))??;
         if !answer.ok() {
@@ -147,7 +146,7 @@ impl Client {
         id
     }
 
-    /// Sends an update, and waits for its ack on the side.
+    /// Sends an update without waiting for its ack, whose latency is measured.
     pub fn send_update(&self, bytes: impl Into<Bytes>, now: u64) {
         let id = self.take_id();
         if self.wire == Wire::SocketIo {
@@ -159,21 +158,21 @@ impl Client {
             });
     }
 
-    /// Sends the place of a cursor.
+    /// Sends the position of a cursor.
     pub fn send_cursor(&self, bytes: impl Into<Bytes>) {
         self.encoder.data(Kind::Cursor, 0, bytes.into(), |message| {
             self.outbox.push(message)
         });
     }
 
-    /// Waits until all that was to be sent is in the kernel's hands.
+    /// Waits until all queued messages have been written to the socket.
     pub async fn flushed(&self) {
         while !self.outbox.idle.get() || !self.outbox.messages.borrow().is_empty() {
             self.outbox.flushed.notified().await;
         }
     }
 
-    /// How many updates have no ack yet.
+    /// The number of updates without an ack.
     pub fn unacked(&self) -> usize {
         self.unacked.borrow().len()
     }
@@ -201,7 +200,7 @@ impl Client {
                 Some(Incoming::Event(json)) => self.event(&json, listener),
             }
         }
-        bail!("the server hung up")
+        bail!("the server closed the connection")
     }
 
     fn event(&self, json: &str, listener: &dyn Listener) {
@@ -214,13 +213,14 @@ impl Client {
                 self.outbox.push(message)
             });
         } else if !json.starts_with(r#"["connection""#) {
-            self.meter.fault(format!("the server says {json}"));
+            self.meter
+                .fault(format!("the server sent an unexpected event: {json}"));
         }
     }
 
     fn answered(&self, answer: Answer, listener: &dyn Listener) -> Result<()> {
         if let Some(request) = self.requests.borrow_mut().remove(&answer.id) {
-            // Who asked may have lost patience.
+            // The caller may have given up already.
             let _ = request.send(answer);
             return Ok(());
         }
@@ -238,18 +238,18 @@ impl Client {
         let now = self.meter.now();
         let mut unacked = self.unacked.borrow_mut();
         match unacked.iter().position(|(id, _)| *id == answer.id) {
-            Some(place) => {
-                if let Some((_, sent)) = unacked.remove(place) {
+            Some(index) => {
+                if let Some((_, sent)) = unacked.remove(index) {
                     self.meter.saved(sent, now);
                 }
             }
-            None => self.meter.fault("an ack that nobody waits for"),
+            None => self.meter.fault("an ack without a request"),
         }
         Ok(())
     }
 }
 
-/// Connects `user` and waits until the server has greeted.
+/// Connects `user` and waits for the server's greeting.
 pub async fn open(address: &Address, user: &str) -> Result<(Socket, Decoder)> {
     let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
     tcp.set_nodelay(true)?;
@@ -290,7 +290,10 @@ async fn expect(
     wanted: impl Fn(&Incoming) -> bool,
 ) -> Result<()> {
     loop {
-        let message = socket.next().await.context("the server hung up")??;
+        let message = socket
+            .next()
+            .await
+            .context("the server closed the connection")??;
         match decoder.take(message)? {
             Some(incoming) if wanted(&incoming) => return Ok(()),
             None => {}
@@ -300,7 +303,7 @@ async fn expect(
     }
 }
 
-/// What waits to be sent.
+/// The messages that are not yet sent.
 #[derive(Default)]
 struct Outbox {
     messages: RefCell<VecDeque<Message>>,
@@ -320,7 +323,7 @@ impl Outbox {
     }
 }
 
-/// Writes until the connection breaks; the reader says that it did.
+/// Writes until the connection breaks, which the reader reports.
 async fn write(outbox: Rc<Outbox>, mut writer: SplitSink<Socket, Message>) {
     loop {
         outbox.idle.set(false);

@@ -1,7 +1,7 @@
-//! A client that opens a document and keeps nothing of it.
+//! A client that receives a document without keeping it.
 //!
-//! 150 documents of 20 MB are 3 GB: a generator that held them would measure how
-//! fast this machine gives it memory.
+//! 150 documents of 20 MB are 3 GB: a generator that kept them would measure how fast this machine
+//! allocates memory.
 
 use std::cell::RefCell;
 
@@ -20,14 +20,15 @@ use crate::{
     yjs,
 };
 
-/// Read at once; what is longer is taken as it comes, and is the document.
+/// Messages up to this size are read at once; the document is longer and is read in parts.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// A frame that is final and no control frame (RFC 6455, 5.2).
+/// A final frame that is not a control frame (RFC 6455, 5.2).
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 
-/// The bytes that all are given: who is furthest notes them, the others compare.
+/// The bytes that all clients receive: the first client to receive a part stores it, the others
+/// compare.
 #[derive(Debug, Default)]
 pub struct Common {
     bytes: RefCell<Vec<u8>>,
@@ -38,18 +39,21 @@ impl Common {
         let mut common = self.bytes.borrow_mut();
         let known = common.get(place..).context("a gap")?;
         let (old, new) = bytes.split_at(known.len().min(bytes.len()));
-        ensure!(known.starts_with(old), "two were given different bytes");
+        ensure!(
+            known.starts_with(old),
+            "two clients received different bytes"
+        );
         common.extend_from_slice(new);
         Ok(())
     }
 
-    /// What all were given.
+    /// The bytes that all clients received.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes.into_inner()
     }
 }
 
-/// Connects `user`, joins `room` and reads until the document is there.
+/// Connects `user`, joins `room` and reads until the document is received.
 pub async fn download(address: &Address, user: &str, room: &str, common: &Common) -> Result<()> {
     let (mut socket, mut decoder) = client::open(address, user).await?;
     let mut asked = Vec::new();
@@ -58,7 +62,7 @@ pub async fn download(address: &Address, user: &str, room: &str, common: &Common
     for part in asked {
         socket.send(part).await?;
     }
-    // Nothing was asked before, so nothing has been read ahead.
+    // No request was sent before, so nothing has been read ahead.
     let mut stream = BufReader::with_capacity(BUFFER_BYTES, socket.into_inner());
     let mut document = false;
     loop {
@@ -84,7 +88,7 @@ pub async fn download(address: &Address, user: &str, room: &str, common: &Common
     }
 }
 
-/// The head of a frame: its kind, and how many bytes follow.
+/// The header of a frame: its kind, and the number of bytes that follow.
 async fn frame(stream: &mut BufReader<TcpStream>) -> Result<(u8, usize)> {
     let kind = stream.read_u8().await?;
     let len = match stream.read_u8().await? {
@@ -99,7 +103,7 @@ async fn body(stream: &mut BufReader<TcpStream>, len: usize, common: &Common) ->
     let mut place = 0;
     while place < len {
         let read = stream.fill_buf().await?;
-        ensure!(!read.is_empty(), "the server hung up");
+        ensure!(!read.is_empty(), "the server closed the connection");
         let part = read.len().min(len - place);
         common.take(place, &read[..part])?;
         stream.consume(part);

@@ -1,4 +1,4 @@
-//! The floor with Socket.IO: a room relay on socketioxide, and nothing else.
+//! The relay with Socket.IO: it relays the messages of rooms on socketioxide and does nothing else.
 //!
 //! Handlers are plain closures that do their work in their body: socketioxide
 //! spawns what they return, and with `async` handlers frames of one sender
@@ -17,10 +17,10 @@ use socketioxide::{
 };
 use tokio::net::TcpListener;
 
-/// Packets that may wait for one client. The default, 128, loses packets without a word.
+/// The most packets queued for one client. The default, 128, loses packets without an error.
 const QUEUE_PACKETS_MAX: usize = 1 << 20;
 
-/// As large as the server's, and not 128 KiB for every connection.
+/// The same size as the server's, instead of 128 KiB for every connection.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Done {
     ok: bool,
 }
 
-/// Relays until it is ended.
+/// Relays until the process is ended.
 pub async fn run(port: u16) -> Result<()> {
     let (layer, io) = SocketIo::builder()
         .max_buffer_size(QUEUE_PACKETS_MAX)
@@ -62,7 +62,7 @@ pub async fn run(port: u16) -> Result<()> {
                 event,
                 move |socket: SocketRef, Data(payload): Data<Payload>, ack: AckSender| {
                     let room = payload.room.clone();
-                    // With the adapter in memory one poll sends it.
+                    // With the adapter in memory the first poll sends it.
                     let _ = socket.to(room).emit(event, &payload).now_or_never();
                     let _ = ack.send(&Done { ok: true });
                     ready(())
@@ -73,7 +73,7 @@ pub async fn run(port: u16) -> Result<()> {
         ready(())
     });
     let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|tcp| {
-        // A connection that refuses the option still works.
+        // A connection without the option works as well.
         let _ = tcp.set_nodelay(true);
     });
     axum::serve(listener, Router::new().layer(layer)).await?;

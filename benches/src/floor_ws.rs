@@ -1,4 +1,5 @@
-//! The floor without Socket.IO: a room relay on tokio-tungstenite, and nothing else.
+//! The relay without Socket.IO: it relays the messages of rooms on tokio-tungstenite and does
+//! nothing else.
 
 use std::{
     collections::HashMap,
@@ -17,13 +18,13 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 
-/// As large as the server's, and not 128 KiB for every connection.
+/// The same size as the server's, instead of 128 KiB for every connection.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
 type Queue = mpsc::UnboundedSender<Bytes>;
 type Rooms = Arc<Mutex<HashMap<Bytes, Arc<Room>>>>;
 
-/// The members of one room; each has a place, empty once it is gone.
+/// The members of one room; the slot of a member that has left is empty.
 #[derive(Default)]
 struct Room {
     members: Mutex<Vec<Option<Queue>>>,
@@ -45,7 +46,7 @@ impl Room {
             if let Some(queue) = queue
                 && place != from
             {
-                // Who is gone leaves by itself.
+                // A member whose connection has ended removes itself.
                 let _ = queue.send(bytes.clone());
             }
         }
@@ -56,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Relays until it is ended.
+/// Relays until the process is ended.
 pub async fn run(port: u16) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let rooms = Rooms::default();
@@ -75,7 +76,7 @@ async fn serve(tcp: TcpStream, rooms: &Rooms) -> Result<()> {
     tcp.set_nodelay(true)?;
     let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
     let Ok(socket) = accept_async_with_config(tcp, Some(config)).await else {
-        // Someone looked whether the port answers.
+        // The connection only checked that the port answers.
         return Ok(());
     };
     let (mut writer, mut reader) = socket.split();

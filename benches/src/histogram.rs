@@ -6,7 +6,7 @@ use std::time::Duration;
 const STEPS_BITS: u32 = 6;
 const STEPS: usize = 1 << STEPS_BITS;
 
-/// How often which latency was seen.
+/// The number of latencies in each bucket.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     buckets: Vec<u64>,
@@ -30,9 +30,10 @@ impl Histogram {
         self.count += 1;
     }
 
-    /// The latency that `share` (0 to 1) of all do not exceed; none if none was seen.
+    /// The latency that a `share` (0 to 1) of all latencies do not exceed; `None` without any.
     ///
-    /// Of `n` latencies it is the one at rank `ceil(share * n)`, the middle of its bucket.
+    /// Of `n` latencies it is the one with the rank `ceil(share * n)`, rounded to the middle of its
+    /// bucket.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         if self.count == 0 {
             return None;
@@ -49,7 +50,7 @@ impl Histogram {
     }
 }
 
-/// Small values have a bucket each; above, the six bits behind the highest choose.
+/// Small values have a bucket each; for larger ones the six bits after the highest bit select it.
 fn bucket(nanos: u64) -> usize {
     if nanos < STEPS as u64 {
         return nanos as usize;

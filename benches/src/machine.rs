@@ -1,8 +1,8 @@
-//! On what it was measured.
+//! The machine and the versions that were measured.
 
 use std::{fmt, num::NonZero, path::Path, process::Command};
 
-/// The versions, and the machine.
+/// The machine, and the versions of the programs.
 #[derive(Clone, Debug)]
 pub struct Machine {
     server: String,
@@ -65,7 +65,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// What a command prints; a word instead where it does not run.
+/// The output of a command, or a placeholder where it cannot be run.
 fn output(command: &mut Command) -> String {
     let printed = command
         .output()

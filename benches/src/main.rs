@@ -1,15 +1,15 @@
-//! Measures the server, and bare relays beside it in the same run.
+//! Measures the server, and two bare relays in the same run for comparison.
 //!
-//! `README.md` says what is measured and how. The parts:
+//! `README.md` describes the scenarios and figures. The parts:
 //! ```text
 //! main              the command line
-//! scenario          what is measured, one file each
-//! room  client      who sent what when and who has it; one connection
-//! wire  yjs         what goes over a connection
-//! replica           whether all came to the same document
+//! scenario          the scenarios, one file each
+//! room  client      the deliveries of one document; one connection
+//! wire  yjs         the messages of a connection
+//! replica           checks that all replicas have converged
 //! meter  histogram  counts and latencies
-//! process           the server, started and watched
-//! floor_sio, _ws    the relays, as processes of this same binary
+//! process           the server as a process, and its use of CPU and memory
+//! floor_sio, _ws    the relays, which are processes of this same binary
 //! trace  recorder   recorded editing histories
 //! report  machine   the tables
 //! ```
@@ -50,10 +50,10 @@ use crate::{
     scenario::{Plan, Scenario, Target},
 };
 
-/// Threads of a floor, and of the server.
+/// The worker threads of the server and of each relay.
 const WORKERS: usize = 2;
 
-/// Measures the server, and bare relays beside it in the same run.
+/// Measures the server, and two bare relays in the same run for comparison.
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -65,13 +65,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// A bare relay on socketioxide; the benchmark starts it by itself
+    /// A bare relay on socketioxide; started by the benchmark
     FloorSio(Port),
-    /// A bare relay on tokio-tungstenite; the benchmark starts it by itself
+    /// A bare relay on tokio-tungstenite; started by the benchmark
     FloorWs(Port),
     /// Records the editing history in fixtures/ again
     RecordTrace {
-        /// Where to
+        /// The file to write
         #[arg(long, default_value = recorder::FIXTURE)]
         to: PathBuf,
     },
@@ -86,19 +86,19 @@ struct Port {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// What to measure; all if none is named
+    /// The scenarios to run; all if none is named
     scenarios: Vec<Scenario>,
-    /// Whom to measure
+    /// The targets to measure
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "server,floor-sio,floor-ws"
     )]
     targets: Vec<Target>,
-    /// How often; the tables show medians
+    /// The number of runs; the tables show medians
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// How many seconds of each load count
+    /// How many seconds of each load are measured
     #[arg(long, default_value_t = 8.0)]
     seconds: f64,
     /// The server's binary; built from this checkout if none is named
@@ -110,13 +110,13 @@ struct Options {
     /// A recorded editing history instead of the one in fixtures/
     #[arg(long, default_value = recorder::FIXTURE)]
     trace: PathBuf,
-    /// Where to write every run's figures
+    /// The file for the figures of every run
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Everything in miniature, once: shows that it works, measures nothing
+    /// Runs everything once at a small scale: checks that it works, measures nothing
     #[arg(long)]
     smoke: bool,
-    /// Drops one update that arrives: the run has to fail
+    /// Drops one received update, so that the run has to fail
     #[arg(long, hide = true)]
     sabotage: bool,
 }
@@ -208,7 +208,7 @@ fn measure(options: Options) -> Result<ExitCode> {
     })
 }
 
-/// One line for each thing that was done, while it goes on.
+/// Prints one line for each row as soon as it is measured.
 fn tell(run: usize, runs: usize, row: &Row) {
     let figures = row.figures.iter().map(|figure| {
         let digits = figure.digits;
@@ -230,8 +230,8 @@ fn tell(run: usize, runs: usize, row: &Row) {
 fn build(root: &Path) -> Result<PathBuf> {
     let target = root.join("target");
     let mut cargo = Command::new("cargo");
-    // `cargo run` says these of the benchmark; a build script that looks at them
-    // would have half of the server built anew.
+    // `cargo run` sets these variables for the benchmark; a build script that depends on them
+    // would make cargo rebuild half of the server.
     for variable in ["DIR", "LINKS", "PATH"] {
         cargo.env_remove(format!("CARGO_MANIFEST_{variable}"));
     }
@@ -250,7 +250,7 @@ fn build(root: &Path) -> Result<PathBuf> {
     Ok(target.join("release/realtime-server"))
 }
 
-/// A connection is an open file, and the soft limit is often 1024.
+/// Raises the limit of open files: each connection is one, and the soft limit is often 1024.
 fn allow_many_files() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("the limit of open files")

@@ -1,4 +1,4 @@
-//! What is counted while a scenario runs, and what went wrong.
+//! Counts, latencies and faults of a scenario.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,19 +7,19 @@ use std::{
 
 use crate::histogram::Histogram;
 
-/// How many faults are kept in words; more say nothing new.
+/// The number of faults whose text is kept; further ones are only counted.
 const FAULTS_MAX: usize = 5;
 
-/// Counts deliveries and latencies, while it is on.
+/// Counts deliveries and latencies while it is switched on.
 #[derive(Debug)]
 pub struct Meter {
     epoch: Instant,
-    /// Since when it is on.
+    /// When it was switched on.
     since: Cell<Option<u64>>,
     updates: Cell<u64>,
     cursors: Cell<u64>,
     states: Cell<u64>,
-    /// Rises with everything that arrives, on or off: whether it still flows.
+    /// Counts all received messages, switched on or off, to detect whether any still arrive.
     arrivals: Cell<u64>,
     latency: RefCell<Histogram>,
     saved: RefCell<Histogram>,
@@ -47,22 +47,22 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Nanoseconds since the meter was made.
+    /// Nanoseconds since the meter was created.
     pub fn now(&self) -> u64 {
         self.epoch.elapsed().as_nanos() as u64
     }
 
-    /// From here on it counts.
+    /// Switches it on.
     pub fn start(&self) {
         self.since.set(Some(self.now()));
     }
 
-    /// From here on it does not.
+    /// Switches it off.
     pub fn stop(&self) {
         self.since.set(None);
     }
 
-    /// `count` updates arrived at one client.
+    /// Notes that `count` updates arrived at one client.
     pub fn updates(&self, count: u64) {
         self.arrivals.set(self.arrivals.get() + 1);
         if self.since.get().is_some() {
@@ -70,7 +70,7 @@ impl Meter {
         }
     }
 
-    /// A cursor arrived at one client that has moved `count` times since.
+    /// Notes that a cursor arrived at one client after `count` moves.
     pub fn cursors(&self, count: u64) {
         self.arrivals.set(self.arrivals.get() + 1);
         if self.since.get().is_some() {
@@ -79,14 +79,14 @@ impl Meter {
         }
     }
 
-    /// Something that was sent at `sent` arrived at `now`.
+    /// Notes that a message that was sent at `sent` arrived at `now`.
     pub fn latency(&self, sent: u64, now: u64) {
         if self.since.get().is_some_and(|since| sent >= since) {
             self.latency.borrow_mut().add(now.saturating_sub(sent));
         }
     }
 
-    /// The ack came, at `now`, of an update that was sent at `sent`.
+    /// Notes the ack, at `now`, of an update that was sent at `sent`.
     pub fn saved(&self, sent: u64, now: u64) {
         self.arrivals.set(self.arrivals.get() + 1);
         if self.since.get().is_some_and(|since| sent >= since) {
@@ -94,12 +94,12 @@ impl Meter {
         }
     }
 
-    /// A client was told to catch up.
+    /// Notes that a client was told to synchronise.
     pub fn resync(&self) {
         self.resyncs.set(self.resyncs.get() + 1);
     }
 
-    /// Something that must not happen did.
+    /// Notes a fault.
     pub fn fault(&self, what: impl Into<String>) {
         self.fault_count.set(self.fault_count.get() + 1);
         let mut faults = self.faults.borrow_mut();
@@ -108,17 +108,17 @@ impl Meter {
         }
     }
 
-    /// Deliveries of updates and of cursors.
+    /// The deliveries of updates and of cursors.
     pub fn deliveries(&self) -> (u64, u64) {
         (self.updates.get(), self.cursors.get())
     }
 
-    /// How often a cursor arrived in a new place.
+    /// The number of cursors that were received.
     pub fn states(&self) -> u64 {
         self.states.get()
     }
 
-    /// Rises with everything that arrives.
+    /// The number of received messages.
     pub fn arrivals(&self) -> u64 {
         self.arrivals.get()
     }
@@ -135,12 +135,12 @@ impl Meter {
         Some(saved.as_secs_f64() * 1e3)
     }
 
-    /// How often clients were told to catch up.
+    /// How often clients were told to synchronise.
     pub fn resyncs(&self) -> u64 {
         self.resyncs.get()
     }
 
-    /// What went wrong, in words; none if nothing.
+    /// The text of the faults; `None` without any.
     pub fn faults(&self) -> Option<String> {
         let faults = self.faults.borrow();
         let count = self.fault_count.get();

@@ -1,13 +1,13 @@
-//! People who act at a steady pace, each with a beat of its own.
+//! Users who act at a steady rate, each at times of their own.
 
 use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::Instant};
 
-/// Lets each of `people` act `per_second` times a second until it is aborted.
+/// Makes each of `people` act `per_second` times a second until it is aborted.
 ///
-/// Where in the beat each one acts is drawn at random, the same in every run:
-/// people who type do not take turns.
+/// Each one acts at a random point of the interval, which is the same in every run: users do not
+/// type in turns.
 pub fn steady(people: usize, per_second: f64, act: impl Fn(usize) + 'static) -> JoinHandle<()> {
     let period = Duration::from_secs_f64(1.0 / per_second);
     let mut order: Vec<(Duration, usize)> = (0..people)
@@ -28,7 +28,7 @@ pub fn steady(people: usize, per_second: f64, act: impl Fn(usize) + 'static) -> 
     })
 }
 
-/// A number from 0 to 1 that looks random.
+/// A pseudorandom number from 0 to 1.
 fn phase(person: usize) -> f64 {
     let mut mixed = (person as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

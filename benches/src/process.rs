@@ -1,4 +1,4 @@
-//! The process under test: started for a scenario, watched, ended.
+//! The process that is measured: started for a scenario, observed, ended.
 
 use std::{
     fs::File,
@@ -19,10 +19,10 @@ use tempfile::TempDir;
 
 use crate::token;
 
-/// How long a start, and an end, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the process may take to start, and to end.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running server or floor.
+/// A running server or relay.
 pub struct Process {
     child: Child,
     pid: Pid,
@@ -31,8 +31,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the server `binary` on a database of its own, or on `database`, without limits
-    /// of frequency and number in the way.
+    /// Starts the server `binary` with a new database, or with `database`, and with limits of
+    /// frequency and number that the load does not reach.
     pub fn server(binary: &Path, database: Option<&str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
@@ -53,7 +53,7 @@ impl Process {
         Self::start(command, folder, port, serves)
     }
 
-    /// Starts this very binary as the floor `name`.
+    /// Starts this same binary as the relay `name`.
     pub fn floor(name: &str) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -75,7 +75,7 @@ impl Process {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .with_context(|| format!("{name} does not start"))?;
+            .with_context(|| format!("{name} cannot be started"))?;
         let pid = Pid::from_raw(i32::try_from(child.id())?);
         let mut process = Self {
             child,
@@ -89,7 +89,7 @@ impl Process {
                 bail!("{name} ended with {status}: {}", process.words());
             }
             ensure!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < PROCESS_TIMEOUT,
                 "{name} is not ready: {}",
                 process.words()
             );
@@ -103,13 +103,13 @@ impl Process {
         self.port
     }
 
-    /// User and system time of all its threads, so far.
+    /// The user and system time of all its threads since the start.
     pub fn cpu(&self) -> Result<Duration> {
-        let clock = clock_getcpuclockid(self.pid).context("the process is gone")?;
+        let clock = clock_getcpuclockid(self.pid).context("the process has ended")?;
         Ok(clock.now()?.into())
     }
 
-    /// Memory in MiB: resident now, and the most there was.
+    /// Memory in MiB: resident now, and the peak.
     pub fn memory(&self) -> Result<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let field = |name: &str| -> Result<f64> {
@@ -124,14 +124,14 @@ impl Process {
         })
     }
 
-    /// What it has printed, warnings and worse; the end of it.
+    /// The end of its log, which has warnings and errors.
     pub fn words(&self) -> String {
         let all = std::fs::read_to_string(log(&self.folder)).unwrap_or_default();
         let lines: Vec<&str> = all.lines().collect();
         lines[lines.len().saturating_sub(8)..].join("\n")
     }
 
-    /// Asks it to end, and waits.
+    /// Asks it to end, and waits for that.
     pub fn stop(mut self) -> Result<ExitStatus> {
         kill(self.pid, Signal::SIGTERM)?;
         let began = Instant::now();
@@ -140,8 +140,8 @@ impl Process {
                 return Ok(status);
             }
             ensure!(
-                began.elapsed() < PATIENCE,
-                "it does not end: {}",
+                began.elapsed() < PROCESS_TIMEOUT,
+                "the process does not end: {}",
                 self.words()
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -162,11 +162,11 @@ impl Drop for Process {
 pub struct Memory {
     /// Resident now.
     pub resident: f64,
-    /// The most that was resident.
+    /// The peak.
     pub peak: f64,
 }
 
-/// The CPU time of this thread, which is all of the generator.
+/// The CPU time of this thread, which is the whole generator.
 pub fn own_cpu() -> Result<Duration> {
     Ok(ClockId::CLOCK_THREAD_CPUTIME_ID.now()?.into())
 }
@@ -188,7 +188,7 @@ fn listens(port: u16) -> bool {
     connect(port).is_ok()
 }
 
-/// Whether it says that it can serve.
+/// Whether the process reports that it is ready.
 fn serves(port: u16) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut tcp = connect(port)?;

@@ -1,9 +1,9 @@
-//! Makes up a typing history that looks like a person's: bursts of typing at a
-//! cursor that wanders, mistakes taken back, passages cut and pasted.
+//! Generates an editing history that resembles a person's: bursts of typing at a moving cursor,
+//! corrected mistakes, passages that are cut and pasted.
 
 use crate::trace::{Edit, Trace};
 
-/// Where the recorded history lies.
+/// The file of the recorded history.
 pub const FIXTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../fixtures/typing-trace.json.gz"
@@ -12,7 +12,7 @@ pub const FIXTURE: &str = concat!(
 /// The seed of the recorded history.
 pub const SEED: u64 = 20_260_101;
 
-/// How many edits it has.
+/// The number of edits.
 pub const EDITS: usize = 60_000;
 
 const WORDS: &str = "the of and to in a is that for it as was with be by on not he his but at are \
@@ -23,7 +23,7 @@ const WORDS: &str = "the of and to in a is that for it as was with be by on not 
     each just those people how too little state good very make world still see own work long here \
     document paragraph sentence editor cursor collaboration server update merge version comment";
 
-/// The random numbers of one recording (SplitMix64): the same everywhere for a seed.
+/// The random numbers of one recording (SplitMix64), which depend on the seed only.
 struct Random(u64);
 
 impl Random {
@@ -45,7 +45,7 @@ impl Random {
     }
 }
 
-/// A person at a keyboard.
+/// A simulated typist.
 struct Person {
     random: Random,
     words: Vec<&'static str>,
@@ -103,7 +103,7 @@ impl Person {
         self.words[place]
     }
 
-    /// A burst of letters, with a slip now and then.
+    /// Types a burst of letters, with occasional mistakes.
     fn type_words(&mut self) {
         for _ in 0..self.random.between(2, 25) {
             for letter in self.word().chars() {
@@ -133,7 +133,7 @@ impl Person {
         }
     }
 
-    /// Mostly near by, at times anywhere.
+    /// Moves the cursor: mostly a short distance, sometimes anywhere.
     fn jump(&mut self) {
         let len = self.text.len();
         self.cursor = if self.random.percent(70) {

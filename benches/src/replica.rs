@@ -1,4 +1,4 @@
-//! Whether all came to the same document: real replicas take what arrived.
+//! Checks convergence: real replicas apply the received updates.
 
 use std::{
     collections::BTreeMap,
@@ -14,25 +14,25 @@ use yrs::{
 
 use crate::yjs;
 
-/// Updates applied in one transaction: a transaction each would be slower, all
-/// in one much slower.
+/// The number of updates in one transaction: one transaction for each is slower, and one for all
+/// is much slower.
 const AT_ONCE: usize = 64;
 
-/// Updates as they arrived, one behind the other.
+/// Received updates, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     bytes: Vec<u8>,
 }
 
 impl Log {
-    /// Notes `update`.
+    /// Adds `update`.
     pub fn add(&mut self, update: &[u8]) {
         self.bytes
             .extend_from_slice(&(update.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(update);
     }
 
-    /// The updates, in the order in which they came.
+    /// The updates, in the order in which they were received.
     pub fn updates(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
@@ -44,17 +44,17 @@ impl Log {
     }
 }
 
-/// What a replica came to.
+/// The state of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The next clock of every client.
     pub clocks: BTreeMap<u64, u32>,
-    /// How long the text is, in bytes.
+    /// The length of the text in bytes.
     pub len: usize,
     text_hash: u64,
 }
 
-/// The document that `updates` make.
+/// The state of a document after `updates`.
 pub fn apply<'a>(updates: impl Iterator<Item = &'a [u8]>) -> Result<State> {
     let doc = document(None);
     let text = doc.get_or_insert_text(yjs::TEXT);
@@ -68,7 +68,7 @@ pub fn apply<'a>(updates: impl Iterator<Item = &'a [u8]>) -> Result<State> {
     let txn = doc.transact();
     ensure!(
         !txn.has_missing_updates(),
-        "something that was built on is missing"
+        "an update that others depend on is missing"
     );
     let text = text.get_string(&txn);
     let mut hasher = DefaultHasher::new();
@@ -84,7 +84,7 @@ pub fn apply<'a>(updates: impl Iterator<Item = &'a [u8]>) -> Result<State> {
     })
 }
 
-/// A document as Yjs makes it.
+/// A document with the options of Yjs.
 pub fn document(client: Option<u64>) -> Doc {
     let mut options = Options {
         offset_kind: OffsetKind::Utf16,
@@ -96,16 +96,16 @@ pub fn document(client: Option<u64>) -> Doc {
     Doc::with_options(options)
 }
 
-/// The members of one room as they ended: client id, own letters, what arrived.
+/// The members of one room at the end: client id, own letters, received updates.
 pub type Members = Vec<(u64, u32, Log)>;
 
 /// One replica of a room.
 enum Replica<'a> {
     /// Everything that was typed.
     Typed(&'a Members),
-    /// What a member typed itself, and what arrived.
+    /// What a member typed itself, and the updates that it received.
     Member(&'a (u64, u32, Log)),
-    /// What a late joiner is given.
+    /// The document that a late joiner receives.
     Late(&'a [u8]),
 }
 
@@ -130,8 +130,8 @@ fn letters(member: &(u64, u32, Log)) -> impl Iterator<Item = Vec<u8>> {
     (0..*count).map(|clock| yjs::letter(*client, clock))
 }
 
-/// Checks that the members of every room came to the same document, which is
-/// what was typed, and that a late joiner is given it too, where there was one.
+/// Checks that the members of every room have the same document, which is the typed one, and that
+/// a late joiner receives it too, where there was one.
 pub fn converged(rooms: &[Members], late: &[Option<Vec<u8>>]) -> Result<()> {
     for (number, members) in rooms.iter().enumerate() {
         let mut replicas = vec![Replica::Typed(members)];
@@ -155,16 +155,16 @@ pub fn converged(rooms: &[Members], late: &[Option<Vec<u8>>]) -> Result<()> {
             let state = state.with_context(who)?;
             ensure!(
                 state.clocks == typed.clocks,
-                "{}: another state vector",
+                "{}: a different state vector",
                 who()
             );
-            ensure!(state == typed, "{}: another text", who());
+            ensure!(state == typed, "{}: a different text", who());
         }
     }
     Ok(())
 }
 
-/// The states of `replicas`, in their order, worked out on all cores.
+/// The states of `replicas`, in their order, computed on all cores.
 fn states(replicas: &[Replica<'_>]) -> Vec<Result<State>> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -228,24 +228,24 @@ mod tests {
         };
         assert_eq!(
             lost(vec![yjs::letter(a, 0)], None),
-            "room 0, client 1: another state vector"
+            "room 0, client 1: a different state vector"
         );
         let error = lost(vec![yjs::letter(a, 1)], None);
         assert!(
-            error.contains("client 1: something that was built on is missing"),
+            error.contains("client 1: an update that others depend on is missing"),
             "{error}"
         );
         let all = vec![yjs::letter(a, 0), yjs::letter(a, 1)];
         assert_eq!(
             lost(all.clone(), Some(all[0].clone())),
-            "room 0, a late joiner: another state vector"
+            "room 0, a late joiner: a different state vector"
         );
         let mut other = yjs::letter(a, 1);
         let place = other.len() - 2;
         other[place] = b'!';
         assert_eq!(
             lost(vec![yjs::letter(a, 0), other], None),
-            "room 0, client 1: another text"
+            "room 0, client 1: a different text"
         );
     }
 }

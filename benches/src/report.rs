@@ -1,4 +1,4 @@
-//! What was measured, as tables for people and as JSON for programs.
+//! The results, as tables for people and as JSON for programs.
 
 use std::fmt::Write;
 
@@ -7,38 +7,38 @@ use serde_json::{Value, json};
 
 use crate::machine::Machine;
 
-/// The cost that is held against the floor's, where deliveries are counted.
+/// The cost that is compared with the relay's, where deliveries are counted.
 pub const CPU_PER_MILLION: &str = "CPU s per 1M";
 
-/// The same where updates are counted that one other client gets.
+/// The same, where updates to one other client are counted.
 pub const CPU_PER_MILLION_UPDATES: &str = "CPU s per 1M updates";
 
-/// Whose cost is 1.
+/// The target whose cost is 1.
 const FLOOR: &str = "floor-sio";
 
 /// One value that was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
-    /// What it is; the head of its column.
+    /// Its name, which is the head of its column.
     pub name: &'static str,
-    /// How many decimals mean something.
+    /// The number of significant decimals.
     pub digits: usize,
     /// The value.
     pub value: f64,
 }
 
-/// What one run of a scenario on one target gave.
+/// The result of one run of a scenario on one target.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The scenario.
     pub scenario: &'static str,
     /// The target.
     pub target: &'static str,
-    /// Which part of the scenario, where it has several.
+    /// The part of the scenario, where it has several.
     pub variant: String,
     /// The figures, in the order of their columns.
     pub figures: Vec<Figure>,
-    /// Whether all came to the same, and if not, why.
+    /// Whether all replicas converged, and otherwise the reason.
     pub verdict: Result<(), String>,
 }
 
@@ -80,7 +80,7 @@ impl Line<'_> {
     }
 }
 
-/// The middle of sorted values.
+/// The median of sorted values.
 fn median(sorted: &[f64]) -> Option<f64> {
     let (low, high) = (
         sorted.get(sorted.len().checked_sub(1)? / 2)?,
@@ -89,7 +89,7 @@ fn median(sorted: &[f64]) -> Option<f64> {
     Some((low + high) / 2.0)
 }
 
-/// Everything as Markdown: a table for each scenario, medians with the least and the most.
+/// The results as Markdown: a table for each scenario, medians with minimum and maximum.
 pub fn markdown(rows: &[Row], machine: &Machine, method: &str) -> String {
     let mut out = format!("{machine}\n\n{method}\n");
     let mut scenarios: Vec<&str> = rows.iter().map(|row| row.scenario).collect();
@@ -181,7 +181,7 @@ fn table(lines: &[Line<'_>]) -> Vec<Vec<String>> {
     table
 }
 
-/// How much more than the floor, by the medians.
+/// The ratio to the relay's cost, by the medians.
 fn ratio(lines: &[Line<'_>], line: &Line<'_>, name: &str) -> String {
     let middle = |line: &Line<'_>| {
         let mut values = line.values(name);
@@ -220,7 +220,7 @@ fn aligned(table: &[Vec<String>]) -> String {
     out
 }
 
-/// Everything as JSON, run by run.
+/// The results as JSON, run by run.
 pub fn json(rows: &[Row], machine: &Machine, method: &str) -> Value {
     let row = |row: &Row| {
         let figures: serde_json::Map<String, Value> = row

@@ -1,10 +1,9 @@
-//! One document and its clients: who sent what when, and who has it.
+//! One document and its clients: when each update was sent, and which clients have it.
 //!
-//! A delivery is one update at one other client. It is counted by Yjs clocks,
-//! of which every update takes one: updates that arrive merged count as many,
-//! and a client's own that come back count nothing. The clocks of one sender
-//! have to arrive without a hole and never go back, except in the answer to a
-//! request to catch up.
+//! A delivery is one update at one other client. It is counted by Yjs clocks, of which every update
+//! takes one: merged updates count as several, and a client's own updates that come back do not
+//! count. The clocks of one sender have to arrive without a gap and never go back, except in the
+//! answer to a request to synchronise.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -16,10 +15,10 @@ use crate::{
     yjs,
 };
 
-/// Client ids of the first room start here: as long, encoded, as those of Yjs.
+/// The first client id of the first room; its encoding is as long as that of a Yjs client id.
 const FIRST_CLIENT: u64 = 0x1000_0000;
 
-/// So many client ids belong to one room.
+/// The number of client ids of each room.
 const CLIENTS_PER_ROOM: u64 = 0x1_0000;
 
 /// One document and its clients.
@@ -32,34 +31,34 @@ pub struct Room {
 
 struct State {
     members: Vec<Member>,
-    /// Whether an update that everyone has calls forth the next.
+    /// Whether the next update is sent once every client has the one before.
     closed_loop: bool,
-    /// This many updates to come are dropped unseen, to show that it would be noticed.
+    /// The number of updates that will be dropped when they arrive, to check that it is noticed.
     sabotage: u32,
 }
 
 #[derive(Default)]
 struct Member {
     client: Option<Rc<Client>>,
-    /// When the update of each clock was sent, and how many still lack it.
+    /// When the update of each clock was sent, and how many clients do not have it yet.
     sent: Vec<(u64, u32)>,
     /// When the cursor of each clock was sent; clocks begin with 1.
     cursor_sent: Vec<u64>,
-    /// The next clock that is wanted from each member.
+    /// The next clock that is expected from each member.
     known: Vec<u32>,
     /// The last cursor of each member.
     cursor_known: Vec<u32>,
     log: Log,
 }
 
-/// Tells the room of what arrives at one of its members.
+/// Passes the messages that arrive at one member to the room.
 struct Ear {
     room: Rc<Room>,
     index: usize,
 }
 
 impl Room {
-    /// Room number `number` of a run, with places for `members`.
+    /// Room number `number` of a run, for `members` members.
     pub fn new(name: String, number: usize, members: usize, meter: &Rc<Meter>) -> Rc<Self> {
         let member = || Member {
             known: vec![0; members],
@@ -78,12 +77,12 @@ impl Room {
         })
     }
 
-    /// What the room is called.
+    /// The name of the room.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Who hears what arrives at member `index`.
+    /// The listener of member `index`.
     pub fn ear(self: &Rc<Self>, index: usize) -> Rc<dyn Listener> {
         Rc::new(Ear {
             room: Rc::clone(self),
@@ -91,22 +90,22 @@ impl Room {
         })
     }
 
-    /// Gives member `index` its connection.
+    /// Sets the connection of member `index`.
     pub fn seat(&self, index: usize, client: Rc<Client>) {
         self.state.borrow_mut().members[index].client = Some(client);
     }
 
-    /// Drops the next update that arrives, to show that it would be noticed.
+    /// Drops the next update that arrives, to check that it is noticed.
     pub fn sabotage(&self) {
         self.state.borrow_mut().sabotage = 1;
     }
 
-    /// Member `index` types a letter.
+    /// Makes member `index` type a letter.
     pub fn type_letter(&self, index: usize) {
         self.state.borrow_mut().type_letter(self, index);
     }
 
-    /// Member `index` moves its cursor.
+    /// Makes member `index` move its cursor.
     pub fn move_cursor(&self, index: usize) {
         let now = self.meter.now();
         let mut state = self.state.borrow_mut();
@@ -131,7 +130,7 @@ impl Room {
         }
     }
 
-    /// Nobody sends anything more by itself.
+    /// Stops sending the next updates.
     pub fn close_loop(&self) {
         self.state.borrow_mut().closed_loop = false;
     }
@@ -144,7 +143,7 @@ impl Room {
         members.iter().all(|member| unacked(member) == 0) && self.missing().is_none()
     }
 
-    /// What has not arrived, in words.
+    /// A description of what has not arrived.
     pub fn missing(&self) -> Option<String> {
         let state = self.state.borrow();
         for (from, sender) in state.members.iter().enumerate() {
@@ -167,7 +166,7 @@ impl Room {
         None
     }
 
-    /// Everything that each member has: its own letters, and the log of what arrived.
+    /// The updates of each member: its own letters, and the log of those that it received.
     pub fn take_logs(&self) -> Vec<(u64, u32, Log)> {
         let mut state = self.state.borrow_mut();
         let members = state.members.iter_mut().enumerate();
@@ -210,7 +209,7 @@ impl State {
         }
     }
 
-    /// The clocks from `clock` on, `len` of them, of member `from` are at member `to`.
+    /// Notes that the `len` clocks from `clock` on of member `from` have arrived at member `to`.
     fn arrived(&mut self, room: &Room, to: usize, from: usize, clock: u32, len: u32, strict: bool) {
         let known = self.members[to].known[from];
         let end = clock + len;
@@ -284,7 +283,7 @@ impl Ear {
             }
             _ => room
                 .meter
-                .fault(format!("an update of client {client}, whom nobody knows")),
+                .fault(format!("an update of the unknown client {client}")),
         });
         if let Err(error) = read {
             room.meter

@@ -1,4 +1,4 @@
-//! Tokens for the server's clients, signed with a secret that it is started with.
+//! Tokens for the server's clients, signed with the secret that the server is started with.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,10 +7,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The secret that the server is told. It guards nothing: the server lives in a temporary folder.
+/// The server's secret. It protects nothing: the server's database is temporary.
 pub const SECRET: &str = "benchmark-secret-of-no-importance-0123456789";
 
-/// How long a token holds: longer than any scenario.
+/// How long a token is valid: longer than any scenario.
 const VALID: Duration = Duration::from_secs(24 * 3600);
 
 /// A token of an editor called `user`.

@@ -1,4 +1,4 @@
-//! A recorded editing history: who wants to measure real typing replays one.
+//! A recorded editing history, which is replayed to measure real typing.
 //!
 //! The format is that of the public data set josephg/editing-traces
 //! (`sequential_traces`), gzipped JSON: `startContent`, `endContent`, and
@@ -34,10 +34,10 @@ pub struct Trace {
     pub txns: Vec<Edit>,
 }
 
-/// What was done at once.
+/// The edits that were made at once.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Edit {
-    /// Where, how much was deleted, what was inserted.
+    /// The position, the number of deleted characters, the inserted text.
     pub patches: Vec<(u32, u32, String)>,
 }
 
@@ -47,7 +47,7 @@ impl Trace {
         let file = File::open(path).with_context(|| format!("{}", path.display()))?;
         let trace: Self =
             serde_json::from_reader(BufReader::new(GzDecoder::new(BufReader::new(file))))
-                .with_context(|| format!("{} is no trace", path.display()))?;
+                .with_context(|| format!("{} is not a trace", path.display()))?;
         let texts = trace
             .txns
             .iter()
@@ -56,7 +56,7 @@ impl Trace {
         let wide = |text: &String| text.chars().any(|c| c.len_utf16() > 1);
         ensure!(
             !texts.chain([&trace.start_content]).any(wide),
-            "characters beyond 16 bits would need other positions: not supported"
+            "characters beyond 16 bits, which would need other positions, are not supported"
         );
         Ok(trace)
     }
@@ -99,7 +99,7 @@ impl Trace {
                 "the trace does not end with its text"
             );
         }
-        // Deletions take no clock: the mark at the end is how a receiver knows that it has all.
+        // Deletions take no clock: a receiver has everything once it has the mark at the end.
         let mut txn = doc.transact_mut();
         text.push(&mut txn, "\n");
         updates.push(Bytes::from(txn.encode_update_v1()));
@@ -120,9 +120,9 @@ impl Trace {
 pub struct Replayed {
     /// One for each edit, and an end mark.
     pub updates: Vec<Bytes>,
-    /// All of it as one update.
+    /// The whole trace as one update.
     pub state: Bytes,
-    /// How many clocks of [`WRITER`] it takes.
+    /// The number of clocks of [`WRITER`] in it.
     pub clocks: u32,
 }
 

@@ -1,19 +1,19 @@
-//! What goes over the WebSocket: Socket.IO 5 in Engine.IO 4, and the bare
-//! framing of the floor that knows neither.
+//! The messages of the WebSocket: Socket.IO 5 in Engine.IO 4, and the bare framing of the relay
+//! that uses neither.
 //!
-//! Bare: one binary message each, its first byte the kind (`b'j'`, `b'u'`,
-//! `b'a'`), the rest the room's name or the Yjs bytes.
+//! A bare message is binary: its first byte is the kind (`b'j'`, `b'u'`, `b'a'`), the rest is the
+//! room's name or the Yjs bytes.
 
 use anyhow::{Context, Result, bail};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// What is spoken.
+/// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Socket.IO.
     SocketIo,
-    /// One byte and the rest.
+    /// The bare framing.
     Bare,
 }
 
@@ -42,14 +42,14 @@ impl Kind {
     }
 }
 
-/// What arrived.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// The Engine.IO handshake.
     Opened,
     /// An Engine.IO ping.
     Ping,
-    /// The Socket.IO session began.
+    /// The Socket.IO session has begun.
     Connected,
     /// The Socket.IO session was refused, with this packet.
     Refused(String),
@@ -66,14 +66,14 @@ pub enum Incoming {
 pub struct Answer {
     /// The number of the request.
     pub id: u64,
-    /// The JSON array of what was answered.
+    /// The JSON array of the answer.
     pub json: String,
     /// The binary fields.
     pub attachments: Vec<Bytes>,
 }
 
 impl Answer {
-    /// Whether the request was granted.
+    /// Whether the request succeeded.
     pub fn ok(&self) -> bool {
         self.json.contains(r#""ok":true"#)
     }
@@ -89,18 +89,18 @@ impl Answer {
     }
 }
 
-/// Writes what one client sends to one room.
+/// Encodes the messages of one client to one room.
 #[derive(Debug)]
 pub struct Encoder {
     wire: Wire,
     room: String,
-    /// What follows the number of a `document_update`.
+    /// The text after the number of a `document_update`.
     update: String,
     cursor: Utf8Bytes,
 }
 
 impl Encoder {
-    /// For `room`.
+    /// An encoder for `room`.
     pub fn new(wire: Wire, room: &str) -> Self {
         let event = |kind: Kind| {
             let name = kind.event();
@@ -114,7 +114,7 @@ impl Encoder {
         }
     }
 
-    /// Yjs bytes of `kind`; an update asks for an answer numbered `id`.
+    /// Encodes Yjs bytes of `kind`; an update asks for an answer with the number `id`.
     pub fn data(&self, kind: Kind, id: u64, bytes: Bytes, mut send: impl FnMut(Message)) {
         match (self.wire, kind) {
             (Wire::SocketIo, Kind::Update) => {
@@ -138,7 +138,7 @@ impl Encoder {
         }
     }
 
-    /// A request with a state vector: `join_room` or `document_sync`.
+    /// Encodes a request with a state vector: `join_room` or `document_sync`.
     pub fn request(&self, name: &str, id: u64, state_vector: Bytes, mut send: impl FnMut(Message)) {
         let room = &self.room;
         match self.wire {
@@ -154,7 +154,7 @@ impl Encoder {
     }
 }
 
-/// Reads what arrives, and puts packets and their attachments together.
+/// Decodes received messages, and joins packets with their attachments.
 #[derive(Debug)]
 pub struct Decoder {
     wire: Wire,
@@ -169,7 +169,7 @@ enum Partial {
 }
 
 impl Decoder {
-    /// For `wire`.
+    /// A decoder for `wire`.
     pub fn new(wire: Wire) -> Self {
         Self {
             wire,
@@ -177,7 +177,7 @@ impl Decoder {
         }
     }
 
-    /// Takes a message; none where it is only a part.
+    /// Decodes a message; `None` where it is only a part.
     pub fn take(&mut self, message: Message) -> Result<Option<Incoming>> {
         match (self.wire, message) {
             (Wire::SocketIo, Message::Text(text)) => self.text(&text),
@@ -191,9 +191,9 @@ impl Decoder {
 
     fn text(&mut self, text: &str) -> Result<Option<Incoming>> {
         if self.partial.is_some() {
-            bail!("text where binary was announced");
+            bail!("text where binary was expected");
         }
-        // The bulk of all that arrives: one event with one attachment.
+        // Most messages are one event with one attachment.
         if let Some(rest) = text.strip_prefix("451-[\"") {
             self.partial = Some(if rest.starts_with(Kind::Update.event()) {
                 Partial::Data(Kind::Update)
@@ -238,11 +238,7 @@ impl Decoder {
     }
 
     fn binary(&mut self, bytes: Bytes) -> Result<Option<Incoming>> {
-        match self
-            .partial
-            .take()
-            .context("binary that nobody announced")?
-        {
+        match self.partial.take().context("unexpected binary")? {
             Partial::Data(kind) => Ok(Some(Incoming::Data(kind, bytes))),
             Partial::Other => Ok(None),
             Partial::Answer { mut answer, wanted } => {

@@ -1,17 +1,15 @@
 //! Yjs updates and awareness messages, written and read without a document.
 //!
-//! The load is letters that each client types behind its own last one, so an
-//! update is a few numbers; and of what arrives, only whose clocks it carries
-//! has to be known at once. Whether the content is right is for
-//! [`crate::replica`] to say.
+//! Each client types letters after its own last one, so an update is a few numbers, and only the
+//! clocks of a received update have to be read at once. [`crate::replica`] checks the content.
 
 use anyhow::{Result, bail};
 use document::lib0::{Reader, SAFE_INTEGER_MAX as MAX, write_var, write_var_string};
 
-/// The shared text that everyone edits.
+/// The shared text that all clients edit.
 pub const TEXT: &str = "text";
 
-/// An empty state vector, and so the shortest.
+/// An empty state vector.
 pub const NOTHING_KNOWN: &[u8] = &[0];
 
 const HAS_ORIGIN: u8 = 0x80;
@@ -24,7 +22,7 @@ const DELETED: u8 = 1;
 const STRING: u8 = 4;
 const SKIP: u8 = 10;
 
-/// The update in which `client` types its letter number `clock`, behind the one before.
+/// The update in which `client` types its letter number `clock`, after the one before.
 pub fn letter(client: u64, clock: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     write_var(&mut out, 1);
@@ -39,7 +37,7 @@ pub fn letter(client: u64, clock: u32) -> Vec<u8> {
     out
 }
 
-/// Appends a struct: `text` behind `origin`, or as the first of the document.
+/// Appends a struct: `text` after `origin`, or at the begin of the document.
 fn put_string(out: &mut Vec<u8>, origin: Option<(u64, u32)>, text: &str) {
     match origin {
         Some((client, clock)) => {
@@ -56,9 +54,8 @@ fn put_string(out: &mut Vec<u8>, origin: Option<(u64, u32)>, text: &str) {
     write_var_string(out, text);
 }
 
-/// A document of `paragraphs` texts of `letters` letters each, which `clients`
-/// people wrote in turn so that no two neighbours become one; as updates of
-/// `each` paragraphs, to be applied in order.
+/// A document of `paragraphs` texts of `letters` letters each, which `clients` users wrote in turn,
+/// so that neighbours are not merged; as updates of `each` paragraphs, to be applied in order.
 pub fn paragraphs(clients: u64, paragraphs: usize, letters: u32, each: usize) -> Vec<Vec<u8>> {
     let first = 0x3000_0000;
     let place = |n: usize| {
@@ -100,9 +97,9 @@ pub fn paragraphs(clients: u64, paragraphs: usize, letters: u32, each: usize) ->
     updates
 }
 
-/// Tells of each run of clocks in `update`: the client, the first clock, how many.
+/// Calls back for each run of clocks in `update`: the client, the first clock, their number.
 ///
-/// Only content that this tool writes is understood: text and what was deleted of it.
+/// Only content that this tool writes is supported: text and deleted text.
 pub fn spans(update: &[u8], mut tell: impl FnMut(u64, u32, u32)) -> Result<()> {
     let mut reader = Reader::new(update);
     for _ in 0..reader.var(MAX)? {
@@ -130,7 +127,7 @@ pub fn spans(update: &[u8], mut tell: impl FnMut(u64, u32, u32)) -> Result<()> {
     Ok(())
 }
 
-/// Reads one struct and says how many clocks it takes.
+/// Reads one struct; returns the number of its clocks.
 fn length(reader: &mut Reader<'_>, info: u8, kind: u8) -> Result<u32> {
     if kind == GC {
         return clocks(reader);
@@ -173,7 +170,7 @@ fn clocks(reader: &mut Reader<'_>) -> Result<u32> {
     Ok(u32::try_from(reader.var(MAX)?)?)
 }
 
-/// The awareness message in which `client` shows its cursor for the `clock`th time.
+/// The awareness message with the cursor of `client` number `clock`.
 pub fn cursor(client: u64, clock: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
     write_var(&mut out, 1);
@@ -186,7 +183,7 @@ pub fn cursor(client: u64, clock: u32) -> Vec<u8> {
     out
 }
 
-/// Tells of each state in the awareness message `update`: the client and its clock.
+/// Calls back for each state in the awareness message `update`: the client and its clock.
 pub fn cursors(update: &[u8], mut tell: impl FnMut(u64, u32)) -> Result<()> {
     let mut reader = Reader::new(update);
     for _ in 0..reader.var(MAX)? {
@@ -198,7 +195,7 @@ pub fn cursors(update: &[u8], mut tell: impl FnMut(u64, u32)) -> Result<()> {
     Ok(())
 }
 
-/// The state vector that knows `clocks` of the clients from `first` on.
+/// The state vector with `clocks` of the clients from `first` on.
 pub fn state_vector(first: u64, clocks: &[u32]) -> Vec<u8> {
     let known = || clocks.iter().enumerate().filter(|(_, clock)| **clock > 0);
     let mut out = Vec::new();

@@ -7,7 +7,7 @@ use super::timeouts::{CONNECT_TIMEOUT, bounded};
 
 /// One connection, which is lent to one caller at a time, in the order of the requests.
 ///
-/// It is closed, and opened anew when it is next needed, unless its caller gives it back: after a
+/// It is closed, and opened again when it is next needed, unless its caller gives it back: after a
 /// failure or a cancelled statement its state is unknown (sqlx assumes that a transaction is open
 /// which a full disk has already rolled back).
 pub(super) struct ExclusiveConnection<C: Connection> {

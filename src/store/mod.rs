@@ -26,6 +26,7 @@ mod damage;
 mod database;
 mod documents;
 mod event;
+mod events;
 mod failure;
 mod journal;
 mod load;
@@ -33,6 +34,7 @@ mod log;
 mod migrations;
 mod outbox;
 mod reservation;
+mod retention;
 mod snapshot;
 mod statement;
 mod timeouts;
@@ -45,6 +47,7 @@ pub use self::{
     damage::{Damage, Damaged, Reason},
     documents::{DocumentRecord, ListedDocument},
     event::Event,
+    events::EventsAfter,
     journal::Unwritten,
     load::Loaded,
     log::{JournalOptions, UpdateLog},
@@ -59,6 +62,7 @@ use self::{
     database::{Database, reading},
     failure::report,
     outbox::Outbox,
+    retention::EventTrimmer,
     timeouts::{REPLY_TIMEOUT, bounded},
     writer::Writer,
 };
@@ -70,7 +74,7 @@ use crate::{
 
 /// The database of this server. Cheap to clone.
 ///
-/// Dropping the last clone without [`close`](Store::close) aborts the log's writer: updates that
+/// Dropping the last clone without [`close`](Store::close) aborts the store's tasks: updates that
 /// are not yet acknowledged may be lost, as in a crash.
 #[derive(Clone)]
 pub struct Store {
@@ -81,6 +85,7 @@ struct Inner {
     database: Arc<Database>,
     log: UpdateLog,
     writer: Mutex<Option<AbortOnDropHandle<()>>>,
+    event_trimmer: AbortOnDropHandle<()>,
     damage: KnownDamage,
     outbox: Arc<Outbox>,
     metrics: Metrics,
@@ -98,7 +103,8 @@ pub async fn migrate(url: &str) -> Result<()> {
 
 impl Store {
     /// Connects to `url` (`sqlite://path` or `postgres://…`), brings the schema to this version
-    /// and starts the task that writes the log, with the options of `journal`.
+    /// and starts the task that writes the log, with the options of `journal`, and the one that
+    /// deletes events that are older than seven days.
     ///
     /// A SQLite file is created where it is missing, with its folder, and is locked for this
     /// process until the store is closed. A Postgres that cannot be reached yet is awaited for
@@ -131,11 +137,13 @@ impl Store {
             supervisor.clone(),
         );
         let writer = supervisor.spawn(Task::LogWriter, writer.run());
-        let writer = AbortOnDropHandle::new(writer);
+        let trimmer = EventTrimmer::new(Arc::clone(&database));
+        let trimmer = supervisor.spawn(Task::EventTrimmer, trimmer.run());
         let inner = Inner {
             database,
             log,
-            writer: Mutex::new(Some(writer)),
+            writer: Mutex::new(Some(AbortOnDropHandle::new(writer))),
+            event_trimmer: AbortOnDropHandle::new(trimmer),
             damage: KnownDamage::default(),
             outbox: Arc::new(Outbox::new(supervisor.clone())),
             metrics,
@@ -173,6 +181,7 @@ impl Store {
             // After a timeout the handle is dropped here, which aborts the writer.
             let _ = timeout_at(deadline, writer).await;
         }
+        self.inner.event_trimmer.abort();
         let unwritten = self.inner.log.unwritten();
         if timeout(Duration::from_secs(1), self.inner.database.close())
             .await

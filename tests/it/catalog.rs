@@ -1,4 +1,4 @@
-//! The list of a team's documents: its order, its pages, and what it leaves out.
+//! The list of a team's documents: its order, its pages, and the documents that it omits.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use realtime_server::{
 use crate::store::{Home, append, close, key, on_both};
 
 on_both!(
-    the_last_written_is_first,
-    pages_meet_every_document_once,
-    a_page_looks_at_a_thousand_documents_at_most,
-    another_team_is_not_listed,
-    documents_of_the_first_schema_count_as_written_when_made,
+    the_last_written_document_is_first,
+    pages_contain_every_document_once,
+    a_page_examines_a_thousand_documents_at_most,
+    documents_of_other_teams_are_not_listed,
+    documents_of_the_first_schema_count_as_written_when_created,
 );
 
-/// When the documents of these tests were made: 2023-11-14.
+/// When the documents of these tests were created: 2023-11-14.
 const THEN: Timestamp = Timestamp(1_700_000_000_000);
 
 /// A viewer of `acme` with `grants`.
@@ -42,24 +42,24 @@ async fn viewer(grants: &[(&str, &str)]) -> Claims {
     let verifier = Verifier::new(&auth, &Supervisor::new(Metrics::new()))
         .await
         .expect("a verifier");
-    verifier.verify(&token).await.expect("sound")
+    verifier.verify(&token).await.expect("valid")
 }
 
 async fn create(store: &Store, key: &DocumentKey, after_ms: i64) -> DocumentId {
-    let (ana, made) = (
+    let (ana, now) = (
         UserId::parse("ana").expect("an id"),
         Timestamp(THEN.0 + after_ms),
     );
-    let made = store.create_document(key, &ana, made).await;
-    made.expect("the database is there").id
+    let created = store.create_document(key, &ana, now).await;
+    created.expect("the database is there").id
 }
 
-/// Puts documents of `acme` past the store, all made and written at one moment.
+/// Inserts documents of `acme` directly into the database, all created and written at `at`.
 async fn insert(home: &Home, rooms: impl Iterator<Item = String>, at: Timestamp) {
-    let moment = home.moment(at);
+    let time = home.time(at);
     let row = |room| {
         let id = DocumentId::generate();
-        format!("('{id}', 'acme', '{room}', 'ana', {moment}, {moment})")
+        format!("('{id}', 'acme', '{room}', 'ana', {time}, {time})")
     };
     let rows: Vec<_> = rooms.map(row).collect();
     home.run(&format!(
@@ -75,8 +75,8 @@ async fn page(store: &Store, claims: &Claims, limit: usize, after: Option<&Page>
         .and_then(|page| page.next_cursor)
         .map(|cursor| cursor.to_string());
     let request = PageRequest::parse(Some(&limit.to_string()), cursor.as_deref());
-    let documents = Catalog::new(store.clone());
-    let page = documents.list(claims, request.expect("sound")).await;
+    let catalog = Catalog::new(store.clone());
+    let page = catalog.list(claims, request.expect("valid")).await;
     page.expect("the database is there")
 }
 
@@ -87,7 +87,7 @@ fn rooms(page: &Page) -> Vec<&str> {
         .collect()
 }
 
-async fn the_last_written_is_first(home: Home) {
+async fn the_last_written_document_is_first(home: Home) {
     let (store, ana) = (home.open().await, viewer(&[("b", "edit")]).await);
     let mut ids = Vec::new();
     for (nth, room) in ["a", "b", "c"].into_iter().enumerate() {
@@ -114,10 +114,10 @@ async fn the_last_written_is_first(home: Home) {
         "{}",
         a.updated_at
     );
-    assert_eq!(b.updated_at, b.created_at, "nobody wrote to it");
+    assert_eq!(b.updated_at, b.created_at, "no update was written to it");
 }
 
-async fn pages_meet_every_document_once(home: Home) {
+async fn pages_contain_every_document_once(home: Home) {
     let (store, ana) = (home.open().await, viewer(&[("hidden-*", "none")]).await);
     let name = |n| {
         if n % 3 == 0 {
@@ -126,9 +126,9 @@ async fn pages_meet_every_document_once(home: Home) {
             format!("room-{n}")
         }
     };
-    for moment in 0..4 {
-        let at = Timestamp(THEN.0 + moment);
-        insert(&home, (moment * 25..moment * 25 + 25).map(name), at).await;
+    for step in 0..4 {
+        let at = Timestamp(THEN.0 + step);
+        insert(&home, (step * 25..step * 25 + 25).map(name), at).await;
     }
     let whole = page(&store, &ana, 100, None).await;
     let whole = rooms(&whole);
@@ -139,25 +139,25 @@ async fn pages_meet_every_document_once(home: Home) {
     assert_eq!(
         whole,
         expected.iter().rev().collect::<Vec<_>>(),
-        "also those of one moment"
+        "also documents of one time"
     );
     for limit in [1, 7, 66, 67] {
-        let (mut met, mut last) = (Vec::new(), None);
+        let (mut listed, mut last) = (Vec::new(), None);
         loop {
             let next = page(&store, &ana, limit, last.as_ref()).await;
             assert!(next.documents.len() <= limit);
-            met.extend(rooms(&next).into_iter().map(str::to_owned));
+            listed.extend(rooms(&next).into_iter().map(str::to_owned));
             let is_last = next.next_cursor.is_none();
             last = Some(next);
             if is_last {
                 break;
             }
         }
-        assert_eq!(met, whole, "{limit} a page");
+        assert_eq!(listed, whole, "{limit} a page");
     }
 }
 
-async fn a_page_looks_at_a_thousand_documents_at_most(home: Home) {
+async fn a_page_examines_a_thousand_documents_at_most(home: Home) {
     let (store, ana) = (home.open().await, viewer(&[("hidden-*", "none")]).await);
     insert(&home, (0..3).map(|n| format!("room-{n}")), THEN).await;
     let later = Timestamp(THEN.0 + 1);
@@ -171,7 +171,7 @@ async fn a_page_looks_at_a_thousand_documents_at_most(home: Home) {
     assert_eq!(third.next_cursor, None);
 }
 
-async fn another_team_is_not_listed(home: Home) {
+async fn documents_of_other_teams_are_not_listed(home: Home) {
     let (store, ana) = (home.open().await, viewer(&[]).await);
     let theirs = DocumentKey {
         team: Team::parse("rival").expect("a team"),
@@ -183,7 +183,7 @@ async fn another_team_is_not_listed(home: Home) {
     assert_eq!(rooms(&page(&store, &ana, 9, None).await), ["ours"]);
 }
 
-async fn documents_of_the_first_schema_count_as_written_when_made(home: Home) {
+async fn documents_of_the_first_schema_count_as_written_when_created(home: Home) {
     let store = home.open().await;
     create(&store, &key("old"), 7).await;
     close(store).await;
@@ -195,9 +195,9 @@ async fn documents_of_the_first_schema_count_as_written_when_made(home: Home) {
     assert_eq!(listed.documents[0].updated_at, Timestamp(THEN.0 + 7));
 }
 
-/// An index that knows `updated_at` would have to be changed with every batch.
+/// An index that contains `updated_at` would have to be changed by every batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_writes_the_moment_in_place() {
+async fn postgres_updates_the_time_of_the_last_change_in_place() {
     let home = Home::postgres().await;
     let store = home.open().await;
     let document = create(&store, &key("a"), 0).await;
@@ -210,7 +210,7 @@ async fn postgres_writes_the_moment_in_place() {
         let sql = format!("select {what} from pg_stat_user_tables where relname = 'document'");
         home.number(&sql).await
     };
-    // A connection counts when it ends, which may be a moment later.
+    // A connection reports its statistics when it ends, which may be a moment later.
     while counted("n_tup_upd").await < 200 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,9 +1,8 @@
-//! Throw-away Postgres servers, made from the Debian packages for one run of the tests.
+//! Temporary Postgres servers from the Debian packages, for one run of the tests.
 //!
-//! A server lives in a temporary folder and listens on a free port and on a
-//! socket in that folder. A child process waits for the end of the tests,
-//! however it comes (even by a kill), then stops the server and removes the folder.
-//! Nothing depends on a server that happens to run, unless `TEST_POSTGRES_URL` names one.
+//! A server has a temporary folder and listens on a free port and on a socket in that folder. A
+//! child process waits for the end of the tests, also where they are killed, then stops the server
+//! and removes the folder. No other server is used, unless `TEST_POSTGRES_URL` names one.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
@@ -21,7 +20,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 pub struct Postgres {
     folder: PathBuf,
     port: u16,
-    undertaker: Child,
+    cleaner: Child,
 }
 
 /// The address of a new, empty database on the server that the tests share.
@@ -34,7 +33,7 @@ pub async fn new_database() -> String {
     let given = std::env::var("TEST_POSTGRES_URL");
     let server = match given {
         Ok(url) => url,
-        // Started on a thread of its own: other tests go on meanwhile.
+        // It is started on a separate thread, so that other tests continue meanwhile.
         Err(_) => tokio::task::spawn_blocking(|| SHARED.get_or_init(Postgres::start).url())
             .await
             .unwrap(),
@@ -56,7 +55,7 @@ pub async fn new_database() -> String {
 }
 
 impl Postgres {
-    /// Makes and starts a server. Blocks for some seconds.
+    /// Creates and starts a server. Blocks for some seconds.
     pub fn start() -> Self {
         let folder =
             std::env::temp_dir().join(format!("realtime-{}", uuid::Uuid::new_v4().simple()));
@@ -78,11 +77,11 @@ impl Postgres {
         let mut configuration = fs::read_to_string(data.join("postgresql.conf")).unwrap();
         configuration.push_str(&settings);
         fs::write(data.join("postgresql.conf"), configuration).unwrap();
-        let undertaker = undertaker(&folder);
+        let cleaner = cleaner(&folder);
         let server = Self {
             folder,
             port,
-            undertaker,
+            cleaner,
         };
         server.start_again();
         server
@@ -93,7 +92,7 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Stops the server as a crash would: nothing is finished, connections break.
+    /// Stops the server as in a crash: transactions are not finished, connections break.
     pub fn crash(&self) {
         run(self.control("stop").args(["-m", "immediate"]));
     }
@@ -104,12 +103,12 @@ impl Postgres {
         run(self.control("start").arg("-l").arg(log));
     }
 
-    /// Holds all of the server's processes still: connections stay, nothing answers.
+    /// Suspends all processes of the server: connections stay open, and nothing answers.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// Lets a frozen server go on.
+    /// Resumes a suspended server.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
@@ -136,13 +135,13 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.undertaker.stdin.take();
-        let _ = self.undertaker.wait();
+        self.cleaner.stdin.take();
+        let _ = self.cleaner.wait();
     }
 }
 
 /// A process that stops the server and removes the folder when its input ends.
-fn undertaker(folder: &Path) -> Child {
+fn cleaner(folder: &Path) -> Child {
     let script = "cat > /dev/null; pid=$(head -n 1 \"$1/data/postmaster.pid\" 2> /dev/null); \
                   [ -n \"$pid\" ] && kill -CONT \"$pid\" && kill -QUIT \"$pid\" && \
                   while kill -0 \"$pid\" 2> /dev/null; do sleep 0.05; done; rm -rf \"$1\"";
@@ -156,7 +155,7 @@ fn undertaker(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// A program of Postgres, run as a user that it accepts: it refuses root.
+/// A program of Postgres, run as another user than root, which it refuses.
 fn as_owner(program: &str) -> Command {
     let program = binaries().join(program);
     if !is_root() {
@@ -167,7 +166,7 @@ fn as_owner(program: &str) -> Command {
     command
 }
 
-/// The newest installed version's programs.
+/// The folder with the programs of the newest installed version.
 fn binaries() -> PathBuf {
     let versions =
         fs::read_dir("/usr/lib/postgresql").expect("the postgresql package is installed");
@@ -203,7 +202,7 @@ fn free_port() -> u16 {
 }
 
 fn run(command: &mut Command) {
-    // Into files or nowhere: a server that inherits a pipe keeps it open.
+    // The output is discarded: a server that inherits a pipe keeps it open.
     let status = command
         .current_dir("/")
         .stdin(Stdio::null())

@@ -18,6 +18,7 @@ use yrs::{Text, Transact};
 use crate::store::{Home, key, on_both};
 
 mod authors;
+mod inbox;
 mod log;
 mod member;
 mod panics;
@@ -71,7 +72,7 @@ async fn join(store: &Store, name: &str) -> Result<Joined, Error> {
 
 async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     let store = with_three_texts(&home, "a").await;
-    let rot = home.rot();
+    let rot = home.garbage();
     home.run(&format!(
         "update update_log set payload = {rot} where seq = 2"
     ))
@@ -102,7 +103,7 @@ async fn a_damaged_snapshot_loses_nothing(home: Home) {
             .await
             .expect("kept");
     }
-    let rot = home.rot();
+    let rot = home.garbage();
     home.run(&format!("update snapshot set state = {rot} where seq = 3"))
         .await;
     let again = join(&store, "a")
@@ -118,7 +119,7 @@ async fn a_document_that_cannot_be_read_leaves_others_unaffected(home: Home) {
     let rooms = rooms(&store);
     let mut ana = Member::new(&rooms, &key("good"), 1);
     ana.join().await.expect("joined");
-    let rot = home.rot();
+    let rot = home.garbage();
     let bad = join(&store, "bad").await.expect("joined").document;
     home.run(&format!(
         "update update_log set payload = {rot} where document_id = '{bad}'"

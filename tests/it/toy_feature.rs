@@ -1,4 +1,5 @@
-//! A feature on the store's transactions: killed between any two steps, all of it is there or nothing.
+//! A feature on the store's transactions: after a kill between any two steps, everything is written or
+//! nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
@@ -30,12 +31,12 @@ use crate::store::{Home, close, on_both, supervisor};
 mod toys;
 
 on_both!(
-    a_toy_is_told_to_its_team_and_its_room,
-    a_process_that_aborts_at_a_step_leaves_all_or_nothing,
-    a_process_that_is_killed_at_any_moment_leaves_all_or_nothing,
+    the_team_and_the_room_are_told_of_a_toy,
+    a_process_that_aborts_at_a_step_writes_all_or_nothing,
+    a_process_that_is_killed_at_any_time_writes_all_or_nothing,
 );
 
-/// The steps of making a toy, in their order. It is durable from `committed` on.
+/// The steps of creating a toy, in their order. It is durable from `committed` on.
 const STEPS: [&str; 9] = [
     "asked",
     "begun",
@@ -60,17 +61,17 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-async fn make_toys(home: &Home) {
+async fn create_tables(home: &Home) {
     close(home.open().await).await;
-    let moment = if home.is_sqlite() {
+    let time_type = if home.is_sqlite() {
         "integer"
     } else {
         "timestamptz"
     };
     home.run(&format!(
-        "create table toy (name text primary key, team text not null, made_at {moment} not null);
+        "create table toy (name text primary key, team text not null, made_at {time_type} not null);
          create table toy_activity
-         (user_id text not null, verb text not null, subject text not null, at {moment} not null)"
+         (user_id text not null, verb text not null, subject text not null, at {time_type} not null)"
     ))
     .await;
 }
@@ -131,8 +132,8 @@ fn listen(store: &Store) -> Heard {
     }
 }
 
-async fn a_toy_is_told_to_its_team_and_its_room(home: Home) {
-    make_toys(&home).await;
+async fn the_team_and_the_room_are_told_of_a_toy(home: Home) {
+    create_tables(&home).await;
     let store = home.open().await;
     let mut heard = listen(&store);
     let create = |name| toys::create(&store, owner_of_all(), name, Timestamp(7));
@@ -148,7 +149,7 @@ async fn a_toy_is_told_to_its_team_and_its_room(home: Home) {
                 (id, &name.into())
             );
         }
-        assert!(heard.try_recv().is_err());
+        assert!(told.try_recv().is_err());
     }
     assert_eq!(parts(&home, "name").await, [2, 2, 2]);
 }
@@ -158,8 +159,8 @@ fn owner_of_all() -> &'static toys::Owner {
     &OWNER
 }
 
-/// How many rows the toys, activities and events of the toy `name` have (`name` is SQL), seen at
-/// one moment.
+/// The numbers of toys, activities and events of the toy `name`, which is SQL, in one consistent
+/// view.
 async fn parts(home: &Home, name: &str) -> [i64; 3] {
     let of_event = "payload -> 'body' ->> 'name'";
     let seen = home
@@ -174,8 +175,8 @@ async fn parts(home: &Home, name: &str) -> [i64; 3] {
     [seen / 1_000_000, seen / 1000 % 1000, seen % 1000]
 }
 
-/// A process that makes the toys `name`, then `name`1, `name`2…, as often as `toys`, or until it
-/// gets to the step `abort_at`.
+/// Starts a process that creates `toys` toys, called `name` with a number, and aborts at the step
+/// `abort_at`.
 fn spawn(home: &Home, name: &str, toys: u64, abort_at: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["toy_feature::child", "--exact", "--ignored", "--nocapture"])
@@ -190,7 +191,7 @@ fn spawn(home: &Home, name: &str, toys: u64, abort_at: &str) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "is a process that other tests start"]
+#[ignore = "a process that other tests start"]
 async fn child() {
     let (Some(url), Some(name)) = (setting("TOY_URL"), setting("TOY_NAME")) else {
         return;
@@ -215,45 +216,45 @@ async fn child() {
     }
 }
 
-async fn a_process_that_aborts_at_a_step_leaves_all_or_nothing(home: Home) {
-    make_toys(&home).await;
+async fn a_process_that_aborts_at_a_step_writes_all_or_nothing(home: Home) {
+    create_tables(&home).await;
     let committed = STEPS.iter().position(|step| *step == "committed").unwrap();
     let mut durable = 0;
-    for (place, at) in STEPS.iter().enumerate() {
-        let output = spawn(&home, &format!("toy-{place}-"), 1, at)
+    for (index, at) in STEPS.iter().enumerate() {
+        let output = spawn(&home, &format!("toy-{index}-"), 1, at)
             .wait_with_output()
             .unwrap();
-        assert!(!output.status.success(), "{at}: it has aborted");
-        let expected = i64::from(place >= committed);
-        let name = format!("'toy-{place}-0'");
+        assert!(!output.status.success(), "{at}: the process aborts");
+        let expected = i64::from(index >= committed);
+        let name = format!("'toy-{index}-0'");
         assert_eq!(parts(&home, &name).await, [expected; 3], "{at}");
         durable += expected;
         let counted = home.number("select coalesce(max(head_event_id), 0) from event_counter");
         assert_eq!(counted.await, durable, "{at}: an id was lost");
     }
-    let unharmed = spawn(&home, "last", 1, "never").wait().unwrap();
-    assert!(unharmed.success());
+    let unaborted = spawn(&home, "last", 1, "never").wait().unwrap();
+    assert!(unaborted.success());
     assert_eq!(parts(&home, "'last0'").await, [1; 3]);
 }
 
-async fn a_process_that_is_killed_at_any_moment_leaves_all_or_nothing(home: Home) {
-    make_toys(&home).await;
+async fn a_process_that_is_killed_at_any_time_writes_all_or_nothing(home: Home) {
+    create_tables(&home).await;
     let mut told = HashSet::new();
     for round in 0..12_u64 {
         let mut child = spawn(&home, &format!("toy-{round}-"), 100_000, "never");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut hear = || {
+        let mut next_told = || {
             let line = lines.next()?.unwrap();
             let (_, id) = line.split_once("told ").unwrap_or_default();
             Some(id.parse::<i64>().ok())
         };
-        // It is at work when it has told something.
-        while hear().unwrap().is_none_or(|id| !told.insert(id)) {}
-        std::thread::sleep(Duration::from_micros(chance(20_000)));
+        // It has begun once it has told of an event.
+        while next_told().unwrap().is_none_or(|id| !told.insert(id)) {}
+        std::thread::sleep(Duration::from_micros(random_below(20_000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        while let Some(heard) = hear() {
-            told.extend(heard);
+        while let Some(id) = next_told() {
+            told.extend(id);
         }
         let [toys, activities, events] = parts(&home, "name").await;
         assert_eq!((toys, activities), (events, events), "round {round}");
@@ -261,13 +262,13 @@ async fn a_process_that_is_killed_at_any_moment_leaves_all_or_nothing(home: Home
     let events = home.number("select count(*) from event").await;
     let newest = home.number("select max(event_id) from event").await;
     let head = home.number("select head_event_id from event_counter").await;
-    assert_eq!((newest, head), (events, events), "no hole");
+    assert_eq!((newest, head), (events, events), "there is no gap");
     assert!(told.iter().all(|id| (1..=events).contains(id)));
-    println!("{events} durable, {} heard of", told.len());
+    println!("{events} durable, {} told", told.len());
 }
 
-/// A number below `limit`.
-fn chance(limit: u64) -> u64 {
+/// A random number below `limit`.
+fn random_below(limit: u64) -> u64 {
     static SALT: AtomicU64 = AtomicU64::new(0);
     let salt = SALT.fetch_add(1, Ordering::Relaxed);
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), salt) % limit

@@ -1,4 +1,4 @@
-//! burst: one client sends a long history as fast as it goes, another gets it.
+//! burst: one client sends a long history as fast as possible, and another one receives it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,11 +20,11 @@ use crate::{
     yjs,
 };
 
-/// Updates that are handed over at once.
+/// The number of updates that are queued at once.
 const CHUNK: usize = 512;
 
-/// After this long it has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// After this time the run has failed.
+const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The second client.
 struct Receiver {
@@ -47,7 +47,8 @@ impl Receiver {
         let read = yjs::spans(bytes, |client, clock, len| {
             let known = self.known.get();
             if client != WRITER || (strict && clock != known) {
-                let fault = format!("clock {clock} of client {client} came where {known} was due");
+                let fault =
+                    format!("clock {clock} of client {client} came where {known} was expected");
                 self.meter.fault(fault);
             }
             self.known.set(known.max(clock + len));
@@ -78,7 +79,7 @@ impl Listener for Receiver {
     }
 }
 
-/// Runs it once.
+/// Runs the scenario once.
 pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let replayed = plan.replayed()?;
     let stage = Stage::new(plan, target)?;
@@ -114,10 +115,10 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     };
     tokio::select! {
         () = sending => {}
-        () = tokio::time::sleep(PATIENCE) => {}
+        () = tokio::time::sleep(RUN_TIMEOUT) => {}
         () = stage.fault() => {}
     }
-    // What did not come to its end has no figure.
+    // A part that did not end has no figure.
     let delivered = (receiver.known.get() == receiver.wanted).then(|| began.elapsed());
     let mut acknowledged = None;
     if delivered.is_none() {
@@ -181,10 +182,13 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
 fn same(replayed: &Replayed, log: &Log, late: Option<&[u8]>) -> Result<()> {
     let wanted = replica::apply([replayed.state.as_ref()].into_iter())?;
     let second = replica::apply(log.updates()).context("the second client")?;
-    ensure!(second == wanted, "the second client has another document");
+    ensure!(
+        second == wanted,
+        "the second client has a different document"
+    );
     if let Some(late) = late {
         let late = replica::apply([late].into_iter()).context("a late joiner")?;
-        ensure!(late == wanted, "a late joiner gets another document");
+        ensure!(late == wanted, "a late joiner gets a different document");
     }
     Ok(())
 }

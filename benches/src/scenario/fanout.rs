@@ -1,4 +1,4 @@
-//! typing, room, crowd, many: letters, and who gets them.
+//! typing, room, crowd, many: letters that are delivered to the other members.
 
 use std::{rc::Rc, time::Duration};
 
@@ -12,15 +12,15 @@ use crate::{
     room::Room,
 };
 
-/// How the letters come.
+/// The rate of the letters.
 pub enum Load {
-    /// So many letters a second from everyone, each with a move of the cursor.
+    /// The letters a second of each member, each with a move of the cursor.
     Steady(f64),
-    /// So many updates of everyone under way.
+    /// The number of updates of each member that are under way.
     ClosedLoop(usize),
 }
 
-/// One of the four.
+/// The parameters of one of the four scenarios.
 pub struct Shape {
     scenario: &'static str,
     rooms: usize,
@@ -28,7 +28,7 @@ pub struct Shape {
     load: Load,
 }
 
-/// 25 documents of 4 people who type and look at what they do.
+/// 25 documents of 4 people who type and see one another's cursors.
 pub fn typing(plan: &Plan) -> Shape {
     Shape {
         scenario: "typing",
@@ -48,7 +48,7 @@ pub fn room(plan: &Plan) -> Shape {
     }
 }
 
-/// One document that is kept full.
+/// One document under full load.
 pub fn crowd(plan: &Plan) -> Shape {
     Shape {
         scenario: "crowd",
@@ -58,7 +58,7 @@ pub fn crowd(plan: &Plan) -> Shape {
     }
 }
 
-/// Many documents that are kept full.
+/// Many documents under full load.
 pub fn many(plan: &Plan) -> Shape {
     Shape {
         scenario: "many",
@@ -145,7 +145,7 @@ pub async fn run(plan: &Plan, target: Target, shape: &Shape) -> Result<Vec<Row>>
     }])
 }
 
-/// What someone gets who comes when all is over.
+/// The document that a client receives that joins at the end.
 async fn late_joiner(stage: &Stage, room: &Rc<Room>) -> Result<Option<Vec<u8>>> {
     let deaf = Rc::new(super::Deaf);
     let client = Client::connect(&stage.address, "late", room.name(), deaf, &stage.meter).await?;

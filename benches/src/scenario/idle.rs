@@ -1,4 +1,4 @@
-//! idle: what a connection costs that does nothing, and nearly nothing.
+//! idle: the cost of a connection that does nothing, or almost nothing.
 
 use std::{rc::Rc, time::Duration};
 
@@ -11,13 +11,13 @@ use crate::{pace, report::Row};
 /// Members of each document.
 const MEMBERS: usize = 4;
 
-/// Files that are open besides the connections.
+/// The number of open files besides the connections.
 const FILES_BESIDES: u64 = 100;
 
-/// How long all take to renew their presence. Stock clients take 15 s.
+/// The time in which all clients renew their presence. Stock clients take 15 s.
 const RENEWAL: Duration = Duration::from_secs(6);
 
-/// Runs it once.
+/// Runs the scenario once.
 pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let connections = plan.scaled(2000, 100);
     let (open_max, _) = getrlimit(Resource::RLIMIT_NOFILE)?;

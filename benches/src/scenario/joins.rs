@@ -1,4 +1,4 @@
-//! joins: many come at once to a large document.
+//! joins: many clients open a large document at once.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Deaf, Interval, Plan, Stage, Target, figure};
 use crate::{
-    client::{Client, PATIENCE},
+    client::{ANSWER_TIMEOUT, Client},
     download::{Common, download},
     histogram::Histogram,
     replica,
@@ -16,16 +16,16 @@ use crate::{
     yjs,
 };
 
-/// People who wrote the document, in turn.
+/// The number of users who wrote the document, in turn.
 const WRITERS: u64 = 4;
 
-/// Letters of a paragraph; its place in the document takes a dozen bytes more.
+/// The letters of a paragraph; its position in the document takes a dozen bytes more.
 const LETTERS: u32 = 2_000;
 
-/// Paragraphs in one update: about a megabyte, below what an update may be.
+/// The paragraphs of one update: about a megabyte, less than the limit of an update.
 const PARAGRAPHS_AT_ONCE: usize = 500;
 
-/// Runs it once; a floor has no documents.
+/// Runs the scenario once; a relay has no documents.
 pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     if target != Target::Server {
         return Ok(Vec::new());
@@ -51,7 +51,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let join = async |number: usize| -> Result<f64> {
         let user = format!("u{number}");
         let downloading = download(&stage.address, &user, &room, &common);
-        tokio::time::timeout(PATIENCE, downloading)
+        tokio::time::timeout(ANSWER_TIMEOUT, downloading)
             .await
             .context("no document")??;
         Ok(began.elapsed().as_secs_f64())
@@ -91,10 +91,10 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     }])
 }
 
-/// Whether `document`, which all were given, is what was written.
+/// Checks that `document`, which all clients received, is the one that was written.
 fn same(written: &[Vec<u8>], document: &[u8]) -> Result<()> {
     let wanted = replica::apply(written.iter().map(Vec::as_slice))?;
     let got = replica::apply(std::iter::once(document))?;
-    ensure!(got == wanted, "another document than was written");
+    ensure!(got == wanted, "the document differs from the written one");
     Ok(())
 }

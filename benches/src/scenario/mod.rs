@@ -1,4 +1,4 @@
-//! The scenarios, and what they have in common.
+//! The scenarios, and the code that they share.
 
 use std::{
     cell::OnceCell,
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
-    client::{Address, Client, Listener, PATIENCE},
+    client::{ANSWER_TIMEOUT, Address, Client, Listener},
     meter::Meter,
     process::Process,
     report::{Figure, Row},
@@ -27,7 +27,7 @@ mod joins;
 mod open;
 mod presence;
 
-/// What is measured.
+/// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
     /// 25 documents of 4, everyone types 10 letters a second and moves the cursor with each
@@ -50,7 +50,7 @@ pub enum Scenario {
     Joins,
 }
 
-/// Who is measured.
+/// A target of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
     /// the server, with durable acks
@@ -62,7 +62,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// What it is called on the command line and in the tables.
+    /// Its name on the command line and in the tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -72,21 +72,21 @@ impl Target {
     }
 }
 
-/// How it is measured.
+/// The parameters of the measurement.
 pub struct Plan {
     /// The server's binary.
     pub server: PathBuf,
-    /// Its database, where it is not to be one of its own.
+    /// Its database; a new one for each scenario without it.
     pub database: Option<String>,
     /// The recorded history.
     pub trace: PathBuf,
-    /// How long a load lasts that is counted.
+    /// How long a load is measured.
     pub measured: Duration,
-    /// How long the same load lasts before.
+    /// How long the same load runs before that.
     pub warm_up: Duration,
-    /// Everything in miniature.
+    /// Whether everything runs at a small scale.
     pub smoke: bool,
-    /// One update that arrives is dropped, to see that it is noticed.
+    /// Whether one received update is dropped, to check that it is noticed.
     pub sabotage: bool,
     replayed: OnceCell<Replayed>,
 }
@@ -106,7 +106,7 @@ impl Plan {
         }
     }
 
-    /// `full`, or `small` in miniature.
+    /// `full`, or `small` at a small scale.
     fn scaled(&self, full: usize, small: usize) -> usize {
         if self.smoke { small } else { full }
     }
@@ -127,7 +127,7 @@ impl Plan {
     }
 }
 
-/// Runs `scenario` once on a freshly started `target`; no rows where it has nothing to do.
+/// Runs `scenario` once on a newly started `target`; no rows where it does not apply to it.
 pub async fn run(plan: &Plan, scenario: Scenario, target: Target) -> Result<Vec<Row>> {
     match scenario {
         Scenario::Typing => fanout::run(plan, target, &fanout::typing(plan)).await,
@@ -142,12 +142,12 @@ pub async fn run(plan: &Plan, scenario: Scenario, target: Target) -> Result<Vec<
     }
 }
 
-/// A target that runs, and what is counted at its clients.
+/// A running target, and the meter of its clients.
 struct Stage {
     process: Process,
     address: Address,
     meter: Rc<Meter>,
-    /// Tells the documents of this run from those of others in the same database.
+    /// Distinguishes the documents of this run from those of others in the same database.
     nonce: u128,
 }
 
@@ -171,7 +171,7 @@ impl Stage {
         format!("bench-{}-{number}", self.nonce)
     }
 
-    /// `count` rooms with all their members connected and joined.
+    /// Opens `count` rooms with all their members connected and joined.
     async fn rooms(&self, count: usize, members: usize) -> Result<Vec<Rc<Room>>> {
         let mut rooms = Vec::new();
         for number in 0..count {
@@ -189,7 +189,7 @@ impl Stage {
         Ok(rooms)
     }
 
-    /// Waits until everything has arrived in `rooms`, while anything still does.
+    /// Waits until all messages have arrived in `rooms`, or none arrives any more.
     async fn settle(&self, rooms: &[Rc<Room>]) {
         let mut quiet = 0;
         let mut before = self.meter.arrivals();
@@ -211,26 +211,26 @@ impl Stage {
         }
     }
 
-    /// Waits until all that `client` sent is acknowledged.
+    /// Waits until all updates of `client` are acknowledged.
     async fn acknowledged(&self, client: &Client) -> Result<()> {
         let began = tokio::time::Instant::now();
         while client.unacked() > 0 {
             let faults = self.meter.faults();
-            let waiting = faults.is_none() && began.elapsed() < PATIENCE;
+            let waiting = faults.is_none() && began.elapsed() < ANSWER_TIMEOUT;
             ensure!(waiting, "{} acks are missing", client.unacked());
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(())
     }
 
-    /// Waits until something is wrong.
+    /// Waits until there is a fault.
     async fn fault(&self) {
         while self.meter.faults().is_none() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Ends the target, and says how the scenario went.
+    /// Ends the target; returns whether the scenario succeeded.
     fn end(self, target: Target, checked: Result<()>) -> Result<Result<(), String>> {
         let name = target.name();
         let words = self.process.words();
@@ -238,7 +238,7 @@ impl Stage {
         if let Err(error) = checked {
             self.meter.fault(format!("not converged: {error:#}"));
         }
-        // A floor knows no other end than this.
+        // A relay can be ended in no other way.
         if target == Target::Server && !status.success() {
             self.meter.fault(format!("the {name} ended with {status}"));
         }
@@ -250,7 +250,7 @@ impl Stage {
     }
 }
 
-/// What the target and the generator used between two moments.
+/// The resources that the target and the generator used in an interval.
 struct Interval {
     began: tokio::time::Instant,
     cpu: Duration,
@@ -261,7 +261,7 @@ struct Interval {
 struct Used {
     wall: Duration,
     cpu: Duration,
-    /// Of the generator's one thread, in percent.
+    /// The use of the generator's one thread, in percent.
     own_percent: f64,
 }
 
@@ -303,7 +303,7 @@ fn figure(name: &'static str, digits: usize, value: Option<f64>) -> Option<Figur
     })
 }
 
-/// A listener for whom only answers matter.
+/// A listener that ignores everything but answers.
 struct Deaf;
 
 impl Listener for Deaf {

@@ -1,4 +1,4 @@
-//! open: a document with a long history is in memory, and people come.
+//! open: clients open a document with a long history that is in memory.
 
 use std::{rc::Rc, time::Duration};
 
@@ -10,16 +10,16 @@ use tokio::time::Instant;
 use super::{Interval, Plan, Stage, Target, Used, figure};
 use crate::{client::Client, histogram::Histogram, replica, report::Row};
 
-/// How one opening went.
+/// The times of one opening.
 struct Opened {
-    /// From the connection's begin to the document.
+    /// From the TCP connect to the document.
     whole: Duration,
     /// From the request to join to the document.
     join: Duration,
     update: Bytes,
 }
 
-/// Runs it once; a floor has no documents.
+/// Runs the scenario once; a relay has no documents.
 pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     if target != Target::Server {
         return Ok(Vec::new());
@@ -113,14 +113,14 @@ async fn open(stage: &Stage, room: &str, number: usize) -> Result<Opened> {
     })
 }
 
-/// Whether everyone got the document; who got the same bytes has the same.
+/// Checks that every client received the document; equal bytes are checked only once.
 fn same<'a>(opened: impl Iterator<Item = &'a Opened>, state: &[u8]) -> Result<()> {
     let wanted = replica::apply([state].into_iter())?;
     let mut seen: Vec<&[u8]> = Vec::new();
     for opened in opened {
         if !seen.contains(&opened.update.as_ref()) {
             let got = replica::apply([opened.update.as_ref()].into_iter())?;
-            ensure!(got == wanted, "another document than was written");
+            ensure!(got == wanted, "the document differs from the written one");
             seen.push(&opened.update);
         }
     }

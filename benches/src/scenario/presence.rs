@@ -10,14 +10,14 @@ use crate::{
     report::{CPU_PER_MILLION, Row},
 };
 
-/// Moves of each cursor in a second.
+/// The moves of each cursor in a second.
 const MOVES_PER_SECOND: f64 = 5.0;
 
-/// A relay sends every move of everyone to everyone: beyond this many clients
-/// it has more to send than it can, and no figure of it means anything.
+/// A relay sends every move to every client: with more clients than this it is overloaded, and its
+/// figures mean nothing.
 const FLOOR_CLIENTS_MAX: usize = 100;
 
-/// Runs it once, with few, many and very many clients.
+/// Runs the scenario once, with few, many and very many clients.
 pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let sizes: &[usize] = if plan.smoke { &[30] } else { &[100, 500, 1500] };
     let mut rows = Vec::new();

@@ -23,14 +23,14 @@ use realtime_server::{
 };
 use tokio::sync::mpsc;
 
-const TICKET: Ticket = Ticket {
+pub(super) const TICKET: Ticket = Ticket {
     request: "test",
     id: Some(1),
 };
 
 /// A seat that keeps what it is told.
 pub(super) struct TestSeat {
-    identity: Identity,
+    pub(super) identity: Identity,
     answers: mpsc::UnboundedSender<Answer>,
     acks: mpsc::UnboundedSender<Seq>,
     pub(super) updates: Mutex<Vec<Bytes>>,
@@ -107,7 +107,7 @@ pub(crate) struct Member {
     pub(super) acks: mpsc::UnboundedReceiver<Seq>,
     pub(super) awareness: mpsc::UnboundedReceiver<Bytes>,
     pub(super) notices: mpsc::UnboundedReceiver<Message>,
-    room: RoomHandle,
+    pub(super) room: RoomHandle,
 }
 
 impl Member {

@@ -1,4 +1,4 @@
-//! What the store promises of documents and their log.
+//! The contract of documents and their log.
 
 use std::collections::HashSet;
 
@@ -14,21 +14,21 @@ use tokio::task::JoinSet;
 use super::{Home, MIB, append, close, create, journal, key, on_both, supervisor};
 
 on_both!(
-    a_document_is_made_once_however_many_ask,
+    concurrent_calls_create_a_document_once,
     appends_get_positions_in_the_order_of_the_calls,
-    one_batch_carries_many_documents,
-    concurrent_appends_leave_no_gap,
-    what_is_loaded_is_what_was_appended,
-    a_deleted_document_harms_no_other,
-    a_refused_document_harms_no_other,
-    a_full_journal_takes_nothing_more,
-    a_receipt_that_panics_harms_no_other,
-    migrating_again_changes_nothing,
-    what_was_acknowledged_is_there_after_a_restart,
-    closing_writes_what_waits,
+    one_batch_writes_many_documents,
+    concurrent_appends_leave_no_gaps,
+    appended_rows_are_loaded_unchanged,
+    appends_to_a_deleted_document_affect_no_other,
+    a_refused_append_affects_no_other_document,
+    a_full_journal_refuses_reservations,
+    a_completion_that_panics_affects_no_other,
+    a_second_migration_changes_nothing,
+    acknowledged_rows_exist_after_a_restart,
+    closing_writes_all_queued_appends,
 );
 
-async fn a_document_is_made_once_however_many_ask(home: Home) {
+async fn concurrent_calls_create_a_document_once(home: Home) {
     let store = home.open().await;
     assert_eq!(store.find_document(&key("a")).await.unwrap(), None);
     let mut tasks = JoinSet::new();
@@ -44,11 +44,11 @@ async fn a_document_is_made_once_however_many_ask(home: Home) {
     let age_ms = Timestamp::now().0 - found.created_at.0;
     assert!((0..60_000).contains(&age_ms), "{age_ms}");
 
-    let elsewhere = DocumentKey {
+    let of_other_team = DocumentKey {
         team: Team::parse("other").unwrap(),
         ..key("a")
     };
-    assert_eq!(store.find_document(&elsewhere).await.unwrap(), None);
+    assert_eq!(store.find_document(&of_other_team).await.unwrap(), None);
     store.ping().await.unwrap();
     assert!(close(store).await.is_empty());
 }
@@ -91,7 +91,7 @@ async fn appends_get_positions_in_the_order_of_the_calls(home: Home) {
     assert_eq!(store.log().journal_bytes(), 0);
 }
 
-async fn one_batch_carries_many_documents(home: Home) {
+async fn one_batch_writes_many_documents(home: Home) {
     let store = home.open().await;
     let mut documents = Vec::new();
     for room in 0..300 {
@@ -116,7 +116,7 @@ async fn one_batch_carries_many_documents(home: Home) {
     }
 }
 
-async fn concurrent_appends_leave_no_gap(home: Home) {
+async fn concurrent_appends_leave_no_gaps(home: Home) {
     let first = home.open().await;
     // Several servers may share a Postgres; a SQLite file has one.
     let second = if home.is_sqlite() {
@@ -160,12 +160,12 @@ async fn concurrent_appends_leave_no_gap(home: Home) {
                 .iter()
                 .filter(|(_, payload)| payload[0] == writer);
             let rounds: Vec<_> = rounds.map(|(_, payload)| payload[1]).collect();
-            assert_eq!(rounds, (0..30).collect::<Vec<_>>(), "out of order");
+            assert_eq!(rounds, (0..30).collect::<Vec<_>>(), "in order");
         }
     }
 }
 
-async fn what_is_loaded_is_what_was_appended(home: Home) {
+async fn appended_rows_are_loaded_unchanged(home: Home) {
     let store = home.open().await;
     let document = create(&store, "a").await;
     let large: Vec<u8> = (0..2 * MIB).map(|byte| (byte * 31 % 251) as u8).collect();
@@ -192,59 +192,59 @@ async fn what_is_loaded_is_what_was_appended(home: Home) {
     assert_eq!(loaded.updates[0].1, large);
     assert_eq!(loaded.updates[10_008].1, large);
     assert_eq!(loaded.updates[5_000].1[..], 4_999_u32.to_be_bytes());
-    let nobody = store.load(DocumentId::generate()).await;
-    assert_eq!(nobody, Err(Error::NotFound { what: "document" }));
+    let unknown = store.load(DocumentId::generate()).await;
+    assert_eq!(unknown, Err(Error::NotFound { what: "document" }));
 }
 
-async fn a_deleted_document_harms_no_other(home: Home) {
+async fn appends_to_a_deleted_document_affect_no_other(home: Home) {
     let store = home.open().await;
-    let (gone, stays) = (create(&store, "gone").await, create(&store, "stays").await);
-    append(&store, gone, &[b"x"]).await.unwrap().unwrap();
+    let (deleted, other) = (
+        create(&store, "deleted").await,
+        create(&store, "other").await,
+    );
+    append(&store, deleted, &[b"x"]).await.unwrap().unwrap();
     store
-        .put_snapshot(gone, Seq(1), Bytes::from_static(b"state"))
+        .put_snapshot(deleted, Seq(1), Bytes::from_static(b"state"))
         .await
         .unwrap();
     home.run(&format!(
-        "delete from document where document_id = '{gone}'"
+        "delete from document where document_id = '{deleted}'"
     ))
     .await;
     let answers = [
-        append(&store, gone, &[b"y"]),
-        append(&store, stays, &[b"z"]),
+        append(&store, deleted, &[b"y"]),
+        append(&store, other, &[b"z"]),
         append(&store, DocumentId::generate(), &[b"z"]),
-        append(&store, gone, &[]),
-        append(&store, stays, &[b"z"]),
+        append(&store, deleted, &[]),
+        append(&store, other, &[b"z"]),
     ];
     let mut outcomes = Vec::new();
     for answer in answers {
         outcomes.push(answer.await.unwrap());
     }
-    let gone_error = Err(AppendError::Gone);
-    assert_eq!(
-        outcomes,
-        [gone_error, Ok(Seq(1)), gone_error, gone_error, Ok(Seq(2))]
-    );
+    let gone = Err(AppendError::Gone);
+    assert_eq!(outcomes, [gone, Ok(Seq(1)), gone, gone, Ok(Seq(2))]);
     let not_found = Error::NotFound { what: "document" };
-    assert_eq!(store.load(gone).await, Err(not_found.clone()));
+    assert_eq!(store.load(deleted).await, Err(not_found.clone()));
     let late = store
-        .put_snapshot(gone, Seq(2), Bytes::from_static(b"state"))
+        .put_snapshot(deleted, Seq(2), Bytes::from_static(b"state"))
         .await;
     assert_eq!(late, Err(not_found));
-    assert_ne!(create(&store, "gone").await, gone);
+    assert_ne!(create(&store, "deleted").await, deleted);
     assert_eq!(*store.log().availability().borrow(), Availability::Ok);
 }
 
-async fn a_refused_document_harms_no_other(home: Home) {
+async fn a_refused_append_affects_no_other_document(home: Home) {
     let store = home.open().await;
-    let (refused, stays) = (
+    let (refused, other) = (
         create(&store, "refused").await,
-        create(&store, "stays").await,
+        create(&store, "other").await,
     );
     home.forbid_seven_bytes().await;
     let answers = [
-        append(&store, stays, &[b"one"]),
+        append(&store, other, &[b"one"]),
         append(&store, refused, &[b"is bad."]),
-        append(&store, stays, &[b"two"]),
+        append(&store, other, &[b"two"]),
     ];
     let mut outcomes = Vec::new();
     for answer in answers {
@@ -260,7 +260,7 @@ async fn a_refused_document_harms_no_other(home: Home) {
     assert_eq!(*store.log().availability().borrow(), Availability::Ok);
 }
 
-async fn a_full_journal_takes_nothing_more(home: Home) {
+async fn a_full_journal_refuses_reservations(home: Home) {
     let store = Store::open(&home.url, journal(10_000), Metrics::new(), &supervisor())
         .await
         .unwrap();
@@ -278,18 +278,18 @@ async fn a_full_journal_takes_nothing_more(home: Home) {
     }
 }
 
-async fn a_receipt_that_panics_harms_no_other(home: Home) {
+async fn a_completion_that_panics_affects_no_other(home: Home) {
     let store = home.open().await;
     let document = create(&store, "a").await;
     store.log().append(
         document,
         NewRows::default(),
-        Box::new(|_| panic!("as the test wants it")),
+        Box::new(|_| panic!("injected")),
     );
     assert_eq!(append(&store, document, &[b"x"]).await.unwrap(), Ok(Seq(1)));
 }
 
-async fn migrating_again_changes_nothing(home: Home) {
+async fn a_second_migration_changes_nothing(home: Home) {
     migrate(&home.url).await.unwrap();
     if !home.is_sqlite() {
         let (one, other) = tokio::join!(migrate(&home.url), migrate(&home.url));
@@ -302,15 +302,15 @@ async fn migrating_again_changes_nothing(home: Home) {
     assert_eq!(create(&home.open().await, "a").await, document);
 }
 
-async fn what_was_acknowledged_is_there_after_a_restart(home: Home) {
+async fn acknowledged_rows_exist_after_a_restart(home: Home) {
     let store = home.open().await;
     let document = create(&store, "a").await;
     append(&store, document, &[b"kept"]).await.unwrap().unwrap();
-    drop(store); // As a crash: nothing is closed.
+    drop(store); // As in a crash, nothing is closed.
     let store = loop {
         match Store::open(&home.url, journal(MIB), Metrics::new(), &supervisor()).await {
             Ok(store) => break store,
-            // The lock of the file goes with the last task of the dropped store.
+            // The last task of the dropped store unlocks the file.
             Err(Error::Conflict { .. }) => tokio::task::yield_now().await,
             Err(error) => panic!("{error}"),
         }
@@ -318,7 +318,7 @@ async fn what_was_acknowledged_is_there_after_a_restart(home: Home) {
     assert_eq!(store.load(document).await.unwrap().updates[0].1, "kept");
 }
 
-async fn closing_writes_what_waits(home: Home) {
+async fn closing_writes_all_queued_appends(home: Home) {
     let store = home.open().await;
     let document = create(&store, "a").await;
     let answers: Vec<_> = (0..500)
@@ -362,10 +362,10 @@ async fn addresses_that_cannot_work_are_refused() {
             .unwrap_err();
         assert_eq!(error.field(), Some("DATABASE_URL"), "{url}");
     }
-    let nobody = crate::postgres::new_database()
+    let unknown = crate::postgres::new_database()
         .await
         .replace("/test_", "/no_such_");
-    let error = Store::open(&nobody, journal(MIB), Metrics::new(), &supervisor())
+    let error = Store::open(&unknown, journal(MIB), Metrics::new(), &supervisor())
         .await
         .unwrap_err();
     assert_eq!(error.field(), Some("DATABASE_URL"));

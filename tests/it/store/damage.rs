@@ -1,5 +1,5 @@
-//! Nothing that was stored is dropped in silence: what cannot be used is set aside, noted,
-//! counted, and told to whoever opens the document.
+//! Damage is never ignored: rows that cannot be used are set aside, recorded, counted, and reported
+//! to every client that opens the document.
 
 use bytes::Bytes;
 use realtime_server::{
@@ -12,18 +12,18 @@ use realtime_server::{
 use super::{Home, MIB, append, close, create, journal, on_both, supervisor};
 
 on_both!(
-    rows_that_are_missing_are_noticed_and_noted_once,
-    a_log_that_begins_too_late_is_noticed,
-    a_document_without_its_rows_is_not_empty_in_silence,
-    what_a_snapshot_holds_is_not_missing,
-    a_refused_update_is_moved_although_it_is_sound,
-    a_refused_snapshot_gives_way_to_the_older_one,
-    a_sound_row_is_not_moved_for_its_checksum,
-    what_cannot_be_set_aside_is_never_trimmed,
+    missing_rows_are_noticed_and_recorded_once,
+    missing_rows_at_the_begin_of_the_log_are_noticed,
+    a_document_that_lost_all_rows_is_damaged,
+    rows_that_a_snapshot_contains_are_not_missing,
+    a_refused_update_is_moved_although_its_checksum_matches,
+    a_refused_snapshot_is_replaced_by_the_older_one,
+    a_row_whose_checksum_matches_is_not_moved_as_damaged,
+    damage_that_cannot_be_set_aside_is_never_trimmed,
     damaged_documents_are_counted_also_after_a_restart,
-    the_first_schemas_damage_explains_its_holes,
-    a_row_that_is_put_back_is_served_again,
-    damage_that_is_given_up_is_told_no_longer,
+    damage_recorded_by_the_first_schema_explains_missing_rows,
+    a_row_that_was_put_back_is_served_again,
+    damage_that_was_given_up_is_no_longer_reported,
 );
 
 /// A document called `room` with rows `u1` to `u6`.
@@ -55,7 +55,7 @@ fn shows(metrics: &Metrics, line: &str) -> bool {
     metrics.render().lines().any(|shown| shown == line)
 }
 
-async fn rows_that_are_missing_are_noticed_and_noted_once(home: Home) {
+async fn missing_rows_are_noticed_and_recorded_once(home: Home) {
     let metrics = Metrics::new();
     let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
@@ -66,27 +66,27 @@ async fn rows_that_are_missing_are_noticed_and_noted_once(home: Home) {
     assert_eq!(text(&loaded.updates), "u1 u4 u5");
     assert_eq!(loaded.damaged, [missing(2, 3), missing(6, 6)]);
     assert!(loaded.is_damaged());
-    let noted = "select count(*) from damaged_row
+    let recorded = "select count(*) from damaged_row
                  where reason = 'missing' and kind = 'update' and length(payload) = 0";
-    assert_eq!(home.number(noted).await, 2);
+    assert_eq!(home.number(recorded).await, 2);
 
     for _ in 0..3 {
         let again = store.load(document).await.unwrap();
         assert_eq!(again.damaged, []);
-        assert!(again.is_damaged(), "whoever opens it later is told too");
+        assert!(again.is_damaged(), "later loads report it too");
     }
-    assert_eq!(home.number(noted).await, 2);
+    assert_eq!(home.number(recorded).await, 2);
     let counted = "realtime_rows_damaged_total{kind=\"update\",reason=\"missing\"} 3";
     assert!(shows(&metrics, counted), "{}", metrics.render());
 
-    // What goes missing later is noticed beside what is known.
+    // A row that is lost later is noticed besides the known ones.
     home.run("delete from update_log where seq = 4").await;
     let later = store.load(document).await.unwrap();
     assert_eq!(later.damaged, [missing(4, 4)]);
     assert_eq!(later.head_seq, Seq(6));
 }
 
-async fn a_log_that_begins_too_late_is_noticed(home: Home) {
+async fn missing_rows_at_the_begin_of_the_log_are_noticed(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     for seq in [2, 4] {
@@ -99,7 +99,7 @@ async fn a_log_that_begins_too_late_is_noticed(home: Home) {
     assert_eq!(loaded.damaged, [missing(1, 2)]);
 }
 
-async fn a_document_without_its_rows_is_not_empty_in_silence(home: Home) {
+async fn a_document_that_lost_all_rows_is_damaged(home: Home) {
     let store = home.open().await;
     let fresh = create(&store, "fresh").await;
     let document = with_six_rows(&store, "a").await;
@@ -108,7 +108,7 @@ async fn a_document_without_its_rows_is_not_empty_in_silence(home: Home) {
     assert!(!store.load(fresh).await.unwrap().is_damaged());
 }
 
-async fn what_a_snapshot_holds_is_not_missing(home: Home) {
+async fn rows_that_a_snapshot_contains_are_not_missing(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     let state = Bytes::from_static(b"state");
@@ -118,28 +118,32 @@ async fn what_a_snapshot_holds_is_not_missing(home: Home) {
     assert!(!loaded.is_damaged() && loaded.damaged.is_empty());
 }
 
-async fn a_refused_update_is_moved_although_it_is_sound(home: Home) {
+async fn a_refused_update_is_moved_although_its_checksum_matches(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     let refused = Damage::at(Damaged::Update, Seq(3), Reason::Refused);
     assert!(store.set_aside(document, &[refused]).await);
     let loaded = store.load(document).await.unwrap();
     assert_eq!(text(&loaded.updates), "u1 u2 u4 u5 u6");
-    assert_eq!(loaded.damaged, [], "it is known why the row is not there");
+    assert_eq!(
+        loaded.damaged,
+        [],
+        "the recorded damage explains the missing row"
+    );
     assert!(loaded.is_damaged());
     let kept = "select count(*) from damaged_row where reason = 'refused' and seq = 3";
     assert_eq!(home.number(kept).await, 1);
 
     assert!(
         store.set_aside(document, &[refused]).await,
-        "of several that ask for it, all have it"
+        "setting it aside again succeeds"
     );
     assert_eq!(home.number(kept).await, 1);
-    let nobody = DocumentId::generate();
-    assert!(store.set_aside(nobody, &[missing(1, 2)]).await);
+    let unknown = DocumentId::generate();
+    assert!(store.set_aside(unknown, &[missing(1, 2)]).await);
 }
 
-async fn a_refused_snapshot_gives_way_to_the_older_one(home: Home) {
+async fn a_refused_snapshot_is_replaced_by_the_older_one(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     for (seq, state) in [(2, "s2"), (4, "s4")] {
@@ -155,7 +159,7 @@ async fn a_refused_snapshot_gives_way_to_the_older_one(home: Home) {
     assert_eq!(store.damaged_documents().await, Ok(1));
 }
 
-async fn a_sound_row_is_not_moved_for_its_checksum(home: Home) {
+async fn a_row_whose_checksum_matches_is_not_moved_as_damaged(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     let suspected = Damage::at(Damaged::Update, Seq(3), Reason::Checksum);
@@ -165,12 +169,12 @@ async fn a_sound_row_is_not_moved_for_its_checksum(home: Home) {
     assert!(!loaded.is_damaged());
 }
 
-async fn what_cannot_be_set_aside_is_never_trimmed(home: Home) {
+async fn damage_that_cannot_be_set_aside_is_never_trimmed(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     let damaged = format!(
         "update update_log set payload = {} where seq = 1",
-        home.rot()
+        home.garbage()
     );
     home.run(&damaged).await;
     let block = if home.is_sqlite() {
@@ -232,15 +236,15 @@ async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
     assert!(shows(&metrics, "realtime_documents_damaged 1"));
 }
 
-/// Before there were reasons, a damaged row left a hole behind that nobody noticed.
-async fn the_first_schemas_damage_explains_its_holes(home: Home) {
+/// Before there were reasons, the missing row that a moved row leaves was not noticed.
+async fn damage_recorded_by_the_first_schema_explains_missing_rows(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
-    let moment = home.moment(realtime_server::id::Timestamp(1_700_000_000_000));
+    let time = home.time(realtime_server::id::Timestamp(1_700_000_000_000));
     home.run(&format!(
         "insert into damaged_row (document_id, kind, seq, payload, checksum, found_at)
-         values ('{document}', 'update', 3, {}, 7, {moment})",
-        home.rot()
+         values ('{document}', 'update', 3, {}, 7, {time})",
+        home.garbage()
     ))
     .await;
     home.run("delete from update_log where seq = 3").await;
@@ -265,7 +269,7 @@ fn documented(home: &Home, heading: &str, document: DocumentId, seq: i64) -> Str
         .replace(":now", now)
 }
 
-async fn a_row_that_is_put_back_is_served_again(home: Home) {
+async fn a_row_that_was_put_back_is_served_again(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     let refused = Damage::at(Damaged::Update, Seq(3), Reason::Refused);
@@ -284,7 +288,7 @@ async fn a_row_that_is_put_back_is_served_again(home: Home) {
     );
 }
 
-async fn damage_that_is_given_up_is_told_no_longer(home: Home) {
+async fn damage_that_was_given_up_is_no_longer_reported(home: Home) {
     let store = home.open().await;
     let document = with_six_rows(&store, "a").await;
     home.run("delete from update_log where seq in (3, 4)").await;

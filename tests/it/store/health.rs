@@ -1,4 +1,4 @@
-//! Operators see that documents are damaged, and where to look.
+//! Health checks report damaged documents and where to find them.
 
 use super::{Home, append, close, create, on_both};
 use crate::server::{Server, get};

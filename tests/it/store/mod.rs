@@ -1,4 +1,4 @@
-//! The contract of the store, kept by both databases.
+//! Tests of the store on both databases.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
@@ -18,9 +18,11 @@ use tokio::sync::oneshot;
 use crate::postgres;
 
 mod authors;
+mod contention;
 mod contract;
 mod damage;
 mod durable;
+mod events;
 mod health;
 mod outage;
 mod pages;
@@ -28,17 +30,16 @@ mod refusal;
 mod rollout;
 mod snapshots;
 mod transactions;
-mod turns;
 mod values;
 
-/// An owner of the tasks of one store.
+/// A supervisor for the tasks of one store.
 pub(crate) fn supervisor() -> Supervisor {
     Supervisor::new(Metrics::new())
 }
 
 const MIB: usize = 1 << 20;
 
-/// A journal of `bytes_max` that gathers as it does by default.
+/// A journal of `bytes_max` with the default commit interval.
 fn journal(bytes_max: usize) -> JournalOptions {
     JournalOptions {
         bytes_max,
@@ -46,7 +47,7 @@ fn journal(bytes_max: usize) -> JournalOptions {
     }
 }
 
-/// A database of one test.
+/// The database of one test.
 pub(crate) struct Home {
     url: String,
     folder: Option<TempDir>,
@@ -83,7 +84,7 @@ impl Home {
             .unwrap()
     }
 
-    /// Runs `sql` past the store.
+    /// Runs `sql` directly in the database.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         if self.is_sqlite() {
@@ -97,6 +98,7 @@ impl Home {
         }
     }
 
+    /// The number that `sql` selects.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         if self.is_sqlite() {
@@ -114,16 +116,16 @@ impl Home {
         }
     }
 
-    /// A literal of `moment`.
-    pub(crate) fn moment(&self, moment: Timestamp) -> String {
+    /// An SQL literal of `time`.
+    pub(crate) fn time(&self, time: Timestamp) -> String {
         if self.is_sqlite() {
-            moment.0.to_string()
+            time.0.to_string()
         } else {
-            format!("'{moment}'::timestamptz")
+            format!("'{time}'::timestamptz")
         }
     }
 
-    /// Has the database refuse rows of seven bytes from now on.
+    /// Makes the database refuse rows of seven bytes from now on.
     pub(crate) async fn forbid_seven_bytes(&self) {
         let forbid = if self.is_sqlite() {
             "create trigger t before insert on update_log when length(new.payload) = 7
@@ -134,8 +136,8 @@ impl Home {
         self.run(forbid).await;
     }
 
-    /// A literal of three bytes that nobody wrote.
-    pub(crate) fn rot(&self) -> &'static str {
+    /// An SQL literal of three bytes that no test has written.
+    pub(crate) fn garbage(&self) -> &'static str {
         if self.is_sqlite() {
             "x'626f6f'"
         } else {
@@ -144,6 +146,7 @@ impl Home {
     }
 }
 
+/// Makes a test on each database of each function.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
@@ -175,30 +178,31 @@ pub(crate) async fn create(store: &Store, room: &str) -> DocumentId {
         .id
 }
 
-pub(crate) type Answer = oneshot::Receiver<Result<Seq, AppendError>>;
+/// Receives the outcome of an append.
+pub(crate) type Outcome = oneshot::Receiver<Result<Seq, AppendError>>;
 
-pub(crate) fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Answer {
-    append_signed(store, document, payloads, Vec::new())
+pub(crate) fn append(store: &Store, document: DocumentId, payloads: &[&[u8]]) -> Outcome {
+    append_with_authors(store, document, payloads, Vec::new())
 }
 
-pub(crate) fn append_signed(
+pub(crate) fn append_with_authors(
     store: &Store,
     document: DocumentId,
     payloads: &[&[u8]],
     authors: Vec<Author>,
-) -> Answer {
+) -> Outcome {
     let reserved = |payload: &&[u8]| {
         let reservation = store.log().reserve(payload.len()).unwrap();
         (Bytes::copy_from_slice(payload), reservation)
     };
-    let (answer, receipt) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let rows = payloads.iter().map(reserved).collect();
     let new_rows = NewRows { rows, authors };
-    let tell = move |outcome| {
-        let _ = answer.send(outcome);
+    let completion = move |outcome| {
+        let _ = sender.send(outcome);
     };
-    store.log().append(document, new_rows, Box::new(tell));
-    receipt
+    store.log().append(document, new_rows, Box::new(completion));
+    receiver
 }
 
 pub(crate) async fn close(store: Store) -> Unwritten {

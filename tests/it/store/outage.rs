@@ -1,4 +1,4 @@
-//! The database goes away and comes back: nothing acknowledged is lost, all of it is written.
+//! Outages of the database: no acknowledged update is lost, and all accepted updates are written.
 
 use std::{
     collections::HashSet,
@@ -20,13 +20,13 @@ use super::{Home, MIB, append, close, create, journal, key, supervisor};
 use crate::postgres::Postgres;
 
 #[tokio::test]
-async fn a_locked_sqlite_file_delays_and_loses_nothing() {
+async fn a_locked_sqlite_file_delays_appends_and_loses_none() {
     let home = Home::sqlite();
     let store = home.open().await;
     let document = create(&store, "a").await;
     let mut availability = store.log().availability();
-    let mut intruder = SqliteConnection::connect(&home.url).await.unwrap();
-    let transaction = intruder.begin_with("begin exclusive").await.unwrap();
+    let mut blocker = SqliteConnection::connect(&home.url).await.unwrap();
+    let transaction = blocker.begin_with("begin exclusive").await.unwrap();
     let answers: Vec<_> = (0..100)
         .map(|_| append(&store, document, &[b"x"]))
         .collect();
@@ -56,12 +56,12 @@ async fn a_locked_sqlite_file_delays_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn closing_without_the_database_tells_what_is_lost() {
+async fn closing_without_the_database_returns_the_unwritten_updates() {
     let home = Home::sqlite();
     let store = home.open().await;
     let document = create(&store, "a").await;
-    let mut intruder = SqliteConnection::connect(&home.url).await.unwrap();
-    let _transaction = intruder.begin_with("begin exclusive").await.unwrap();
+    let mut blocker = SqliteConnection::connect(&home.url).await.unwrap();
+    let _transaction = blocker.begin_with("begin exclusive").await.unwrap();
     let _one = append(&store, document, &[b"xxx", b"yy"]);
     let _two = append(&store, document, &[b"z"]);
     let began = Instant::now();
@@ -78,7 +78,8 @@ async fn closing_without_the_database_tells_what_is_lost() {
     assert!(began.elapsed() < Duration::from_secs(3));
 }
 
-/// Appends numbered updates until told to stop; gives back the numbers that were acknowledged.
+/// Appends numbered updates until told to stop; returns the number of appended updates and the
+/// acknowledged numbers.
 async fn keep_appending(
     store: Store,
     document: DocumentId,
@@ -91,9 +92,9 @@ async fn keep_appending(
         let number = appended;
         appended += 1;
         let reservation = store.log().reserve(4).unwrap();
-        let (done, receipt) = oneshot::channel();
+        let (done, is_done) = oneshot::channel();
         let acknowledged = Arc::clone(&acknowledged);
-        let tell = move |outcome: Result<Seq, _>| {
+        let completion = move |outcome: Result<Seq, _>| {
             outcome.unwrap();
             acknowledged.lock().insert(number);
             let _ = done.send(());
@@ -103,8 +104,8 @@ async fn keep_appending(
             rows: vec![(payload, reservation)],
             authors: Vec::new(),
         };
-        store.log().append(document, new_rows, Box::new(tell));
-        last = Some(receipt);
+        store.log().append(document, new_rows, Box::new(completion));
+        last = Some(is_done);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     last.unwrap().await.unwrap();
@@ -120,7 +121,7 @@ fn numbers(updates: &[(Seq, Bytes)]) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_postgres_delays_and_loses_nothing() {
+async fn a_crash_of_postgres_delays_appends_and_loses_none() {
     let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let home = Home {
         url: server.url(),
@@ -180,7 +181,7 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
     assert_eq!(
         distinct,
         (0..appended).collect(),
-        "everything is written, acknowledged or not"
+        "every update is written, acknowledged or not"
     );
     assert_eq!(loaded.head_seq.0, written.len() as i64, "no gap");
     assert_eq!(store.log().journal_bytes(), 0);
@@ -188,7 +189,7 @@ async fn a_crash_of_postgres_delays_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_hangs_is_noticed_and_loses_nothing() {
+async fn a_postgres_that_hangs_is_noticed_and_loses_no_append() {
     let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let home = Home {
         url: server.url(),
@@ -237,7 +238,7 @@ async fn a_postgres_that_hangs_is_noticed_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgres_that_starts_late_is_awaited() {
+async fn a_postgres_that_starts_later_is_awaited() {
     let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     tokio::task::block_in_place(|| server.crash());
     let url = server.url();

@@ -1,5 +1,5 @@
-//! Pages of a SQLite file are overwritten while the server is stopped: what a document has lost
-//! is told, whatever pages it were. None opens empty, or shortened, without a word.
+//! Pages of a SQLite file are overwritten while the server is stopped: whatever pages they are, a
+//! document that has lost rows is reported as damaged. None opens empty or incomplete without that.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -17,33 +17,33 @@ use super::{Home, MIB, append, close, create, journal, key, supervisor};
 const PAGE_BYTES: usize = 4096;
 const DOCUMENTS: usize = 30;
 const ROWS: i64 = 40;
-/// Files of each kind of garbage.
+/// The number of files with each kind of corruption.
 const ROUNDS: usize = 12;
 
-/// What becomes of a page.
+/// A kind of corruption of a page.
 #[derive(Clone, Copy, Debug)]
-enum Garbage {
-    /// Bytes without any order.
-    Noise,
-    /// Nothing but zeros, as from a disk that lost a write.
+enum Corruption {
+    /// Random bytes.
+    Random,
+    /// Zeros, as after a write that the disk has lost.
     Zeros,
-    /// The second half is noise, as from a write that was torn.
+    /// Random bytes in the second half, as after an incomplete write.
     Torn,
-    /// A few bytes somewhere within are noise.
-    Scratched,
-    /// Another page of the file, as from a write that went astray.
-    Astray,
+    /// Some random bytes at a random position.
+    Patched,
+    /// Another page of the file, as after a write to the wrong position.
+    Misplaced,
 }
 
-const KINDS: [Garbage; 5] = [
-    Garbage::Noise,
-    Garbage::Zeros,
-    Garbage::Torn,
-    Garbage::Scratched,
-    Garbage::Astray,
+const KINDS: [Corruption; 5] = [
+    Corruption::Random,
+    Corruption::Zeros,
+    Corruption::Torn,
+    Corruption::Patched,
+    Corruption::Misplaced,
 ];
 
-/// What became of the documents of one file.
+/// How many documents of the files were opened with each result.
 #[derive(Default)]
 struct Tally {
     whole: usize,
@@ -62,30 +62,30 @@ impl fmt::Display for Tally {
         } = self;
         write!(
             f,
-            "{whole} whole, {damaged} told damaged, {failed} failed, {unopened} in files that did not open"
+            "{whole} whole, {damaged} reported as damaged, {failed} failed, {unopened} in files that were not opened"
         )
     }
 }
 
-/// Numbers that look random and are the same each time (xorshift).
-struct Dice(u64);
+/// Pseudorandom numbers that are the same in each run (xorshift).
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self) -> u64 {
+impl Random {
+    fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    fn below(&mut self, sides: usize) -> usize {
-        (self.roll() % sides as u64) as usize
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
     }
 }
 
 fn row(document: usize, seq: i64) -> Vec<u8> {
     let mut row = format!("{document}/{seq} ").into_bytes();
-    // One in eight fills pages of its own.
+    // One in eight is longer than a page.
     let length = if seq % 8 == 0 { 9_000 } else { 200 };
     row.resize(length, b'.');
     row
@@ -119,32 +119,32 @@ async fn file() -> Vec<u8> {
     let path = home.url.strip_prefix("sqlite://").unwrap();
     assert!(
         !PathBuf::from(format!("{path}-wal")).exists(),
-        "all is in it"
+        "the file is complete without a write-ahead log"
     );
     fs::read(path).unwrap()
 }
 
-fn spoil(file: &mut [u8], page: usize, garbage: Garbage, dice: &mut Dice) {
+fn corrupt(file: &mut [u8], page: usize, corruption: Corruption, random: &mut Random) {
     let pages = file.len() / PAGE_BYTES;
     let (start, end) = (page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
-    let noise = match garbage {
-        Garbage::Noise => start..end,
-        Garbage::Torn => start + PAGE_BYTES / 2..end,
-        Garbage::Scratched => {
-            let from = start + dice.below(PAGE_BYTES - 40);
+    let range = match corruption {
+        Corruption::Random => start..end,
+        Corruption::Torn => start + PAGE_BYTES / 2..end,
+        Corruption::Patched => {
+            let from = start + random.below(PAGE_BYTES - 40);
             from..from + 40
         }
-        Garbage::Zeros => return file[start..end].fill(0),
-        Garbage::Astray => {
-            let other = dice.below(pages) * PAGE_BYTES;
+        Corruption::Zeros => return file[start..end].fill(0),
+        Corruption::Misplaced => {
+            let other = random.below(pages) * PAGE_BYTES;
             return file.copy_within(other..other + PAGE_BYTES, start);
         }
     };
-    let bytes = file[noise].iter_mut();
-    bytes.for_each(|byte| *byte = dice.roll() as u8);
+    let bytes = file[range].iter_mut();
+    bytes.for_each(|byte| *byte = random.next() as u8);
 }
 
-/// Whether `loaded` holds all that was written to the document.
+/// Whether `loaded` contains everything that was written to the document.
 fn is_whole(nth: usize, loaded: &Loaded) -> bool {
     let after = match &loaded.snapshot {
         Some((seq, held)) if held[..] == state(nth, seq.0) => seq.0,
@@ -155,7 +155,8 @@ fn is_whole(nth: usize, loaded: &Loaded) -> bool {
     loaded.updates.iter().cloned().eq(expected)
 }
 
-/// Opens every document of `file` as a room does; panics where one has lost something in silence.
+/// Opens every document of `file` as a room does; panics where one has lost rows and is not reported
+/// as damaged.
 async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("realtime.db");
@@ -177,7 +178,7 @@ async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
                 continue;
             }
         };
-        let found = found.unwrap_or_else(|| panic!("{what}: {room} would be made anew"));
+        let found = found.unwrap_or_else(|| panic!("{what}: {room} would be created again, empty"));
         match store.load(found.id).await {
             Ok(loaded) if is_whole(nth, &loaded) => tally.whole += 1,
             Ok(loaded) if loaded.is_damaged() => {
@@ -200,34 +201,34 @@ async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_of_garbage_are_told_and_never_hide_an_edit() {
+async fn corrupted_pages_are_reported_and_never_hide_an_update() {
     let file = file().await;
     let pages = file.len() / PAGE_BYTES;
     let mut tally = Tally::default();
-    open_all(&file, "as it was", &mut tally).await;
+    open_all(&file, "unchanged", &mut tally).await;
     assert_eq!(tally.whole, DOCUMENTS);
 
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    for garbage in KINDS {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for corruption in KINDS {
         let mut tally = Tally::default();
         for nth in 0..ROUNDS {
             let mut file = file.clone();
-            // A few alone, then more at once.
-            let spoiled: Vec<_> = (0..1 + nth / 2).map(|_| dice.below(pages)).collect();
-            for &page in &spoiled {
-                spoil(&mut file, page, garbage, &mut dice);
+            // First a single page, then several at once.
+            let corrupted: Vec<_> = (0..1 + nth / 2).map(|_| random.below(pages)).collect();
+            for &page in &corrupted {
+                corrupt(&mut file, page, corruption, &mut random);
             }
-            let what = format!("{garbage:?} on pages {spoiled:?} of {pages}");
+            let what = format!("{corruption:?} on pages {corrupted:?} of {pages}");
             open_all(&file, &what, &mut tally).await;
         }
-        println!("{garbage:?}: {tally}");
+        println!("{corruption:?}: {tally}");
         assert!(tally.damaged + tally.failed + tally.unopened > 0);
     }
 }
 
-/// The pages by which documents are found are few, and what they hide is hidden whole.
+/// Documents are found by few pages, and a corrupted one of them hides whole documents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn garbage_in_the_list_of_documents_makes_none_anew() {
+async fn a_corrupted_list_of_documents_creates_no_document_again() {
     let file = file().await;
     let is_list = |page: &[u8]| page.windows(9).any(|bytes| bytes == b"acmeroom-");
     let list: Vec<_> = file
@@ -237,22 +238,22 @@ async fn garbage_in_the_list_of_documents_makes_none_anew() {
         .map(|(nth, _)| nth)
         .collect();
     assert!((2..20).contains(&list.len()), "table and index: {list:?}");
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
-    for garbage in KINDS {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for corruption in KINDS {
         let mut tally = Tally::default();
         for round in 0..ROUNDS {
             let page = list[round % list.len()];
             let mut file = file.clone();
-            spoil(&mut file, page, garbage, &mut dice);
-            let what = format!("{garbage:?} on page {page} of the list {list:?}");
+            corrupt(&mut file, page, corruption, &mut random);
+            let what = format!("{corruption:?} on page {page} of the list {list:?}");
             open_all(&file, &what, &mut tally).await;
         }
-        println!("the list, {garbage:?}: {tally}");
+        println!("the list, {corruption:?}: {tally}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_list_makes_no_documents_until_it_is_repaired() {
+async fn with_a_damaged_list_no_document_is_created_until_it_is_repaired() {
     const INDEX_LEAF: u8 = 10;
     let mut file = file().await;
     let is_index =

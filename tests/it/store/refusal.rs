@@ -1,5 +1,5 @@
-//! What the database refuses for good is given up with its own document, which is then left
-//! alone for a while; a large append gets the time that it needs.
+//! Appends that the database refuses permanently are given up, and their document is then not written
+//! for a while; a large append gets a longer timeout.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use realtime_server::{
 use super::{Home, MIB, append, close, create, journal, on_both, supervisor};
 
 on_both!(
-    a_refused_document_is_left_alone_for_longer_each_time,
-    what_waits_behind_a_refusal_is_written,
-    closing_does_not_wait_for_a_refused_document,
-    an_append_of_fifty_mebibytes_gets_the_time_that_it_needs,
+    the_delay_of_a_document_grows_with_each_refusal,
+    appends_after_a_refusal_are_written,
+    closing_does_not_wait_for_the_delay_of_a_refused_document,
+    an_append_of_fifty_mebibytes_gets_a_longer_timeout,
 );
 
 async fn refused_and_another(home: &Home, store: &Store) -> (DocumentId, DocumentId) {
@@ -24,19 +24,19 @@ async fn refused_and_another(home: &Home, store: &Store) -> (DocumentId, Documen
     documents
 }
 
-/// Appends what is refused, and tells for how long the document is then left alone.
+/// Appends a row that is refused; returns the delay of the document after that.
 async fn refusal(store: &Store, document: DocumentId) -> Duration {
-    length(append(store, document, &[b"is bad."]).await.unwrap())
+    delay(append(store, document, &[b"is bad."]).await.unwrap())
 }
 
-fn length(outcome: Result<Seq, AppendError>) -> Duration {
+fn delay(outcome: Result<Seq, AppendError>) -> Duration {
     match outcome {
         Err(AppendError::Refused { retry_after }) => retry_after,
         other => panic!("{other:?}"),
     }
 }
 
-async fn a_refused_document_is_left_alone_for_longer_each_time(home: Home) {
+async fn the_delay_of_a_document_grows_with_each_refusal(home: Home) {
     let metrics = Metrics::new();
     let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
@@ -44,19 +44,22 @@ async fn a_refused_document_is_left_alone_for_longer_each_time(home: Home) {
     let mut availability = store.log().availability();
     availability.mark_unchanged();
     let began = Instant::now();
-    // As a room does that builds its document anew and brings the update at once.
-    let mut lengths = Vec::new();
+    // Like a room that loads its document again and appends the update at once.
+    let mut delays = Vec::new();
     for _ in 0..4 {
-        lengths.push(refusal(&store, refused).await.as_millis());
+        delays.push(refusal(&store, refused).await.as_millis());
     }
-    assert_eq!(lengths, [250, 500, 1000, 2000]);
+    assert_eq!(delays, [250, 500, 1000, 2000]);
     assert!(began.elapsed() >= Duration::from_millis(250 + 500 + 1000));
 
     let mut again = append(&store, refused, &[b"is bad."]);
     let others = append(&store, other, &[b"x"]).await;
     assert_eq!(others.unwrap(), Ok(Seq(1)));
-    assert!(again.try_recv().is_err(), "others do not wait for it");
-    assert_eq!(length(again.await.unwrap()).as_millis(), 4000);
+    assert!(
+        again.try_recv().is_err(),
+        "other documents do not wait for it"
+    );
+    assert_eq!(delay(again.await.unwrap()).as_millis(), 4000);
     assert_eq!(*store.log().availability().borrow(), Availability::Ok);
     assert!(!availability.has_changed().unwrap());
     let counted = "realtime_appends_refused_total 5";
@@ -68,7 +71,7 @@ async fn a_refused_document_is_left_alone_for_longer_each_time(home: Home) {
     assert_eq!(store.log().journal_bytes(), 0);
 }
 
-async fn what_waits_behind_a_refusal_is_written(home: Home) {
+async fn appends_after_a_refusal_are_written(home: Home) {
     let store = home.open().await;
     let (refused, _) = refused_and_another(&home, &store).await;
     let first = refusal(&store, refused).await;
@@ -82,10 +85,14 @@ async fn what_waits_behind_a_refusal_is_written(home: Home) {
         seqs.push(answer.await.unwrap().unwrap().0);
     }
     assert_eq!(seqs, [1, 1, 2]);
-    assert_eq!(refusal(&store, refused).await, first, "it begins anew");
+    assert_eq!(
+        refusal(&store, refused).await,
+        first,
+        "after a success the delay starts again"
+    );
 }
 
-async fn closing_does_not_wait_for_a_refused_document(home: Home) {
+async fn closing_does_not_wait_for_the_delay_of_a_refused_document(home: Home) {
     let store = home.open().await;
     let (refused, _) = refused_and_another(&home, &store).await;
     for _ in 0..5 {
@@ -96,13 +103,13 @@ async fn closing_does_not_wait_for_a_refused_document(home: Home) {
     assert!(close(store).await.is_empty());
     assert!(
         began.elapsed() < Duration::from_secs(3),
-        "it is held for 4 s: {:?}",
+        "the delay is 4 s: {:?}",
         began.elapsed()
     );
     assert_eq!(good.await.unwrap(), Ok(Seq(1)));
 }
 
-async fn an_append_of_fifty_mebibytes_gets_the_time_that_it_needs(home: Home) {
+async fn an_append_of_fifty_mebibytes_gets_a_longer_timeout(home: Home) {
     let store = home.open().await;
     let document = create(&store, "large").await;
     // A slow disk: more than five seconds for all of it.
@@ -128,15 +135,18 @@ async fn an_append_of_fifty_mebibytes_gets_the_time_that_it_needs(home: Home) {
     assert_eq!(written.unwrap(), Ok(Seq(50)));
     let took = began.elapsed();
     if !home.is_sqlite() {
-        // There it depends on the machine.
-        assert!(took > Duration::from_secs(5), "{took:?}: no test of it");
+        // In SQLite the time depends on the machine.
+        assert!(
+            took > Duration::from_secs(5),
+            "{took:?}: the usual timeout was not exceeded"
+        );
     }
     assert!(!availability.has_changed().unwrap());
     let loaded = store.load(document).await.unwrap();
     assert_eq!(loaded.updates.len(), 50);
     assert!(loaded.updates.iter().all(|(_, update)| update[..] == row));
 
-    // The next small commit is on the usual terms.
+    // The next small commit has the usual timeout.
     home.run(if home.is_sqlite() {
         "drop trigger slow"
     } else {

@@ -1,8 +1,8 @@
-//! While a new version is rolled out, the previous one serves from the same database: every
-//! statement that was ever released has to work on the newest schema.
+//! While a new version is rolled out, the previous one uses the same database: every statement
+//! that was ever released has to work on the newest schema.
 //!
-//! The statements are copied from the versions that had them and stay as they are. A version
-//! with new statements, or changed ones, adds its own here.
+//! The statements are copied from the versions that had them and are never changed. A version
+//! with new or changed statements adds them here.
 
 use bytes::Bytes;
 use realtime_server::{
@@ -13,9 +13,9 @@ use realtime_server::{
 use super::{Home, append, close, key, on_both};
 
 on_both!(
-    an_instance_of_the_first_schema_works_on_the_newest,
-    an_instance_of_the_second_schema_works_on_the_newest,
-    a_version_that_does_not_know_the_newest_migration_starts,
+    statements_of_the_first_schema_work_on_the_newest,
+    statements_of_the_second_schema_work_on_the_newest,
+    a_version_without_the_newest_migration_starts,
 );
 
 const INSERT_DOCUMENT_1: &str =
@@ -86,7 +86,7 @@ const BATCH_SQLITE_2: &str = "begin immediate;
      from json_each(?3) as given cross join document on document_id = given.value ->> 0;
      commit";
 
-/// What both versions read, and how they trimmed: `$1` is the document.
+/// Further statements of both versions: `$1` is the document.
 const READ: [&str; 7] = [
     "select 1",
     "select document_id, head_seq, created_at from document where team = $2 and room = $3",
@@ -133,28 +133,28 @@ impl<'a> Earlier<'a> {
         Self {
             home,
             id: format!("'{}'", DocumentId::generate()),
-            now: home.moment(Timestamp(1_700_000_000_007)),
+            now: home.time(Timestamp(1_700_000_000_007)),
         }
     }
 
-    /// Runs `sql` with `values`, which are literals, in the places of its parameters.
+    /// Runs `sql` with its parameters replaced by `values`, which are literals.
     async fn run(&self, sql: &str, values: &[&str]) {
         let mut sql = sql.to_owned();
-        for (place, value) in values.iter().enumerate().rev() {
+        for (index, value) in values.iter().enumerate().rev() {
             for sign in ["$", "?"] {
-                sql = sql.replace(&format!("{sign}{}", place + 1), value);
+                sql = sql.replace(&format!("{sign}{}", index + 1), value);
             }
         }
         self.home.run(&sql).await;
     }
 
-    async fn make(&self, insert: &str) {
+    async fn create(&self, insert: &str) {
         let values = [&self.id, "'acme'", "'old'", "'ana'", &self.now];
         self.run(insert, &values).await;
     }
 
     async fn write_postgres(&self, batch: &str) {
-        let (id, payload) = (format!("array[{}]", self.id), self.home.rot());
+        let (id, payload) = (format!("array[{}]", self.id), self.home.garbage());
         let payloads = format!("array[{payload}, {payload}]");
         let values = [
             id.as_str(),
@@ -172,14 +172,16 @@ impl<'a> Earlier<'a> {
         let id = self.id.trim_matches('\'');
         let shares = format!("'[[\"{id}\",2]]'");
         let rows = format!("'[[\"{id}\",1,1,3,7],[\"{id}\",0,1,3,7]]'");
-        let values = [&self.now, shares.as_str(), &rows, self.home.rot()];
+        let values = [&self.now, shares.as_str(), &rows, self.home.garbage()];
         self.run(BATCH_SQLITE_2, &values).await;
     }
 
-    /// All that it does with a document once that has two rows.
+    /// Runs the other statements on a document with two rows.
     async fn serve(&self) {
-        let (id, rot, now) = (self.id.as_str(), self.home.rot(), self.now.as_str());
-        self.run(INSERT_SNAPSHOT, &[id, "1", rot, "7", now]).await;
+        let (id, payload) = (self.id.as_str(), self.home.garbage());
+        let now = self.now.as_str();
+        self.run(INSERT_SNAPSHOT, &[id, "1", payload, "7", now])
+            .await;
         for sql in READ {
             self.run(sql, &[id, "'acme'", "'old'"]).await;
         }
@@ -190,13 +192,13 @@ impl<'a> Earlier<'a> {
         ] {
             self.run(take, &[id, seq]).await;
             let kind = format!("'{kind}'");
-            self.run(INSERT_DAMAGED, &[id, &kind, seq, rot, "7", now])
+            self.run(INSERT_DAMAGED, &[id, &kind, seq, payload, "7", now])
                 .await;
         }
     }
 }
 
-/// The version under test goes on with what the earlier one has left.
+/// Continues with the document of the earlier version in the version under test.
 async fn take_over(home: &Home) {
     let store = home.open().await;
     let document = store.find_document(&key("old")).await.unwrap().unwrap();
@@ -206,7 +208,7 @@ async fn take_over(home: &Home) {
     assert_eq!(
         loaded.damaged.len(),
         1,
-        "row 1 was trimmed behind a snapshot"
+        "row 1 was trimmed after a snapshot"
     );
     let listed = store.list_documents(&key("old").team, None, 9).await;
     assert_eq!(listed.unwrap().len(), 1);
@@ -217,14 +219,14 @@ async fn take_over(home: &Home) {
     assert_eq!(put, Ok(()));
 }
 
-async fn an_instance_of_the_first_schema_works_on_the_newest(home: Home) {
+async fn statements_of_the_first_schema_work_on_the_newest(home: Home) {
     migrate(&home.url).await.unwrap();
     let earlier = Earlier::new(&home);
-    earlier.make(INSERT_DOCUMENT_1).await;
-    earlier.make(INSERT_DOCUMENT_1).await;
+    earlier.create(INSERT_DOCUMENT_1).await;
+    earlier.create(INSERT_DOCUMENT_1).await;
     if home.is_sqlite() {
         let [raise, insert] = BATCH_SQLITE_1;
-        let values = [earlier.id.as_str(), "2", home.rot(), "7"];
+        let values = [earlier.id.as_str(), "2", home.garbage(), "7"];
         earlier.run(raise, &values).await;
         earlier.run(insert, &values).await;
     } else {
@@ -234,11 +236,11 @@ async fn an_instance_of_the_first_schema_works_on_the_newest(home: Home) {
     take_over(&home).await;
 }
 
-async fn an_instance_of_the_second_schema_works_on_the_newest(home: Home) {
+async fn statements_of_the_second_schema_work_on_the_newest(home: Home) {
     migrate(&home.url).await.unwrap();
     let earlier = Earlier::new(&home);
-    earlier.make(INSERT_DOCUMENT_2).await;
-    earlier.make(INSERT_DOCUMENT_2).await;
+    earlier.create(INSERT_DOCUMENT_2).await;
+    earlier.create(INSERT_DOCUMENT_2).await;
     if home.is_sqlite() {
         earlier.write_sqlite_2().await;
     } else {
@@ -252,8 +254,8 @@ async fn an_instance_of_the_second_schema_works_on_the_newest(home: Home) {
     take_over(&home).await;
 }
 
-/// One that is restarted, or rolled back to, while a newer one has migrated already.
-async fn a_version_that_does_not_know_the_newest_migration_starts(home: Home) {
+/// A version that is started again, or rolled back to, after a newer one has migrated.
+async fn a_version_without_the_newest_migration_starts(home: Home) {
     let store = home.open().await;
     close(store).await;
     let (checksum, now) = if home.is_sqlite() {

@@ -1,4 +1,4 @@
-//! Snapshots, trimming, and what becomes of damaged rows.
+//! Snapshots, the trimming of the log, and damaged rows.
 
 use bytes::Bytes;
 use realtime_server::{
@@ -12,8 +12,8 @@ on_both!(
     two_snapshots_are_kept_and_the_log_after_the_older,
     a_long_log_is_trimmed,
     a_damaged_update_is_set_aside,
-    a_damaged_snapshot_gives_way_to_the_older_one,
-    the_log_serves_when_both_snapshots_are_damaged,
+    a_damaged_snapshot_is_replaced_by_the_older_one,
+    the_log_is_loaded_when_both_snapshots_are_damaged,
 );
 
 /// A document with rows 1 to 6 and snapshots at 2 and 4, called `s2` and `s4`.
@@ -53,7 +53,7 @@ async fn two_snapshots_are_kept_and_the_log_after_the_older(home: Home) {
     assert_eq!(seqs(&loaded.updates), [5, 6]);
     assert_eq!(home.number("select min(seq) from update_log").await, 3);
 
-    // The same position again: what is there stays.
+    // A second snapshot at the same position changes nothing.
     store
         .put_snapshot(document, Seq(4), Bytes::from_static(b"other"))
         .await
@@ -75,7 +75,7 @@ async fn two_snapshots_are_kept_and_the_log_after_the_older(home: Home) {
         Ok(Seq(7))
     );
 
-    // One that comes late changes nothing for the better or worse.
+    // An older snapshot that is written later changes nothing.
     store
         .put_snapshot(document, Seq(3), Bytes::from_static(b"s3"))
         .await
@@ -107,7 +107,7 @@ async fn a_damaged_update_is_set_aside(home: Home) {
     let document = with_two_snapshots(&home, &store).await;
     home.run(&format!(
         "update update_log set payload = {} where seq = 5",
-        home.rot()
+        home.garbage()
     ))
     .await;
     let loaded = store.load(document).await.unwrap();
@@ -123,22 +123,22 @@ async fn a_damaged_update_is_set_aside(home: Home) {
     );
     let kept = format!(
         "select count(*) from damaged_row where payload = {}",
-        home.rot()
+        home.garbage()
     );
     assert_eq!(home.number(&kept).await, 1);
 
     let again = store.load(document).await.unwrap();
     assert_eq!(seqs(&again.updates), [6]);
     assert!(again.damaged.is_empty());
-    assert!(again.is_damaged(), "whoever opens it later is told too");
+    assert!(again.is_damaged(), "later loads report it too");
 }
 
-async fn a_damaged_snapshot_gives_way_to_the_older_one(home: Home) {
+async fn a_damaged_snapshot_is_replaced_by_the_older_one(home: Home) {
     let store = home.open().await;
     let document = with_two_snapshots(&home, &store).await;
     home.run(&format!(
         "update snapshot set state = {} where seq = 4",
-        home.rot()
+        home.garbage()
     ))
     .await;
     let loaded = store.load(document).await.unwrap();
@@ -152,15 +152,18 @@ async fn a_damaged_snapshot_gives_way_to_the_older_one(home: Home) {
     assert!(!loaded.is_damaged(), "nothing is missing");
 
     store
-        .put_snapshot(document, Seq(4), Bytes::from_static(b"anew"))
+        .put_snapshot(document, Seq(4), Bytes::from_static(b"again"))
         .await
         .unwrap();
-    let mended = store.load(document).await.unwrap();
-    assert_eq!(mended.snapshot, Some((Seq(4), Bytes::from_static(b"anew"))));
-    assert!(mended.damaged.is_empty());
+    let repaired = store.load(document).await.unwrap();
+    assert_eq!(
+        repaired.snapshot,
+        Some((Seq(4), Bytes::from_static(b"again")))
+    );
+    assert!(repaired.damaged.is_empty());
 }
 
-async fn the_log_serves_when_both_snapshots_are_damaged(home: Home) {
+async fn the_log_is_loaded_when_both_snapshots_are_damaged(home: Home) {
     let store = home.open().await;
     let document = with_two_snapshots(&home, &store).await;
     home.run("update snapshot set checksum = checksum + 1")
@@ -169,7 +172,7 @@ async fn the_log_serves_when_both_snapshots_are_damaged(home: Home) {
     assert_eq!(loaded.snapshot, None);
     assert_eq!(seqs(&loaded.updates), [3, 4, 5, 6]);
     let damage = |seq| Damage::at(Damaged::Snapshot, Seq(seq), Reason::Checksum);
-    // What was trimmed behind the older one is gone with both.
+    // The rows that were trimmed after the older one are lost with both.
     let lost = Damage {
         last: Seq(2),
         ..Damage::at(Damaged::Update, Seq(1), Reason::Missing)

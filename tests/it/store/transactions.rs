@@ -1,4 +1,4 @@
-//! What a feature's transaction writes: all or nothing, told after the commit.
+//! Transactions of features: all or nothing is written, and events are told after the commit.
 
 use std::{
     sync::{
@@ -22,29 +22,29 @@ use super::{
 };
 
 on_both!(
-    a_rollback_leaves_nothing_and_tells_nothing,
-    a_failing_statement_leaves_nothing_whatever_becomes_of_its_error,
-    a_failing_statement_counts_also_when_nobody_waits_for_it,
-    ids_of_a_team_have_no_holes_and_rise_with_the_commits,
+    a_rollback_writes_nothing_and_tells_nothing,
+    a_failing_statement_rolls_back_also_where_its_error_is_ignored,
+    a_failing_statement_rolls_back_also_where_nobody_waits_for_it,
+    event_ids_of_a_team_have_no_gaps_and_rise_with_the_commits,
     events_of_several_teams_are_written_together,
-    a_listener_that_panics_harms_nobody_else,
-    a_view_reads_and_does_not_write,
+    a_subscriber_that_panics_affects_nobody_else,
+    a_view_reads_and_cannot_write,
 );
 
-/// Keeps what the store tells.
-pub(super) fn listen(store: &Store) -> Arc<Mutex<Vec<Event>>> {
+/// Collects the events that the store tells.
+pub(super) fn subscribe(store: &Store) -> Arc<Mutex<Vec<Event>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&told);
+    let collected = Arc::clone(&told);
     store
-        .subscribe(move |events| listener.lock().extend_from_slice(events))
+        .subscribe(move |events| collected.lock().extend_from_slice(events))
         .unwrap();
     told
 }
 
-async fn a_rollback_leaves_nothing_and_tells_nothing(home: Home) {
+async fn a_rollback_writes_nothing_and_tells_nothing(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
-    let told = listen(&store);
+    let told = subscribe(&store);
     let team = Team::parse("acme").unwrap();
     let gone = Error::NotFound { what: "thing" };
     let failed = store
@@ -70,10 +70,10 @@ async fn a_rollback_leaves_nothing_and_tells_nothing(home: Home) {
     assert_eq!(told, [event]);
 }
 
-async fn a_failing_statement_leaves_nothing_whatever_becomes_of_its_error(home: Home) {
+async fn a_failing_statement_rolls_back_also_where_its_error_is_ignored(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
-    let told = listen(&store);
+    let told = subscribe(&store);
     let team = Team::parse("acme").unwrap();
     let swallowed = store
         .transact(async |tx| {
@@ -99,7 +99,7 @@ async fn a_failing_statement_leaves_nothing_whatever_becomes_of_its_error(home: 
     assert_eq!(*told.lock(), []);
 }
 
-async fn a_failing_statement_counts_also_when_nobody_waits_for_it(home: Home) {
+async fn a_failing_statement_rolls_back_also_where_nobody_waits_for_it(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
     let abandoned = store
@@ -114,13 +114,13 @@ async fn a_failing_statement_counts_also_when_nobody_waits_for_it(home: Home) {
     assert_eq!(things(&home).await, 0);
 }
 
-/// Publishes `count` events, and as often half as many that are not committed.
+/// Publishes `count` events, and half as many that are not committed.
 async fn publish(store: Store, team: Team, count: i64) {
     for number in 0..count {
         if number % 2 == 0 {
             let undone = store.transact(async |tx| {
                 tx.publish(&team, Timestamp(0), &"undone")?;
-                // It draws an id, which has to come back.
+                // The rollback must not use up an id.
                 tx.execute("insert into thing (id) values ($1)", args![-1_i64])
                     .await?;
                 Err::<(), _>(Error::Overloaded)
@@ -132,16 +132,16 @@ async fn publish(store: Store, team: Team, count: i64) {
     }
 }
 
-async fn ids_of_a_team_have_no_holes_and_rise_with_the_commits(home: Home) {
+async fn event_ids_of_a_team_have_no_gaps_and_rise_with_the_commits(home: Home) {
     const WRITERS: i64 = 8;
     const EACH: i64 = 25;
     make_things_after_opening(&home).await;
-    // Several instances, where there may be several.
+    // Several instances, where the database allows them.
     let mut stores = vec![home.open().await];
     if !home.is_sqlite() {
         stores.push(home.open().await);
     }
-    let told: Vec<_> = stores.iter().map(listen).collect();
+    let told: Vec<_> = stores.iter().map(subscribe).collect();
     let team = Team::parse("acme").unwrap();
     let watching = Arc::new(AtomicBool::new(true));
     let watch = tokio::spawn(watch(stores[0].clone(), Arc::clone(&watching)));
@@ -154,7 +154,7 @@ async fn ids_of_a_team_have_no_holes_and_rise_with_the_commits(home: Home) {
         writer.unwrap();
     }
     watching.store(false, Ordering::Relaxed);
-    assert!(watch.await.unwrap() > 0, "it has looked");
+    assert!(watch.await.unwrap() > 0, "it has watched");
 
     let mut all = Vec::new();
     for told in told {
@@ -174,9 +174,9 @@ async fn make_things_after_opening(home: &Home) {
     make_things(home).await;
 }
 
-/// Looks for an id that can be seen before a lower one; returns how often it has looked.
+/// Checks that no id is visible before a lower one; returns the number of checks.
 async fn watch(store: Store, watching: Arc<AtomicBool>) -> u32 {
-    let mut looks = 0;
+    let mut checks = 0;
     while watching.load(Ordering::Relaxed) {
         let seen = store
             .view(async |tx| {
@@ -189,15 +189,15 @@ async fn watch(store: Store, watching: Arc<AtomicBool>) -> u32 {
             .await;
         let (count, newest) = seen.unwrap().unwrap();
         assert_eq!(count, newest, "committed before a lower id");
-        looks += 1;
+        checks += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    looks
+    checks
 }
 
 async fn events_of_several_teams_are_written_together(home: Home) {
     let store = home.open().await;
-    let told = listen(&store);
+    let told = subscribe(&store);
     let [acme, beta] = ["acme", "beta"].map(|name| Team::parse(name).unwrap());
     for _ in 0..2 {
         store
@@ -224,16 +224,16 @@ async fn events_of_several_teams_are_written_together(home: Home) {
     assert!(store.subscribe(|_| {}).is_err(), "there is one subscriber");
 }
 
-async fn a_listener_that_panics_harms_nobody_else(home: Home) {
+async fn a_subscriber_that_panics_affects_nobody_else(home: Home) {
     let store = home.open().await;
     let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&told);
-    let listen = move |events: &[Event]| {
+    let collected = Arc::clone(&told);
+    let subscriber = move |events: &[Event]| {
         let [event] = events else { unreachable!() };
-        listener.lock().push(event.event_id.0);
-        assert_ne!(event.payload, json!("panic"), "on purpose");
+        collected.lock().push(event.event_id.0);
+        assert_ne!(event.payload, json!("panic"), "injected");
     };
-    store.subscribe(listen).unwrap();
+    store.subscribe(subscriber).unwrap();
     let team = Team::parse("acme").unwrap();
     for payload in ["panic", "calm"] {
         let published = store.transact(async |tx| tx.publish(&team, Timestamp(0), &payload));
@@ -242,7 +242,7 @@ async fn a_listener_that_panics_harms_nobody_else(home: Home) {
     assert_eq!(*told.lock(), [1, 2]);
 }
 
-async fn a_view_reads_and_does_not_write(home: Home) {
+async fn a_view_reads_and_cannot_write(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
     let (writing, reading) = (store.clone(), store.clone());

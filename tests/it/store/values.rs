@@ -1,4 +1,4 @@
-//! Values of each type that a column can have, on their way into both databases and back.
+//! Values of each column type are written to both databases and read back.
 
 use realtime_server::{
     error::{Error, Result},
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::{Home, on_both};
 
 on_both!(
-    every_kind_of_value_comes_back,
-    nulls_come_back_also_after_values,
-    what_cannot_be_a_value_is_refused_alike,
-    a_column_that_is_something_else_fails_the_reader_alone,
+    every_type_of_value_is_read_back,
+    nulls_are_read_back_also_after_values,
+    invalid_values_are_refused_by_both_databases,
+    reading_a_column_as_another_type_fails,
 );
 
 /// A table with a column of each type, as each database has it.
@@ -28,7 +28,7 @@ pub(super) async fn make_things(home: &Home) {
     home.run(sql).await;
 }
 
-/// How many things there are.
+/// The number of things.
 pub(super) async fn things(home: &Home) -> i64 {
     home.number("select count(*) from thing").await
 }
@@ -109,14 +109,14 @@ pub(super) fn values(id: i64, it: &Thing) -> Vec<Bind> {
     ]
 }
 
-async fn every_kind_of_value_comes_back(home: Home) {
+async fn every_type_of_value_is_read_back(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
     let thing = full();
     let (rows, read, tuple) = store
         .transact(async |tx| {
             let rows = tx.execute(INSERT, values(1, &thing)).await?;
-            // Each value is found by itself, so that it is written as what it is.
+            // Each value is also found by an equal value, which shows that its type was kept.
             let read = tx
                 .find::<Thing>(
                     "select * from thing where id = $1 and flag = $2 and number = $3 and words = $4
@@ -140,10 +140,10 @@ async fn every_kind_of_value_comes_back(home: Home) {
     assert_eq!((Some(tuple.2), Some(tuple.3)), (thing.words, thing.extra));
 }
 
-async fn nulls_come_back_also_after_values(home: Home) {
+async fn nulls_are_read_back_also_after_values(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
-    // The same connection has prepared the statement for values, then for nulls, and for values.
+    // One connection runs the prepared statement with values, with nulls, and with values again.
     for (id, thing) in [(1, full()), (2, empty()), (3, full())] {
         let read = store
             .transact(async |tx| {
@@ -157,16 +157,16 @@ async fn nulls_come_back_also_after_values(home: Home) {
     assert_eq!(things(&home).await, 3);
 }
 
-async fn what_cannot_be_a_value_is_refused_alike(home: Home) {
+async fn invalid_values_are_refused_by_both_databases(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
     const WORDS: &str = "insert into thing (id, words) values ($1, $2)";
     const EXTRA: &str = "insert into thing (id, extra) values ($1, $2)";
-    let unfit = Json(std::collections::HashMap::from([((1, 2), 3)]));
+    let invalid = Json(std::collections::HashMap::from([((1, 2), 3)]));
     for (sql, args) in [
         (WORDS, args![1_i64, "a\0b"]),
         (EXTRA, args![1_i64, json!(["a\0b"])]),
-        (EXTRA, args![1_i64, unfit]),
+        (EXTRA, args![1_i64, invalid]),
         (WORDS, args![1_i64]),
         (WORDS, args![1_i64, "a", "b"]),
     ] {
@@ -178,7 +178,7 @@ async fn what_cannot_be_a_value_is_refused_alike(home: Home) {
     assert_eq!(things(&home).await, 0);
 }
 
-async fn a_column_that_is_something_else_fails_the_reader_alone(home: Home) {
+async fn reading_a_column_as_another_type_fails(home: Home) {
     let store = home.open().await;
     make_things(&home).await;
     for sql in ["select words from thing", "select number from thing"] {

@@ -1,4 +1,4 @@
-//! Toys: a feature as features are, in one file.
+//! Toys: an example of a feature, which is one file.
 
 use realtime_server::{
     bus::{Audience, Event},
@@ -10,14 +10,14 @@ use serde_json::json;
 
 use super::step;
 
-/// Whose toy it is, and where.
+/// The owner of a toy, with the team and the room.
 pub struct Owner {
     pub team: Team,
     pub room: RoomName,
     pub user: UserId,
 }
 
-/// Makes a toy, notes it as an activity, and has the team and the room told.
+/// Creates a toy, records it as an activity, and publishes an event for the team and the room.
 ///
 /// # Errors
 /// [`Error::Conflict`] for a name that is taken, otherwise as [`Store::transact`].
@@ -26,14 +26,14 @@ pub async fn create(store: &Store, owner: &Owner, name: &str, now: Timestamp) ->
     store
         .transact(async |tx| {
             step("begun");
-            let made = tx
+            let created = tx
                 .execute(
                     "insert into toy (name, team, made_at) values ($1, $2, $3)
                      on conflict do nothing",
                     args![name, owner.team, now],
                 )
                 .await?;
-            if made == 0 {
+            if created == 0 {
                 let reason = "the name is taken";
                 return Err(Error::Conflict { reason });
             }
@@ -50,7 +50,7 @@ pub async fn create(store: &Store, owner: &Owner, name: &str, now: Timestamp) ->
         .await
 }
 
-/// Notes, in the caller's transaction, what `owner` has done.
+/// Records, in the caller's transaction, an activity of `by`.
 async fn record(tx: &Transaction, by: &Owner, verb: &str, of: &str, at: Timestamp) -> Result<()> {
     let insert = "insert into toy_activity (user_id, verb, subject, at) values ($1, $2, $3, $4)";
     tx.execute(insert, args![by.user, verb, of, at]).await?;

@@ -1,4 +1,4 @@
-//! Transactions among others: held too long, in one another's way, and beside the log.
+//! Contention: transactions that take too long, that conflict, and that run beside appends.
 
 use std::{
     sync::{
@@ -15,30 +15,30 @@ use realtime_server::{
 };
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{Home, append, create, on_both, transactions::listen};
+use super::{Home, append, create, on_both, transactions::subscribe};
 
 on_both!(
-    a_transaction_held_too_long_is_undone_while_appends_go_on,
-    a_transaction_that_nobody_polls_stops_no_append,
-    a_statement_without_end_is_ended_while_appends_go_on,
-    many_transactions_do_not_keep_the_log_waiting,
-    transactions_that_lock_in_opposite_order_both_succeed,
-    a_commit_that_nobody_waits_for_is_told,
+    a_transaction_that_takes_too_long_is_rolled_back_while_appends_continue,
+    a_transaction_that_nobody_polls_blocks_no_append,
+    an_endless_statement_is_cancelled_while_appends_continue,
+    many_transactions_do_not_delay_appends,
+    transactions_that_lock_in_opposite_orders_both_succeed,
+    events_of_a_commit_that_nobody_waits_for_are_told,
 );
 
-/// The longest that a transaction may be held.
-fn hold_max(home: &Home) -> Duration {
+/// The longest time that a transaction may take.
+fn duration_max(home: &Home) -> Duration {
     Duration::from_secs(if home.is_sqlite() { 1 } else { 3 })
 }
 
-async fn make_counters(home: &Home) {
+async fn create_counters(home: &Home) {
     home.run("create table counter (id bigint primary key, number bigint not null)")
         .await;
     home.run("insert into counter values (1, 0), (2, 0)").await;
 }
 
-/// Appends one update after the other until told to stop; returns how many, and the longest that
-/// one took.
+/// Appends one update after the other until told to stop; returns their number and the longest time
+/// of one append.
 async fn keep_appending(store: Store, mut stop: oneshot::Receiver<()>) -> (u32, Duration) {
     let document = create(&store, "a").await;
     let (mut appends, mut longest) = (0, Duration::ZERO);
@@ -53,21 +53,21 @@ async fn keep_appending(store: Store, mut stop: oneshot::Receiver<()>) -> (u32, 
 
 const RAISE: &str = "update counter set number = number + 1 where id = $1";
 
-async fn a_transaction_held_too_long_is_undone_while_appends_go_on(home: Home) {
+async fn a_transaction_that_takes_too_long_is_rolled_back_while_appends_continue(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
+    create_counters(&home).await;
     let (stop, stopped) = oneshot::channel();
     let appending = tokio::spawn(keep_appending(store.clone(), stopped));
     let began = Instant::now();
-    let held = store
+    let cancelled = store
         .transact(async |tx| {
             tx.execute(RAISE, args![1_i64]).await?;
             sleep(Duration::from_secs(60)).await;
             Ok(())
         })
         .await;
-    assert_eq!(held, Err(Error::StorageUnavailable));
-    assert!(began.elapsed() < hold_max(&home) + Duration::from_secs(2));
+    assert_eq!(cancelled, Err(Error::StorageUnavailable));
+    assert!(began.elapsed() < duration_max(&home) + Duration::from_secs(2));
     sleep(Duration::from_millis(300)).await;
     stop.send(()).unwrap();
     let (appends, longest) = appending.await.unwrap();
@@ -79,12 +79,12 @@ async fn a_transaction_held_too_long_is_undone_while_appends_go_on(home: Home) {
         0
     );
     let raised = store.transact(async |tx| tx.execute(RAISE, args![1_i64]).await);
-    assert_eq!(raised.await, Ok(1), "the connection is sound");
+    assert_eq!(raised.await, Ok(1), "the connection works");
 }
 
-async fn a_transaction_that_nobody_polls_stops_no_append(home: Home) {
+async fn a_transaction_that_nobody_polls_blocks_no_append(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
+    create_counters(&home).await;
     let document = create(&store, "a").await;
     let (inside, is_inside) = oneshot::channel();
     let inside = parking_lot::Mutex::new(Some(inside));
@@ -99,7 +99,7 @@ async fn a_transaction_that_nobody_polls_stops_no_append(home: Home) {
         _ = &mut holding => unreachable!("it waits"),
         inside = is_inside => inside.unwrap(),
     }
-    // From here on it is not polled, and it is not dropped.
+    // From now on it is neither polled nor dropped.
     let began = Instant::now();
     append(&store, document, &[b"x"]).await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(2));
@@ -115,9 +115,9 @@ async fn a_transaction_that_nobody_polls_stops_no_append(home: Home) {
 const ENDLESS: &str = "with recursive number (n) as (select 1 union all select n + 1 from number)
                        select n from number where n < 0";
 
-async fn a_statement_without_end_is_ended_while_appends_go_on(home: Home) {
+async fn an_endless_statement_is_cancelled_while_appends_continue(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
+    create_counters(&home).await;
     let (stop, stopped) = oneshot::channel();
     let appending = tokio::spawn(keep_appending(store.clone(), stopped));
     let endless = store
@@ -127,11 +127,11 @@ async fn a_statement_without_end_is_ended_while_appends_go_on(home: Home) {
         })
         .await;
     assert_eq!(endless, Err(Error::StorageUnavailable));
-    // There are four readers: none of them is lost to it.
+    // There are four reading connections: none of them is lost.
     for _ in 0..5 {
         let view = store.view(async |tx| tx.find::<(i64,)>(ENDLESS, args![]).await);
         let view = tokio::time::timeout(Duration::from_millis(10), view);
-        assert!(view.await.is_err(), "it goes on without end");
+        assert!(view.await.is_err(), "it is endless");
     }
     let read = store.view(async |tx| tx.find::<(i64,)>("select 1 + $1", args![1_i64]).await);
     assert_eq!(read.await, Ok(Some((2,))));
@@ -140,12 +140,12 @@ async fn a_statement_without_end_is_ended_while_appends_go_on(home: Home) {
     println!("{appends} appends, the longest {longest:?}");
     assert!(longest < Duration::from_secs(2), "{longest:?}");
     let raised = store.transact(async |tx| tx.execute(RAISE, args![1_i64]).await);
-    assert_eq!(raised.await, Ok(1), "the connection is sound");
+    assert_eq!(raised.await, Ok(1), "the connection works");
 }
 
-async fn many_transactions_do_not_keep_the_log_waiting(home: Home) {
+async fn many_transactions_do_not_delay_appends(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
+    create_counters(&home).await;
     let (stop, stopped) = oneshot::channel();
     let appending = tokio::spawn(keep_appending(store.clone(), stopped));
     let mut transactions = tokio::task::JoinSet::new();
@@ -169,7 +169,7 @@ async fn many_transactions_do_not_keep_the_log_waiting(home: Home) {
     assert!(longest < Duration::from_secs(1), "{longest:?}");
 }
 
-/// Raises two counters, the first one `first`; counts its runs.
+/// Raises the two counters in the given order; counts its runs.
 async fn raise_both(store: Store, [first, second]: [i64; 2], runs: Arc<AtomicU32>) {
     let raised = store.transact(async |tx| {
         runs.fetch_add(1, Ordering::Relaxed);
@@ -188,9 +188,9 @@ async fn raise_both(store: Store, [first, second]: [i64; 2], runs: Arc<AtomicU32
     assert_eq!(raised.await, Ok(1));
 }
 
-async fn transactions_that_lock_in_opposite_order_both_succeed(home: Home) {
+async fn transactions_that_lock_in_opposite_orders_both_succeed(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
+    create_counters(&home).await;
     let runs = Arc::new(AtomicU32::new(0));
     tokio::join!(
         raise_both(store.clone(), [1, 2], Arc::clone(&runs)),
@@ -201,7 +201,7 @@ async fn transactions_that_lock_in_opposite_order_both_succeed(home: Home) {
             .await,
         2
     );
-    // SQLite has one writer: there is no other in its way.
+    // SQLite has one writer, so there is no conflict.
     let runs = runs.load(Ordering::Relaxed);
     assert!(
         if home.is_sqlite() {
@@ -213,10 +213,10 @@ async fn transactions_that_lock_in_opposite_order_both_succeed(home: Home) {
     );
 }
 
-async fn a_commit_that_nobody_waits_for_is_told(home: Home) {
+async fn events_of_a_commit_that_nobody_waits_for_are_told(home: Home) {
     let store = home.open().await;
-    make_counters(&home).await;
-    let told = listen(&store);
+    create_counters(&home).await;
+    let told = subscribe(&store);
     let team = Team::parse("acme").unwrap();
     let rounds = 100;
     for round in 0..rounds {
@@ -233,7 +233,7 @@ async fn a_commit_that_nobody_waits_for_is_told(home: Home) {
         writing.abort();
         let _ = writing.await;
     }
-    // Whatever is under way ends before this one.
+    // All transactions that have begun end before this one.
     store
         .transact(async |tx| {
             tx.execute(RAISE, args![1_i64]).await?;
