@@ -149,7 +149,7 @@ async fn the_team_and_the_room_are_told_of_a_toy(home: Home) {
                 (id, &name.into())
             );
         }
-        assert!(told.try_recv().is_err());
+        assert!(heard.try_recv().is_err());
     }
     assert_eq!(parts(&home, "name").await, [2, 2, 2]);
 }
