@@ -35,7 +35,7 @@ export async function until(expectation, condition, timeout_ms = TIMEOUT_MS, int
   }
 }
 
-/** The next `event` of an emitter, as its first argument. Call it before what causes the event. */
+/** The next `event` of an emitter, as its first argument. Call it before the event is caused. */
 export function next(emitter, event, timeout_ms = TIMEOUT_MS) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -51,7 +51,7 @@ export function next(emitter, event, timeout_ms = TIMEOUT_MS) {
 }
 
 /**
- * Lets `duration_ms` pass. Only for what is about time itself: the pace of a load, a random moment, or that something
+ * Lets `duration_ms` pass. Only where time itself is the subject: the pace of a load, a random moment, or that something
  * does *not* happen.
  */
 export function pause(duration_ms) {
