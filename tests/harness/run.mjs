@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs test files, several at once, and then those alone that measure time or memory.
+// Runs test files, several at once, and then, one by one, those that need the machine for themselves.
 //
 //     realtime-test [--jobs 3] [--alone cost,slow] [--minutes 10] files…
 //
