@@ -14,9 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Parts,
@@ -25,23 +23,16 @@ use super::{
     refuse,
 };
 use crate::{
-    auth::{Claims, Right},
+    auth::Right,
     error::{Error, Result},
     id::{DocumentKey, RoomName, Seq},
-    room::{Acked, Answer, Audiences, Command, Peer, Standing, Ticket, Update},
-    session::{Caller, Identity},
+    room::Author,
+    session::Identity,
     supervise::{Supervisor, Task},
 };
 use document::{self, Checked, Visibility};
 
-/// How long an update may take to be durable before the client is told to repeat it.
-const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
 const BYTES: &str = "application/octet-stream";
-
-const TICKET: Ticket = Ticket {
-    request: "POST updates",
-    id: None,
-};
 
 /// The state of the route. Cheap to clone.
 #[derive(Clone)]
@@ -114,52 +105,22 @@ impl Shared {
         let limit = self.parts.limits.document_bytes_max;
         let read = self.bodies.read(headers, body, limit).await?;
         let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
-        let acked = self.apply(&claims, room, caller, bytes, checked).await?;
+        let author = Author {
+            identity: Identity::new(self.parts.sessions.next_id(), claims.user.clone()),
+            caller,
+        };
+        let team = claims.team.clone();
+        let key = DocumentKey { team, room };
+        let acked = self
+            .parts
+            .rooms
+            .write(&key, &author, bytes, checked)
+            .await?;
         Ok(Accepted {
             ok: true,
             seq: acked.seq,
             pending: (acked.visibility == Visibility::Pending).then_some(true),
         })
-    }
-
-    /// Sends the update to the room and waits until it is durable.
-    async fn apply(
-        &self,
-        claims: &Claims,
-        room: RoomName,
-        caller: Arc<Caller>,
-        bytes: Bytes,
-        checked: Checked,
-    ) -> Result<Acked> {
-        let team = claims.team.clone();
-        let handle = self.parts.rooms.open(&DocumentKey { team, room })?;
-        let id = self.parts.sessions.next_id();
-        let (answer, answered) = oneshot::channel();
-        let author = Arc::new(Author {
-            identity: Identity::new(id, claims.user.clone()),
-            caller,
-            answer: Mutex::new(Some(answer)),
-        });
-        handle.send(Command::Update(Box::new(Update {
-            peer: author,
-            ticket: TICKET,
-            bytes,
-            checked,
-            standing: Standing::Author,
-        })))?;
-        let answered = tokio::select! {
-            biased;
-            // The update is not written any more. This arm is first, because then the room
-            // ends too, without an answer.
-            _ = self.parts.supervisor.losing() => return Err(Error::StorageUnavailable),
-            answered = timeout(DURABLE_TIMEOUT, answered) => answered,
-        };
-        match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::Internal),
-            // The update waits in the journal and may still be written. A repetition is harmless.
-            Err(_) => Err(Error::StorageUnavailable),
-        }
     }
 }
 
@@ -187,47 +148,4 @@ async fn validate(supervisor: &Supervisor, bytes: Bytes) -> Result<(Bytes, Check
         field: "body",
         reason: "is not a Yjs update",
     })
-}
-
-/// The author of one update, who receives only its answer.
-struct Author {
-    identity: Identity,
-    caller: Arc<Caller>,
-    /// The receiver of the answer. Only the first answer counts.
-    answer: Mutex<Option<oneshot::Sender<Result<Acked>>>>,
-}
-
-impl Author {
-    fn settle(&self, answer: Result<Acked>) {
-        if let Some(sender) = self.answer.lock().take() {
-            // This fails if the client has disconnected.
-            let _ = sender.send(answer);
-        }
-    }
-}
-
-impl Peer for Author {
-    fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    fn accept(&self, _: Ticket, acked: Acked) {
-        self.settle(Ok(acked));
-    }
-
-    fn answer(&self, _: Ticket, answer: Answer) {
-        if let Answer::Refused(error) = answer {
-            self.settle(Err(error));
-        }
-    }
-
-    fn charge(&self, cpu: Duration, memory_bytes: usize) {
-        self.caller.budget.charge(cpu, memory_bytes);
-    }
-
-    fn cut(&self, _: &'static str) {
-        self.settle(Err(Error::Overloaded));
-    }
-
-    fn sit(self: Arc<Self>, _: &mut Audiences) {}
 }

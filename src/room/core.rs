@@ -246,6 +246,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 ticket,
                 state_vector,
             } => self.sync(peer, ticket, &state_vector, resources.queued_bytes),
+            Command::Edit { peer, ticket, edit } => self.make_edit(peer, ticket, &edit),
             Command::Update(update) => self.update(update, resources),
             Command::Awareness {
                 peer,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tracing::error;
 
 use super::{
-    Identity, Standing, Update,
+    Answer, Edit, Identity, Standing, Ticket, Update,
     commits::{Accepted, Ack, Recipients},
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Output, Resources, Work},
@@ -22,6 +22,7 @@ use crate::{
 };
 use document::{
     self, Advance, Applied, ApplyError, Checked, Integrated, Prepared, StateVector, Visibility,
+    edit::{EditError, OperationFault},
 };
 
 /// An update that costs less than this and is shorter than [`SMALL_BYTES`] is free of charge: its
@@ -69,6 +70,19 @@ impl<P: PeerHandle> RoomCore<P> {
             self.ownership.release(author);
             self.needed_at = self.now.instant;
         }
+    }
+
+    /// Makes an update of an edit. Its author sends that like any other update, so that it is
+    /// limited, written and relayed in the same way.
+    pub(super) fn make_edit(&mut self, peer: P, ticket: Ticket, edit: &Edit) {
+        self.needed_at = self.now.instant;
+        let made = match self.phase {
+            Phase::Open => self.document.make(edit).map_err(edit_refusal),
+            Phase::Draining | Phase::Closed => Err(Error::Draining),
+        };
+        self.charge(&peer, 0, Work::Timed);
+        let answer = made.map_or_else(Answer::Refused, Answer::Made);
+        self.answer(peer, ticket, answer);
     }
 
     /// Has the ack of an applied update sent when it is durable; `None` for `accepted` means that
@@ -286,6 +300,32 @@ fn accepted(
         author,
         reservation,
     }))
+}
+
+/// The error of an edit that was not made.
+fn edit_refusal(error: EditError) -> Error {
+    let reason = match error {
+        EditError::Operation { fault, .. } => match fault {
+            OperationFault::OutOfRange => "a position is out of range",
+            OperationFault::InsideCharacter => "a position is inside a character",
+            OperationFault::NoSuchType => "there is no type at the path",
+            OperationFault::OtherKind => "the type is of another kind",
+            OperationFault::Misplaced => "the content does not belong there",
+        },
+        EditError::MalformedState(_) => "the state is not a Yjs update",
+        EditError::Unwritable(_) => "holds what no update may hold",
+        EditError::NotEarlier => {
+            return Error::Conflict {
+                reason: "the state is not an earlier one of this document",
+            };
+        }
+        EditError::TooCostly => return Error::TooCostly,
+        EditError::ClientId | EditError::Panicked => return Error::Internal,
+    };
+    Error::Invalid {
+        field: "edit",
+        reason,
+    }
 }
 
 fn invalid_update(reason: &'static str) -> Error {

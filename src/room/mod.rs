@@ -29,6 +29,7 @@
 //! Read this file first, then `interface.rs`, `core.rs` and `driver.rs`.
 
 mod audiences;
+mod author;
 mod awareness;
 mod commits;
 mod core;
@@ -60,6 +61,7 @@ use bytes::Bytes;
 
 pub use self::{
     audiences::Audiences,
+    author::Author,
     rooms::Rooms,
     seats::{Delivery, Door},
     shared::RoomHandle,
@@ -71,7 +73,7 @@ use crate::{
     id::{DocumentId, Seq, SessionId, Timestamp},
     session::Identity,
 };
-use document::{Checked, StateVector, Visibility, awareness::Entry};
+use document::{Checked, StateVector, Visibility, awareness::Entry, edit::Operation};
 
 /// A client that sends commands to a room, as its door represents it.
 ///
@@ -154,6 +156,8 @@ pub enum Answer {
     Joined(Box<Joined>),
     /// To a sync.
     Synced(Synced),
+    /// To an edit: the update that was made of it, Yjs v1.
+    Made(Bytes),
     /// To requests that have nothing to return.
     Done,
     /// To any request: it was refused.
@@ -291,6 +295,15 @@ pub enum Command<P = Arc<dyn Peer>> {
     /// Changes the document. It is boxed because it is larger than the other variants, and all
     /// slots of an inbox have the same size.
     Update(Box<Update<P>>),
+    /// Asks for the update that an edit is, as the document is now. The document is not changed.
+    Edit {
+        /// The peer that asks.
+        peer: P,
+        /// The request.
+        ticket: Ticket,
+        /// The edit.
+        edit: Box<Edit>,
+    },
     /// Changes awareness states.
     Awareness {
         /// The peer that changes them.
@@ -302,6 +315,25 @@ pub enum Command<P = Arc<dyn Peer>> {
         /// Their size on the wire, in bytes.
         bytes: usize,
     },
+}
+
+/// A change of the document that the server makes itself.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// Operations, in their order.
+    Operations(Vec<Operation>),
+    /// Gives the document the content that it had in this earlier state of it (an update, Yjs v1).
+    ReplaceWith(Bytes),
+}
+
+impl Edit {
+    /// About how many bytes it takes in an inbox.
+    fn bytes(&self) -> usize {
+        match self {
+            Edit::Operations(operations) => operations.len() * size_of::<Operation>(),
+            Edit::ReplaceWith(state) => state.len(),
+        }
+    }
 }
 
 /// A change of the document.
@@ -341,6 +373,7 @@ impl<P: Clone> Command<P> {
         match self {
             Command::Join { peer, ticket, .. }
             | Command::Sync { peer, ticket, .. }
+            | Command::Edit { peer, ticket, .. }
             | Command::Awareness { peer, ticket, .. } => Some((peer.clone(), *ticket)),
             Command::Update(update) => Some((update.peer.clone(), update.ticket)),
             Command::Leave { answer, .. } => answer.clone(),
@@ -351,6 +384,7 @@ impl<P: Clone> Command<P> {
     fn weight(&self) -> usize {
         match self {
             Command::Update(update) => update.bytes.len() + UPDATE_WEIGHT,
+            Command::Edit { edit, .. } => edit.bytes() + WEIGHT,
             Command::Awareness { bytes, .. } => *bytes + WEIGHT,
             Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => WEIGHT,
         }

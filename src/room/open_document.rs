@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tracing::error;
 
+use super::Edit;
 use super::heavy::{COSTLY, HEAVY_BYTES, LARGE_BYTES, lock_large, run_heavy};
 use crate::{
     config::Limits,
@@ -18,7 +19,8 @@ use crate::{
     store::{Damage, Damaged as Kind, Loaded, Reason},
 };
 use document::{
-    self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
+    self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
+    StateVector, edit::EditError,
 };
 
 /// The most client ids that are noted of what a session declares to have and the document lacks.
@@ -201,6 +203,24 @@ impl OpenDocument {
             self.document.apply(bytes, prepared)
         });
         self.note(bytes, applied)
+    }
+
+    /// Makes an update of `edit`, under a new client id. The document is not changed.
+    pub(super) fn make(&mut self, edit: &Edit) -> Result<Bytes, EditError> {
+        let size = match edit {
+            Edit::Operations(_) => self.encoded_bytes + self.added_bytes,
+            Edit::ReplaceWith(state) => self.encoded_bytes + self.added_bytes + state.len(),
+        };
+        let made = run_heavy(size, || {
+            let _lock = (size >= LARGE_BYTES).then(|| lock_large(&mut self.lock_wait));
+            let client = self.document.draw_client_id();
+            match edit {
+                Edit::Operations(operations) => self.document.edit(client, operations),
+                Edit::ReplaceWith(state) => self.document.replace_with(client, state),
+            }
+        });
+        self.broken |= made == Err(EditError::Panicked);
+        made.map(Bytes::from)
     }
 
     /// How long updates have waited for the lock of large ones since the last call.

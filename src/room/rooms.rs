@@ -99,6 +99,11 @@ impl Rooms {
         Ok(handle)
     }
 
+    /// The owner of the rooms' tasks.
+    pub(super) fn supervisor(&self) -> &Supervisor {
+        &self.shared.supervisor
+    }
+
     /// How many documents are open.
     pub fn len(&self) -> usize {
         self.shared.open.lock().len()

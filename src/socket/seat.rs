@@ -212,6 +212,8 @@ impl Peer for NativeSeat {
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
+            // No request of this door asks for an edit.
+            Answer::Made(_) => {}
             Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }
     }

@@ -17,6 +17,7 @@ use yrs::{Text, Transact};
 
 use crate::store::{Home, key, on_both};
 
+mod authors;
 mod log;
 mod member;
 mod panics;
@@ -24,7 +25,7 @@ mod text;
 
 use self::text::read;
 pub(crate) use self::{
-    member::{Member, identity},
+    member::{Member, claims, identity},
     text::written,
 };
 

@@ -14,7 +14,6 @@ use std::{
 };
 
 use realtime_server::{
-    auth::{Claims, Grants, User},
     bus::{EventBus, Published, Subscriber},
     config::{Limits, Timing},
     error::Error,
@@ -25,6 +24,7 @@ use realtime_server::{
 };
 use tokio::sync::mpsc;
 
+use crate::rooms::claims;
 use crate::store::{Home, close, on_both, supervisor};
 
 mod toys;
@@ -123,24 +123,11 @@ fn listen(store: &Store) -> Heard {
         team: to_team,
     }));
     bus.attach(store).unwrap();
-    let of = |team: &str| Claims {
-        user: User {
-            id: owner().user,
-            name: "Ana".into(),
-            avatar_url: None,
-        },
-        team: Team::parse(team).unwrap(),
-        roles: vec!["viewer".into()],
-        login: None,
-        grants: Grants::default(),
-        issued_at: None,
-        expires_at: i64::MAX,
-    };
-    sessions.admit(of("another team")).unwrap();
+    sessions.admit(claims("another team", "ana")).unwrap();
     Heard {
         room,
         team,
-        _connected: sessions.admit(of("acme")).unwrap(),
+        _connected: sessions.admit(claims("acme", "ana")).unwrap(),
     }
 }
 

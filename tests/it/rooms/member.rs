@@ -12,9 +12,9 @@ use bytes::Bytes;
 use document::{StateVector, awareness};
 use parking_lot::Mutex;
 use realtime_server::{
-    auth::User,
+    auth::{Claims, Grants, User},
     error::Error,
-    id::{DocumentKey, Seq, SessionId, UserId},
+    id::{DocumentKey, Seq, SessionId, Team, UserId},
     room::{
         Acked, Answer, Audiences, Command, Creation, Delivery, Door, Joined, Message, Peer,
         RoomHandle, Rooms, Standing, Ticket, Update,
@@ -234,4 +234,21 @@ pub(crate) fn identity(session: u64) -> Identity {
         avatar_url: None,
     };
     Identity::new(SessionId(session), user)
+}
+
+/// The claims of an editor.
+pub(crate) fn claims(team: &str, user: &str) -> Claims {
+    Claims {
+        user: User {
+            id: UserId::parse(user).expect("an id"),
+            name: "Somebody".into(),
+            avatar_url: None,
+        },
+        team: Team::parse(team).expect("a team"),
+        roles: vec!["editor".into()],
+        login: None,
+        grants: Grants::default(),
+        issued_at: None,
+        expires_at: i64::MAX,
+    }
 }
