@@ -1,9 +1,9 @@
-// The author never returns: kills a server under load again and again, while a random half of those who type stays away.
+// Kills a server under load again and again, while a random half of the users who type never returns.
 //
 //     node absent.mjs [--kills 200] [--database sqlite|postgres] [--seed 1]
 //
 // It fails unless every edit that was acknowledged, and not as pending, is visible to a newcomer after every kill, and
-// nothing stays pending once somebody who holds the rest has connected.
+// nothing stays pending when a client has connected that has what it builds upon.
 
 import { parseArgs } from "node:util";
 import { ABSENCE_ENV, playAbsence } from "./support/absence.mjs";
@@ -44,5 +44,5 @@ function report({ kills: done, gone, ledger }) {
 await playAbsence({ server, kills, random: new Random(Number(values.seed)), report });
 await server.stop();
 await database.stop();
-console.log(`all was visible, after ${((performance.now() - began) / 1_000).toFixed(0)} s`);
+console.log(`all acknowledged edits were visible, after ${((performance.now() - began) / 1_000).toFixed(0)} s`);
 process.exit(0);

@@ -24,7 +24,7 @@ function someUpdate() {
   return Y.encodeStateAsUpdate(doc);
 }
 
-// On SQLite alone: what a token allows is decided from the token, and no database takes part in that.
+// On SQLite alone: rights follow from the token, without a query.
 describe("access", () => {
   const server = suiteServer();
   before(async () => {

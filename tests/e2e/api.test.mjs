@@ -37,7 +37,7 @@ for (const database of databases) {
       return { ...checkError(error), status: response.status };
     }
     const rooms = ({ documents }) => documents.map(({ room }) => room);
-    /** Someone of `team` who has joined `names`, one after the other. */
+    /** The rooms of a user of `team`, who has joined `names` one after the other. */
     async function author(team, names) {
       const client = await Client.connect(server, { person: { team } });
       const joined = [];

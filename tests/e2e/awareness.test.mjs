@@ -306,7 +306,7 @@ describe("a cursor on a machine whose wall clock is changed", () => {
         await until("both are seen", () => states.has(ana.doc.clientID) && states.has(ben.doc.clientID));
         const began = performance.now();
         clock.set(offset);
-        // What HTTP says of the date never goes back.
+        // The date in HTTP responses never goes back.
         await until("the server's clock is ahead", async () => (await date()) - Date.now() > 30_000);
         await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
         assert.ok(performance.now() - began > TIMEOUT_MS / 2, `${offset}: not before its time`);

@@ -92,7 +92,7 @@ for (const database of databases) {
       assert.deepEqual(vector, Y.decodeStateVector(Y.encodeStateVector(ana.doc)));
     });
 
-    it("the sequence number rises with what is written", async () => {
+    it("the sequence number rises with each write", async () => {
       const ana = await (await connect("ana")).join("rising");
       const seqs = [ana.joined.seq];
       for (const word of ["one", "two", "three"]) {

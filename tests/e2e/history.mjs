@@ -1,4 +1,4 @@
-// Plays the real history of a paper's writing through a server, one update a keystroke, and measures it.
+// Replays the recorded history of writing a paper through a server, one update a keystroke, and measures it.
 //
 //     node history.mjs automerge-paper.json.gz [sqlite|postgres]
 //

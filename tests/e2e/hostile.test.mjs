@@ -33,7 +33,7 @@ const PENDING_MAX = 50;
 const MUTATIONS = 1_000;
 const ATTACKER_ID = 4_242;
 
-// On SQLite alone: what is refused never reaches the database, and what is accepted is stored as bytes by either.
+// On SQLite alone: refused updates never reach the database, and either database stores accepted ones as bytes.
 describe("hostile clients", () => {
   const server = suiteServer({
     env: { PENDING_UPDATES_MAX: PENDING_MAX, REQUESTS_PER_SECOND: 10_000, UPDATES_BURST: 100_000 },
@@ -211,7 +211,7 @@ describe("hostile clients", () => {
       await converged([ana, ben, late]);
     });
 
-    it("cannot keep a client that was away from sending what it typed meanwhile", async () => {
+    it("cannot keep a client that was away from sending its edits", async () => {
       await eve.request("document_update", { room, update: waiting.text(ATTACKER_ID + 2, 10) });
       await unharmed();
       const { disconnects } = scene.anasClient;

@@ -14,7 +14,7 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
     const start = suiteDatabase(database, closeClients);
     const enter = async (server, user) => (await Client.connect(server, { person: { user } })).join("shared");
 
-    it("show their clients what the other server wrote as soon as the sequence number of an own row is not the next one", async () => {
+    it("show the rows of the other server to their clients as soon as a gap before an own row tells of them", async () => {
       const here = await start({ REALTIME_INSTANCE: "here" });
       const there = await start({ REALTIME_INSTANCE: "there", DATABASE_URL: here.env.DATABASE_URL });
       const [ana, ben] = [await enter(here, "ana"), await enter(here, "ben")];

@@ -50,7 +50,7 @@ const STRANGE = {
 /** Strange as well; the server need not refuse it, as long as it is the same for all. */
 const CROSSED = { "a left neighbour that stands on the right of the right one": beside(2, 0, writing) };
 
-// On SQLite alone: the document decides, and either database keeps the bytes that it is given.
+// On SQLite alone: the document decides, and either database stores the accepted updates as bytes.
 describe("neighbours in different parents", () => {
   const server = suiteServer({ env: { REQUESTS_PER_SECOND: 10_000 } });
   let scene;

@@ -168,7 +168,7 @@ for (const database of databases) {
 
       /** Ana's last words are relayed to Ben and lost in a kill; nobody is connected then. */
       const loseWords = async () => {
-        // While commits are slow, what is relayed is not durable.
+        // While commits are slow, relayed updates are not durable at once.
         await server.kill9();
         await server.launch({ COMMIT_INTERVAL_MS: 1_000 });
         const { ana, ben } = await arrange();
@@ -231,7 +231,7 @@ for (const database of databases) {
         const [ana, ben] = [await enter("ana"), await enter("ben")];
         await ana.edit(({ text }) => text.insert(0, "start "));
         await until("Ben has it", () => ben.content === "start ");
-        // As y-webrtc does: what comes from the other is an update like any other, so that it goes to the server too.
+        // As with y-webrtc: an update from the other document is sent to the server as well.
         const direct = {};
         for (const [one, other] of [
           [ana.doc, ben.doc],

@@ -14,7 +14,7 @@ import { newcomer, sameForAll } from "./support/view.mjs";
 const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const NAME = "pending";
-/** Between two commits, what is relayed is not durable. */
+/** Commits are so rare that relayed updates are not durable at once. */
 const SLOW_COMMITS = { COMMIT_INTERVAL_MS: 1_000 };
 
 /** A plain program with a document of its own that speaks to the server itself, one message at a time. */
@@ -40,7 +40,7 @@ class Program {
     return (await this.client.ok("document_update", { room: NAME, update })).pending ?? false;
   }
 
-  /** Synchronises: takes what it lacks, and sends all that the server lacks; whether that is pending. */
+  /** Synchronises in both directions. Returns whether the update for the server is pending. */
   async synchronise() {
     const state_vector = Y.encodeStateVector(this.doc);
     const answer = await this.client.ok("document_sync", { room: NAME, state_vector });

@@ -16,7 +16,7 @@ const VALUE_BYTES = 10_000;
 const VALUES_BEFORE = 1_500;
 /** About 50 MB. */
 const VALUES_MEANWHILE = 5_000;
-/** Much less than what is written meanwhile, which would otherwise wait in memory. */
+/** Much less than the values that are written meanwhile, which would otherwise wait in memory. */
 const MEMORY_GROWTH_MAX = 32 * MIB;
 /** Latencies below this are the noise of a machine that runs the clients as well. */
 const LATENCY_FLOOR_MS = 30;
@@ -28,14 +28,14 @@ const COPIES = 20;
 const UNREAD_ANSWERS_MAX = 10_000;
 const UPDATES = 20_000;
 
-/** Stops reading from the network, as a suspended laptop does; returns what starts it again. */
+/** Stops reading from the network, as a suspended laptop does; returns a function that starts it again. */
 function freeze({ client }) {
   const { ws } = client.socket.io.engine.transport;
   ws.pause();
   return () => ws.resume();
 }
 
-// On SQLite alone: what waits for a client waits in the memory of the server, whatever the log lies in.
+// On SQLite alone: messages for a slow client wait in the memory of the server, and not in the database.
 describe("a client that stops reading", () => {
   let server;
   const startServer = suiteDatabase(sqlite, closeClients);

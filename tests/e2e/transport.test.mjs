@@ -209,7 +209,7 @@ describe("the transport", () => {
     assert.equal((await waiting).body, "6");
     await until("the probe is answered", () => webSocket.frames[0] === "3probe");
     assert.equal((await polling.poll()).body, "6", "a poll in between is let go");
-    assert.equal((await polling.post('421["leave_room","a"]')).status, 200, "what comes by POST is taken");
+    assert.equal((await polling.post('421["leave_room","a"]')).status, 200, "a POST is still accepted");
     webSocket.send("5");
     webSocket.send('422["leave_room","b"]');
     const acks = () => webSocket.frames.filter((frame) => /^43/.test(frame)).map((frame) => frame[2]);

@@ -79,7 +79,7 @@ for (const database of databases) {
       }
       for (const ack of await Promise.all(answers)) if (!ack.ok) assert.equal(checkError(ack.error).code, "conflict");
       await ana.saved();
-      assert.equal(replaced(ana, words), 0, "Ana knows what she wrote");
+      assert.equal(replaced(ana, words), 0, "Ana's own replica has changed");
       await until("Ben has everything", () => Y.getState(ben.doc.store, ANA) === clock);
       const counts = { present: replaced(ben, words), memory: replaced(await newcomer(server, "forged"), words) };
       closeClients();

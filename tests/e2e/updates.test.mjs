@@ -32,7 +32,7 @@ async function post(server, room, update, { person, headers, ...options } = {}) 
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
-/** Posts what has to be refused: `[status, code]`, and the whole error. */
+/** Posts an update that has to be refused. Returns `[status, code]`, the whole error and the headers. */
 async function refusal(server, room, update, options) {
   const { status, body, headers } = await post(server, room, update, options);
   assert.ok(body.error, `accepted: ${JSON.stringify(body)}`);
@@ -74,7 +74,7 @@ function entriesOf(count) {
   return Y.encodeStateAsUpdate(doc);
 }
 
-/** What a newcomer sees of a room. */
+/** The room of a client that joins now. */
 async function seen(server, room, person) {
   const client = await Client.connect(server, { person: { user: "newcomer", ...person } });
   return client.join(room);

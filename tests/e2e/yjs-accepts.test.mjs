@@ -72,7 +72,7 @@ const HARMLESS = {
   ),
 };
 
-// On SQLite alone: the document decides, and either database keeps the bytes that it is given.
+// On SQLite alone: the document decides, and either database stores the accepted updates as bytes.
 describe("updates at which stock Yjs throws", () => {
   const server = suiteServer({ env: { REQUESTS_PER_SECOND: 10_000 } });
   let scene;

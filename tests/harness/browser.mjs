@@ -24,8 +24,8 @@ export function launchBrowser(chromium) {
 }
 
 /**
- * A page in a window of its own, which shares nothing with others: a person at another computer. `problems` collects what
- * went wrong in the page: uncaught errors, and errors on the console that do not come from a network that is away.
+ * A page in a window of its own, without any state of others, as at another computer. `problems` collects the faults of the
+ * page: uncaught errors, and errors on the console that do not come from a network that is away.
  */
 export async function openWindow(browser, options = {}) {
   const context = await browser.newContext({

@@ -1,4 +1,4 @@
-// The databases that the server supports. Tests of what depends on the database run on both:
+// The databases that the server supports. Tests whose subject depends on the database run on both:
 //
 //     for (const database of databases) describe(`… on ${database.name}`, () => { … });
 //

@@ -1,10 +1,10 @@
-// The authentication service's published keys (JWKS, RFC 7517), at an address of this machine.
+// Published signing keys (JWKS, RFC 7517) at an address of this machine.
 
 import { createServer } from "node:http";
 
 /** A key set that is served over HTTP. */
 export class KeySet {
-  /** How often the keys were asked for. */
+  /** The number of requests for the keys. */
   fetches = 0;
   /** While true, the address answers 503. */
   down = false;
@@ -34,7 +34,7 @@ export class KeySet {
     this.#keys.set(kid, { ...publicKey.export({ format: "jwk" }), kid, alg: algorithm, use: "sig" });
   }
 
-  /** Takes a key away. */
+  /** Removes a key. */
   withdraw(kid) {
     this.#keys.delete(kid);
   }

@@ -1,4 +1,4 @@
-// A network between a client and a server that can be taken away.
+// A network between a client and a server that a test can cut.
 
 import { connect, createServer } from "node:net";
 
@@ -19,7 +19,7 @@ export class Network {
     return network;
   }
 
-  /** Where the server is, seen through this network. */
+  /** The server's address through this network. */
   get url() {
     return `http://127.0.0.1:${this.#listener.address().port}`;
   }

@@ -1,4 +1,4 @@
-// Chance that can be repeated: a failure names its seed, and the seed brings it back.
+// Random numbers that can be repeated: a failure names its seed.
 
 /** A small generator (mulberry32): the same seed gives the same numbers. */
 export class Random {

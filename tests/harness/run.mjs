@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// Runs test files, several at once, and then those alone that measure time or memory.
+// Runs test files, several at once, and then, one by one, those that need the machine for themselves.
 //
-//     realtime-test [--jobs 3] [--alone cost,slow] [--minutes 5] files…
+//     realtime-test [--jobs 3] [--alone cost,slow] [--minutes 10] files…
 //
 // Each file is a process of its own, whose output is printed when it ends. Files begin in the given order; of a file that is
 // named twice only the first place counts, so that the longest ones can be named before a pattern. `--alone` names files
@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
   options: {
     jobs: { type: "string", default: "1" },
     alone: { type: "string", default: "" },
-    minutes: { type: "string", default: "5" },
+    minutes: { type: "string", default: "10" },
   },
 });
 const [jobs, minutes] = [Number(values.jobs), Number(values.minutes)];
@@ -25,7 +25,7 @@ const files = [...new Set(positionals)];
 const names = new Set(values.alone.split(",").filter(Boolean));
 const unknown = [...names].filter((name) => !files.some((file) => nameOf(file) === name));
 if (!(jobs >= 1) || !(minutes > 0) || files.length === 0 || unknown.length > 0) {
-  console.error("usage: realtime-test [--jobs 3] [--alone cost,slow] [--minutes 5] files…");
+  console.error("usage: realtime-test [--jobs 3] [--alone cost,slow] [--minutes 10] files…");
   for (const name of unknown) console.error(`there is no test file ${name}`);
   process.exit(2);
 }
@@ -33,7 +33,7 @@ if (!(jobs >= 1) || !(minutes > 0) || files.length === 0 || unknown.length > 0) 
 const running = new Set();
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {
-    // The test processes end what they have started.
+    // Each test process ends its own servers and databases.
     for (const child of running) child.kill("SIGTERM");
     process.exit(1);
   });

@@ -117,7 +117,7 @@ export async function run(parameters, env = {}, { cwd = temporaryFolder(), timeo
   return { ...end, ...said };
 }
 
-/** The environment of the program: only what the test gives, since a setting of the machine must not reach the server. `undefined` removes a setting. */
+/** The environment of the program: the settings of the test only, not those of the machine. `undefined` removes one. */
 function environment(settings) {
   if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM}: cargo build --profile e2e`);
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);

@@ -1,5 +1,5 @@
-// Servers, databases and browser windows of a suite. Each of these functions registers the hooks of node:test that start
-// and end what it returns, so call it inside `describe`, not inside a test.
+// Servers, databases and browser windows of a suite. Each of these functions registers hooks of node:test that start
+// its servers and end them, so call it inside `describe`, not inside a test.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";

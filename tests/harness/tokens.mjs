@@ -1,4 +1,4 @@
-// Tokens as the platform's authentication service would make them, and as forgers would.
+// Tokens, as an authentication service issues them, and forged ones.
 
 import { createHmac, sign as signWith } from "node:crypto";
 
@@ -22,7 +22,7 @@ function signature(message, key, algorithm) {
 }
 
 /**
- * The claims of a person: an editor of the team `acme` for an hour, unless told otherwise. Further claims are taken as
+ * The claims of a person: an editor of the team `acme` for an hour, unless told otherwise. Further claims are added as
  * they are; `undefined` removes one.
  */
 export function claims({ user = "ana", role = "editor", roles = [role], team = "acme", ttl_s = 3600, ...more } = {}) {

@@ -1,4 +1,4 @@
-// Waiting for conditions: the tests never sleep for a fixed time and hope.
+// Waiting for conditions, so that no test relies on a fixed time.
 
 const POLL_INTERVAL_MS = 5;
 /**
@@ -13,9 +13,9 @@ const TIMEOUT_MS = 25_000;
  * The condition may be asynchronous. It holds when it returns something truthy; an exception counts as "not yet",
  * so assertions can serve as conditions.
  *
- * @throws after `timeout_ms`, naming what was awaited and what was seen last.
+ * @throws after `timeout_ms`, with `expectation`, which names the condition, and the last result.
  */
-export async function until(what, condition, timeout_ms = TIMEOUT_MS, interval_ms = POLL_INTERVAL_MS) {
+export async function until(expectation, condition, timeout_ms = TIMEOUT_MS, interval_ms = POLL_INTERVAL_MS) {
   const deadline = performance.now() + timeout_ms;
   for (;;) {
     let seen;
@@ -27,7 +27,7 @@ export async function until(what, condition, timeout_ms = TIMEOUT_MS, interval_m
     }
     if (performance.now() > deadline) {
       const last = seen instanceof Error ? seen.message : JSON.stringify(seen);
-      throw new Error(`waited ${timeout_ms} ms in vain until ${what}; last: ${last}`, {
+      throw new Error(`waited ${timeout_ms} ms in vain until ${expectation}; last: ${last}`, {
         cause: seen instanceof Error ? seen : undefined,
       });
     }
@@ -35,7 +35,7 @@ export async function until(what, condition, timeout_ms = TIMEOUT_MS, interval_m
   }
 }
 
-/** The next `event` of an emitter, as its first argument. Call it before what causes the event. */
+/** The next `event` of an emitter, as its first argument. Call it before the event is caused. */
 export function next(emitter, event, timeout_ms = TIMEOUT_MS) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -51,7 +51,7 @@ export function next(emitter, event, timeout_ms = TIMEOUT_MS) {
 }
 
 /**
- * Lets `duration_ms` pass. Only for what is about time itself: the pace of a load, a random moment, or that something
+ * Lets `duration_ms` pass. Only where time itself is the subject: the pace of a load, a random moment, or that something
  * does *not* happen.
  */
 export function pause(duration_ms) {

@@ -1,9 +1,9 @@
-// Several people type while the server is killed again and again, and a random half of them never returns.
+// Several users type while the server is killed again and again, and a random half of them never returns.
 //
 // Each of them is a plain client that follows section 3 of the protocol: after every connect it sends the whole
-// difference, and an ack with `pending` makes it synchronise. Somebody in a hurry types right behind `join_room`, before
-// the synchronisation, and may even be gone before it: what such an edit builds upon may have been lost with the server
-// and its author.
+// difference, and an ack with `pending` makes it synchronise. Some type right behind `join_room`, before the
+// synchronisation, and may even disconnect before it: the edits that such an edit builds upon may have been lost with the
+// server and their author.
 
 import assert from "node:assert/strict";
 import * as Y from "yjs";
@@ -11,10 +11,10 @@ import { Client } from "./client.mjs";
 import { pause, until } from "@realtime-server/harness/until";
 import { newcomer } from "./view.mjs";
 
-/** Longer than usual: at each kill much has been relayed that is not durable yet. */
+/** Commits are rarer than usual: at each kill many relayed updates are not durable yet. */
 export const ABSENCE_ENV = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 150 };
 
-/** After so many kills a new document is begun: what is checked after each kill grows with it. */
+/** After so many kills a new document is begun, since the checks after each kill grow with the document. */
 const KILLS_OF_A_DOCUMENT = 20;
 const TYPISTS = 6;
 const WINDOW = 20;
@@ -22,18 +22,18 @@ const LONGEST_SITTING_MS = 400;
 const SYNC_EVERY_MS = 50;
 const EMPTY_UPDATE_BYTES = 2;
 
-/** What was said about each edit, named by its key in the map of the document `room`: over all typists. */
+/** How the edits of all typists were answered. An edit is named by its key in the map of the document `room`. */
 class Ledger {
-  /** The document of the present. */
+  /** The present document. */
   room;
-  /** Edits that were acknowledged, and not as pending: everybody has to see them, whatever happens. */
+  /** Edits that were acknowledged, and not as pending: they have to be visible from then on. */
   acknowledged = new Set();
   /** How many acks said `pending`. */
   pending = 0;
   /** How many edits there are, and how many of earlier documents were acknowledged. */
   edits = 0;
   past = 0;
-  /** Codes of refusals, with how often each came. */
+  /** The number of refusals by code. */
   refusals = {};
 
   /** Begins a new document. */
@@ -58,7 +58,7 @@ class Typist {
   #random;
   #number = 0;
   #unacknowledged = 0;
-  /** Something was pending or refused, and has not been synchronised since. */
+  /** Whether an update was pending or refused since the last synchronisation. */
   #unsettled = false;
   #syncing = false;
   #synchronised = 0;
@@ -73,8 +73,8 @@ class Typist {
   }
 
   /**
-   * Joins and sends the whole difference. A hasty typist types before that, and some of these are gone for ever once that
-   * is acknowledged. Returns whether it is still there.
+   * Joins and sends the whole difference. Some typists type before that, and some of these disconnect for ever when that
+   * is acknowledged. Returns whether the typist is still connected.
    */
   async join() {
     const asked = { room: this.#ledger.room, state_vector: Y.encodeStateVector(this.doc) };
@@ -86,7 +86,7 @@ class Typist {
       this.#meet(answer);
       return true;
     }
-    await until("what was typed in haste is answered", () => this.#unacknowledged === 0);
+    await until("the edits before the synchronisation are answered", () => this.#unacknowledged === 0);
     this.close();
     return false;
   }
@@ -101,26 +101,26 @@ class Typist {
     await this.#typing;
   }
 
-  /** Leaves the network; what was not acknowledged is not known to be saved. */
+  /** Disconnects; updates that were not acknowledged may or may not be saved. */
   async leave() {
     await this.stop();
     this.#client.socket.disconnect();
     await until("no answer is awaited", () => this.#unacknowledged === 0);
   }
 
-  /** Comes back with all that it has. */
+  /** Connects again with its document. */
   async comeBack() {
     this.#client.socket.connect();
     await until("it is connected", () => this.#client.socket.connected);
     return this.join();
   }
 
-  /** Whether all that it has is acknowledged, and nothing of it as pending; synchronises again where it is not. */
+  /** Whether all edits of its document are acknowledged and visible; synchronises again where they are not. */
   async settled() {
     if (this.#unacknowledged > 0 || this.#syncing) return false;
     const keys = [...this.doc.getMap("map").keys()];
     if (!this.#unsettled && keys.every((key) => this.#ledger.acknowledged.has(key))) return true;
-    // The server may have it all, and an ack was lost in a kill: it is asked for by sending all that there is.
+    // The server may have all edits while an ack was lost in a kill: sending the whole document brings another ack.
     if (this.#unsettled) await this.#synchronise();
     else this.#send(Y.encodeStateAsUpdate(this.doc), keys);
     return false;
@@ -139,7 +139,7 @@ class Typist {
     }
   }
 
-  /** One edit: a character somewhere between those of others, and a key to know it by. */
+  /** One edit: a character somewhere in the text, and a key that names the edit. */
   #type() {
     const key = `${this.name}:${(this.#number += 1)}`;
     const before = Y.encodeStateVector(this.doc);
@@ -152,7 +152,7 @@ class Typist {
     this.#send(Y.encodeStateAsUpdate(this.doc, before), [key]);
   }
 
-  /** At a pace that no server takes for a flood. */
+  /** Synchronises, at a pace that is not taken for a flood. */
   async #synchronise() {
     if (this.#syncing || performance.now() < this.#synchronised + SYNC_EVERY_MS) return;
     [this.#syncing, this.#synchronised] = [true, performance.now()];
@@ -176,7 +176,7 @@ class Typist {
   }
 
   #send(update, keys) {
-    // Beyond the connection's end there is only the document: the next whole difference has what it lacks.
+    // Without a connection the edit stays in the document: the next whole difference includes it.
     if (!this.#client.socket.connected) return;
     this.#unacknowledged += 1;
     this.#client.socket.timeout(30_000).emit("document_update", { room: this.#ledger.room, update }, (error, ack) => {
@@ -189,9 +189,9 @@ class Typist {
 }
 
 /**
- * Plays `kills` kills of `server`, started with {@link ABSENCE_ENV}, by the chance of `random`. Fails at the first
- * acknowledged edit that a newcomer does not see, and where anything stays pending although somebody is there who has
- * all that it builds upon. Returns figures; `report` is told of them after each kill.
+ * Kills `server`, started with {@link ABSENCE_ENV}, `kills` times at random moments. Fails if a newcomer does not see an
+ * acknowledged edit, or an edit stays pending although a client is connected that has everything it builds upon. Returns
+ * figures; `report` is called with them after each kill.
  */
 export async function playAbsence({ server, kills, random, report = () => {} }) {
   const ledger = new Ledger();
@@ -224,7 +224,7 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
   const settle = async () => {
     for (const typist of present) await typist.stop();
     const all = async () => (await Promise.all(present.map((typist) => typist.settled()))).every(Boolean);
-    await until("nothing that those present have is pending", all, 20_000, 20);
+    await until("no edit of those present is pending", all, 20_000, 20);
     const { map } = await newcomer(server, ledger.room);
     for (const { doc, name } of present) {
       const invisible = [...doc.getMap("map").keys()].filter((key) => !map.has(key));

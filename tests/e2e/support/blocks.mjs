@@ -94,7 +94,7 @@ export function deleted(place, length) {
   return block(KIND.deleted, place, (encoder) => encoding.writeVarUint(encoder, length));
 }
 
-/** `length` elements that have been collected: nothing is known of them, not even their place. */
+/** `length` elements that have been garbage collected: without content and place. */
 export function collected(length) {
   return bytes((number) => [KIND.collected, length].forEach(number));
 }

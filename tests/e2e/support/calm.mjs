@@ -1,16 +1,16 @@
-// Whether others are disturbed: two people type in a room of their own, and a probe asks whether the server lives.
+// Measures whether others are disturbed: two users type in a room of their own, and a probe asks `/health/live`.
 
 import { Agent, request } from "node:http";
 import { Client } from "./client.mjs";
 import { pause, until } from "@realtime-server/harness/until";
 
 const EVERY_MS = 8;
-/** So long is measured at least: some hundred samples. */
+/** The shortest time of a measurement, which gives some hundred samples. */
 const WINDOW_MS = 1_000;
-/** An answer that does not come counts as this. */
+/** The latency that counts for an answer that does not come. */
 const LOST_MS = 10_000;
 
-/** Two people in a room that nobody attacks. */
+/** Two users in a room that nobody attacks. */
 export class Calm {
   #server;
   #writer;
@@ -28,8 +28,8 @@ export class Calm {
   }
 
   /**
-   * Measures while `work` goes on, and for a second at least: the 99th percentile of how long `/health/live` takes to
-   * answer, and a keystroke to reach the reader, in ms.
+   * Measures during `work`, and for a second at least. Returns the 99th percentiles, in ms, of the time that `/health/live`
+   * takes to answer, and a keystroke to reach the reader.
    */
   async measure(work = () => {}) {
     let over = false;
@@ -44,7 +44,7 @@ export class Calm {
     return { result, health_ms: p99(samples.health), typing_ms: p99(samples.typing) };
   }
 
-  /** The two have had nothing refused and see the same. */
+  /** Whether the two have the same text and no update of theirs was refused. */
   async unharmed() {
     await until("the reader has everything", () => this.#reader.content === this.#writer.content);
     const { refusals, faults } = this.#writer;

@@ -1,4 +1,4 @@
-// A program on the platform: socket.io-client, as published, with the codes and shapes of the protocol checked.
+// A client program: socket.io-client, as published. Error codes and shapes are checked against the protocol.
 
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
@@ -31,7 +31,7 @@ export function closeClients() {
   for (const client of open) client.close();
 }
 
-/** One connection. It reconnects by itself, and its rooms join again by themselves, as in an application. */
+/** One client. It reconnects by itself, and its rooms join again by themselves, as in an application. */
 export class Client {
   /** @type {Room[]} */
   rooms = [];
@@ -70,7 +70,7 @@ export class Client {
     throw client.connectError;
   }
 
-  /** Tries to connect and returns the code with which it is refused, or `accepted`. */
+  /** Tries to connect. Returns the code of the refusal, or `accepted`. */
   static async refused(server, options) {
     const client = new Client(server, { reconnection: false, ...options });
     let outcome;
@@ -81,7 +81,7 @@ export class Client {
     return outcome;
   }
 
-  /** Sends a request and returns its acknowledgement as it came. */
+  /** Sends a request and returns its ack. */
   request(event, ...payload) {
     return this.socket.timeout(60_000).emitWithAck(event, ...payload);
   }
@@ -107,7 +107,7 @@ export class Client {
     return room;
   }
 
-  /** Breaks the connection without a word, as a lost network does; it reconnects by itself. */
+  /** Breaks the connection without a close packet, as a lost network does; the client reconnects by itself. */
   breakTransport() {
     this.socket.io.engine.close();
   }

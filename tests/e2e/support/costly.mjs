@@ -1,13 +1,13 @@
-// Valid updates of few bytes that cost a careless server seconds, or hundreds of megabytes.
+// Valid updates of few bytes that cost an unprotected server seconds of processor time, or hundreds of megabytes.
 
 import { TYPE, text, type, update, values } from "./blocks.mjs";
 
-/** The client that made what the attacks build upon. */
+/** The client id of the content that the attacks build upon. */
 export const BASE = 1;
 const FIRST = 100;
 const MARK = "x";
 
-/** What an attack at one place is made of: what the place is, and an element there. */
+/** The places of attacks: the content that must exist, the place in it, and an element there. */
 const PLACES = {
   "the start of a text": { base: [], place: { root: "text" }, element: (place) => text(place, MARK) },
   "a place within a text": {
@@ -63,7 +63,7 @@ export function pairs(before, more) {
   return attacks;
 }
 
-/** Many elements at one place by one client, and again so many by others: `times` updates of `few` elements each. */
+/** `before` elements at one place by one client, then `times` updates of `few` elements each by others. */
 export function fewAtATime(before, few, times) {
   const block = text({ root: "text" }, MARK);
   const by = (client, count) => update([{ client, clock: 0, blocks: Array.from({ length: count }, () => block) }]);

@@ -1,4 +1,4 @@
-// Bytes that no Yjs would write: updates put together by hand, most of them to do harm.
+// Updates that Yjs would not write: put together by hand, most of them to do harm.
 //
 // The format is the first version of Yjs updates: the number of clients; for each the number of its blocks, its id, the
 // clock of the first block, the blocks; then the deletions, the same way.
@@ -18,7 +18,7 @@ const KEYED = 0x20;
 const FOLLOWING = 0x80;
 const ARRAY = 117;
 const OBJECT = 118;
-/** A client that nobody is. */
+/** A client id that no client has. */
 export const NOBODY = 2 ** 40;
 const HUGE = 2 ** 31 + 5;
 
@@ -49,7 +49,7 @@ function entry(client, clock, kind, write) {
   });
 }
 
-/** A: a first clock near 2^32. Made for client 1, after whose block at clock 0 it comes. */
+/** A: a first clock near 2^32, of client 1, for a document with a block of that client at clock 0. */
 export const OVERFLOWING_CLOCK = Uint8Array.of(
   1,
   1,
@@ -73,10 +73,10 @@ export const OVERFLOWING_CLOCK = Uint8Array.of(
   0,
 );
 
-/** B: waits for ever for blocks of a client that nobody has, and poisons careless encoders meanwhile. */
+/** B: depends on blocks of a client that does not exist, and breaks encoders that do not expect it while it is pending. */
 export const POISONED_PENDING = Uint8Array.of(1, 1, 1, 47, 3, 107, 3, 4, 1, 15, 0);
 
-/** C: a snapshot that is none. */
+/** C: bytes that look like a snapshot. */
 export const FOREIGN_SNAPSHOT = Uint8Array.of(0, 1, 2, 0);
 
 /** D: arrays within arrays in a plain value, `depth` of them. */
@@ -108,7 +108,7 @@ export function nestedTypes(client, from, to) {
   });
 }
 
-/** F: a few bytes that promise billions of things. */
+/** F: a few bytes with counts of billions. */
 export function hugeCounts(client) {
   const promise = (marker) => entry(client, 0, ANY, (number) => [1, marker, HUGE].forEach(number));
   return {
@@ -124,7 +124,7 @@ export function hugeCounts(client) {
   };
 }
 
-/** Blocks that are well-formed and abusive: they use up a client's clocks, or deceive. */
+/** Blocks that are well-formed and abusive: they use up a client's clocks, or have impossible content. */
 export function abuses(client) {
   return {
     "garbage collected blocks up to clock 2^32": update(client, 0, 1, (number) => [0, 2 ** 32 - 1].forEach(number)),
@@ -140,7 +140,7 @@ export function abuses(client) {
   };
 }
 
-/** Blocks of `length` clocks that wait for ever: they follow a character of a client that nobody has. */
+/** Blocks of `length` clocks that stay pending: they follow a character of a client that does not exist. */
 export const waiting = {
   text: (client, length) => following(client, 0, [NOBODY, 0], "x".repeat(length)),
   deletion: (client, length) => follower(client, 0, [NOBODY, 0], DELETED, (number) => number(length)),
@@ -159,7 +159,7 @@ function follower(client, clock, left, kind, write) {
   });
 }
 
-/** Counts in state vectors that promise billions of clients, end too early, or name one twice. */
+/** Malformed state vectors: with a count of billions, or an early end. */
 export const HOSTILE_STATE_VECTORS = {
   "a count of billions": bytes((number) => number(HUGE)),
   "a count without entries": bytes((number) => number(3)),
@@ -168,14 +168,14 @@ export const HOSTILE_STATE_VECTORS = {
   nothing: new Uint8Array(0),
 };
 
-/** An empty document whose client id is known, so that chance can be repeated. */
+/** An empty document with a given client id, so that a random run can be repeated. */
 export function replica(client) {
   const doc = new Y.Doc();
   doc.clientID = client;
   return doc;
 }
 
-/** Updates of one client that nobody else is; each builds upon the one before. */
+/** Updates of one client; each builds upon the one before. */
 export function chain(length) {
   const doc = replica(78);
   const updates = [];
@@ -184,7 +184,7 @@ export function chain(length) {
   return updates;
 }
 
-/** The state of a document that has a bit of everything. */
+/** The state of a document with content of every kind. */
 export function everything() {
   const doc = replica(77);
   const text = doc.getText("text");

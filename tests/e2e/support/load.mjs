@@ -1,4 +1,4 @@
-// Several people who keep editing one document, and a record of what the server acknowledged to them.
+// Several users who keep editing one document, and a record of the updates that were acknowledged.
 
 import { Client } from "./client.mjs";
 import { pause, until } from "@realtime-server/harness/until";
@@ -8,9 +8,9 @@ const WINDOW = 20;
 
 /** Writers, each setting key after key of the document's map: `writer:number`. */
 export class Load {
-  /** Keys whose updates the server acknowledged: it may never lose one of them again. */
+  /** Keys whose updates were acknowledged: none of them may be lost afterwards. */
   acknowledged = new Set();
-  /** Keys that were set at all. */
+  /** All keys that were set. */
   written = new Set();
   rooms = [];
 
@@ -18,7 +18,7 @@ export class Load {
   #running = [];
   #stopped = true;
 
-  /** Connects `writers` people and lets them join `room`; nobody writes yet. */
+  /** Connects `writers` users, who join `room` and do not write yet. */
   static async join(server, room, { writers = 3, options } = {}) {
     const load = new Load();
     for (let writer = 1; writer <= writers; writer += 1) {
@@ -29,40 +29,40 @@ export class Load {
     return load;
   }
 
-  /** Everybody writes, until {@link stop}. */
+  /** All writers write, until {@link stop}. */
   start() {
     this.#stopped = false;
     this.#running = this.rooms.map((room, writer) => this.#write(room, writer));
   }
 
-  /** Everybody stops writing; what is under way goes on. */
+  /** All writers stop; updates that were sent may still be answered. */
   async stop() {
     this.#stopped = true;
     await Promise.all(this.#running);
   }
 
-  /** Takes everybody off the network, with what they have not got rid of. */
+  /** Disconnects all writers. */
   disconnect() {
     for (const { socket } of this.#clients) socket.disconnect();
   }
 
-  /** Brings everybody back: their rooms join again and hand in what is missing. */
+  /** Connects all writers again: their rooms join again and send what the server lacks. */
   async reconnect() {
     for (const { socket } of this.#clients) socket.connect();
-    await until("everybody is back", () => this.#clients.every(({ socket }) => socket.connected));
+    await until("all writers are connected", () => this.#clients.every(({ socket }) => socket.connected));
     await this.settled();
   }
 
-  /** Waits until everybody is connected and everything is acknowledged. */
+  /** Waits until all writers are connected and all updates acknowledged. */
   async settled(timeout_ms) {
     await until(
-      "everything is acknowledged",
+      "all updates are acknowledged",
       () => this.#clients.every(({ socket }) => socket.connected) && this.rooms.every((room) => room.settled),
       timeout_ms,
     );
   }
 
-  /** Why the connections ended so far. */
+  /** The reasons of all disconnects so far. */
   get disconnects() {
     return this.#clients.flatMap((client) => client.disconnects);
   }

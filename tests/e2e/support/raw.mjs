@@ -1,4 +1,4 @@
-// Socket.IO by hand: frames as they go over the WebSocket, for what no library would send.
+// Single frames of Socket.IO over a WebSocket, for bytes that no library would send.
 
 import WebSocket from "ws";
 import { token } from "@realtime-server/harness/tokens";
@@ -6,7 +6,7 @@ import { until } from "@realtime-server/harness/until";
 
 /** A WebSocket that speaks Engine.IO 4, one frame at a time. Pings are answered. */
 export class RawSocket {
-  /** Frames that came in: texts, or Buffers. */
+  /** Frames that were received: texts, or Buffers. */
   frames = [];
   closed = false;
 

@@ -20,25 +20,25 @@ export class Refused extends Error {
 export class Room {
   /** The join's acknowledgement, the latest one. */
   joined;
-  /** How many updates wait for their acknowledgement. */
+  /** The number of updates that are not acknowledged yet. */
   unacknowledged = 0;
-  /** Errors with which updates were refused. After the first nothing is sent until {@link sync}. */
+  /** Errors of refused updates. After the first one no update is sent until {@link sync}. */
   refusals = [];
   /** The sequence number of each acknowledgement, in their order. */
   seqs = [];
-  /** How many acknowledgements said that the update waits for others: it is synchronised after each of them. */
+  /** The number of acks that said `pending`: the room is synchronised after each of them. */
   pending = 0;
-  /** How many `document_update` events came in. */
+  /** The number of `document_update` events received. */
   received = 0;
   /** Payloads of `document_resync`, `document_storage` and `room_closed` events, in their order. */
   resyncs = [];
   storage = [];
   closed = [];
-  /** Exceptions that Yjs threw at what the server sent: there must be none. */
+  /** Exceptions of Yjs at messages of the server: there must be none. */
   faults = [];
-  /** How often an update arrived before one that it builds upon: never, where the server keeps the order. */
+  /** How often an update arrived before one that it builds upon: never, if the server keeps the order. */
   gaps = 0;
-  /** How many `awareness_update` events came in. */
+  /** The number of `awareness_update` events received. */
   awarenessReceived = 0;
 
   #client;
@@ -98,7 +98,7 @@ export class Room {
     return this.doc.getMap("map");
   }
 
-  /** Joins, or joins again: one round trip brings either side what it lacks. */
+  /** Joins, or joins again: in one round trip either side gets what it lacks. */
   async join() {
     this.#live = false;
     const asked = { room: this.name, state_vector: Y.encodeStateVector(this.doc) };
@@ -112,7 +112,7 @@ export class Room {
     if (this.#awareness.getLocalState()) this.#awareness.setLocalState(this.#awareness.getLocalState());
   }
 
-  /** Asks for what is missing and sends what the server lacks: the answer to a resync, or the way on after a refusal. */
+  /** Synchronises both ways, as after a resync or a refusal. */
   async sync() {
     const asked = { room: this.name, state_vector: Y.encodeStateVector(this.doc) };
     const ack = await this.#client.request("document_sync", asked);
@@ -126,7 +126,7 @@ export class Room {
     if (update) this.#apply(update);
     if (!this.joined.rights.includes("edit")) return;
     const missing = Y.encodeStateAsUpdate(this.doc, new Uint8Array(state_vector));
-    // Of what waits although everything has been sent, somebody else has the rest.
+    // If this is pending although all of it is sent, only another client has what it builds upon.
     if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing, () => {});
   }
 
@@ -148,12 +148,12 @@ export class Room {
     for (const character of characters) this.text.insert(this.text.length, character);
   }
 
-  /** Whether it is joined, and everything that was to be sent is acknowledged. */
+  /** Whether the room is joined, and all its updates are acknowledged. */
   get settled() {
     return this.#live && this.unacknowledged === 0;
   }
 
-  /** Waits until all that was sent is acknowledged. */
+  /** Waits until all updates that were sent are acknowledged. */
   async saved(timeout_ms) {
     await until("all updates are acknowledged", () => this.unacknowledged === 0, timeout_ms);
     assert.deepEqual(this.refusals, [], "updates were refused");
@@ -192,7 +192,7 @@ export class Room {
     }
   }
 
-  /** Brings the server what an update that is pending builds upon; once, however many are pending. */
+  /** Sends what pending updates build upon, by one synchronisation for all of them. */
   #complete() {
     if (!this.#live || this.#completing) return;
     this.#completing = true;
@@ -225,17 +225,17 @@ export class Room {
   }
 }
 
-/** Waits until all replicas are alike: the same blocks, the same text, the same map. */
+/** Waits until all replicas have the same blocks, text and map. */
 export async function converged(rooms, timeout_ms) {
   await until(
     `${rooms.length} replicas are alike`,
     () => rooms.every((room) => room.unacknowledged === 0) && new Set(rooms.map(shown)).size === 1,
     timeout_ms,
   );
-  for (const room of rooms) assert.deepEqual(room.faults, [], "Yjs threw at what the server sent");
+  for (const room of rooms) assert.deepEqual(room.faults, [], "Yjs threw at a message of the server");
 }
 
-/** What a replica shows, as text. An object's keys have no order: the server may write them in another one. */
+/** The content of a replica as text. The keys of objects are sorted, since the server may write them in another order. */
 function shown({ doc, content, map }) {
   const clocks = [...Y.decodeStateVector(Y.encodeStateVector(doc))].sort(([a], [b]) => a - b);
   return JSON.stringify([clocks, content, map.toJSON()], (_, value) => {

@@ -1,4 +1,4 @@
-// Two people at work in a room, and a third one who means harm.
+// Two users who edit in a room, and an attacker in the same room.
 
 import assert from "node:assert/strict";
 import * as Y from "yjs";
@@ -7,7 +7,7 @@ import { replica } from "./crafted.mjs";
 import { converged } from "./room.mjs";
 import { until } from "@realtime-server/harness/until";
 
-/** How many rooms were made so far: each scene has its own. */
+/** The number of rooms made so far: each scene has its own. */
 let rooms = 0;
 
 /** Ana and Ben edit a document; Eve, the attacker, has joined it with all rights of an editor. */
@@ -17,7 +17,7 @@ export class Scene {
 
   #server;
 
-  /** Brings everybody together on `server`. */
+  /** Connects all three to `server`. */
   static async set(server) {
     const scene = new Scene();
     scene.#server = server;
@@ -33,12 +33,12 @@ export class Scene {
     return scene;
   }
 
-  /** Ana and Ben are not disturbed, and who joins now sees what they see. */
+  /** Fails unless Ana and Ben can edit, and a client that joins now sees the same. */
   async unharmed() {
     const { ana, ben, room } = this;
     const mark = `mark ${Math.random()}`;
     await ana.edit(({ map }) => map.set("mark", mark));
-    await until("the mark has arrived", () => ben.map.get("mark") === mark);
+    await until("Ben has the mark", () => ben.map.get("mark") === mark);
     const visitor = await Client.connect(this.#server, { person: { user: "late" } });
     const late = await visitor.join(room);
     await converged([ana, ben, late]);
@@ -47,20 +47,20 @@ export class Scene {
     assert.equal(this.#server.alive, true);
   }
 
-  /** Eve sends an update, which has to be refused; the error. */
+  /** Eve sends an update, which has to be refused. Returns the error. */
   attack(update) {
     return this.eve.refusal("document_update", { room: this.room, update });
   }
 
-  /** Eve sends an update: it is refused as invalid, leaves the document as it was, and reaches nobody. */
+  /** Eve sends an update, which has to be refused as invalid, change nothing, and not be relayed. */
   async isRefused(update) {
     const [before, received] = [await this.#held(), this.ana.received];
     assert.equal((await this.attack(update)).code, "invalid");
-    assert.deepEqual(await this.#held(), before, "the document is as it was");
-    assert.equal(this.ana.received, received, "nothing is relayed");
+    assert.deepEqual(await this.#held(), before, "the document has changed");
+    assert.equal(this.ana.received, received, "an update was relayed");
   }
 
-  /** What the server holds, comparable. */
+  /** The state of the server's document, in a form that can be compared. */
   async #held() {
     const state_vector = Y.encodeStateVector(new Y.Doc());
     const ack = await this.eve.ok("document_sync", { room: this.room, state_vector });

@@ -1,4 +1,4 @@
-// What a stock Yjs client sees of a document: its content, however it came about.
+// The content of a document as a stock Yjs client sees it.
 
 import assert from "node:assert/strict";
 import { Client, closeClients } from "./client.mjs";
@@ -29,7 +29,7 @@ export function written(doc, client) {
   return characters;
 }
 
-/** A fresh replica of what the server holds, of someone who has nothing to add and is gone again. */
+/** A new replica of the document, of a viewer who has disconnected again. */
 export async function newcomer(server, name) {
   const client = await Client.connect(server, { person: { user: "newcomer", role: "viewer" } });
   const room = await client.join(name);
@@ -40,20 +40,20 @@ export async function newcomer(server, name) {
 
 /**
  * Fails unless those present, a newcomer, and a newcomer after a kill and a restart (who gets what the log holds) see the
- * same. Everybody is disconnected before the kill, so that nobody repairs anything. Returns the last newcomer.
+ * same. All clients are disconnected before the kill, so that none of them sends anything again. Returns the last newcomer.
  */
 export async function sameForAll(server, name, present) {
-  await until("everything is acknowledged", () => present.every((room) => room.unacknowledged === 0));
+  await until("all updates are acknowledged", () => present.every((room) => room.unacknowledged === 0));
   const first = await newcomer(server, name);
   await until("those present see what a newcomer sees", () => {
     for (const room of present) assert.equal(seen(room.doc), seen(first.doc));
     return true;
   });
-  for (const room of present) assert.deepEqual(room.faults, [], "Yjs threw at what the server sent");
+  for (const room of present) assert.deepEqual(room.faults, [], "Yjs threw at a message of the server");
   closeClients();
   await server.kill9();
   await server.launch();
   const last = await newcomer(server, name);
-  assert.equal(seen(last.doc), seen(first.doc), "what the log holds is what was in memory");
+  assert.equal(seen(last.doc), seen(first.doc), "the log holds something else than the memory");
   return last;
 }

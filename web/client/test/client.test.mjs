@@ -1,4 +1,4 @@
-// The connection: it comes back by itself, with a fresh token, and says how it is.
+// The connection: it reconnects by itself, with a fresh token, and tells its state.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -16,9 +16,9 @@ describe("a connection", () => {
   afterEach(closeAll);
 
   const connected = (it) => until("it is connected", () => it.status === "connected" && it);
-  const disconnected = (it) => until("it has given up", () => it.status === "disconnected" && it);
+  const disconnected = (it) => until("the client has given up", () => it.status === "disconnected" && it);
 
-  it("knows who one is, what one may do, and what the server allows", async () => {
+  it("tells the user, the rights and the limits", async () => {
     const { connection } = await connected(client(server, { person: { user: "ana", role: "editor" } }));
     assert.equal(connection.protocol, 1);
     assert.deepEqual(connection.user, { ...connection.user, id: "ana", name: "ana's name" });
@@ -35,7 +35,7 @@ describe("a connection", () => {
     });
   }
 
-  it("waits for a server that is not there yet, and says so", async () => {
+  it("waits for a server that is not reachable yet, and tells that", async () => {
     const network = await Network.to(server);
     network.cut();
     const waiting = client(network);
@@ -50,7 +50,7 @@ describe("a connection", () => {
     network.close();
   });
 
-  it("tries at once when it is told to, instead of waiting", async () => {
+  it("tries at once when the application asks for it", async () => {
     const network = await Network.to(server);
     network.cut();
     const waiting = client(network, { backoff: { firstMs: 60_000, maxMs: 60_000 } });
@@ -62,7 +62,7 @@ describe("a connection", () => {
     network.close();
   });
 
-  it("comes back by itself, and asks for a token each time", async () => {
+  it("reconnects by itself, and asks for a token each time", async () => {
     const network = await Network.to(server);
     const reasons = [];
     const returning = client(network, { token: (reason) => (reasons.push(reason), token()) });
@@ -76,7 +76,7 @@ describe("a connection", () => {
     network.close();
   });
 
-  it("comes back after the server was stopped, and after it was killed", async () => {
+  it("reconnects after a stop of the server, and after a kill", async () => {
     const returning = await connected(client(server));
     for (const end of ["stop", "kill9"]) {
       await server[end]();
@@ -86,7 +86,7 @@ describe("a connection", () => {
     }
   });
 
-  it("stops at a token that the server does not accept, and begins anew when told to", async () => {
+  it("stops at a token that the server does not accept, until the application connects again", async () => {
     let valid = false;
     const asked = [];
     const refused = client(server, { token: () => (asked.push(valid), valid ? token() : "no token at all") });
@@ -98,7 +98,7 @@ describe("a connection", () => {
     await connected(refused);
   });
 
-  it("asks again at once for a token that has expired on the way", async () => {
+  it("asks at once for another token when one has expired before it arrived", async () => {
     const tokens = [token({ ttl_s: -3600 }), token()];
     const late = client(server, { token: () => tokens.shift() });
     await connected(late);
@@ -141,7 +141,7 @@ describe("a connection", () => {
     assert.deepEqual(statuses, []);
   });
 
-  it("is not kept busy by tokens that never last for long", async () => {
+  it("renews tokens of a few seconds no more often than needed", async () => {
     let renewals = 0;
     const busy = client(server, {
       token(reason) {
@@ -155,7 +155,7 @@ describe("a connection", () => {
     assert.ok(renewals >= 2 && renewals <= 6, `${renewals} renewals in 9 s`);
   });
 
-  it("goes on with a new session when the token could not be renewed in time", async () => {
+  it("begins a new session when the token could not be renewed in time", async () => {
     // A server that ends a session as soon as its token has expired.
     const strict = await Server.start({ database: sqlite, env: { JWT_LEEWAY_MS: 0, TOKEN_GRACE_MS: 0 } });
     let available = true;
@@ -175,7 +175,7 @@ describe("a connection", () => {
     await strict.kill9();
   });
 
-  it("gives up rights that the renewed token does not have, at once", async () => {
+  it("loses rights that the renewed token does not have, at once", async () => {
     let role = "editor";
     const provider = await join(server, "demoted", {
       token: () => token({ role, ttl_s: role === "editor" ? 3 : 3600 }),
@@ -187,14 +187,14 @@ describe("a connection", () => {
     assert.deepEqual(provider.client.connection.rights, ["view"]);
   });
 
-  it("becomes another person when the renewed token is another's", async () => {
+  it("changes the user when the renewed token is that of another user", async () => {
     let user = "ana";
     const person = await connected(client(server, { token: () => token({ user, ttl_s: user === "ana" ? 3 : 3600 }) }));
     user = "ben";
     await until("it is Ben", () => person.connection?.user.id === "ben");
   });
 
-  it("is ended and begun by the application", async () => {
+  it("is ended and started by the application", async () => {
     const own = await connected(client(server));
     own.disconnect();
     assert.equal(own.status, "disconnected");
@@ -205,11 +205,11 @@ describe("a connection", () => {
     await connected(own);
   });
 
-  it("is not made to an address with a path, which would be a namespace", () => {
+  it("refuses an address with a path, which would be a namespace", () => {
     assert.throws(() => client({ url: `${server.url}/realtime` }), { code: "invalid", field: "url" });
   });
 
-  it("is not begun by a client that was told to wait", async () => {
+  it("is not started by itself where autoConnect is false", async () => {
     const waiting = client(server, { autoConnect: false });
     assert.equal(waiting.status, "disconnected");
     waiting.connect();
@@ -248,7 +248,7 @@ describe("a request", () => {
       (error) => error,
     );
 
-  it("fails as disconnected at once when there is no connection, and when it goes away", async () => {
+  it("fails as disconnected at once without a connection, and when the connection ends", async () => {
     const network = await Network.to(server);
     const own = client(network, { autoConnect: false });
     assert.equal((await failure(own.request("leave_room", { room: "x" }))).code, "disconnected");

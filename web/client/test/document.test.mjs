@@ -1,4 +1,4 @@
-// Documents: they follow everyone's edits, keep their own through every failure, and never claim more than the server said.
+// Documents: they show the edits of all, keep their own through every failure, and are called saved only when they are.
 
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ describe("a document", () => {
   const server = suiteServer();
   afterEach(closeAll);
 
-  it("is the same for two who write at once, and for one who comes later", async () => {
+  it("is the same for two users who write at once, and for one who joins later", async () => {
     const [ana, ben] = await Promise.all([join(server, "both"), join(server, "both", { person: { user: "ben" } })]);
     for (let key = 0; key < 50; key += 1) {
       text(ana).insert(0, "a");
@@ -32,7 +32,7 @@ describe("a document", () => {
     await converged([ana, ben, cleo]);
   });
 
-  it("tells what other Yjs providers tell: status, sync, synced", async () => {
+  it("emits the events of other Yjs providers: status, sync, synced", async () => {
     const told = [];
     const provider = open(client(server), "told");
     provider.on("status", ({ status }) => told.push(status));
@@ -45,7 +45,7 @@ describe("a document", () => {
     assert.deepEqual(told, [...connected, "connecting", ["sync", false], ["synced", false], ...connected]);
   });
 
-  it("sends what was in it before it was opened", async () => {
+  it("sends the content that it had before it was opened", async () => {
     const doc = new Y.Doc();
     doc.getText("text").insert(0, "from elsewhere");
     const provider = open(client(server), "imported", { doc });
@@ -89,7 +89,7 @@ describe("a document", () => {
     networks.forEach((network) => network.close());
   });
 
-  it("carries what was only deleted without a connection", async () => {
+  it("sends deletions that were made without a connection", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "deleted");
     text(ana).insert(0, "too much");
@@ -128,7 +128,7 @@ describe("a document", () => {
     assert.ok(arrived < 20, `${arrived} updates arrived`);
   });
 
-  it("takes an edit that is larger than an update may be in several parts", async () => {
+  it("sends an edit that is larger than the limit of an update in several parts", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "large");
     network.cut();
@@ -145,7 +145,7 @@ describe("a document", () => {
   });
 
   for (const mebibytes of [3, 10]) {
-    it(`takes a pasted text of ${mebibytes} MiB, while others go on writing`, async () => {
+    it(`saves a pasted text of ${mebibytes} MiB, while others continue to write`, async () => {
       const [ana, ben] = await Promise.all([join(server, `paste-${mebibytes}`), join(server, `paste-${mebibytes}`)]);
       let largest = 0;
       ana.client.socket.onAnyOutgoing((event, { update }) => {
@@ -163,7 +163,7 @@ describe("a document", () => {
     });
   }
 
-  it("says what stands in the way of what cannot be cut, and is not saved", async () => {
+  it("tells the error of an edit that is too large and cannot be cut, and is not saved", async () => {
     const ana = await join(server, "oversized");
     text(ana).insertEmbed(0, { image: "x".repeat(3 * 1024 * 1024) });
     await until("it is refused", () => ana.state.error);
@@ -179,7 +179,7 @@ describe("a document", () => {
     assert.equal(text(await join(server, "oversized")).toString(), "a little");
   });
 
-  it("is not tried any more when its client has given up, and says why", async () => {
+  it("is disconnected when its client has given up, and tells why", async () => {
     let answer = "no token at all";
     const refused = open(client(server, { token: () => answer }), "given-up");
     await until("it is told", () => refused.status === "disconnected");
@@ -190,7 +190,7 @@ describe("a document", () => {
     await refused.whenSynced;
   });
 
-  it("shows one by the name in the token, where the application says nothing else", async () => {
+  it("shows a user by the name in the token, unless the application sets another one", async () => {
     const ana = await join(server, "introduced", { person: { user: "ana", name: "Ana" } });
     const ben = await join(server, "introduced", { person: { user: "ben", name: "Ben" } });
     await until(
@@ -209,7 +209,7 @@ describe("a document", () => {
     assert.equal(ana.awareness.getLocalState().user.color, "#123456");
   });
 
-  it("is read-only for a viewer, whose edits reach nobody and are never called saved", async () => {
+  it("is read-only for a viewer, whose edits are not sent and never called saved", async () => {
     const ana = await join(server, "guarded");
     text(ana).insert(0, "kept");
     await ana.whenSaved();
@@ -223,7 +223,7 @@ describe("a document", () => {
     assert.equal(text(await join(server, "guarded")).toString(), "kept");
   });
 
-  it("waits for a document that nobody has made yet, when one may only view", async () => {
+  it("waits until somebody creates it, where the user may only view", async () => {
     const vic = open(client(server, { person: { user: "vic", role: "viewer" } }), "unborn");
     await until("it is told", () => vic.state.error?.code === "not_found");
     assert.equal(vic.status, "connecting");
@@ -233,7 +233,7 @@ describe("a document", () => {
     assert.equal(vic.state.error, undefined);
   });
 
-  it("is closed to who may not view it, until the rights come", async () => {
+  it("is closed to a user without the right view, until the token has it", async () => {
     let documents = { secret: "none" };
     await join(server, "secret");
     const out = client(server, { token: () => token({ user: "out", documents }) });
@@ -246,7 +246,7 @@ describe("a document", () => {
     await provider.whenSynced;
   });
 
-  it("shows who is there, by the names that the server knows, and takes the gone away", async () => {
+  it("shows the users in the room, by the names that the server knows, until they leave", async () => {
     const network = await Network.to(server);
     const ana = await join(server, "seen", { person: { user: "ana", name: "Ana" } });
     const ben = await join(network, "seen", { person: { user: "ben", name: "Ben", role: "viewer" } });
@@ -272,7 +272,7 @@ describe("a document", () => {
     network.close();
   });
 
-  it("is left and joined by the application", async () => {
+  it("is left and joined again by the application", async () => {
     const ana = await join(server, "left");
     ana.disconnect();
     assert.equal(ana.status, "disconnected");
@@ -283,7 +283,7 @@ describe("a document", () => {
     assert.equal(text(await join(server, "left")).toString(), "written outside");
   });
 
-  it("keeps apart what belongs to another document of the same name", async () => {
+  it("does not mix with another document of the same name", async () => {
     const other = await Server.start({ database: sqlite });
     try {
       const target = { port: server.port };
@@ -314,7 +314,7 @@ describe("a document", () => {
     }
   });
 
-  it("survives a reload without the network, by its copy in the browser", async () => {
+  it("is restored after a reload without the network, from its copy in the browser", async () => {
     const network = await Network.to(server);
     const first = await join(network, "reloaded", { persistence });
     text(first).insert(0, "before");
@@ -335,7 +335,7 @@ describe("a document", () => {
 
     const second = open(client(network), "reloaded", { persistence });
     await until("the copy is there", () => text(second).toString() === "before and offline");
-    assert.equal(second.saved, false, "nobody said that it is saved");
+    assert.equal(second.saved, false, "it is called saved without an answer of the server");
     await until("the permission is remembered", () => second.state.permission === "edit");
     network.mend();
     await second.whenSaved();
@@ -348,7 +348,7 @@ describe("a document whose database stops", () => {
   const server = suiteServer({ database: postgres });
   afterEach(closeAll);
 
-  it("is shown to the others, unsaved while the database is away, and saved after it is back", async () => {
+  it("is relayed and unsaved while the database is away, and saved when it is back", async () => {
     const [ana, ben] = await Promise.all([join(server, "outage"), join(server, "outage", { person: { user: "ben" } })]);
     text(ana).insert(0, "durable. ");
     await converged([ana, ben]);

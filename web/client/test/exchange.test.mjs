@@ -1,4 +1,4 @@
-// What is called saved is there for everybody: whatever the server lacks is sent, whoever wrote it, and no more than that.
+// What is called saved is visible to everybody: edits that the server lacks are sent, whoever wrote them, and no others.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
@@ -9,14 +9,14 @@ import { pause, until } from "@realtime-server/harness/until";
 import { Relay } from "./support/relay.mjs";
 import { closeAll, converged, join, open, text } from "./support/scene.mjs";
 
-/** What a provider has sent of the document: one entry an update. */
+/** The updates that a provider sends from now on. */
 function sent(provider) {
   const updates = [];
   provider.client.socket.onAnyOutgoing((event, payload) => event === "document_update" && updates.push(payload.update));
   return updates;
 }
 
-/** A direct way between two documents, such as y-webrtc: what one writes is in the other at once. */
+/** Connects two documents directly, as y-webrtc does: what one writes is in the other at once. */
 function connectDirectly(one, other) {
   const pass = (from, to) => from.on("update", (update, origin) => origin !== connectDirectly && apply(to, update));
   const apply = (doc, update) => Y.applyUpdate(doc, update, connectDirectly);
@@ -24,18 +24,18 @@ function connectDirectly(one, other) {
   pass(other, one);
 }
 
-describe("what the server lacks", () => {
+describe("an edit that the server lacks", () => {
   const server = suiteServer();
   afterEach(closeAll);
 
-  /** A text of someone who never comes back: in a document, and not on the server. */
+  /** An update of a client that never returns, which the server does not have. */
   function lost(writing) {
     const doc = new Y.Doc();
     doc.getText("text").insert(0, writing);
     return Y.encodeStateAsUpdate(doc);
   }
 
-  it("is sent after a reconnect also where others wrote it", async () => {
+  it("is sent after a reconnect, also if others wrote it", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "lost");
     text(ana).insert(0, "mine");
@@ -44,7 +44,7 @@ describe("what the server lacks", () => {
     await until("it knows", () => ana.status === "connecting");
     // As if the server had relayed it, and lost it.
     Y.applyUpdate(ana.doc, lost("theirs "), ana);
-    assert.equal(ana.unsaved, 0, "nothing was written here");
+    assert.equal(ana.unsaved, 0, "an edit of another counts as unsaved");
     network.mend();
     await until("it is back", () => ana.synced);
     await ana.whenSaved();
@@ -52,7 +52,7 @@ describe("what the server lacks", () => {
     network.close();
   });
 
-  it("is sent as soon as the server says that an edit waits for it", async () => {
+  it("is sent as soon as the server answers that an update is pending", async () => {
     const ana = await join(server, "lost-and-found");
     // As if the server had relayed it, and lost it.
     Y.applyUpdate(ana.doc, lost("theirs "), ana);
@@ -61,7 +61,7 @@ describe("what the server lacks", () => {
     assert.equal(text(await join(server, "lost-and-found")).toString(), "theirs and mine");
   });
 
-  it("is sent after a reconnect also where it is deletions only", async () => {
+  it("is sent after a reconnect, also if it is a deletion", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "lost-deletions");
     text(ana).insert(0, "too much");
@@ -81,7 +81,7 @@ describe("what the server lacks", () => {
     network.close();
   });
 
-  it("is nothing where both have the same, and then nothing is sent", async () => {
+  it("does not exist where both have the same, and nothing is sent", async () => {
     const ana = await join(server, "same");
     for (let word = 0; word < 40; word += 1) {
       text(ana).insert(0, "word ");
@@ -96,7 +96,7 @@ describe("what the server lacks", () => {
     assert.equal(ana.saved, true);
   });
 
-  it("is sent without the deletions that the server has made already", async () => {
+  it("is sent without the deletions that the server already has", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "fewer-deletions");
     text(ana).insert(0, "x".repeat(4_000));
@@ -115,7 +115,7 @@ describe("what the server lacks", () => {
     network.close();
   });
 
-  it("is not sent by a viewer, who does not call it saved either", async () => {
+  it("is not sent by a viewer, and not called saved", async () => {
     await (await join(server, "looked-at")).whenSaved();
     const vic = await join(server, "looked-at", { person: { user: "vic", role: "viewer" } });
     const updates = sent(vic);
@@ -130,11 +130,11 @@ describe("what the server lacks", () => {
   });
 });
 
-describe("an edit that was not made here", () => {
+describe("an edit that another client made", () => {
   const server = suiteServer();
   afterEach(closeAll);
 
-  it("is saved within a second of typing where two people also type past the server", async () => {
+  it("is saved within a second where two users also exchange updates directly", async () => {
     const [ana, ben] = [
       await join(server, "direct", { person: { user: "ana" } }),
       await join(server, "direct", { person: { user: "ben" } }),
@@ -155,7 +155,7 @@ describe("an edit that was not made here", () => {
     assert.deepEqual([ana.state.error, ben.state.error], [undefined, undefined]);
   });
 
-  it("is left to its author for a moment, and then sent where that author is not there", async () => {
+  it("is left to its author for a moment, and then sent if the author is absent", async () => {
     const ana = await join(server, "brought");
     const updates = sent(ana);
     const doc = new Y.Doc();
@@ -168,7 +168,7 @@ describe("an edit that was not made here", () => {
     assert.equal(text(await join(server, "brought")).toString(), "from a script");
   });
 
-  it("is not sent where its author has brought it, and is saved then", async () => {
+  it("is not sent if its author has sent it, and is saved then", async () => {
     const [ana, ben] = [await join(server, "twice"), await join(server, "twice", { person: { user: "ben" } })];
     connectDirectly(ana.doc, ben.doc);
     const updates = sent(ben);
@@ -179,7 +179,7 @@ describe("an edit that was not made here", () => {
     assert.deepEqual(structs, []);
   });
 
-  it("that is undone here goes at once", async () => {
+  it("is sent at once if it is undone here", async () => {
     const ana = await join(server, "undone");
     const undo = new Y.UndoManager(text(ana));
     text(ana).insert(0, "typed");
@@ -191,7 +191,7 @@ describe("an edit that was not made here", () => {
   });
 });
 
-describe("an update that waits for others", () => {
+describe("a pending update", () => {
   const providers = [];
   afterEach(() => providers.splice(0).forEach((provider) => provider.destroy()));
 
@@ -203,7 +203,7 @@ describe("an update that waits for others", () => {
     return provider;
   }
 
-  it("is unsaved until the server says itself that it has everything", async () => {
+  it("is unsaved until the server answers that nothing is missing", async () => {
     const relay = new Relay();
     const ana = await enter(relay);
     // An edit of someone else that this replica was shown, and the server has lost.
@@ -212,7 +212,7 @@ describe("an update that waits for others", () => {
     relay.tell("document_update", { update: Y.encodeStateAsUpdate(other) });
     assert.equal(ana.saved, true);
     const claims = [];
-    ana.on("change", ({ saved }) => claims.push(saved && !relay.isWaiting && relay.doc.getText("text").length > 0));
+    ana.on("change", ({ saved }) => claims.push(saved && !relay.isPending && relay.doc.getText("text").length > 0));
     text(ana).insert(5, "and found");
     await ana.whenSaved();
     assert.equal(relay.doc.getText("text").toString(), "lost and found");
@@ -224,7 +224,7 @@ describe("an update that waits for others", () => {
     assert.equal(ana.unsaved, 0);
   });
 
-  it("is asked about ever less often while nobody has what it needs", async () => {
+  it("is asked about less and less often while nobody sends what it builds upon", async () => {
     const relay = new Relay();
     const ana = await enter(relay);
     let isPending = true;
@@ -248,7 +248,7 @@ describe("a large edit", () => {
 
   const LARGE = "0123456789abcdef".repeat(640 * 1024);
 
-  it("is never on its way as a whole, and is tried again where a part is refused for a moment", async () => {
+  it("is sent in parts, and a part that is refused for a moment is sent again", async () => {
     const relay = new Relay();
     const ana = open(relay, "room");
     await ana.whenSynced;
@@ -279,11 +279,11 @@ describe("a large edit", () => {
     await ana.whenSaved();
     assert.ok(most <= 2 * 1024 * 1024, `${most} bytes on their way`);
     assert.equal(relay.doc.getText("text").length, LARGE.length);
-    assert.equal(returned, 0, "what is acknowledged is asked for again");
+    assert.equal(returned, 0, "acknowledged edits are asked for again");
     assert.equal(ana.state.error, undefined);
   });
 
-  it("goes on its way as a whole while the database is away, so that others see it", async () => {
+  it("is sent as a whole while the database is away, so that others see it", async () => {
     const relay = new Relay();
     const ana = open(relay, "room");
     await ana.whenSynced;
@@ -299,7 +299,7 @@ describe("a large edit", () => {
     await ana.whenSaved();
   });
 
-  it("is cut smaller where the server finds a part too much work", async () => {
+  it("is cut into smaller parts where the server refuses one as too large", async () => {
     const relay = new Relay();
     const ana = open(relay, "room");
     await ana.whenSynced;
@@ -314,14 +314,14 @@ describe("a large edit", () => {
 describe("an update of the server that cannot be applied", () => {
   afterEach(closeAll);
 
-  /** What was written to the console meanwhile. */
+  /** The calls of `console.error` during the test. */
   function listenToConsole(test) {
     return test.mock.method(console, "error", () => {}).mock;
   }
 
   const GARBAGE = Uint8Array.of(1, 1, 1, 0, 31, 200);
 
-  it("is reported once, and what was missed is asked for", async (test) => {
+  it("is reported once, and the document is synchronised", async (test) => {
     const said = listenToConsole(test);
     const relay = new Relay();
     const ana = open(relay, "room");
@@ -335,7 +335,7 @@ describe("an update of the server that cannot be applied", () => {
     assert.equal(ana.state.error, undefined);
   });
 
-  it("is said where the answer to that cannot be applied either, nothing is called saved, and it is tried again", async (test) => {
+  it("is told where the synchronisation cannot be applied either: nothing is called saved, and it is tried again", async (test) => {
     const said = listenToConsole(test);
     const relay = new Relay();
     const ana = open(relay, "room");

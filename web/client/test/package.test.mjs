@@ -1,5 +1,5 @@
-// The package as others get it: packed, installed into an empty Vite and React project, checked by its strict TypeScript, built,
-// and used in a browser.
+// The published package: packed, installed into an empty Vite and React project, checked by strict TypeScript, built, and
+// used in a browser.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -147,7 +147,7 @@ describe("the packed package", () => {
   }
 });
 
-/** The versions that this repository itself uses. */
+/** The versions that this repository uses. */
 function versions(...names) {
   const read = (name) => JSON.parse(readFileSync(join(WORKSPACE, "node_modules", name, "package.json"), "utf8"));
   return Object.fromEntries(names.map((name) => [name, read(name).version]));

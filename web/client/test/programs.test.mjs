@@ -1,4 +1,4 @@
-// Random programs of edits, broken networks and killed servers: whatever happens, all end with the same document, and what was
+// Random programs of edits, broken networks and killed servers: all clients end with the same document, and what was
 // called saved is never lost.
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { pause, until } from "@realtime-server/harness/until";
 import { client, closeAll, converged, join, open, text } from "./support/scene.mjs";
 
 const PROGRAMS = Number(process.env.PROGRAMS ?? 20);
-/** Where the programs come from; a failure names its own. */
+/** The seed of the first program; a failure names its own. */
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const STEPS = 60;
 const PEOPLE = 3;
@@ -21,7 +21,7 @@ describe(`random programs (seed ${SEED})`, () => {
   afterEach(closeAll);
 
   for (let program = 0; program < PROGRAMS; program += 1) {
-    it(`program ${SEED + program} ends converged, and keeps what was saved`, () =>
+    it(`program ${SEED + program} ends with equal documents, and keeps what was saved`, () =>
       run(new Random(SEED + program), `program-${program}`));
   }
 
@@ -81,12 +81,12 @@ describe(`random programs (seed ${SEED})`, () => {
     }
   }
 
-  /** Whether the server, just after it was killed, still has what it called saved. */
+  /** Fails unless the server, just after a kill, still has all edits that were called saved. */
   async function holds(room, promised) {
     if (promised.size === 0) return;
     const witness = await join(server, room, { person: { user: "witness" } });
     for (const [clientID, clock] of promised) {
-      assert.ok(Y.getState(witness.doc.store, clientID) >= clock, "what was called saved is lost");
+      assert.ok(Y.getState(witness.doc.store, clientID) >= clock, "an edit that was called saved is lost");
     }
     witness.destroy();
     await until("the witness is gone", () => witness.status === "disconnected");

@@ -1,4 +1,4 @@
-// Somebody wrote other content under this replica's Yjs client id: nothing that was typed here is lost, and nothing of theirs either.
+// Another client has written other content under this replica's Yjs client id: neither loses an edit.
 
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { until } from "@realtime-server/harness/until";
 import { Relay } from "./support/relay.mjs";
 import { closeAll, converged, join, open, text } from "./support/scene.mjs";
 
-/** All that a document shows, so that two can be compared. */
+/** The content of a document, in a form that can be compared. */
 function content(doc) {
   return {
     text: doc.getText("text").toDelta(),
@@ -21,7 +21,7 @@ function content(doc) {
   };
 }
 
-/** What one who comes now gets. */
+/** The content for a client that joins now. */
 function newcomer(relay) {
   const doc = new Y.Doc();
   Y.applyUpdate(doc, Y.encodeStateAsUpdate(relay.doc));
@@ -37,11 +37,11 @@ function paragraph(doc, at, words) {
   doc.getXmlFragment("rich").insert(at, [element]);
 }
 
-describe("a client id under which somebody else has written", () => {
+describe("a client id under which another client has written", () => {
   const server = suiteServer();
   afterEach(closeAll);
 
-  /** Ana in a document with something of hers; and what a forger who has copied her client id does to the server's. */
+  /** Ana in a document with edits of hers, and `forge`, by which another client with her client id writes on the server. */
   async function begun(options) {
     const relay = new Relay();
     const ana = open(relay, "room", options);
@@ -88,10 +88,10 @@ describe("a client id under which somebody else has written", () => {
     for (const words of ["Forged", "Ana's", "shared ANA"])
       assert.ok(rich.replaceAll(/<[^>]*>/g, "").includes(words.slice(0, 3)));
     assert.match(rich, /Ana/);
-    assert.equal(relay.isWaiting, false);
+    assert.equal(relay.isPending, false);
   }
 
-  it("is found out on return: what was typed meanwhile is written again under a new one", async () => {
+  it("is noticed after a reconnect: edits made meanwhile are written again under a new one", async () => {
     const scene = await begun();
     const { relay, ana, forge } = scene;
     relay.instead = (event) => (event === "document_update" ? Relay.refusal("disconnected") : undefined);
@@ -109,7 +109,7 @@ describe("a client id under which somebody else has written", () => {
     assert.deepEqual(content(ana.doc), newcomer(relay));
   });
 
-  it("is given up where the server refuses an update because of it", async () => {
+  it("is replaced when the server refuses an update because of it", async () => {
     const scene = await begun();
     const { relay, ana, forge } = scene;
     forge(forged);
@@ -126,7 +126,7 @@ describe("a client id under which somebody else has written", () => {
     checked(scene);
   });
 
-  it("takes nothing from others who wrote next to what is written again", async () => {
+  it("is replaced without loss of what others wrote beside these edits", async () => {
     const scene = await begun();
     const { relay, ana, forge } = scene;
     const ben = new Y.Doc();
@@ -145,7 +145,7 @@ describe("a client id under which somebody else has written", () => {
     assert.deepEqual(content(ana.doc), newcomer(relay));
   });
 
-  it("is not sent on as deletions to those who have the document by other ways", async () => {
+  it("is replaced without deletions for peers that have the document by other ways", async () => {
     const { relay, ana, forge } = await begun();
     const peer = new Y.Doc();
     Y.applyUpdate(peer, Y.encodeStateAsUpdate(ana.doc));
@@ -162,7 +162,7 @@ describe("a client id under which somebody else has written", () => {
     assert.match(peer.getText("text").toString(), /typed/);
   });
 
-  it("is not in the browser's copy any more", async () => {
+  it("is removed from the copy in the browser", async () => {
     const persistence = (name, doc) => new IndexeddbPersistence(name, doc);
     const { relay, ana, forge } = await begun({ persistence });
     relay.instead = (event) => (event === "document_update" ? Relay.refusal("disconnected") : undefined);
@@ -180,7 +180,7 @@ describe("a client id under which somebody else has written", () => {
     });
   });
 
-  it("is found out with the real server, too", async () => {
+  it("is noticed with the real server as well", async () => {
     const network = await Network.to(server);
     const ana = await join(network, "forged");
     text(ana).insert(0, "start");
@@ -199,7 +199,7 @@ describe("a client id under which somebody else has written", () => {
     network.close();
   });
 
-  it("is given up where what Yjs wrote has no place on the server, and that is written again", async () => {
+  it("is replaced when Yjs wrote an element that the server refuses, which is written again", async () => {
     const ana = await join(server, "crossed");
     const ben = await join(server, "crossed");
     text(ana).insert(0, "ab");

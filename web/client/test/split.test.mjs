@@ -1,4 +1,4 @@
-// A large update is cut into parts that say the same together, and each of which is valid by itself.
+// A large update is cut into parts, each of which is valid by itself, and which together have the same content.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { splitUpdate } from "../dist/split.js";
 
 const LIMIT = 4_000;
 
-/** A document of several people, with text, formats, embedded types and deletions. */
+/** A document of several users, with text, formats, embedded types and deletions. */
 function written(seed) {
   const random = new Random(seed);
   const docs = Array.from({ length: 3 }, () => new Y.Doc());
@@ -35,7 +35,7 @@ const content = (doc) => [
 ];
 
 describe("a large update", () => {
-  it("is cut into parts of at most the given size that say the same in any order", () => {
+  it("is cut into parts of at most the given size that result in the same document in any order", () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const doc = written(seed);
       const whole = Y.encodeStateAsUpdate(doc);
@@ -52,7 +52,7 @@ describe("a large update", () => {
     }
   });
 
-  it("is cut where it begins in the middle of what a client wrote, too", () => {
+  it("is cut correctly if it begins in the middle of the blocks of a client", () => {
     const doc = written(99);
     const early = new Y.Doc();
     const late = new Y.Doc();
@@ -66,7 +66,7 @@ describe("a large update", () => {
     assert.deepEqual(content(late), content(early));
   });
 
-  it("is cut so that no part waits for a later one, whoever wrote what", () => {
+  it("is cut so that no part depends on a later one", () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const copy = new Y.Doc();
       for (const part of splitUpdate(Y.encodeStateAsUpdate(written(seed)), 1_000)) {
@@ -77,7 +77,7 @@ describe("a large update", () => {
     }
   });
 
-  it("is cut where it is one text, never within a character", () => {
+  it("is cut within a single text, but never within a character", () => {
     const doc = new Y.Doc();
     const one = "añ€😀".repeat(3_000);
     doc.getText("text").insert(0, one);
@@ -107,7 +107,7 @@ describe("a large update", () => {
     assert.deepEqual(Y.encodeStateVector(copy), Y.encodeStateVector(doc));
   });
 
-  it("keeps a single value whole, and leaves its content out where it is deleted", () => {
+  it("keeps a single value whole, without its content if that is deleted", () => {
     const doc = new Y.Doc({ gc: false });
     const text = doc.getText("text");
     text.insertEmbed(0, { image: "x".repeat(2 * LIMIT) });
@@ -122,7 +122,7 @@ describe("a large update", () => {
     assert.equal(copy.getText("text").toString(), "before  after");
   });
 
-  it("stays as it is where it is small enough", () => {
+  it("is not cut if it is small enough", () => {
     const update = Y.encodeStateAsUpdate(written(1));
     assert.deepEqual(splitUpdate(update, update.byteLength), [update]);
   });

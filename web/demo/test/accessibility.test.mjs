@@ -1,5 +1,5 @@
-// The page is for everybody: no rule of axe is broken in any of its states, light and dark, wide and narrow, and the keyboard
-// alone suffices.
+// Accessibility of the page: no rule of axe is broken in any of its states, in light and dark colours, on a wide and a
+// narrow screen, and it can be used by keyboard alone.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -38,7 +38,7 @@ describe("accessibility", () => {
         await clean(list, "the list");
         await list.getByRole("button", { name: /You are Ana/ }).click();
         await list.getByRole("dialog").waitFor();
-        await clean(list, "who one is");
+        await clean(list, "the dialog with one's name");
 
         const ana = await open(`?document=for ${device} in ${colorScheme}&name=Ana`, options);
         await status(ana, /Saved/);
@@ -76,7 +76,7 @@ describe("accessibility", () => {
     }
   }
 
-  it("is used by keyboard alone: make a document, format text, leave it", async () => {
+  it("is used by keyboard alone: create a document, format text, leave it", async () => {
     const page = await open("?name=Ana");
     await status(page, /Connected/);
     await page.getByLabel("New document").focus();

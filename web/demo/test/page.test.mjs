@@ -1,4 +1,4 @@
-// The page that the server shows, used as people use it: in real windows, over servers that are killed and databases that stop.
+// The page that the server shows, in real windows, with servers that are killed and databases that stop.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -20,7 +20,7 @@ describe("the page", () => {
     return page;
   };
 
-  it("takes a new person from an empty list to a document that a second window shares", async () => {
+  it("leads a new user from an empty list to a document that a second window shares", async () => {
     const ana = await open();
     await ana.getByLabel("New document").fill("Launch plan");
     await ana.getByRole("button", { name: /create/i }).click();
@@ -42,7 +42,7 @@ describe("the page", () => {
     await holds(ana, "Hello from the first window.");
   });
 
-  it("shows what two people write at once, and each the other's caret and name", async () => {
+  it("shows what two users write at once, and to each the other's caret and name", async () => {
     const [ana, ben] = await Promise.all([write("both", "Ana"), write("both", "Ben")]);
     await Promise.all([ana.keyboard.type("From Ana. ", { delay: 15 }), ben.keyboard.type("From Ben. ", { delay: 15 })]);
     await same(ana, ben);
@@ -68,7 +68,7 @@ describe("the page", () => {
     await same(ana, ben);
   });
 
-  it("says that the server is away and that it is back, and loses nothing of what both write meanwhile", async () => {
+  it("tells that the server is away and that it is back, and loses no edit made meanwhile", async () => {
     const [ana, ben] = await Promise.all([write("killed", "Ana"), write("killed", "Ben")]);
     await ana.keyboard.type("before ");
     await holds(ben, "before");
@@ -103,11 +103,11 @@ describe("the page", () => {
     assert.match(await textOf(ana), /^(onetwo|twoone)$/);
   });
 
-  it("shows a document and keeps what was written over a reload without the server", async () => {
+  it("shows a document after a reload without the server, with the edits that are not saved", async () => {
     const ana = await write("reloaded", "Ana");
     await ana.keyboard.type("saved, ");
     await saved(ana);
-    // The page itself stays in the browser's cache only for a moment: what is tested is the copy of the document.
+    // The page is still served, since the browser does not cache it for long: the test is about the copy of the document.
     await ana.route("**/socket.io/**", (route) => route.abort());
     await ana.routeWebSocket(/socket\.io/, (socket) => socket.close());
     await ana.reload();
@@ -122,7 +122,7 @@ describe("the page", () => {
     await holds(again, "saved,");
   });
 
-  it("takes 10 MB pasted at once: saved, there for a newcomer, and one can go on writing", async () => {
+  it("saves 10 MB pasted at once, and can be used for writing afterwards", async () => {
     const ana = await write("pasted", "Ana");
     await ana.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     const paragraph = `${"0123456789 words ".repeat(60).slice(0, 999)}\n`;
@@ -138,7 +138,7 @@ describe("the page", () => {
     await until("Ben has all of it", async () => (await lengthOf(ben)) === 9_990_006, 120_000, 200);
   });
 
-  it("says it plainly when parts of a document could not be read from the database", async () => {
+  it("tells when parts of a document could not be read from the database", async () => {
     const ana = await browser.blank();
     await ana.routeWebSocket(/socket\.io/, (near) => {
       const far = near.connectToServer();
@@ -154,7 +154,7 @@ describe("the page", () => {
     await ana.getByTestId("banner").getByText("the operator has been told").waitFor();
   });
 
-  it("lets a viewer read, and not write", async () => {
+  it("lets a viewer read, but not write", async () => {
     const ana = await write("guarded", "Ana");
     await ana.keyboard.type("Only read this.");
     await saved(ana);
@@ -171,7 +171,7 @@ describe("the page", () => {
     assert.equal(await textOf(ana), "Only read this. More.");
   });
 
-  it("renews a token that expires while one writes, unseen", async () => {
+  it("renews a token that expires during writing, without any notice", async () => {
     const ana = await open("?document=renewed&name=Ana&ttl=4");
     await saved(ana);
     const tokens = [];
@@ -211,7 +211,7 @@ describe("the page, when the database stops", () => {
   const server = suiteServer({ database: postgres });
   const browser = suiteBrowser(chromium);
 
-  it("does not say saved before it is, and says it when it is", async () => {
+  it("shows saved only when the edits are stored", async () => {
     const open = (name) => browser.open(`${server.url}/?document=outage&name=${name}`);
     const [ana, ben] = await Promise.all([open("Ana"), open("Ben")]);
     await saved(ana, ben);
@@ -246,7 +246,7 @@ function lengthOf(page) {
   return page.evaluate(() => document.querySelector(".ProseMirror")?.textContent.length ?? 0);
 }
 
-/** The characters of a text, whatever their order: where two type at once, neither knows where the other's go. */
+/** The characters of a text in a fixed order, since those of two users who type at once may be mixed in any way. */
 function letters(text) {
   return [...text.replaceAll(/\s/g, "")].sort().join("");
 }

@@ -16,7 +16,7 @@ describe("the editors", () => {
         window.locator(text).evaluate((element) => {
           const paragraphs = [...element.children].map((line) => {
             const copy = line.cloneNode(true);
-            // What is drawn for carets is no text.
+            // Carets are drawn as elements that are not part of the text.
             for (const caret of copy.querySelectorAll("[class*=caret], .cm-ySelectionCaret")) caret.remove();
             return copy.textContent.replaceAll(/[\u2060\ufeff]/g, "");
           });
@@ -28,7 +28,7 @@ describe("the editors", () => {
           return true;
         });
 
-      it("is written by two at once, who see each other, and is there after a reload", async () => {
+      it("is edited by two users at once, who see each other, and restored after a reload", async () => {
         const room = newRoom();
         const ana = await open(page, { room, user: "ana" });
         await ana.locator(text).click();
@@ -77,7 +77,7 @@ describe("the editors", () => {
         return middle > line.top && middle < line.bottom && drawn.left > line.left + 100;
       };
 
-      it("is only looked at by a viewer", async () => {
+      it("cannot be edited by a viewer", async () => {
         const room = newRoom();
         const early = await open(page, {
           room,

@@ -17,7 +17,7 @@ describe("the examples", () => {
   const { newRoom, server } = site;
   const open = (page, options) => site.open(page, options);
 
-  /** Waits until the browser's copies hold all that was written: a read comes after the writes before it. */
+  /** Waits until the browser's copies hold all edits: a read comes after the writes before it. */
   const kept = (window) =>
     window.evaluate(async () => {
       const done = (request) =>
@@ -32,7 +32,7 @@ describe("the examples", () => {
       }
     });
 
-  it("React hooks: a list and who is here", async () => {
+  it("React hooks: a list, and the users who are here", async () => {
     const room = newRoom();
     const [ana, ben] = [await open("hooks", { room, user: "ana" }), await open("hooks", { room, user: "ben" })];
     const add = async (window, item) => {
@@ -47,7 +47,7 @@ describe("the examples", () => {
       await until("both items are there", async () => (await items(window)).join() === "apples,pears");
     }
     assert.equal(await viewer.locator(":enabled:is(button, input)").count(), 0);
-    await until("Ana sees who is here", async () => {
+    await until("Ana sees all users", async () => {
       assert.equal(await ana.locator("#people").textContent(), "Here: you, ben's name, vic's name");
       return true;
     });
@@ -85,7 +85,7 @@ describe("the examples", () => {
     );
   });
 
-  it("without the package: two write, the server is killed, and nothing is lost", async () => {
+  it("without the package: two users write, the server is killed, and nothing is lost", async () => {
     const room = newRoom();
     const [ana, ben] = [await open("plain", { room, user: "ana" }), await open("plain", { room, user: "ben" })];
     const write = async (window, line) => {
@@ -108,7 +108,7 @@ describe("the examples", () => {
     }
   });
 
-  it("y-webrtc beside the server: what two type at once is saved within a second, whoever brings it", async () => {
+  it("y-webrtc beside the server: what two users type at once is saved within a second", async () => {
     const port = await freePort();
     const program = `${REPOSITORY}web/node_modules/y-webrtc/bin/server.js`;
     const signaling = spawn("node", [program], { env: { ...process.env, PORT: port }, stdio: "ignore" });
@@ -131,7 +131,7 @@ describe("the examples", () => {
         return copy.textContent;
       });
     const holds = (window, length) =>
-      until("it holds what both typed", async () => {
+      until("it has the text of both", async () => {
         assert.equal((await content(window)).length, length);
         return true;
       });
@@ -144,7 +144,7 @@ describe("the examples", () => {
     assert.ok(took_ms < 1_000, `saved after ${took_ms.toFixed(0)} ms`);
     await holds(await open("codemirror", { room: page.room, user: "cleo" }), 300);
 
-    // Without the server, they have one another; and what the other wrote comes from either.
+    // Without the server they are connected directly, and afterwards either sends what the other wrote.
     await server.kill9();
     await type(ana, "a".repeat(10));
     await holds(ben, 310);

@@ -1,11 +1,11 @@
-// A server of one document, in this process: it speaks as the real one does, and misbehaves on demand.
+// A server of one document, in this process: it answers as the real one does, or as a test wants.
 
 import { RealtimeError } from "@realtime-server/client";
 import * as Y from "yjs";
 
-/** Stands in for a `RealtimeClient` and the server behind it. */
+/** Takes the place of a `RealtimeClient` and of the server behind it. */
 export class Relay {
-  /** What the server has. */
+  /** The document of the server. */
   doc = new Y.Doc();
   /** The requests that were made: `[event, payload]`. */
   requests = [];
@@ -69,10 +69,10 @@ export class Relay {
   #answer(event, { state_vector, update }) {
     if (event === "document_update") {
       Y.applyUpdate(this.doc, update);
-      return { ok: true, seq: 1, ...(this.isWaiting && { pending: true }) };
+      return { ok: true, seq: 1, ...(this.isPending && { pending: true }) };
     }
     if (event !== "join_room" && event !== "document_sync") return { ok: true };
-    // What waits for something is held beside the document, and is not told.
+    // A pending update is held beside the document, and not part of an answer.
     const whole = new Y.Doc();
     Y.applyUpdate(whole, Y.encodeStateAsUpdate(this.doc));
     whole.store.pendingStructs = null;
@@ -88,8 +88,8 @@ export class Relay {
     return { ...synced, room: "room", document_id: "1", permission, rights, members: [], storage };
   }
 
-  /** Whether something waits for what is missing. */
-  get isWaiting() {
+  /** Whether an update is pending. */
+  get isPending() {
     return this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null;
   }
 

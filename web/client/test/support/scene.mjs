@@ -1,4 +1,4 @@
-// People who write together, each with the package as an application uses it.
+// Users who write together, each with the package as an application uses it.
 
 import { DocumentProvider, RealtimeClient } from "@realtime-server/client";
 import { token } from "@realtime-server/harness/tokens";
@@ -38,7 +38,7 @@ export function text(provider) {
 
 /** Waits until all documents are synchronised, saved and equal. */
 export function converged(all) {
-  return until("all are saved and read the same", () => {
+  return until("all are saved and have the same content", () => {
     const [first, ...others] = all.map(({ doc }) => {
       const entries = Object.entries(doc.getMap("map").toJSON()).sort();
       return JSON.stringify([doc.getText("text").toDelta(), entries]);
@@ -47,7 +47,7 @@ export function converged(all) {
   });
 }
 
-/** Ends all that is open; for `afterEach`. */
+/** Ends all providers and clients; for `afterEach`. */
 export function closeAll() {
   for (const provider of providers) {
     provider.destroy();
