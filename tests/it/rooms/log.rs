@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::*;
+use super::{member::WAIT, *};
 
 on_both!(
     a_snapshot_holds_pending_content,
     an_update_written_right_after_a_snapshot_is_kept,
     rows_of_another_instance_are_relayed_to_the_members,
 );
-
-const WAIT: Duration = Duration::from_secs(10);
 
 /// Waits for the first snapshot; the position up to which it claims to hold the log.
 async fn first_snapshot(home: &Home) -> i64 {
