@@ -36,7 +36,9 @@ on_both!(
     a_document_that_cannot_be_read_leaves_others_unaffected,
     acks_of_one_client_arrive_in_order_with_rising_positions,
     members_that_open_a_document_at_once_share_one_room,
+    a_client_that_joins_or_resyncs_gets_only_what_it_lacks,
     a_seat_that_reads_slowly_gets_only_the_newest_awareness_states,
+    the_awareness_state_of_a_member_that_leaves_is_removed,
 );
 
 pub(crate) fn rooms(store: &Store) -> Rooms {
@@ -182,6 +184,20 @@ async fn members_that_open_a_document_at_once_share_one_room(home: Home) {
     assert_eq!((documents.len(), rooms.len()), (1, 1));
 }
 
+async fn a_client_that_joins_or_resyncs_gets_only_what_it_lacks(home: Home) {
+    let store = with_three_texts(&home, "a").await;
+    let rooms = rooms(&store);
+    // Every character is one element.
+    let has = || [(11, 3), (13, 5)].into_iter().collect();
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    let joined = ben.join_from(Some(has())).await.expect("joined");
+    let synced = ben.sync_from(has()).await;
+    for update in [joined.update, synced] {
+        let texts = ["one", "two", "three"].map(|name| read(&update, name));
+        assert_eq!(texts, ["", "two", ""]);
+    }
+}
+
 async fn a_seat_that_reads_slowly_gets_only_the_newest_awareness_states(home: Home) {
     let store = home.open().await;
     let rooms = rooms(&store);
@@ -216,4 +232,24 @@ async fn a_seat_that_reads_slowly_gets_only_the_newest_awareness_states(home: Ho
     );
     ana.point(4, 40).await;
     assert_eq!(slow.next_awareness().await, [(1, "{\"at\":40".to_owned())]);
+}
+
+async fn the_awareness_state_of_a_member_that_leaves_is_removed(home: Home) {
+    let store = home.open().await;
+    let rooms = rooms(&store);
+    let (mut ana, mut ben) = (
+        Member::new(&rooms, &key("a"), 1),
+        Member::new(&rooms, &key("a"), 2),
+    );
+    ana.join().await.expect("joined");
+    ben.join().await.expect("joined");
+    ana.point(1, 10).await;
+    assert_eq!(ben.next_awareness().await, [(1, "{\"at\":10".to_owned())]);
+
+    ana.leave().await;
+    let removed = [(1, String::new())];
+    assert_eq!(ben.next_awareness().await, removed, "the members are told");
+    let joined = Member::new(&rooms, &key("a"), 3).join().await;
+    let states = joined.expect("joined").awareness;
+    assert!(states.is_none(), "a new member is not shown the state");
 }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::*;
+use super::{member::WAIT, *};
 
 on_both!(
+    a_snapshot_holds_pending_content,
     an_update_written_right_after_a_snapshot_is_kept,
     rows_of_another_instance_are_relayed_to_the_members,
 );
-
-const WAIT: Duration = Duration::from_secs(10);
 
 /// Waits for the first snapshot; the position up to which it claims to hold the log.
 async fn first_snapshot(home: &Home) -> i64 {
@@ -25,13 +24,44 @@ async fn first_snapshot(home: &Home) -> i64 {
     waited.expect("a snapshot is written")
 }
 
-async fn an_update_written_right_after_a_snapshot_is_kept(home: Home) {
-    let store = home.open().await;
+/// Rooms that write a snapshot after two rows.
+fn with_early_snapshots(store: &Store) -> Rooms {
     let limits = Limits {
         snapshot_rows: 2,
         ..Limits::default()
     };
-    let rooms = rooms_within(&store, limits);
+    rooms_within(store, limits)
+}
+
+async fn a_snapshot_holds_pending_content(home: Home) {
+    let store = home.open().await;
+    let first_rooms = with_early_snapshots(&store);
+    let mut ana = Member::new(&first_rooms, &key("a"), 1);
+    ana.join().await.expect("joined");
+    let doc = yrs::Doc::with_client_id(11);
+    let text = doc.get_or_insert_text("text");
+    let [missing, pending]: [Bytes; 2] = [(0, "a"), (1, "b")].map(|(at, letter)| {
+        let mut txn = doc.transact_mut();
+        text.insert(&mut txn, at, letter);
+        txn.encode_update_v1().into()
+    });
+    ana.send(&pending);
+    ana.saved().await;
+    ana.send(&written(12, "other", "other"));
+    ana.saved().await;
+    assert_eq!(first_snapshot(&home).await, 2);
+
+    let mut ben = Member::new(&rooms(&store), &key("a"), 2);
+    let joined = ben.join().await.expect("joined");
+    assert_eq!(read(&joined.update, "text"), "", "it is not visible yet");
+    ben.send(&missing);
+    ben.saved().await;
+    assert_eq!(read(&ben.sync().await, "text"), "ab");
+}
+
+async fn an_update_written_right_after_a_snapshot_is_kept(home: Home) {
+    let store = home.open().await;
+    let rooms = with_early_snapshots(&store);
     let mut ana = Member::new(&rooms, &key("a"), 1);
     ana.join().await.expect("joined");
     for (id, text) in [(11, "one"), (12, "two")] {

@@ -23,6 +23,9 @@ use realtime_server::{
 };
 use tokio::sync::mpsc;
 
+/// How long a test waits for a message at most.
+pub(super) const WAIT: Duration = Duration::from_secs(10);
+
 pub(super) const TICKET: Ticket = Ticket {
     request: "test",
     id: Some(1),
@@ -160,7 +163,7 @@ impl Member {
 
     /// The next awareness message: each client with the place of its cursor.
     pub(super) async fn next_awareness(&mut self) -> Vec<(u64, String)> {
-        let bytes = self.awareness.recv().await.expect("a message");
+        let bytes = within(self.awareness.recv()).await;
         let entries = awareness::decode(&bytes).expect("awareness states");
         let place = |state: Option<Arc<str>>| {
             let state = state.unwrap_or_default();
@@ -172,14 +175,22 @@ impl Member {
             .collect()
     }
 
-    /// Joins and returns what the room answers.
+    /// Joins without a state vector and returns what the room answers.
     pub(crate) async fn join(&mut self) -> Result<Joined, Error> {
+        self.join_from(None).await
+    }
+
+    /// Joins and returns what the room answers.
+    pub(super) async fn join_from(
+        &mut self,
+        state_vector: Option<StateVector>,
+    ) -> Result<Joined, Error> {
         let peer = Arc::clone(&self.seat) as _;
         let join = Command::Join {
             peer,
             ticket: TICKET,
             creation: Creation::Allowed,
-            state_vector: None,
+            state_vector,
         };
         self.room.send(join).expect("the inbox has room");
         match self.answers.recv().await {
@@ -187,6 +198,16 @@ impl Member {
             Some(Answer::Refused(error)) => Err(error),
             other => panic!("not the answer to a join: {other:?}"),
         }
+    }
+
+    /// Leaves and waits for the answer.
+    pub(super) async fn leave(&mut self) {
+        let peer = Arc::clone(&self.seat) as Arc<dyn Peer>;
+        let session = self.seat.identity.session;
+        let answer = Some((peer, TICKET));
+        let leave = Command::Leave { session, answer };
+        self.room.send(leave).expect("the room is open");
+        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
     }
 
     /// All updates that the member was told so far.
@@ -208,10 +229,15 @@ impl Member {
 
     /// The whole state of the document at present.
     pub(super) async fn sync(&mut self) -> Bytes {
+        self.sync_from(StateVector::default()).await
+    }
+
+    /// What the member lacks if it has `state_vector`.
+    pub(super) async fn sync_from(&mut self, state_vector: StateVector) -> Bytes {
         let sync = Command::Sync {
             peer: Arc::clone(&self.seat) as _,
             ticket: TICKET,
-            state_vector: StateVector::default(),
+            state_vector,
         };
         self.room.send(sync).expect("the inbox has room");
         match self.answers.recv().await {
@@ -222,8 +248,14 @@ impl Member {
 
     /// Waits for the next ack; its position in the log.
     pub(crate) async fn saved(&mut self) -> Seq {
-        self.acks.recv().await.expect("an ack")
+        within(self.acks.recv()).await
     }
+}
+
+/// Waits for a message of a channel that stays open.
+async fn within<T>(message: impl Future<Output = Option<T>>) -> T {
+    let message = tokio::time::timeout(WAIT, message).await;
+    message.expect("a message in time").expect("a message")
 }
 
 /// The identity of a session, with a person of its own.
