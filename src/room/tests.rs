@@ -109,3 +109,24 @@ fn a_member_that_misses_its_difference_is_sent_all_of_it_again() {
     }
     world.settle();
 }
+
+/// The update was accepted before the log refused the row on which it depends. A member that joins
+/// after that does not get the row.
+#[test]
+fn an_update_that_depends_on_a_refused_row_is_not_relayed() {
+    const WRITER: u8 = 0;
+    const NEWCOMER: u8 = 1;
+    let mut world = World::new();
+    for step in [
+        Step::Join(WRITER),
+        Step::Type(WRITER),
+        Step::Wait(100),
+        Step::Type(WRITER),
+        Step::Refused,
+        Step::Join(NEWCOMER),
+        Step::EndTurn,
+    ] {
+        world.take(step);
+    }
+    world.settle();
+}
