@@ -32,6 +32,7 @@ pub(crate) use self::{
 
 on_both!(
     a_damaged_update_loses_only_its_own_content,
+    lost_content_of_an_absent_author_is_taken_from_a_client_that_declared_it,
     a_damaged_snapshot_loses_nothing,
     a_document_that_cannot_be_read_leaves_others_unaffected,
     acks_of_one_client_arrive_in_order_with_rising_positions,
@@ -94,6 +95,22 @@ async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     assert_eq!(ben.saved().await, Seq(4));
     let joined = join(&store, "a").await.expect("joined");
     assert_eq!(read(&joined.update, "two"), "two");
+}
+
+async fn lost_content_of_an_absent_author_is_taken_from_a_client_that_declared_it(home: Home) {
+    let store = with_three_texts(&home, "a").await;
+    let rot = home.rot();
+    home.run(&format!(
+        "update update_log set payload = {rot} where seq = 1"
+    ))
+    .await;
+    let rooms = rooms(&store);
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    let has = [(11, 3)].into_iter().collect();
+    ben.join_from(Some(has)).await.expect("joined");
+    ben.send(&written(11, "one", "one"));
+    ben.saved().await;
+    assert_eq!(read(&ben.sync().await, "one"), "one");
 }
 
 async fn a_damaged_snapshot_loses_nothing(home: Home) {
