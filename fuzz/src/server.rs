@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use document::edit::Operation;
 use document::{
-    Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
-    merge, validate,
+    Applied, ApplyError, Checked, Document, Integrated, PendingLimits, StateVector, Unmergeable,
+    Visibility, merge, validate,
 };
 
 /// What a client may leave waiting, as in the server's defaults, but less.
-const CAPS: Caps = Caps {
-    pending_updates_max: 200,
-    pending_bytes_max: 1 << 20,
+const LIMITS: PendingLimits = PendingLimits {
+    updates_max: 200,
+    bytes_max: 1 << 20,
 };
 
 /// What became of one update.
@@ -54,7 +54,7 @@ pub struct Room {
 impl Default for Room {
     fn default() -> Self {
         Self {
-            document: Document::new(CAPS),
+            document: Document::new(LIMITS),
             log: Vec::new(),
             faults: Vec::new(),
         }
@@ -125,7 +125,7 @@ impl Room {
     }
 
     fn opened(&self, log: Vec<Vec<u8>>) -> Result<Self, String> {
-        let mut document = Document::new(CAPS);
+        let mut document = Document::new(LIMITS);
         for row in &log {
             let checked = validate(row).map_err(|error| format!("a row is invalid: {error}"))?;
             document
@@ -213,13 +213,13 @@ impl Room {
 
 /// What a room writes and tells of an update that it has applied.
 fn written(update: &[u8], applied: Applied) -> Result<Option<Accepted>, Unmergeable> {
-    let freed = matches!(applied.integrated, Integrated::More(_));
+    let freed = matches!(applied.integrated, Integrated::WithPending(_));
     let message = match applied.integrated {
         Integrated::Nothing => None,
         Integrated::Whole => Some(update.to_vec()),
-        Integrated::Part(part) | Integrated::More(part) => Some(part),
+        Integrated::Part(part) | Integrated::WithPending(part) => Some(part),
     };
-    let row = match (&message, applied.held) {
+    let row = match (&message, applied.pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),
         (None, Some(held)) => held,

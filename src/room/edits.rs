@@ -202,8 +202,8 @@ impl<P: Asker> RoomCore<P> {
         match error {
             ApplyError::Undecodable => invalid_update("cannot be decoded"),
             ApplyError::TooDeep => invalid_update("nests too deeply"),
-            ApplyError::Torn => invalid_update("has neighbours in different types"),
-            ApplyError::Crossed => Error::Conflict {
+            ApplyError::DifferentParents => invalid_update("has neighbours in different types"),
+            ApplyError::AmbiguousPlace => Error::Conflict {
                 reason: "an element has no place between its neighbours: it has to be written anew",
             },
             ApplyError::Contradiction => Error::Conflict {
@@ -236,9 +236,9 @@ fn accepted(
         Integrated::Nothing => (None, Audience::Others),
         Integrated::Whole => (Some(bytes), Audience::Others),
         Integrated::Part(part) => (Some(part.clone().into()), Audience::Others),
-        Integrated::More(more) => (Some(more.clone().into()), Audience::All),
+        Integrated::WithPending(more) => (Some(more.clone().into()), Audience::All),
     };
-    let row = match (&message, &applied.held) {
+    let row = match (&message, &applied.pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),
         (None, Some(held)) => held.clone().into(),

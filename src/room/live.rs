@@ -19,7 +19,8 @@ use crate::{
     store::{Damage, Damaged as Kind, Loaded, Reason},
 };
 use document::{
-    self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared, StateVector,
+    self, Applied, ApplyError, Checked, Document, Integrated, Panicked, PendingLimits, Prepared,
+    StateVector,
 };
 
 /// From this size on, encoding moves aside first.
@@ -229,7 +230,9 @@ impl LiveDocument {
         applied: Result<Applied, ApplyError>,
     ) -> Result<Applied, ApplyError> {
         match &applied {
-            Ok(applied) if applied.integrated != Integrated::Nothing || applied.held.is_some() => {
+            Ok(applied)
+                if applied.integrated != Integrated::Nothing || applied.pending.is_some() =>
+            {
                 self.added_bytes += bytes.len();
                 self.state = None;
                 self.share.set(self.document.memory_bytes());
@@ -314,7 +317,7 @@ impl LiveDocument {
             };
             match restored.map(|applied| applied.integrated) {
                 Ok(Integrated::Whole) => news.updates.push(bytes),
-                Ok(Integrated::Part(part) | Integrated::More(part)) => {
+                Ok(Integrated::Part(part) | Integrated::WithPending(part)) => {
                     news.updates.push(part.into());
                 }
                 Ok(Integrated::Nothing) => {}
@@ -370,10 +373,10 @@ impl LiveDocument {
     }
 }
 
-pub(super) fn caps(limits: &Limits) -> Caps {
-    Caps {
-        pending_updates_max: limits.pending_updates_max,
-        pending_bytes_max: limits.pending_bytes_max,
+pub(super) fn caps(limits: &Limits) -> PendingLimits {
+    PendingLimits {
+        updates_max: limits.pending_updates_max,
+        bytes_max: limits.pending_bytes_max,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use document::{Caps, Document, StateVector, awareness};
+use document::{Document, PendingLimits, StateVector, awareness};
 use parking_lot::Mutex;
 use realtime_server::{
     auth::User,
@@ -377,9 +377,9 @@ async fn acks_of_one_client_come_in_order_and_rise(home: Home) {
         assert!(seq >= last, "{seq:?} after {last:?}");
         last = seq;
     }
-    let mut replica = Document::new(Caps {
-        pending_updates_max: 0,
-        pending_bytes_max: 0,
+    let mut replica = Document::new(PendingLimits {
+        updates_max: 0,
+        bytes_max: 0,
     });
     for update in ben.seat.updates.lock().iter() {
         let checked = document::validate(update).expect("an update");
