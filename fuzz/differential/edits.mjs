@@ -129,13 +129,13 @@ export class Editor {
   }
 
   /** Receives messages of the room, to be applied some time. */
-  hear(updates) {
+  receive(updates) {
     this.#inbox.push(...updates);
   }
 
   listen() {
-    const heard = this.#inbox.splice(0);
-    this.#bear(() => heard.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
+    const received = this.#inbox.splice(0);
+    this.#bear(() => received.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
   }
 
   /** Does something that may fail: a forger may have written other content for known elements, or content that a type cannot have. */

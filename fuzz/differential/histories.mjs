@@ -20,7 +20,7 @@ export class History {
   #editors;
   #forger;
   #left;
-  #heard = 0;
+  #received = 0;
 
   constructor(random, game) {
     this.#random = random;
@@ -36,14 +36,14 @@ export class History {
   async end() {
     if (!this.#game.honest) return;
     for (let round = 0; round < 8; round++) {
-      const told = this.#game.told.slice(this.#heard);
-      this.#heard = this.#game.told.length;
+      const relayed = this.#game.relayed.slice(this.#received);
+      this.#received = this.#game.relayed.length;
       for (const editor of this.#editors) {
-        editor.hear(told);
+        editor.receive(relayed);
         editor.listen();
       }
       const turn = this.#editors.flatMap((editor) => editor.rest());
-      if (turn.length === 0 && told.length === 0) break;
+      if (turn.length === 0 && relayed.length === 0) break;
       await this.#game.step({ turn });
     }
     for (const { doc, broken } of this.#editors) {
@@ -66,9 +66,9 @@ export class History {
       const doc = opened(Y.encodeStateAsUpdate(this.#game.present.doc));
       return { edit: { client, operations: operations(random, doc) } };
     }
-    const told = this.#game.told.slice(this.#heard);
-    this.#heard = this.#game.told.length;
-    for (const editor of this.#editors) editor.hear(told);
+    const relayed = this.#game.relayed.slice(this.#received);
+    this.#received = this.#game.relayed.length;
+    for (const editor of this.#editors) editor.receive(relayed);
     const turn = Array.from({ length: 1 + random.few(4) }, () => this.#updates()).flat();
     return { turn };
   }

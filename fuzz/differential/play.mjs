@@ -24,7 +24,7 @@ export class Difference extends Error {
 /** A member of the room: a page that observes its types, and receives only the messages of the room. */
 class Member {
   /** Updates that it makes by itself: Yjs cleans up formatting after the edits of others. */
-  said = [];
+  own = [];
 
   constructor(name, client) {
     this.name = name;
@@ -33,7 +33,7 @@ class Member {
     const types = [this.doc.getText("text"), this.doc.getArray("array"), this.doc.getMap("map")];
     types.push(this.doc.getXmlFragment("xml"));
     for (const type of types) type.observeDeep((events) => events.forEach(({ changes }) => changes.keys.size));
-    this.doc.on("update", (update, origin) => origin !== this && this.said.push(update));
+    this.doc.on("update", (update, origin) => origin !== this && this.own.push(update));
   }
 
   take(update) {
@@ -57,7 +57,7 @@ export class Game {
   steps = [];
   /** Every update that was sent, with its outcome. */
   sent = [];
-  told = [];
+  relayed = [];
   /** Earlier states of the document, to return to. */
   saved = [];
   /** Whether there is no forger: then nothing may be refused. */
@@ -71,7 +71,7 @@ export class Game {
   /** Plays a step. The members' own updates are sent with the next turn. */
   async step(step) {
     this.steps.push(step);
-    if (step.turn) await this.#turn([...step.turn, ...this.#said()]);
+    if (step.turn) await this.#turn([...step.turn, ...this.#own()]);
     if (step.restart) await this.#room.restart();
     if (step.compact) await this.#room.compact();
     if (step.save) this.saved.push(await this.#room.encode());
@@ -86,9 +86,9 @@ export class Game {
   /** Sends the members' own updates, and compares everything. */
   async check() {
     for (let round = 0; round < 8; round++) {
-      const said = this.#said();
-      if (said.length === 0) break;
-      await this.#turn(said);
+      const own = this.#own();
+      if (own.length === 0) break;
+      await this.#turn(own);
     }
     const [encoded, replayed] = await Promise.all([this.#room.encode(), this.#room.replay()]);
     const newcomer = this.#open("a newcomer", encoded);
@@ -139,21 +139,21 @@ export class Game {
       if (this.honest) throw new Difference("unmade", error.message);
       return null;
     }
-    const before = this.told.length;
+    const before = this.relayed.length;
     const [{ what, reason }] = await this.#turn([update]);
     this.#figures.edit(what === "refused" ? reason : "made");
     if (what !== "accepted" && what !== "known") throw new Difference("unapplied", `an edit is ${what}: ${reason}`);
     // A forger may have sent blocks that depend on elements of this edit.
-    if (this.told.slice(before).some((told) => !told.equals(update))) return null;
+    if (this.relayed.slice(before).some((relayed) => !relayed.equals(update))) return null;
     return this.#open("after an edit", await this.#room.encode());
   }
 
-  #said() {
-    return [...this.present.said.splice(0), ...(this.late?.said.splice(0) ?? [])];
+  #own() {
+    return [...this.present.own.splice(0), ...(this.late?.own.splice(0) ?? [])];
   }
 
   async #turn(updates) {
-    const { outcomes, told } = await this.#room.turn(updates);
+    const { outcomes, relayed } = await this.#room.turn(updates);
     this.#figures.add(outcomes);
     outcomes.forEach(({ what, micros, reason }, at) => {
       this.sent.push({ update: updates[at], what });
@@ -163,8 +163,8 @@ export class Game {
       if (what === "broken") throw new Difference("broken", "the document broke");
       if (micros > MICROS_MAX) throw new Difference("slow", `${micros} µs`);
     });
-    for (const update of told) {
-      this.told.push(update);
+    for (const update of relayed) {
+      this.relayed.push(update);
       this.present.take(update);
       this.late?.take(update);
     }

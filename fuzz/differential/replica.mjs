@@ -108,9 +108,9 @@ class Room {
       at += 5;
       return { what, micros, reason: take().toString() };
     });
-    const told = [];
-    while (at < answer.length) told.push(take());
-    return { outcomes, told };
+    const relayed = [];
+    while (at < answer.length) relayed.push(take());
+    return { outcomes, relayed };
   }
 
   /** The document as a newcomer gets it. */

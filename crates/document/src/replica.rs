@@ -122,7 +122,7 @@ impl Replica {
 }
 
 impl Drop for Replica {
-    /// A subdocument in yrs owns its parent, which so is never freed: a
+    /// A subdocument in yrs owns its parent, whose memory is then never released: a
     /// document that contains one is emptied first.
     fn drop(&mut self) {
         if self.broken || self.doc.transact().subdocs().next().is_none() {

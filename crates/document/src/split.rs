@@ -151,8 +151,8 @@ impl<'a> Layout<'a> {
             .collect();
         let mut next: Vec<usize> = self.sections.iter().map(|it| it.steps.start).collect();
         // For each section, the sections that depend on one of its clocks.
-        let mut waiting: Vec<BinaryHeap<Reverse<(u32, usize)>>> = Vec::new();
-        waiting.resize_with(self.sections.len(), BinaryHeap::new);
+        let mut dependents: Vec<BinaryHeap<Reverse<(u32, usize)>>> = Vec::new();
+        dependents.resize_with(self.sections.len(), BinaryHeap::new);
         let mut ready: Vec<usize> = (0..self.sections.len()).rev().collect();
         while let Some(at) = ready.pop() {
             let end = self.sections[at].steps.end;
@@ -163,18 +163,18 @@ impl<'a> Layout<'a> {
                     (id.clock >= then).then_some((place, id.clock))
                 });
                 if let Some((place, clock)) = missing {
-                    waiting[place].push(Reverse((clock, at)));
+                    dependents[place].push(Reverse((clock, at)));
                     break;
                 }
                 emit(at, next[at]);
                 next[at] += 1;
             }
             let reached = self.clock_of(at, next[at]);
-            while let Some(Reverse((clock, waiter))) = waiting[at].peek().copied()
+            while let Some(Reverse((clock, dependent))) = dependents[at].peek().copied()
                 && reached.is_none_or(|reached| clock < reached)
             {
-                waiting[at].pop();
-                ready.push(waiter);
+                dependents[at].pop();
+                ready.push(dependent);
             }
         }
         for (at, section) in self.sections.iter().enumerate() {

@@ -181,7 +181,7 @@ fn an_update_that_the_document_has_in_part_is_completed() {
 fn a_pending_update_cannot_hide_elements_of_the_document() {
     let (mut document, ana) = (document(), Client::new(1));
     apply(&mut document, &ana.write(0, "ab")).expect("applies");
-    // Somebody claims her next ten elements, beside an unknown one.
+    // A forger claims the next ten elements of client 1, beside an unknown element.
     let stolen = [
         1, 1, 1, 2, 0x84, 9, 9, 10, b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', b'x', 0,
     ];

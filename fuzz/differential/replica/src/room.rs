@@ -221,8 +221,8 @@ fn written(update: &[u8], applied: Applied) -> Result<Option<Accepted>, Unmergea
     let row = match (&message, applied.pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),
-        (None, Some(held)) => held,
-        (Some(message), Some(held)) => merge(&[message, &held])?,
+        (None, Some(pending)) => pending,
+        (Some(message), Some(pending)) => merge(&[message, &pending])?,
     };
     Ok(Some(Accepted {
         row,
