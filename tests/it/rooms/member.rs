@@ -106,10 +106,10 @@ impl Peer for TestSeat {
 /// A member of a room, with what the room answers and tells it.
 pub(crate) struct Member {
     pub(super) seat: Arc<TestSeat>,
-    pub(super) answers: mpsc::UnboundedReceiver<Answer>,
+    answers: mpsc::UnboundedReceiver<Answer>,
     pub(super) acks: mpsc::UnboundedReceiver<Seq>,
     pub(super) awareness: mpsc::UnboundedReceiver<Bytes>,
-    pub(super) notices: mpsc::UnboundedReceiver<Message>,
+    notices: mpsc::UnboundedReceiver<Message>,
     pub(super) room: RoomHandle,
 }
 
@@ -158,7 +158,7 @@ impl Member {
             bytes: 0,
         };
         self.room.send(command).expect("the inbox has room");
-        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
+        assert!(matches!(self.next_answer().await, Answer::Done));
     }
 
     /// The next awareness message: each client with the place of its cursor.
@@ -173,6 +173,16 @@ impl Member {
         states
             .map(|entry| (entry.client, place(entry.state)))
             .collect()
+    }
+
+    /// The room's next answer to a request.
+    pub(super) async fn next_answer(&mut self) -> Answer {
+        within(self.answers.recv()).await
+    }
+
+    /// The next message that is neither an update nor about awareness.
+    pub(super) async fn next_notice(&mut self) -> Message {
+        within(self.notices.recv()).await
     }
 
     /// Joins without a state vector and returns what the room answers.
@@ -193,9 +203,9 @@ impl Member {
             state_vector,
         };
         self.room.send(join).expect("the inbox has room");
-        match self.answers.recv().await {
-            Some(Answer::Joined(joined)) => Ok(*joined),
-            Some(Answer::Refused(error)) => Err(error),
+        match self.next_answer().await {
+            Answer::Joined(joined) => Ok(*joined),
+            Answer::Refused(error) => Err(error),
             other => panic!("not the answer to a join: {other:?}"),
         }
     }
@@ -207,7 +217,7 @@ impl Member {
         let answer = Some((peer, TICKET));
         let leave = Command::Leave { session, answer };
         self.room.send(leave).expect("the room is open");
-        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
+        assert!(matches!(self.next_answer().await, Answer::Done));
     }
 
     /// All updates that the member was told so far.
@@ -240,8 +250,8 @@ impl Member {
             state_vector,
         };
         self.room.send(sync).expect("the inbox has room");
-        match self.answers.recv().await {
-            Some(Answer::Synced(synced)) => synced.update,
+        match self.next_answer().await {
+            Answer::Synced(synced) => synced.update,
             other => panic!("not the answer to a sync: {other:?}"),
         }
     }

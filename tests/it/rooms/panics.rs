@@ -7,16 +7,16 @@ use super::*;
 impl Member {
     /// Waits for the answer to an update that made the room panic.
     async fn is_refused(&mut self) {
-        let answer = self.answers.recv().await;
-        let is_refused = matches!(answer, Some(Answer::Refused(Error::Internal)));
+        let answer = self.next_answer().await;
+        let is_refused = matches!(answer, Answer::Refused(Error::Internal));
         assert!(is_refused, "{answer:?}");
     }
 
     async fn is_told_to_synchronise(&mut self) {
         loop {
-            match self.notices.recv().await {
-                Some(Message::Resync(ResyncReason::Rebuilt)) => return,
-                Some(Message::Storage(_)) => {}
+            match self.next_notice().await {
+                Message::Resync(ResyncReason::Rebuilt) => return,
+                Message::Storage(_) => {}
                 other => panic!("not a resync: {other:?}"),
             }
         }
@@ -91,8 +91,8 @@ async fn an_update_that_a_panic_kept_from_the_log_is_not_acknowledged_by_the_nex
     ben.join().await.expect("joined");
     ben.seat.panics_at_update.store(true, Ordering::Relaxed);
     ana.send(&written(11, "one", "one"));
-    let answer = ana.answers.recv().await;
-    let is_refused = matches!(answer, Some(Answer::Refused(Error::StorageUnavailable)));
+    let answer = ana.next_answer().await;
+    let is_refused = matches!(answer, Answer::Refused(Error::StorageUnavailable));
     assert!(is_refused, "{answer:?}");
     ana.is_told_to_synchronise().await;
     ana.sync().await;
@@ -126,9 +126,9 @@ async fn a_room_that_panics_too_often_is_closed_and_can_be_opened_again() {
         }
     }
     loop {
-        match ana.notices.recv().await {
-            Some(Message::Closed(Error::Internal)) => break,
-            Some(Message::Storage(_)) => {}
+        match ana.next_notice().await {
+            Message::Closed(Error::Internal) => break,
+            Message::Storage(_) => {}
             other => panic!("not the closing of the room: {other:?}"),
         }
     }
