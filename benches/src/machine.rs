@@ -78,7 +78,7 @@ fn output(command: &mut Command) -> String {
 
 /// The version of a library that this tool was built with.
 fn locked(name: &str) -> &'static str {
-    let lock = include_str!("../Cargo.lock");
+    let lock = include_str!("../../Cargo.lock");
     let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""));
     entry
         .and_then(|(_, rest)| rest.split('"').next())

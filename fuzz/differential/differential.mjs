@@ -22,7 +22,7 @@ const { values: options, positionals } = parseArgs({
     seed: { type: "string" },
     seconds: { type: "string", default: "60" },
     rooms: { type: "string", default: "4" },
-    replica: { type: "string", default: new URL("../target/release/examples/replica", import.meta.url).pathname },
+    replica: { type: "string", default: new URL("../../target/e2e/replica", import.meta.url).pathname },
     "keep-going": { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },

@@ -1,4 +1,4 @@
-// The server's side, a process of its own: see examples/replica.rs for what goes over the pipe.
+// The server's side, a process of its own: see replica/src/main.rs for what goes over the pipe.
 
 import { spawn } from "node:child_process";
 

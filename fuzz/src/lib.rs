@@ -1,6 +1,4 @@
-//! What the fuzz targets and the differential fuzz have in common.
-
-pub mod server;
+//! What the fuzz targets have in common.
 
 /// Lets panics that are caught pass. libFuzzer's own hook aborts on every
 /// panic, but the guard around yrs is part of what is tested here. With

@@ -19,23 +19,36 @@
 //! took (u32) and a reason with its length (u32) in front; then what members
 //! are told, each with its length (u32) in front.
 
+mod room;
+
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
-use realtime_server_fuzz::allow_caught_panics;
-use realtime_server_fuzz::server::{Answer, Room};
+use self::room::{Answer, Room};
 
 /// As in the server, for what recurses over a document.
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> io::Result<()> {
-    allow_caught_panics();
+    hide_caught_panics();
     let serving = std::thread::Builder::new()
         .stack_size(STACK_BYTES)
         .spawn(serve)?;
     serving
         .join()
         .map_err(|_| io::Error::other("the replica panicked"))?
+}
+
+/// Silences the panics of yrs, which are caught and told as `Broken`. Any value of `FUZZ_PANICS`
+/// has them printed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is no part of the server, and has no settings"
+)]
+fn hide_caught_panics() {
+    if std::env::var_os("FUZZ_PANICS").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
 }
 
 fn serve() -> io::Result<()> {
