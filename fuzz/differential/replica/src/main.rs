@@ -23,6 +23,8 @@
 
 mod room;
 
+mod room;
+
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
