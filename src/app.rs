@@ -1,4 +1,4 @@
-//! The whole server: builds each part once, serves, and drains in reverse.
+//! The whole server: builds each part once, serves, and stops the parts in reverse order.
 
 use std::{
     future::{Future, pending},
@@ -37,8 +37,9 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// How long closing transports may take to be told to the clients.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long the server waits at its stop for answers to reach clients, and again for
+/// transports to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Every part of the server.
 pub struct App {
@@ -53,17 +54,17 @@ pub struct App {
     started: Instant,
 }
 
-/// How serving ended.
+/// The result of serving.
 #[derive(Debug)]
 pub struct Stopped {
-    /// What was accepted and could not be written.
+    /// The accepted updates that could not be written.
     pub unwritten: Unwritten,
-    /// The task whose death was the reason; none where the server was asked to stop.
+    /// The task whose death stopped the server; `None` if the server was asked to stop.
     pub lost: Option<Task>,
 }
 
 impl Stopped {
-    /// The end of the process that follows.
+    /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self.lost {
             Some(_) => Exit::TaskDied,
@@ -75,9 +76,9 @@ impl Stopped {
     fn report(&self) {
         let unwritten = &self.unwritten;
         if unwritten.is_empty() {
-            info!("stopped; all is written");
+            info!("stopped; all accepted updates are written");
         } else {
-            error!(%unwritten, "stopped with edits unwritten");
+            error!(%unwritten, "stopped; some accepted updates are not written");
         }
     }
 }
@@ -86,7 +87,7 @@ impl App {
     /// Opens the database, reads the keys, and puts the parts together.
     ///
     /// # Errors
-    /// Where the database or the keys cannot be used; the cause is logged.
+    /// If the database or the keys cannot be used; the cause is logged.
     pub async fn build(config: Config, metrics: Metrics) -> Result<Self> {
         let started = Instant::now();
         let version = env!("CARGO_PKG_VERSION");
@@ -120,7 +121,7 @@ impl App {
             config.instance.clone(),
         );
         let bus = EventBus::new(sessions.clone(), supervisor.clone());
-        // First the rooms, where an event stands in order with the updates.
+        // The rooms subscribe first, because they keep an event in order with their updates.
         bus.subscribe(Arc::new(rooms.clone()));
         bus.subscribe(Arc::new(sockets.clone()));
         bus.attach(&store)?;
@@ -142,15 +143,15 @@ impl App {
         &self.supervisor
     }
 
-    /// The database. What is published in its transactions is told to the clients of this server.
+    /// The database. Events that its transactions publish are sent to the clients of this server.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Listens on the address that is configured, and tells of it.
+    /// Listens on the configured address, and logs it.
     ///
     /// # Errors
-    /// It cannot be listened on; the error names it.
+    /// If the server cannot listen on the address, which the error names.
     pub async fn listen(&self) -> io::Result<TcpListener> {
         let address = SocketAddr::from((self.config.host, self.config.port));
         let named = |error: io::Error| {
@@ -166,13 +167,13 @@ impl App {
         Ok(listener)
     }
 
-    /// Serves on `listener` until `stop` resolves, or a task dies without which the
-    /// server cannot go on. Then it drains: refuses new work, writes what was
-    /// accepted, acknowledges it, and closes the transports so that clients reconnect
-    /// elsewhere by themselves.
+    /// Serves on `listener` until `stop` resolves, or until a task dies that the server
+    /// depends on. Then it drains: it refuses new work, writes and acknowledges all
+    /// accepted updates, and closes the transports so that clients reconnect elsewhere by
+    /// themselves.
     ///
     /// # Errors
-    /// None today: a connection that fails is its own.
+    /// None at present: the failure of a connection ends that connection only.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -181,8 +182,8 @@ impl App {
         self.sessions.watch();
         self.sockets.watch();
         let listener = listener.tap_io(|tcp| {
-            // Without it small frames wait for the peer's delayed acknowledgement;
-            // a connection that refuses the option still works.
+            // Without this option small frames wait for the peer's delayed acknowledgement
+            // (TCP). A connection that refuses the option still works.
             let _ = tcp.set_nodelay(true);
         });
         let server = axum::serve(listener, self.router().into_make_service());
@@ -193,10 +194,10 @@ impl App {
             }
             self.drain().await
         };
-        // Health is answered to the end.
+        // The server answers requests for its health until it has drained.
         let unwritten = tokio::select! {
             unwritten = drained => unwritten,
-            // It never returns: the listener retries what can be retried.
+            // `axum::serve` never returns, because the listener tries again after an error.
             _ = server.into_future() => self.drain().await,
         };
         let lost = self.supervisor.lost();
@@ -230,7 +231,7 @@ impl App {
             .route_service("/socket.io/", service);
         let origins = self.config.origins.clone();
         let supervisor = self.supervisor.clone();
-        // What rewrites a request's path has to stand outside of the routes.
+        // A layer that rewrites a request's path has to be outside of the routes.
         Router::new()
             .fallback_service(routes)
             .layer(middleware::from_fn(serve_engine_at_root))
@@ -256,44 +257,45 @@ impl App {
         self.sessions.begin_draining();
         let late = tokio::select! {
             late = self.rooms.drain(deadline) => late,
-            () = self.log_is_lost() => self.rooms.len(),
+            () = self.writer_is_lost() => self.rooms.len(),
         };
         if late > 0 {
-            warn!(rooms = late, "rooms had not written everything in time");
+            warn!(rooms = late, "some rooms did not write all updates in time");
         }
         let unwritten = self.store.close(deadline).await;
-        let told = Instant::now() + FAREWELL;
-        while !self.sockets.is_drained() && Instant::now() < told {
+        let sent_by = Instant::now() + CLOSE_TIMEOUT;
+        while !self.sockets.is_drained() && Instant::now() < sent_by {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.sockets.close();
-        while !self.sockets.is_empty() && Instant::now() < told + FAREWELL {
+        while !self.sockets.is_empty() && Instant::now() < sent_by + CLOSE_TIMEOUT {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         info!(took_ms = began.elapsed().as_millis() as u64, "drained");
         unwritten
     }
 
-    /// Resolves where no room need be waited for, because nothing can be written any
-    /// more: a moment after the log's writer died, so that rooms at rest end in order.
-    async fn log_is_lost(&self) {
+    /// Resolves a moment after the log's writer has died. Then it is useless to wait for
+    /// rooms, because no update can be written any more. Rooms without unwritten updates end in
+    /// order in that moment.
+    async fn writer_is_lost(&self) {
         if self.supervisor.losing().await != Task::LogWriter {
             return pending().await;
         }
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(CLOSE_TIMEOUT).await;
     }
 }
 
-/// Where a browser of this machine finds the demo page.
+/// The URL of the demo page for a browser on this machine.
 fn page_url(mut address: SocketAddr) -> String {
-    // What listens everywhere is reached at this machine's own address.
+    // A server that listens on all addresses is reached at the loopback address.
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     format!("http://{address}")
 }
 
-/// Serves Engine.IO to a plain WebSocket upgrade at `/`, as `wscat` makes it.
+/// Serves Engine.IO to a plain WebSocket upgrade at `/`, such as `wscat` requests it.
 async fn serve_engine_at_root(mut request: Request, next: Next) -> Response {
     let upgrade = request.headers().get(header::UPGRADE);
     let websocket = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));

@@ -1,53 +1,53 @@
 //! Realtime Server: Socket.IO rooms that are durable Yjs documents.
 //!
-//! People edit one document at once; the server merges, relays and keeps what
-//! they write. The one promise that shapes everything: **an acknowledged edit
-//! survives `kill -9` at any moment.**
+//! Several people edit one document at once; the server merges, relays and stores their
+//! edits. Its main promise: **an acknowledged edit survives `kill -9` at any moment.**
 //!
 //! # Layout
-//! Who may use whom: arrows only point down (`tests/it/layers.rs` guards it).
+//! Arrows point down: a module uses modules of lower layers only. Modules of layer 0 also
+//! use one another, and `main` uses its whole layer. `tests/it/layers.rs` checks it.
 //! ```text
 //! 7  main  app  arguments  settings  signals  runtime
-//!                                   puts the parts together, starts and stops them
-//! 6  http  socket                   doors: parse, ask permission, call, answer
-//! 5  room  catalog                  live documents: one task each; the list of all
-//! 4  bus                            what happened, told to rooms, people and teams
-//! 3  session                        connected people, whatever their door
-//! 2  store  limits                  durable truth; how fast one may go
-//! 1  auth                           who may what
+//!                                   build, start and stop the parts
+//! 6  http  socket                   doors: parse, check the rights, call, answer
+//! 5  room  catalog                  live documents, one task each; the list of documents
+//! 4  bus                            events, delivered to rooms, people and teams
+//! 3  session                        connected clients of all doors
+//! 2  store  limits                  durable storage; rates and budgets
+//! 1  auth                           tokens and rights
 //! 0  id  error  exit  config  metrics  telemetry
-//!    supervise                      every task has an owner
-//! -  document  engineio             the CRDT and what guards it; WebSocket and Engine.IO
+//!    supervise                      the owner of all tasks
+//! -  document  engineio             the CRDT and its guards; WebSocket and Engine.IO
 //! ```
-//! The last two are crates of their own, in `crates/`, which know nothing of the
-//! server and nothing of each other.
+//! The last two are crates of their own, in `crates/`. They depend neither on the server
+//! nor on each other.
 //!
 //! # An update
-//! [`socket`] reads a frame, checks size, rate, right and structure, and puts
-//! the update into its room's inbox, before it reads the next frame. The
-//! [`room`] has it cut to what is new and what its sender may bring, applies
-//! that to its [`document`], relays it to the other members, and appends it to
-//! the [`store`]'s log, which commits the updates of all
-//! rooms in groups. The commit gives the update its position, and the sender
-//! its ack.
+//! [`socket`] reads a frame, checks size, rate, right and structure, and puts the update
+//! into its room's inbox before it reads the next frame. The [`room`] has the update cut
+//! to the elements that are new and that its sender may bring, applies it to its
+//! [`document`], relays it to the other members, and appends it to the log of the
+//! [`store`], which commits the updates of all rooms in groups. The commit gives the
+//! update its position, the seq, and then the room sends the ack.
 //!
 //! # Invariants
-//! - An ack is sent after the commit, never before. A relay does not wait.
-//! - What is applied, relayed and written of an update is the same; no element
-//!   is ever brought twice.
-//! - What an update may cost is estimated before it is paid, and bounded.
+//! - An ack is sent after the commit, never before. A relay does not wait for the commit.
+//! - The same part of an update is applied, relayed and written; no element is accepted
+//!   twice.
+//! - The cost of an update is estimated before it is applied, and bounded.
 //! - Updates of one client are applied in the order in which it sent them.
 //! - One task owns a document. No lock is held across an await.
-//! - The log is the truth; memory is a cache.
-//! - What a feature writes is one transaction, and nothing of it is told before its commit.
-//! - Bytes from outside reach yrs only through validation and under a guard.
-//! - Every queue is bounded, in bytes; who cannot keep up is resynced or cut.
+//! - The log is the truth; a document in memory is a cache of it.
+//! - A feature writes in one transaction, and its events are delivered after the commit.
+//! - Bytes from outside reach yrs only after validation and under a guard.
+//! - Every queue is bounded in bytes; a client that cannot keep up is resynced or cut.
 //!
 //! # Library walls
-//! yrs is used in `crates/document` alone; hyper in `crates/engineio`, which
-//! `socket` alone uses; sqlx in `store`, whose `Transaction` features write with;
-//! axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`. The
-//! environment is read in `settings` alone. Tasks are spawned by `supervise` alone.
+//! Each of these libraries is used in one place only: yrs in `crates/document`; hyper in
+//! `crates/engineio`, which only `socket` uses; sqlx in `store`, with whose `Transaction`
+//! features write; axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`;
+//! clap in `main` and `arguments`. Only `settings` reads the environment, and only
+//! `supervise` spawns tasks.
 
 pub mod app;
 pub mod arguments;

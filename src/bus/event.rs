@@ -1,4 +1,4 @@
-//! Events, and whom they concern.
+//! Events and their audiences.
 
 use std::borrow::Cow;
 
@@ -13,42 +13,42 @@ use crate::{
     store,
 };
 
-/// What happened in a team, as a feature publishes it.
+/// An event in a team, as a feature publishes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Its name on the wire, in the past tense: `thread_created`.
     pub name: Cow<'static, str>,
-    /// Whom it concerns.
+    /// The audiences that receive it.
     pub to: Vec<Audience>,
-    /// The document that it is about, if any: nobody hears of it who may not view that.
+    /// The document that it is about, if any: only sessions that may view it receive the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<RoomName>,
-    /// What clients are told besides its id: the fields of the payload.
+    /// The fields of the payload that clients receive, besides the event's id.
     pub body: Map<String, Value>,
 }
 
-/// Whom an event concerns, within its team.
+/// A group of clients that receives an event, within the event's team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
-    /// The members of a room, in order with its updates.
+    /// The members of a room. The event keeps its order among the room's updates.
     Room(RoomName),
-    /// Every tab and device of a person.
+    /// Every session of a person: all tabs and devices.
     User(UserId),
-    /// Everybody who is connected.
+    /// Every connected session of the team.
     Team,
 }
 
-/// An event that is durable, with its place.
+/// A durable event with its id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     /// The team.
     pub team: Team,
-    /// The place of the event among all events of the team.
+    /// The position of the event among all events of the team.
     pub event_id: EventId,
     /// When it happened.
     pub at: Timestamp,
-    /// What happened.
+    /// The event, as it was published.
     pub event: Event,
 }
 
@@ -70,7 +70,7 @@ impl Event {
         })
     }
 
-    /// The same event, told only to those who may view the document of `room`.
+    /// The same event, limited to sessions that may view the document of `room`.
     pub fn about(self, room: &RoomName) -> Self {
         Self {
             about: Some(room.clone()),
@@ -78,13 +78,14 @@ impl Event {
         }
     }
 
-    /// Whether the person of `session` may know of it.
+    /// Whether `session` may view the document that the event is about. An event that is about no
+    /// document may be seen by every session.
     pub fn may_be_seen_by(&self, session: &Session) -> bool {
         let about = self.about.as_ref();
         about.is_none_or(|room| session.rights_in(room).allows(Right::View))
     }
 
-    /// Whether it goes to the members of `room`.
+    /// Whether the members of `room` receive it.
     pub fn goes_to(&self, room: &RoomName) -> bool {
         self.to
             .iter()
@@ -93,7 +94,7 @@ impl Event {
 }
 
 impl Published {
-    /// Reads what the store holds.
+    /// Reads a stored event.
     ///
     /// # Errors
     /// Where the stored payload is not an [`Event`], because something else published it.
@@ -106,7 +107,7 @@ impl Published {
         })
     }
 
-    /// The rooms to whose members it goes.
+    /// The rooms whose members receive it.
     pub fn rooms(&self) -> impl Iterator<Item = DocumentKey> {
         self.event.to.iter().filter_map(|audience| match audience {
             Audience::Room(room) => Some(DocumentKey {

@@ -1,19 +1,21 @@
-//! What happened, told to whoever is concerned: events, once they are durable.
+//! Delivery of durable events to rooms, people and teams.
 //!
 //! ```text
-//! Event       what a feature publishes: its name, whom it concerns, its content
-//! Published   an event with its place among those of its team
+//! Event       a feature publishes it: a name, audiences and content
+//! Published   a durable event with its id
 //! Audience    a room, a person, or a team
-//! EventBus    finds out who is to be told, and has the subscribers tell them
-//! Subscriber  what reaches the members of rooms, or the clients of a door
+//! EventBus    finds the sessions that receive an event, and calls the subscribers
+//! Subscriber  sends events to the members of rooms, or to the clients of a door
 //! ```
 //! A feature publishes within the transaction that writes its rows
 //! ([`Transaction::publish`](crate::store::Transaction::publish)); the [store](Store) hands the event
-//! to the bus after the commit, those of one team in the order of their ids. Subscribers deliver;
-//! they never write. What other instances publish enters by [`EventBus::deliver`] as well.
+//! to the bus after the commit, the events of one team in the order of their ids. Subscribers
+//! deliver events and never write to the database. Events of other instances enter by
+//! [`EventBus::deliver`] as well.
 //!
-//! The bus is a hint: a process that ends between the commit and the delivery tells nobody. Clients
-//! that reconnect ask for what they have missed, by the last id that they have seen.
+//! The bus does not guarantee delivery: if the process ends between the commit and the delivery, no
+//! client receives the event. A client that reconnects asks for the events after the last id that it
+//! has seen.
 
 mod event;
 
@@ -33,21 +35,25 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// What reaches people. Its methods are called for one event after the other, and have to be quick.
+/// Sends events to clients.
+///
+/// The methods are called for one event after the other. None may block, because it delays the
+/// events behind it.
 pub trait Subscriber: Send + Sync + 'static {
-    /// Tells the members of `room`, if it is open here, in order with its updates.
+    /// Sends `event` to the members of `room`, if it is open on this instance. The event keeps its
+    /// order among the room's updates.
     fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
         let _ = (room, event);
     }
 
-    /// Tells the clients of those of `sessions` that came through this door, except the members of
-    /// a room to which the event goes as well.
+    /// Sends `event` to the clients of those `sessions` that belong to this door. A client that is a
+    /// member of a room in the event's audiences is left out, since it receives the event there.
     fn tell_sessions(&self, sessions: &[Arc<Session>], event: &Arc<Published>) {
         let _ = (sessions, event);
     }
 }
 
-/// Tells who is concerned. Cheap to clone.
+/// Delivers each event to the clients in its audiences. Cheap to clone.
 #[derive(Clone)]
 pub struct EventBus {
     inner: Arc<Inner>,
@@ -60,7 +66,7 @@ struct Inner {
 }
 
 impl EventBus {
-    /// A bus to the people of `sessions`, without subscribers.
+    /// A bus for the clients of `sessions`, without subscribers.
     pub fn new(sessions: Sessions, supervisor: Supervisor) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -71,12 +77,12 @@ impl EventBus {
         }
     }
 
-    /// Adds a subscriber, for good.
+    /// Adds a subscriber, which cannot be removed.
     pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) {
         self.inner.subscribers.write().push(subscriber);
     }
 
-    /// Has the events that `store` commits delivered.
+    /// Delivers the events that `store` commits from now on.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::error::Error::Conflict) where the store has a subscriber already.
@@ -88,17 +94,17 @@ impl EventBus {
                     Ok(event) => bus.deliver(&Arc::new(event)),
                     Err(error) => {
                         let (team, id) = (stored.team.as_str(), stored.event_id.0);
-                        tracing::error!(%error, team, id, "an event that nobody can be told of");
+                        tracing::error!(%error, team, id, "an event cannot be read; no client receives it");
                     }
                 }
             }
         })
     }
 
-    /// Tells all whom `event` concerns on this instance, each client once. A panic of a subscriber
-    /// is logged and counted, and the others are told.
+    /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a
+    /// subscriber is logged and counted, and the other subscribers are still called.
     pub fn deliver(&self, event: &Arc<Published>) {
-        let sessions = self.concerned(event);
+        let sessions = self.receivers(event);
         for subscriber in self.inner.subscribers.read().iter() {
             let tell = || {
                 for room in event.rooms() {
@@ -112,9 +118,9 @@ impl EventBus {
         }
     }
 
-    /// The sessions to which the event goes as those of a person or of a team, each once: those that
-    /// may view the document that it is about.
-    fn concerned(&self, event: &Published) -> Vec<Arc<Session>> {
+    /// The sessions that receive the event because it is for their person or their team, each
+    /// once. Sessions that may not view the document that it is about are left out.
+    fn receivers(&self, event: &Published) -> Vec<Arc<Session>> {
         let (team, all) = (&event.team, &self.inner.sessions);
         let mut sessions = Vec::new();
         for audience in &event.event.to {

@@ -1,4 +1,4 @@
-//! Who is told of an event, how often, and who is not.
+//! Tests of the bus: which sessions and rooms receive an event, and how often.
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -10,31 +10,31 @@ use crate::{
     session::tests::{claims, sessions},
 };
 
-/// A door that notes whom it was to tell of what.
+/// A subscriber that records each delivery.
 #[derive(Default)]
-struct Noted(Mutex<Vec<String>>);
+struct Recorder(Mutex<Vec<String>>);
 
-impl Subscriber for Noted {
+impl Subscriber for Recorder {
     fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
         let (team, room) = (room.team.as_str(), room.room.as_str());
-        let told = format!("{} to {team}/{room}", event.event_id.0);
-        self.0.lock().push(told);
+        let delivery = format!("{} to {team}/{room}", event.event_id.0);
+        self.0.lock().push(delivery);
     }
 
     fn tell_sessions(&self, sessions: &[Arc<Session>], event: &Arc<Published>) {
         for session in sessions {
             let claims = session.claims();
             let (team, user) = (claims.team.as_str(), claims.user.id.as_str());
-            let told = format!("{} to {user} of {team}", event.event_id.0);
-            self.0.lock().push(told);
+            let delivery = format!("{} to {user} of {team}", event.event_id.0);
+            self.0.lock().push(delivery);
         }
     }
 }
 
-/// A door whose code is broken.
-struct Broken;
+/// A subscriber that panics.
+struct Panicking;
 
-impl Subscriber for Broken {
+impl Subscriber for Panicking {
     fn tell_sessions(&self, _: &[Arc<Session>], _: &Arc<Published>) {
         panic!("injected");
     }
@@ -53,39 +53,39 @@ fn published(id: i64, to: Vec<Audience>) -> Published {
     }
 }
 
-fn bus_to(sessions: &Sessions) -> (EventBus, Arc<Noted>) {
+fn bus_for(sessions: &Sessions) -> (EventBus, Arc<Recorder>) {
     let bus = EventBus::new(sessions.clone(), Supervisor::new(Metrics::new()));
-    let noted = Arc::new(Noted::default());
-    bus.subscribe(Arc::clone(&noted) as _);
-    (bus, noted)
+    let recorder = Arc::new(Recorder::default());
+    bus.subscribe(Arc::clone(&recorder) as _);
+    (bus, recorder)
 }
 
 #[test]
-fn an_event_goes_to_its_rooms_its_people_and_its_team_and_to_no_other_team() {
+fn an_event_is_delivered_to_its_rooms_people_and_team_and_to_no_other_team() {
     let sessions = sessions();
     let _connected = [("acme", "ana"), ("acme", "ben"), ("other", "ana")]
         .map(|(team, user)| sessions.admit(claims(team, user)).expect("in"));
-    let (bus, noted) = bus_to(&sessions);
+    let (bus, recorder) = bus_for(&sessions);
     let ben = UserId::parse("ben").expect("an id");
     bus.deliver(&published(1, vec![Audience::Room(room("a"))]).into());
     bus.deliver(&published(2, vec![Audience::User(ben)]).into());
     bus.deliver(&published(3, vec![Audience::Team]).into());
-    let mut told = noted.0.lock().clone();
-    told[2..].sort_unstable();
+    let mut deliveries = recorder.0.lock().clone();
+    deliveries[2..].sort_unstable();
     let expected = [
         "1 to acme/a",
         "2 to ben of acme",
         "3 to ana of acme",
         "3 to ben of acme",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(deliveries, expected);
 }
 
 #[test]
-fn a_session_that_is_meant_twice_is_told_once() {
+fn a_session_in_several_audiences_receives_an_event_once() {
     let sessions = sessions();
     let _connected = sessions.admit(claims("acme", "ana")).expect("in");
-    let (bus, noted) = bus_to(&sessions);
+    let (bus, recorder) = bus_for(&sessions);
     let ana = UserId::parse("ana").expect("an id");
     let to = vec![
         Audience::Team,
@@ -93,49 +93,49 @@ fn a_session_that_is_meant_twice_is_told_once() {
         Audience::User(ana),
     ];
     bus.deliver(&published(1, to).into());
-    assert_eq!(*noted.0.lock(), ["1 to ana of acme"]);
+    assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
 }
 
 #[test]
-fn nobody_is_told_of_a_document_that_they_may_not_view() {
+fn only_sessions_that_may_view_a_document_receive_events_about_it() {
     let sessions = sessions();
     let mut stranger = claims("acme", "ben");
     stranger.roles.clear();
     let ana = sessions.admit(claims("acme", "ana")).expect("in");
     let _ben = sessions.admit(stranger).expect("in");
-    let (bus, noted) = bus_to(&sessions);
+    let (bus, recorder) = bus_for(&sessions);
     let mut event = published(1, vec![Audience::Team]);
     event.event = event.event.about(&room("secret"));
     bus.deliver(&event.clone().into());
-    assert_eq!(*noted.0.lock(), ["1 to ana of acme"]);
+    assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
     let mut without = claims("acme", "ana");
     without.roles.clear();
     ana.renew(without).expect("the same person");
     bus.deliver(&event.into());
     assert_eq!(
-        noted.0.lock().len(),
+        recorder.0.lock().len(),
         1,
-        "a right that is gone is gone at once"
+        "a removed right has an effect at once"
     );
 }
 
 #[test]
-fn a_subscriber_that_panics_keeps_nobody_else_from_being_told() {
+fn other_subscribers_are_called_after_one_has_panicked() {
     let sessions = sessions();
     let _connected = sessions.admit(claims("acme", "ana")).expect("in");
     let metrics = Metrics::new();
     let bus = EventBus::new(sessions, Supervisor::new(metrics.clone()));
-    let noted = Arc::new(Noted::default());
-    bus.subscribe(Arc::new(Broken));
-    bus.subscribe(Arc::clone(&noted) as _);
+    let recorder = Arc::new(Recorder::default());
+    bus.subscribe(Arc::new(Panicking));
+    bus.subscribe(Arc::clone(&recorder) as _);
     bus.deliver(&published(1, vec![Audience::Team]).into());
-    assert_eq!(*noted.0.lock(), ["1 to ana of acme"]);
+    assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
     let counted = "realtime_task_panics_total{task=\"delivery\"} 1";
     assert!(metrics.render().lines().any(|line| line == counted));
 }
 
 #[test]
-fn what_is_stored_is_read_as_it_was_published() {
+fn a_stored_event_is_read_as_it_was_published() {
     let ana = UserId::parse("ana").expect("an id");
     let to = vec![
         Audience::Room(room("a")),

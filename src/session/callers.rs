@@ -1,4 +1,4 @@
-//! The people who ask over HTTP: one budget for each, since a request has no session.
+//! The users of the HTTP door, with one budget for each user, since a request has no session.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,17 +16,17 @@ use crate::{
     limits::{Budget, Role},
 };
 
-/// How long a caller's budget is kept after the last request: longer than a debt lasts.
-const KEPT_FOR: Duration = Duration::from_secs(600);
-/// From so many callers on, those that need not be kept are looked for.
-const SWEPT_FROM: usize = 256;
-/// How many bodies of one person, and of one service, are read at once.
-const BODIES_OF_PERSON: usize = 2;
-const BODIES_OF_SERVICE: usize = 8;
-/// When to come back once one of them is read; it is an estimate.
-const BODY_READ_MS: u64 = 1000;
+/// How long a caller is kept after its last request. It is longer than a budget can be in debt.
+const RETENTION: Duration = Duration::from_secs(600);
+/// The number of callers at which the first sweep removes those that are no longer needed.
+const SWEEP_CALLERS_MIN: usize = 256;
+/// How many request bodies of one person, and of one service, are read at once.
+const PERSON_BODIES_MAX: usize = 2;
+const SERVICE_BODIES_MAX: usize = 8;
+/// The wait that a refusal suggests: an estimate of the time in which one body is read.
+const BODY_RETRY_MS: u64 = 1000;
 
-/// Everybody who asked lately.
+/// The callers with recent requests.
 pub struct Callers {
     limits: Limits,
     recent: Mutex<Recent>,
@@ -39,12 +39,12 @@ struct Recent {
 
 struct Entry {
     caller: Arc<Caller>,
-    last: Instant,
+    last_request: Instant,
 }
 
-/// Somebody who asks without a session.
+/// A user that sends requests without a session.
 pub struct Caller {
-    /// What all requests and updates of this person may take.
+    /// Limits all requests and updates of this user together.
     pub budget: Budget,
     bodies: Arc<Semaphore>,
 }
@@ -55,12 +55,12 @@ impl Callers {
             limits,
             recent: Mutex::new(Recent {
                 callers: HashMap::new(),
-                sweep_at: SWEPT_FROM,
+                sweep_at: SWEEP_CALLERS_MIN,
             }),
         }
     }
 
-    /// The caller whom `claims` name, with the limits of the role that they have now.
+    /// The caller for the user in `claims`, with the limits of the role that `claims` give.
     pub(super) fn get(&self, claims: &Claims) -> Arc<Caller> {
         let (now, role) = (Instant::now(), Role::of(claims.rights()));
         let mut recent = self.recent.lock();
@@ -70,9 +70,9 @@ impl Callers {
         let key = (claims.team.clone(), claims.user.id.clone());
         let entry = recent.callers.entry(key).or_insert_with(|| Entry {
             caller: Arc::new(Caller::new(&self.limits, role)),
-            last: now,
+            last_request: now,
         });
-        entry.last = now;
+        entry.last_request = now;
         entry.caller.budget.set_role(role);
         Arc::clone(&entry.caller)
     }
@@ -81,17 +81,18 @@ impl Callers {
 impl Recent {
     fn sweep(&mut self, now: Instant) {
         self.callers.retain(|_, entry| {
-            now.duration_since(entry.last) < KEPT_FOR || Arc::strong_count(&entry.caller) > 1
+            now.duration_since(entry.last_request) < RETENTION
+                || Arc::strong_count(&entry.caller) > 1
         });
-        self.sweep_at = SWEPT_FROM.max(self.callers.len() * 2);
+        self.sweep_at = SWEEP_CALLERS_MIN.max(self.callers.len() * 2);
     }
 }
 
 impl Caller {
     fn new(limits: &Limits, role: Role) -> Self {
         let bodies = match role {
-            Role::Person => BODIES_OF_PERSON,
-            Role::Service => BODIES_OF_SERVICE,
+            Role::Person => PERSON_BODIES_MAX,
+            Role::Service => SERVICE_BODIES_MAX,
         };
         Self {
             budget: Budget::new(limits, role),
@@ -99,14 +100,14 @@ impl Caller {
         }
     }
 
-    /// Lets a body be read, until the permit is dropped.
+    /// Permits the caller to send a request body. The body counts until the permit is dropped.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] while as many are read as may be.
+    /// [`Error::RateLimited`] while the maximum number of bodies is being read.
     pub fn begin_body(&self) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.bodies).try_acquire_owned();
         permit.map_err(|_| Error::RateLimited {
-            retry_after_ms: BODY_READ_MS,
+            retry_after_ms: BODY_RETRY_MS,
         })
     }
 }

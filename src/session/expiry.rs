@@ -1,7 +1,7 @@
-//! What follows from the time that a token has left: a notice, the end, the closed transport.
+//! The expiry of tokens: the client is notified, then its session ends, then its transport is closed.
 //!
-//! One task visits all sessions twice a second; that is cheaper than a timer for each of thousands
-//! of them, and exact enough for rules in seconds.
+//! One task checks all sessions twice a second. That is cheaper than thousands of timers, one for
+//! each session, and exact enough for deadlines in seconds.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -13,22 +13,22 @@ use tokio::time::MissedTickBehavior;
 use super::{Session, Sessions, registry::Shared};
 use crate::{config::Timing, error::Error, id::Timestamp, supervise::Task};
 
-/// How often all sessions are visited.
-const VISIT_EVERY: Duration = Duration::from_millis(500);
-/// How long the transport of an ended session is left open, so that the reason arrives.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How often all sessions are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the transport of an ended session stays open, so that the reason arrives.
+const CLOSE_DELAY: Duration = Duration::from_secs(2);
 
-/// What is due for a session.
+/// The action that a token's expiry requires at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
-    /// The client is told that its token expires, unless it has been told.
+    /// The client is notified that its token expires, unless that was done already.
     Notice,
     /// The session ends: its token has expired, and no fresh one came in time.
     End,
 }
 
-/// What is due at `now` for a session whose token expires at `expires_at`.
+/// The action that is due at `now` for a session whose token expires at `expires_at`.
 pub(super) fn due(expires_at: Timestamp, now: Timestamp, timing: &Timing) -> Due {
     let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     let left_ms = expires_at.0 - now.0;
@@ -42,7 +42,7 @@ pub(super) fn due(expires_at: Timestamp, now: Timestamp, timing: &Timing) -> Due
 }
 
 impl Sessions {
-    /// Looks after all sessions until the last clone of this is gone.
+    /// Spawns the task that checks all sessions until the last clone of this registry is dropped.
     pub fn watch(&self) {
         let watching = watch(Arc::downgrade(&self.shared));
         self.shared.supervisor.spawn(Task::Sessions, watching);
@@ -50,7 +50,7 @@ impl Sessions {
 }
 
 async fn watch(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(VISIT_EVERY);
+    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -63,9 +63,9 @@ async fn watch(shared: Weak<Shared>) {
         } = &*sessions.shared;
         let now = Timestamp::now();
         for session in sessions.all() {
-            let visit = || session.visit(now, timing);
-            // A session for which that fails may not stay: its token might never expire.
-            if supervisor.guard(Task::Sessions, visit).is_none() {
+            let check = || session.check_expiry(now, timing);
+            // If the check panics, the session is closed, because its token might never expire.
+            if supervisor.guard(Task::Sessions, check).is_none() {
                 session.close();
             }
         }
@@ -73,10 +73,11 @@ async fn watch(shared: Weak<Shared>) {
 }
 
 impl Session {
-    /// Does what is due at `now`.
-    pub(super) fn visit(&self, now: Timestamp, timing: &Timing) {
+    /// Does what is due for the session at `now`: notifies its client, ends the session, or closes
+    /// the transport of a session that has ended.
+    pub(super) fn check_expiry(&self, now: Timestamp, timing: &Timing) {
         if let Some(ended_at) = self.ended_at.get() {
-            if ended_at.elapsed() >= FAREWELL {
+            if ended_at.elapsed() >= CLOSE_DELAY {
                 self.close();
             }
             return;
@@ -85,7 +86,7 @@ impl Session {
         match due(expires_at, now, timing) {
             Due::Nothing => {}
             Due::Notice => {
-                if !self.noticed.swap(true, Ordering::Relaxed)
+                if !self.expiry_announced.swap(true, Ordering::Relaxed)
                     && let Some(link) = self.link()
                 {
                     link.token_expiring(expires_at);

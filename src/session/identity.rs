@@ -1,8 +1,8 @@
-//! Who a session is, as rooms and other people are told.
+//! The identity of a session, which rooms use and other clients see.
 
 use crate::{auth::User, id::SessionId};
 
-/// The colours of people who chose none: dark enough for white text on them.
+/// The colours of people who chose none. They are dark enough for white text on them.
 const COLORS: [&str; 12] = [
     "#b3261e", "#a8520a", "#7a6200", "#4b6b00", "#1e6f2e", "#00696b", "#00639b", "#2f55c9",
     "#5b49c8", "#8339b0", "#a62a83", "#6b5548",

@@ -1,16 +1,16 @@
-//! Sessions: connected people, whatever the door through which they came.
+//! Sessions: the connected clients of all doors.
 //!
 //! ```text
-//! Session    one connected client: who it is, what it may do, how much it may ask for
-//! Sessions   all of this instance, found by their team and user; lets nobody in beyond the limits
-//! Link       how a door reaches the client of a session; made by the door
-//! Callers    the people who ask over HTTP, where a request has no session
-//! expiry     what follows from the time that a token has left
+//! Session    one connected client: its identity, its claims and its budget
+//! Sessions   the sessions of this instance, found by team and user; limits their number
+//! Link       sends a session's notices to its client; each door implements it
+//! Callers    the users of the HTTP door, where a request has no session
+//! expiry     the notice before a token expires, and the end of the session after it
 //! ```
 //! A door verifies a token, has the session admitted by [`Sessions::admit`], and gives it a
-//! [`Link`]. What holds for every door is decided here: how many sessions a person may have, whose
-//! ids they get, when a token has expired, and whether a fresh one may take its place. How a client
-//! is told is the door's own business.
+//! [`Link`]. The rules that are the same for every door are here: how many sessions a person may
+//! have, which ids they get, when a token has expired, and whether a fresh token may replace it.
+//! Each door decides in which form its clients are notified.
 
 mod callers;
 mod expiry;
@@ -41,29 +41,29 @@ use crate::{
     limits::{Budget, Role},
 };
 
-/// How a door reaches the client of one session. No method may block.
+/// Sends the notices of one session to its client. Doors implement it. No method may block.
 pub trait Link: Send + Sync + 'static {
-    /// Tells the client that its token expires soon.
+    /// Notifies the client that its token expires soon.
     fn token_expiring(&self, expires_at: Timestamp);
 
-    /// Tells the client why its session is over, and takes it out of its rooms. The transport stays
-    /// open, so that the reason arrives; [`close`](Self::close) follows.
+    /// Notifies the client of the reason why its session has ended, and makes it leave its rooms. The
+    /// transport stays open, so that the notice arrives; [`close`](Self::close) is called later.
     fn end(&self, reason: &Error);
 
-    /// Closes the transport of a session that is over, or that cannot be looked after.
+    /// Closes the transport of a session that has ended, or whose expiry cannot be checked.
     fn close(&self);
 }
 
 /// One connected client.
 pub struct Session {
     identity: Identity,
-    /// What its requests and updates may take.
+    /// Limits its requests and updates.
     pub budget: Budget,
     claims: RwLock<Arc<Claims>>,
     link: OnceLock<Weak<dyn Link>>,
-    /// Whether the client was told that its present token expires.
-    noticed: AtomicBool,
-    /// When the client was told that the session is over.
+    /// Whether the client was notified that its present token expires.
+    expiry_announced: AtomicBool,
+    /// When the session was ended; not set before.
     ended_at: OnceLock<Instant>,
 }
 
@@ -74,7 +74,7 @@ impl Session {
             budget: Budget::new(limits, Role::of(claims.rights())),
             claims: RwLock::new(Arc::new(claims)),
             link: OnceLock::new(),
-            noticed: AtomicBool::new(false),
+            expiry_announced: AtomicBool::new(false),
             ended_at: OnceLock::new(),
         }
     }
@@ -84,22 +84,23 @@ impl Session {
         self.identity.session
     }
 
-    /// Who it is. A fresh token changes neither name nor picture: those hold for the session.
+    /// The session's id and its person. A fresh token changes neither name nor picture: they stay
+    /// the same for the whole session.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// What the session's present token says.
+    /// The claims of the session's present token.
     pub fn claims(&self) -> Arc<Claims> {
         Arc::clone(&self.claims.read())
     }
 
-    /// What the present token allows in `room`.
+    /// The rights that the present token gives in `room`.
     pub fn rights_in(&self, room: &RoomName) -> Rights {
         self.claims.read().rights_in(room)
     }
 
-    /// The document that `room` names for this session: the one of its team.
+    /// The key of the document named `room` in the session's team.
     pub fn key(&self, room: RoomName) -> DocumentKey {
         DocumentKey {
             team: self.claims.read().team.clone(),
@@ -107,10 +108,10 @@ impl Session {
         }
     }
 
-    /// Goes on with the claims of a fresh token.
+    /// Replaces the claims with those of a fresh token.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for a token of another user or team; nothing has changed then.
+    /// [`Error::Forbidden`] for a token of another user or team; the claims stay as they were.
     pub fn renew(&self, claims: Claims) -> Result<()> {
         let mut present = self.claims.write();
         if present.user.id != claims.user.id || present.team != claims.team {
@@ -120,18 +121,19 @@ impl Session {
         }
         self.budget.set_role(Role::of(claims.rights()));
         *present = Arc::new(claims);
-        self.noticed.store(false, Ordering::Relaxed);
+        self.expiry_announced.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Sets how the client is reached. Without it the session can be found, and its client is told
-    /// nothing; the first one counts.
+    /// Sets the link to the client. Without a link the session can be found, but its client is not
+    /// notified of anything. Only the first call has an effect.
     pub fn connect(&self, link: Weak<dyn Link>) {
-        // A door makes one link for a session.
+        // A door makes one link for a session, so that the call succeeds.
         let _ = self.link.set(link);
     }
 
-    /// Ends the session, once: the client is told why, and its transport is closed a little later.
+    /// Ends the session and notifies the client of `reason`; its transport is closed a little later.
+    /// Further calls have no effect.
     pub fn end(&self, reason: &Error) {
         let first = self.ended_at.set(Instant::now()).is_ok();
         if let (true, Some(link)) = (first, self.link()) {
@@ -139,7 +141,7 @@ impl Session {
         }
     }
 
-    /// Whether the session was ended: nothing that its client asks is answered any more.
+    /// Whether the session was ended. From then on no request of its client is answered.
     pub fn has_ended(&self) -> bool {
         self.ended_at.get().is_some()
     }

@@ -1,4 +1,4 @@
-//! All sessions of this instance, found by their id, and by their team and user.
+//! All sessions of this instance, found by their team and user.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -26,7 +26,7 @@ pub struct Sessions {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What the clones share.
+/// The state that the clones share.
 pub(super) struct Shared {
     limits: Limits,
     pub(super) timing: Timing,
@@ -38,16 +38,16 @@ pub(super) struct Shared {
 }
 
 /// The sessions of one person in one team.
-type OfUser = Vec<Arc<Session>>;
+type UserSessions = Vec<Arc<Session>>;
 
 #[derive(Default)]
 struct Registry {
     count: usize,
-    teams: HashMap<Team, HashMap<UserId, OfUser>>,
+    teams: HashMap<Team, HashMap<UserId, UserSessions>>,
 }
 
 impl Sessions {
-    /// Nobody is connected yet.
+    /// A registry without sessions.
     pub fn new(limits: Limits, timing: Timing, supervisor: Supervisor) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -62,11 +62,11 @@ impl Sessions {
         }
     }
 
-    /// Begins a session for whoever `claims` name.
+    /// Begins a session for the user in `claims`.
     ///
     /// # Errors
-    /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] where the
-    /// person, or the instance, has as many sessions as it may.
+    /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] if the user
+    /// or the instance has the maximum number of sessions already.
     pub fn admit(&self, claims: Claims) -> Result<Arc<Session>> {
         self.check_open()?;
         let (team, user) = (claims.team.clone(), claims.user.id.clone());
@@ -87,31 +87,31 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Forgets a session whose connection is gone. Harmless for one that is forgotten already.
+    /// Removes a session whose connection has closed. A second call has no effect.
     pub fn forget(&self, session: &Session) {
         let claims = session.claims();
         let mut registry = self.shared.registry.lock();
         registry.remove(&claims.team, &claims.user.id, session.id());
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub fn len(&self) -> usize {
         self.shared.registry.lock().count
     }
 
-    /// Whether nobody is connected.
+    /// Whether there are no sessions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All sessions, as of now.
+    /// All sessions at this moment.
     pub fn all(&self) -> Vec<Arc<Session>> {
         let registry = self.shared.registry.lock();
         let users = registry.teams.values().flat_map(HashMap::values);
         users.flatten().cloned().collect()
     }
 
-    /// The sessions of everybody in `team`, as of now.
+    /// All sessions of `team` at this moment.
     pub fn of_team(&self, team: &Team) -> Vec<Arc<Session>> {
         let registry = self.shared.registry.lock();
         let of_team = registry.teams.get(team).into_iter();
@@ -119,23 +119,24 @@ impl Sessions {
         users.flatten().cloned().collect()
     }
 
-    /// The sessions of one person in `team`, as of now: every tab and device.
+    /// The sessions of one person in `team` at this moment: one for each tab and device.
     pub fn of_user(&self, team: &Team, user: &UserId) -> Vec<Arc<Session>> {
         self.shared.registry.lock().of_user(team, user).to_vec()
     }
 
-    /// The one whom `claims` name, as someone who asks without a session: with one budget, and the
-    /// limits of the role that they have now.
+    /// The caller for the user in `claims`, for requests without a session. All requests of the user
+    /// share one budget, with the limits of the role that `claims` give.
     pub fn caller(&self, claims: &Claims) -> Arc<Caller> {
         self.shared.callers.get(claims)
     }
 
-    /// An id that no session and no other author has on this instance.
+    /// A new id, which no session and no other author on this instance has.
     pub fn next_id(&self) -> SessionId {
         SessionId(self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Lets nobody in any more, on any door.
+    /// Marks the server as stopping: from now on [`check_open`](Self::check_open) fails, by which
+    /// doors refuse new sessions, joins and updates.
     pub fn begin_draining(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
     }
@@ -145,10 +146,10 @@ impl Sessions {
         self.shared.draining.load(Ordering::Relaxed)
     }
 
-    /// For what is refused while the server is stopping.
+    /// Checks that the server is not stopping.
     ///
     /// # Errors
-    /// [`Error::Draining`] then.
+    /// [`Error::Draining`] if it is.
     pub fn check_open(&self) -> Result<()> {
         match self.draining() {
             true => Err(Error::Draining),

@@ -1,4 +1,4 @@
-//! Who is let in, who is found, and what a session's time brings.
+//! Tests of the admission, the lookup and the expiry of sessions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// What an editor's token says.
+/// The claims of an editor's token.
 pub(crate) fn claims(team: &str, user: &str) -> Claims {
     Claims {
         user: User {
@@ -33,7 +33,7 @@ pub(crate) fn claims(team: &str, user: &str) -> Claims {
     }
 }
 
-/// Sessions of which each person may have two, and all three.
+/// A registry that admits two sessions of each person, and three in all.
 pub(crate) fn sessions() -> Sessions {
     let limits = Limits {
         sockets_per_user: 2,
@@ -44,11 +44,11 @@ pub(crate) fn sessions() -> Sessions {
     Sessions::new(limits, Timing::default(), supervisor)
 }
 
-/// A link that keeps what the client is told.
+/// A link that records its calls.
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+struct Recorder(Mutex<Vec<String>>);
 
-impl Link for Told {
+impl Link for Recorder {
     fn token_expiring(&self, expires_at: Timestamp) {
         self.0.lock().push(format!("expires at {expires_at}"));
     }
@@ -69,7 +69,7 @@ fn ids(sessions: &[Arc<Session>]) -> Vec<u64> {
 }
 
 #[test]
-fn a_person_and_an_instance_have_no_more_sessions_than_they_may() {
+fn sessions_are_limited_for_each_person_and_for_the_instance() {
     let sessions = sessions();
     let first = sessions.admit(claims("acme", "ana")).expect("the first");
     sessions.admit(claims("acme", "ana")).expect("the second");
@@ -81,10 +81,10 @@ fn a_person_and_an_instance_have_no_more_sessions_than_they_may() {
     assert_eq!(fourth, Err(Error::TooManyConnections), "of the instance");
     sessions.forget(&first);
     sessions.forget(&first);
-    assert_eq!(sessions.len(), 2, "forgetting twice counts once");
+    assert_eq!(sessions.len(), 2, "a session is removed once");
     sessions
         .admit(claims("acme", "ana"))
-        .expect("there is a place");
+        .expect("below the limits");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn sessions_are_found_by_their_team_and_their_user_until_they_are_forgotten() {
 }
 
 #[test]
-fn nobody_is_let_in_while_the_server_stops() {
+fn no_session_is_admitted_while_the_server_stops() {
     let sessions = sessions();
     sessions.begin_draining();
     let refused = sessions.admit(claims("acme", "ana")).map(drop);
@@ -135,7 +135,7 @@ fn a_fresh_token_of_another_person_or_team_changes_nothing() {
 }
 
 #[test]
-fn a_token_is_noticed_before_it_expires_and_ends_its_session_after_the_grace() {
+fn a_notice_is_due_before_a_token_expires_and_the_end_after_the_grace() {
     let timing = Timing {
         token_notice_ms: 60_000,
         token_grace_ms: 25_000,
@@ -155,25 +155,25 @@ fn a_token_is_noticed_before_it_expires_and_ends_its_session_after_the_grace() {
 }
 
 #[test]
-fn a_client_is_told_once_of_each_token_and_once_that_its_session_is_over() {
+fn a_client_is_notified_once_for_each_token_and_once_of_the_end() {
     let sessions = sessions();
     let session = sessions.admit(claims("acme", "ana")).expect("in");
-    let told = Arc::new(Told::default());
-    let link: Weak<dyn Link> = Arc::<Told>::downgrade(&told);
+    let recorder = Arc::new(Recorder::default());
+    let link: Weak<dyn Link> = Arc::<Recorder>::downgrade(&recorder);
     session.connect(link);
     let timing = Timing::default();
     let seconds = 2_000_000_000;
     let [soon, late] = [seconds - 1, seconds + 3600].map(Timestamp::from_seconds);
-    session.visit(soon, &timing);
-    session.visit(soon, &timing);
+    session.check_expiry(soon, &timing);
+    session.check_expiry(soon, &timing);
     session
         .renew(claims("acme", "ana"))
         .expect("the same person");
-    session.visit(soon, &timing);
-    session.visit(late, &timing);
-    session.visit(late, &timing);
+    session.check_expiry(soon, &timing);
+    session.check_expiry(late, &timing);
+    session.check_expiry(late, &timing);
     session.end(&Error::SessionRevoked);
     assert!(session.has_ended());
     let notice = "expires at 2033-05-18T03:33:20.000Z";
-    assert_eq!(*told.0.lock(), [notice, notice, "token_expired"]);
+    assert_eq!(*recorder.0.lock(), [notice, notice, "token_expired"]);
 }

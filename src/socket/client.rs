@@ -1,4 +1,4 @@
-//! A connected client: its session, the rooms that it has joined, and how it is told.
+//! A connected client: its session, the rooms that it has joined, and messages to it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,15 +36,15 @@ pub(super) const NOT_JOINED: Error = Error::Conflict {
 /// One connected client of this door.
 pub struct Client {
     pub(super) session: Arc<Session>,
-    /// The rooms that were asked for and not refused.
+    /// The rooms whose joins were sent to the room and not refused.
     pub(super) rooms: Mutex<HashMap<RoomName, JoinedRoom, RandomState>>,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
-    /// How many bytes may be queued for the socket.
+    /// How many bytes may be queued for the socket; twice as many for events.
     queue_bytes_max: usize,
 }
 
-/// A room that a client is in, or about to be.
+/// A room that a client has joined or is joining.
 #[derive(Clone)]
 pub(super) struct JoinedRoom {
     pub(super) handle: RoomHandle,
@@ -63,8 +63,10 @@ impl Client {
         }
     }
 
-    /// The room that the client joined under `name`. One that has ended is
-    /// not joined any more: the client has to join again.
+    /// The room that the client joined under `name`.
+    ///
+    /// # Errors
+    /// [`NOT_JOINED`] also for a room that has ended: the client has to join again.
     pub(super) fn joined(&self, name: &RoomName) -> Result<JoinedRoom> {
         let mut rooms = self.rooms.lock();
         let joined = rooms.get(name).ok_or(NOT_JOINED)?;
@@ -75,32 +77,33 @@ impl Client {
         Ok(joined.clone())
     }
 
-    /// Whether the client gets `event` from a room, so that it must not get it besides.
-    pub(super) fn is_told_by_a_room(&self, event: &Event) -> bool {
+    /// Whether the client receives `event` as the member of a room, so that it must not receive it a
+    /// second time.
+    pub(super) fn receives_in_a_room(&self, event: &Event) -> bool {
         let rooms = self.rooms.lock();
         rooms.keys().any(|room| event.goes_to(room))
     }
 
-    /// Whether a room that the client has joined has so much to do that the client's next frame
-    /// has to wait.
-    pub(super) fn floods(&self) -> bool {
+    /// Whether the inbox of a room that the client has joined is so full that the server must not
+    /// read the client's next frame yet.
+    pub(super) fn is_in_busy_room(&self) -> bool {
         let rooms = self.rooms.lock();
         rooms.values().any(|joined| joined.handle.is_busy())
     }
 
-    /// The bytes that are queued behind the message that is being written.
+    /// How many bytes are queued behind the message that is being written.
     pub(super) fn queued_bytes(&self) -> usize {
         self.socket.waiting_bytes()
     }
 
-    /// Queues `message` for the next flush, unless too much is queued already. A message larger
-    /// than the bound passes while nothing else is queued.
+    /// Queues `message` for the next flush, unless the queue is full. A message larger than the
+    /// whole queue is accepted if nothing else is queued.
     pub(super) fn offer(&self, message: Message) -> Delivery {
         self.queue_within(message, self.queue_bytes_max)
     }
 
-    /// As [`offer`](Self::offer), with a bound twice as high, for what is not sent again: a client
-    /// whose queue is full of updates still gets it.
+    /// As [`offer`](Self::offer), with twice the bound. It is for events, which are not sent again:
+    /// a client whose queue is full of updates still receives them.
     pub(super) fn offer_event(&self, message: Message) -> Delivery {
         self.queue_within(message, self.queue_bytes_max.saturating_mul(2))
     }
@@ -108,38 +111,39 @@ impl Client {
     fn queue_within(&self, message: Message, bytes_max: usize) -> Delivery {
         match self.socket.queue(message, bytes_max) {
             Sent::Full => Delivery::Full,
-            // Where the connection is over, its end is on the way.
+            // If the connection has ended, `closed` follows, which removes the client.
             Sent::Queued | Sent::Over => Delivery::Queued,
         }
     }
 
-    /// Queues what must not be missing: a client whose queue has no space for it is cut.
+    /// Sends a message that the client must not miss: if its queue is full, the client is cut.
     pub(super) fn send(&self, message: Message) {
         if self.socket.send(message) == Sent::Full {
             self.cut("lagging");
         }
     }
 
-    /// As [`send`](Self::send), but leaves the sending to the next flush.
+    /// As [`send`](Self::send), but only queues the message, which the next flush sends.
     pub(super) fn queue(&self, message: Message) {
         if self.socket.queue(message, usize::MAX) == Sent::Full {
             self.cut("lagging");
         }
     }
 
-    /// Emits an event without attachments.
+    /// Sends an event without attachments.
     pub(super) fn tell(&self, name: &str, payload: &impl Serialize) {
         self.send(Frame::event(name, payload, Attachments::new()));
     }
 
-    /// Answers a request with its result, if the client waits for one.
+    /// Answers a request with its result, if the client expects an ack.
     pub(super) fn accept(&self, ack: Option<u64>, payload: &impl Serialize) {
         if let Some(ack) = ack {
             self.send(Frame::ack(ack, payload, Attachments::new()));
         }
     }
 
-    /// Answers a request that failed, as an ack or else as an event.
+    /// Answers a request that failed: with an ack if the client expects one, otherwise with the event
+    /// `request_error`. A client that ignores refusals for its rate is cut.
     pub(super) fn refuse(&self, event: &str, ack: Option<u64>, error: &Error) {
         self.metrics.refused(error.code());
         match ack {
@@ -153,7 +157,7 @@ impl Client {
             return;
         }
         match self.session.budget.count_refusal() {
-            // Its answer comes when the client has read this one.
+            // The client answers the ping when it has read this refusal.
             RefusalKind::First if self.socket.ping() == Sent::Full => self.cut("lagging"),
             RefusalKind::First => {}
             RefusalKind::Tolerable => {}
@@ -161,15 +165,15 @@ impl Client {
         }
     }
 
-    /// Closes the transport; the client reconnects by itself.
+    /// Closes the transport at once and drops its queue; the client reconnects by itself.
     pub(super) fn cut(&self, reason: &'static str) {
         info!(session = self.session.id().0, reason, "socket cut");
         self.metrics.socket_cut(reason);
         self.socket.cut(Reason::Unwanted);
     }
 
-    /// Sets the rights of every joined room anew, and leaves the rooms that may not be viewed any
-    /// more.
+    /// Sets the rights in every joined room to those of the present token, and leaves the rooms
+    /// that the client may no longer view.
     pub(super) fn apply_rights(&self) {
         let claims = self.session.claims();
         let mut closed = Vec::new();

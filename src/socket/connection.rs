@@ -1,4 +1,4 @@
-//! What this door keeps of one Engine.IO connection.
+//! The state that this door keeps for one Engine.IO connection.
 
 use std::sync::{
     Arc,
@@ -12,17 +12,17 @@ use tokio::time::Instant;
 use super::packet::{Attachments, NotAPacket};
 use crate::metrics;
 
-/// How often one connection may be refused a session before it is closed:
-/// each try costs a signature to check.
+/// How many attempts to begin a session one connection has. It is closed when the last one is
+/// refused, because each attempt costs the verification of a signature.
 const REFUSALS_MAX: u32 = 8;
 
-/// The data of one connection; `C` is the client that it has once it is in session.
+/// The state of one connection. `C` is the type of its client, which exists while it has a session.
 pub struct Connection<C> {
     pub(super) opened_at: Instant,
     /// The kind of transport under which the connection is counted.
     pub(super) counted_as: Mutex<metrics::Transport>,
     state: Mutex<State<C>>,
-    /// How often this connection was refused a session.
+    /// How many attempts to begin a session were refused.
     refusals: AtomicU32,
 }
 
@@ -31,19 +31,19 @@ struct State<C> {
     partial: Option<Partial>,
 }
 
-/// How far a connection has come.
+/// The phase of a connection.
 pub(super) enum Phase<C> {
     /// Open, without a session.
     Opened,
     /// A token is being verified.
     Verifying,
-    /// In session.
+    /// The session has begun.
     Connected(Arc<C>),
-    /// Gone.
+    /// The connection has closed.
     Closed,
 }
 
-/// A packet whose attachments are still coming.
+/// A packet of which some attachments have not arrived yet.
 pub(super) struct Partial {
     pub(super) text: Box<str>,
     pub(super) attachments: Attachments,
@@ -65,12 +65,12 @@ impl<C> Default for Connection<C> {
 }
 
 impl<C> Connection<C> {
-    /// Runs `change` on the phase.
+    /// Calls `change` with the phase, under the connection's lock.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase<C>) -> T) -> T {
         change(&mut self.state.lock().phase)
     }
 
-    /// The client, while the connection is in session.
+    /// The client, while the connection has a session.
     pub(super) fn client(&self) -> Option<Arc<C>> {
         match &self.state.lock().phase {
             Phase::Connected(client) => Some(Arc::clone(client)),
@@ -78,16 +78,16 @@ impl<C> Connection<C> {
         }
     }
 
-    /// Counts a refusal; `true` while the client may try again.
-    pub(super) fn may_try_again(&self) -> bool {
+    /// Counts a refused attempt. Returns whether the client may make another one.
+    pub(super) fn count_refusal(&self) -> bool {
         self.refusals.fetch_add(1, Ordering::Relaxed) + 1 < REFUSALS_MAX
     }
 
-    /// Takes the text of a packet. Where `wanted` attachments follow it, it is kept until they have
-    /// come; returns whether it is complete.
+    /// Receives the text of a packet and returns whether the packet is complete. If `wanted`
+    /// attachments follow, the text is kept until they have arrived.
     ///
     /// # Errors
-    /// [`NotAPacket`] for a text in place of an attachment.
+    /// [`NotAPacket`] for a text where an attachment has to follow.
     pub(super) fn take_text(&self, text: &str, wanted: usize) -> Result<bool, NotAPacket> {
         let mut state = self.state.lock();
         if state.partial.is_some() {
@@ -104,10 +104,10 @@ impl<C> Connection<C> {
         Ok(false)
     }
 
-    /// Takes an attachment. Returns the packet if it was the last one.
+    /// Receives an attachment. Returns the packet if this was its last one.
     ///
     /// # Errors
-    /// [`NotAPacket`] for an attachment that no packet wants.
+    /// [`NotAPacket`] for an attachment that belongs to no packet.
     pub(super) fn take_attachment(&self, bytes: Bytes) -> Result<Option<Partial>, NotAPacket> {
         let mut state = self.state.lock();
         let mut partial = state.partial.take().ok_or(NotAPacket)?;

@@ -1,8 +1,8 @@
-//! What Engine.IO tells this door: a connection opened, sent something, closed.
+//! The callbacks of Engine.IO: a connection has opened, received a message, or closed.
 //!
-//! The callbacks run in the connection's reader, in order. A panic there would
-//! leave a client that believes itself connected and is never heard, so it is
-//! caught and ends the connection.
+//! The callbacks run in the connection's reader, in order. After a panic there the reader would
+//! be gone while the client still believes itself connected, so a panic is caught and ends the
+//! connection.
 
 use std::sync::Arc;
 
@@ -120,7 +120,8 @@ impl Door for Engine {
             connections.insert(socket.id(), Arc::clone(socket));
             connections.len() > self.sockets.shared.limits.sockets_max * 2
         };
-        // Connections that never ask for a session must not crowd out those that do.
+        // Connections that never begin a session are bounded as well, so that they do not displace
+        // those that do.
         if full {
             socket.close(Reason::Unwanted);
         }
@@ -128,7 +129,7 @@ impl Door for Engine {
 
     fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
         socket.data.phase(|phase| match phase {
-            Phase::Connected(client) => !client.floods(),
+            Phase::Connected(client) => !client.is_in_busy_room(),
             Phase::Opened | Phase::Verifying | Phase::Closed => true,
         })
     }

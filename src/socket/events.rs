@@ -1,4 +1,4 @@
-//! Events of the bus, told to the clients of this door.
+//! Sends events of the bus to the clients of this door.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     session::Session,
 };
 
-/// An event's payload: its fields, and its id.
+/// The payload of an event: its id and its fields.
 #[derive(Serialize)]
 struct EventPayload<'a> {
     event_id: EventId,
@@ -24,7 +24,7 @@ struct EventPayload<'a> {
     body: &'a Map<String, Value>,
 }
 
-/// The event as a client is told it.
+/// The event as a Socket.IO message.
 pub(super) fn frame(published: &Published) -> engineio::Message {
     let payload = EventPayload {
         event_id: published.event_id,
@@ -42,13 +42,13 @@ impl Subscriber for Sockets {
         };
         let mut encoded = None;
         for client in clients {
-            if client.session.has_ended() || client.is_told_by_a_room(&published.event) {
+            if client.session.has_ended() || client.receives_in_a_room(&published.event) {
                 continue;
             }
             let message = encoded.get_or_insert_with(|| frame(published));
             match client.offer_event(message.clone()) {
                 Delivery::Queued => client.socket().flush(engineio::Writer::Task),
-                // It asks for what it has missed when it is back.
+                // After it has reconnected it asks for the events that it has missed.
                 Delivery::Full => client.cut("lagging"),
             }
         }

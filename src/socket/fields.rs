@@ -1,4 +1,4 @@
-//! Reading a request's payload: one object, field by field, each error with its field's name.
+//! Reads the fields of a request's payload, which is one object. Each error names its field.
 
 use std::borrow::Cow;
 
@@ -17,17 +17,17 @@ use crate::{
     id::RoomName,
 };
 
-/// The fields of one payload. Nothing is decoded before it is asked for.
+/// The fields of one payload. A field is decoded when it is read.
 pub(super) struct Fields<'a> {
     entries: Entries<'a>,
     attachments: Attachments,
 }
 
 impl<'a> Fields<'a> {
-    /// Takes `argument` for an object.
+    /// Reads `argument` as an object.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field `payload`.
+    /// [`Error::Invalid`] with the field `payload` if it is none.
     pub(super) fn parse(argument: Option<&'a RawValue>, attachments: Attachments) -> Result<Self> {
         let reason = "must be one object";
         let invalid = Error::Invalid {
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// As [`parse`](Self::parse), but a bare string is taken for the room's name.
+    /// As [`parse`](Self::parse), but a plain string is read as the room's name.
     pub(super) fn parse_room(
         argument: Option<&'a RawValue>,
         attachments: Attachments,
@@ -59,12 +59,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The field `room`, checked.
+    /// The field `room`, a valid name.
     pub(super) fn room(&self) -> Result<RoomName> {
         RoomName::parse(&self.text("room")?)
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&self, field: &'static str) -> Result<Cow<'a, str>> {
         let raw = self.find(field).ok_or(Error::Invalid {
             field,
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
         Ok(text)
     }
 
-    /// Bytes, which come as a binary attachment.
+    /// Bytes, which are a binary attachment of the packet.
     pub(super) fn bytes(&self, field: &'static str) -> Result<Bytes> {
         self.find_bytes(field)?.ok_or(Error::Invalid {
             field,
@@ -85,14 +85,14 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A state vector, if there is one.
+    /// The field `state_vector`, if there is one.
     pub(super) fn find_state_vector(&self) -> Result<Option<StateVector>> {
         self.find_bytes(STATE_VECTOR)?
             .map(|bytes| decode_state_vector(&bytes))
             .transpose()
     }
 
-    /// A state vector.
+    /// The field `state_vector`.
     pub(super) fn state_vector(&self) -> Result<StateVector> {
         decode_state_vector(&self.bytes(STATE_VECTOR)?)
     }
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
             .ok_or(invalid)
     }
 
-    /// A field that is there and not null.
+    /// A field that exists and is not null.
     fn find(&self, field: &str) -> Option<&'a RawValue> {
         let (_, raw) = self.entries.0.iter().find(|(name, _)| name == field)?;
         (raw.get() != "null").then_some(*raw)
@@ -130,7 +130,7 @@ fn decode_state_vector(bytes: &[u8]) -> Result<StateVector> {
     })
 }
 
-/// The entries of an object, undecoded.
+/// The entries of an object, whose values are not decoded.
 struct Entries<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 4]>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_names_its_field() {
+    fn every_error_names_its_field() {
         let attachments: Attachments = [Bytes::from_static(b"\0")].into_iter().collect();
         let json = raw(
             r#"{"room":7,"update":"AAA=","token":null,"state_vector":{"_placeholder":true,"num":3}}"#,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_objects_are_payloads_and_a_bare_string_names_a_room() {
+    fn a_payload_must_be_an_object_or_a_string_that_names_a_room() {
         for json in ["[]", "1", "null", "true", "\"x\""] {
             assert!(
                 Fields::parse(Some(&raw(json)), Attachments::new()).is_err(),

@@ -1,7 +1,7 @@
-//! From a token to a session, and from a fresh token to its new rights.
+//! Begins a session with a token, and renews a session with a fresh token.
 //!
-//! Verifying may have to fetch keys; only then is it spawned. Everything that
-//! a session needs is in place before the client is told that it has one.
+//! The verification of a token may have to fetch keys; only then is it spawned. Everything that
+//! a session needs is in place before the client is notified that the session has begun.
 
 use std::{
     future::Future,
@@ -39,10 +39,11 @@ struct Auth {
     token: Option<String>,
 }
 
-/// Begins a session for whoever sent the CONNECT `packet`, or refuses it.
+/// Begins a session for the client that sent the CONNECT `packet`, or refuses it. A CONNECT during
+/// another one, or in a session, is ignored.
 pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<EngineSocket>) {
     if packet.namespace != "/" {
-        return tell_refusal(socket, packet.namespace, "not_found");
+        return send_refusal(socket, packet.namespace, "not_found");
     }
     let verifying = socket.data.phase(|phase| match phase {
         Phase::Opened => {
@@ -69,11 +70,10 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
             refuse(&shared, socket, &error);
         }
     };
-    now_or_spawned(&supervisor, work.instrument(span));
+    run_or_spawn(&supervisor, work.instrument(span));
 }
 
-/// A connection whose token is being verified. Where that panics it is closed, since its
-/// client waits for an answer.
+/// A connection whose token is being verified. A panic closes it, since its client expects an answer.
 struct Attempt(Arc<EngineSocket>);
 
 impl Drop for Attempt {
@@ -84,9 +84,9 @@ impl Drop for Attempt {
     }
 }
 
-/// Runs `work` to its end at once if it does not have to wait, so that what
-/// the client sent behind it finds it done; spawns it otherwise.
-fn now_or_spawned(supervisor: &Supervisor, work: impl Future<Output = ()> + Send + 'static) {
+/// Runs `work` to its end if it does not have to wait, so that it is complete before the client's
+/// next frame is read; otherwise spawns it.
+fn run_or_spawn(supervisor: &Supervisor, work: impl Future<Output = ()> + Send + 'static) {
     let mut work = Box::pin(work);
     let mut context = Context::from_waker(Waker::noop());
     if work.as_mut().poll(&mut context).is_pending() {
@@ -102,18 +102,19 @@ fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
             *phase = Phase::Opened;
         }
     });
-    tell_refusal(socket, "/", error.code());
+    send_refusal(socket, "/", error.code());
 }
 
-/// Tells the client why, and closes on one that neither reads nor gives up.
-fn tell_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
-    let told = socket.send(Frame::refused(namespace, code)) == Sent::Queued;
-    if !told || !socket.data.may_try_again() {
+/// Sends the client the reason of a refusal. Closes the connection if its queue is full, or after
+/// too many refusals.
+fn send_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
+    let queued = socket.send(Frame::refused(namespace, code)) == Sent::Queued;
+    if !queued || !socket.data.count_refusal() {
         socket.close(Reason::Unwanted);
     }
 }
 
-/// The token of the CONNECT packet, else of the request that opened the connection.
+/// The token of the CONNECT packet, or else of the HTTP request that opened the connection.
 fn token(json: &str, socket: &EngineSocket) -> Option<String> {
     let auth: Auth = serde_json::from_str(json).unwrap_or_default();
     auth.token.or_else(|| {
@@ -132,7 +133,7 @@ async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
     shared.verifier.verify(&token).await
 }
 
-/// Puts the session in place and tells the client.
+/// Begins the session and notifies the client.
 fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Result<()> {
     let session = shared.sessions.admit(claims)?;
     let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
@@ -156,7 +157,7 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     }
     let id: String = public_id();
     client.send(Frame::connected(&id));
-    greet(shared, &client, &id);
+    send_connection(shared, &client, &id);
     let claims = session.claims();
     info!(
         session = session.id().0,
@@ -168,7 +169,8 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     Ok(())
 }
 
-fn greet(shared: &Shared, client: &Client, id: &str) {
+/// Sends the event `connection`, with the session, its rights and the limits.
+fn send_connection(shared: &Shared, client: &Client, id: &str) {
     let session = &client.session;
     let claims = session.claims();
     let limits = &shared.limits;
@@ -212,11 +214,11 @@ fn greet(shared: &Shared, client: &Client, id: &str) {
     client.tell(event::CONNECTION, &connection);
 }
 
-/// Verifies a fresh token and goes on with its rights. A refused one changes nothing.
+/// Verifies a fresh token and continues the session with its rights. A refused token changes nothing.
 pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String, ack: Option<u64>) {
     let (shared, client) = (Arc::clone(shared), Arc::clone(client));
     let supervisor = shared.supervisor.clone();
-    now_or_spawned(&supervisor, async move {
+    run_or_spawn(&supervisor, async move {
         let verified = shared.verifier.verify(&token).await;
         let verified =
             verified.inspect_err(|error| shared.metrics.authentication_failed(error.code()));
@@ -238,7 +240,8 @@ pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String,
     });
 }
 
-/// An id that says nothing: the one of Engine.IO opens the connection to whoever knows it.
+/// A random id for the client and for logs. The id of Engine.IO must stay secret, because requests
+/// with that id act on the connection.
 fn public_id() -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 15]>())

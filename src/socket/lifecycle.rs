@@ -1,4 +1,4 @@
-//! Connections that never begin a session are closed after a while.
+//! Closes connections that have not begun a session in time.
 
 use std::{
     sync::{Arc, Weak},
@@ -11,11 +11,11 @@ use tokio::time::MissedTickBehavior;
 use super::{Shared, Sockets, connection::Phase};
 use crate::supervise::Task;
 
-/// How often the connections are visited: exact enough for a rule in seconds.
-const VISIT_EVERY: Duration = Duration::from_millis(500);
+/// How often the connections are checked. It is exact enough for a timeout in seconds.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Sockets {
-    /// Looks after the connections until the last [`Sockets`] is gone.
+    /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
     pub fn watch(&self) {
         let watching = watch(Arc::downgrade(&self.shared));
         self.shared.supervisor.spawn(Task::Handshakes, watching);
@@ -23,7 +23,7 @@ impl Sockets {
 }
 
 async fn watch(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(VISIT_EVERY);
+    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -36,10 +36,10 @@ async fn watch(shared: Weak<Shared>) {
 
 /// Closes the connections whose clients have not begun a session in time.
 fn close_silent(shared: &Shared) {
-    let patience = Duration::from_millis(shared.timing.connect_timeout_ms);
+    let timeout = Duration::from_millis(shared.timing.connect_timeout_ms);
     for socket in shared.connections() {
         let silent = socket.data.phase(|phase| matches!(phase, Phase::Opened));
-        if silent && socket.data.opened_at.elapsed() >= patience {
+        if silent && socket.data.opened_at.elapsed() >= timeout {
             shared.metrics.socket_cut("silent");
             socket.close(Reason::Unwanted);
         }

@@ -1,26 +1,25 @@
 //! The native door: Socket.IO, namespace `/`, over WebSocket and polling.
 //!
 //! ```text
-//! protocol     every name of the wire and the payloads that we send
+//! protocol     every name of the wire, and the payloads that the server sends
 //! packet       Socket.IO packets as text and attachments
-//! fields       reading a request's payload, field by field
-//! engine       what Engine.IO tells us: opened, message, closed
-//! connection   what is kept of one Engine.IO connection
-//! handshake    from a token to a session
-//! client       a connected client: its session, its rooms, and how it is told
-//! requests     one request: parse, ask permission, call, answer
-//! seat         a client's place in a room
-//! events       events of the bus, told to clients
-//! lifecycle    connections that never begin a session are closed
+//! fields       reads a request's payload, field by field
+//! engine       the callbacks of Engine.IO: opened, message, closed
+//! connection   the state of one Engine.IO connection
+//! handshake    begins a session with a token, and renews its token
+//! client       a connected client: its session, its rooms, and messages to it
+//! requests     one request: parse, check the rights, call, answer
+//! seat         a client's seat in a room
+//! events       sends events of the bus to clients
+//! lifecycle    closes connections that never begin a session
 //! ```
-//! This door stands on the Engine.IO of [`engineio`] and
-//! frames Socket.IO itself, because socketioxide 0.18 spawns a task for every event
-//! (8 % of 20,000 consecutive events overtook one another), tells of a full
-//! queue without saying whose, encodes a message anew for every socket, and
-//! keeps every namespace that a stranger names. Engine.IO's callbacks are
-//! synchronous and in order: a request is checked and put into its room's
-//! inbox before the next frame is read. So nothing here may block, and what
-//! must wait (verifying a token) is spawned.
+//! This door uses the Engine.IO of [`engineio`] and implements Socket.IO itself, because
+//! socketioxide 0.18 spawns a task for every event (8 % of 20,000 consecutive events overtook
+//! one another), reports a full queue without naming its socket, encodes a message again for
+//! every socket, and keeps every namespace that an unauthenticated client names. Engine.IO's
+//! callbacks are synchronous and in order: a request is checked and put into its room's inbox
+//! before the next frame is read. So nothing here may block, and work that has to wait
+//! (verifying a token) is spawned.
 
 mod client;
 mod connection;
@@ -57,21 +56,22 @@ use crate::{
 /// The service that answers under `/socket.io`.
 pub type SocketService = engineio::Engine<Engine>;
 
-/// Packets that may wait for one socket. They are bounded in bytes as well;
-/// this bounds the small ones: the acks of what a socket had sent before it was
-/// read from no more, because too many of them waited.
+/// The most packets that are queued for one socket. The queue is bounded in bytes as well; this
+/// bounds small packets, such as the acks of the requests that a client had sent before the
+/// server stopped reading from it because too many acks were queued.
 const QUEUE_PACKETS_MAX: usize = 65_536;
 
-/// Room for the framing around a payload of the largest size that is answered.
+/// The space for the framing around the largest payload whose request is answered, with
+/// `too_large` if need be. A larger message closes the connection.
 const FRAMING_BYTES: usize = 64 * 1024;
 
-/// Every connected socket, and what its requests need. Cheap to clone.
+/// Every connected socket, and the parts of the server that requests use. Cheap to clone.
 #[derive(Clone)]
 pub struct Sockets {
     shared: Arc<Shared>,
 }
 
-/// What the parts of this door share.
+/// The state that all files of this door share.
 struct Shared {
     verifier: Verifier,
     sessions: Sessions,
@@ -82,13 +82,13 @@ struct Shared {
     supervisor: Supervisor,
     instance: String,
     connections: Mutex<HashMap<Sid, Arc<EngineSocket>>>,
-    /// Those in session.
+    /// The clients whose session has begun.
     clients: Mutex<HashMap<SessionId, Arc<Client>>>,
 }
 
 impl Sockets {
-    /// A door to `rooms` for whom `verifier` lets in and `sessions` admits. `instance` names this
-    /// server in `connection`.
+    /// A door to `rooms` for clients whose token `verifier` accepts and whose session `sessions`
+    /// admits. `instance` is the name of this server in the event `connection`.
     #[expect(
         clippy::too_many_arguments,
         reason = "each part is built once, in `app`"
@@ -121,26 +121,26 @@ impl Sockets {
 
     /// The HTTP service of this door.
     pub fn service(&self) -> SocketService {
-        let answered = self.shared.limits.update_bytes_max * 2 + FRAMING_BYTES;
+        let message_bytes_max = self.shared.limits.update_bytes_max * 2 + FRAMING_BYTES;
         let timing = &self.shared.timing;
         let options = Options {
             ping_interval: Duration::from_millis(timing.ping_interval_ms),
             ping_timeout: Duration::from_millis(timing.ping_timeout_ms),
             messages_max: QUEUE_PACKETS_MAX,
-            message_bytes_max: answered,
-            // Polling writes binary as base64, so the same update needs a third more.
-            payload_bytes_max: answered / 3 * 4,
+            message_bytes_max,
+            // Polling encodes binary as base64, so the same update needs a third more.
+            payload_bytes_max: message_bytes_max / 3 * 4,
             ..Options::default()
         };
         engineio::Engine::new(Engine::new(self.clone()), options)
     }
 
-    /// How many sockets are connected, with a session or on the way to one.
+    /// The number of connected sockets, with or without a session.
     pub fn len(&self) -> usize {
         self.shared.connections.lock().len()
     }
 
-    /// Whether nobody is connected.
+    /// Whether no socket is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -152,7 +152,7 @@ impl Sockets {
         }
     }
 
-    /// Whether every answer and event is on its way.
+    /// Whether all queued answers and events have been handed to the transports.
     pub fn is_drained(&self) -> bool {
         let connections = self.shared.connections.lock();
         connections
@@ -162,18 +162,18 @@ impl Sockets {
 }
 
 impl Shared {
-    /// Every connection, as of now.
+    /// Every connection at this moment.
     fn connections(&self) -> Vec<Arc<EngineSocket>> {
         self.connections.lock().values().cloned().collect()
     }
 
-    /// The client's session is over: nothing of it stays.
+    /// Removes a client whose session has ended, and its session.
     fn forget(&self, client: &Client) {
         self.clients.lock().remove(&client.session.id());
         self.sessions.forget(&client.session);
     }
 
-    /// How many rooms a socket of `role` may have joined.
+    /// The number of rooms that a client of `role` may be in at once.
     fn rooms_per_socket(&self, role: Role) -> usize {
         match role {
             Role::Person => self.limits.rooms_per_socket,

@@ -1,9 +1,8 @@
 //! Socket.IO protocol 5: packets as text and binary attachments.
 //!
-//! Decoding borrows from the received frame and copies nothing but escaped
-//! names; payloads stay raw JSON until a request reads its fields. Source:
-//! the Socket.IO protocol specification, revision 5, and what
-//! socket.io-client 4.8 sends.
+//! Decoding borrows from the received frame and copies only names with escapes; payloads stay
+//! raw JSON until a request reads their fields. Sources: the Socket.IO protocol specification,
+//! revision 5, and the packets of socket.io-client 4.8.
 
 use std::{borrow::Cow, fmt::Arguments, io::Write};
 
@@ -20,45 +19,46 @@ use smallvec::SmallVec;
 
 use crate::{id::Seq, room::Acked};
 
-/// The most binary attachments that one packet may announce.
+/// The most binary attachments that one packet may have.
 pub const ATTACHMENTS_MAX: usize = 4;
 
-/// Room for most texts with a payload, and for most without.
+/// The initial capacity for a text with a payload, and for one without. Most texts fit.
 const TEXT_BYTES: usize = 160;
 const SHORT_TEXT_BYTES: usize = 48;
 
 /// The binary attachments of one packet.
 pub type Attachments = SmallVec<[Bytes; 2]>;
 
-/// A packet from a client, its attachments still outstanding.
+/// A packet from a client, without its attachments.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// What it is.
+    /// The kind of the packet.
     pub kind: Kind,
-    /// The namespace; `/` unless named.
+    /// The namespace; `/` if the packet names none.
     pub namespace: &'a str,
-    /// The number under which the sender waits for an acknowledgement.
+    /// The number that the ack has to carry; `None` if the sender expects no ack.
     pub ack: Option<u64>,
     /// How many binary frames follow.
     pub attachments: usize,
-    /// The JSON behind the header; empty where there is none.
+    /// The JSON behind the header; empty if there is none.
     pub json: &'a str,
 }
 
 /// The kinds of packet that a client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Wants to join a namespace.
+    /// Asks to join a namespace.
     Connect,
     /// Leaves the namespace.
     Disconnect,
     /// An event, with or without attachments.
     Event,
-    /// An answer to an event of ours.
+    /// An answer to an event of the server.
     Ack,
 }
 
-/// The frame is no Socket.IO packet: the connection cannot be trusted to be in step.
+/// The frame is not a valid Socket.IO packet, so that the frames behind it cannot be assigned to
+/// packets with certainty. The connection has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAPacket;
 
@@ -66,8 +66,7 @@ impl<'a> Packet<'a> {
     /// Reads the header of `text`.
     ///
     /// # Errors
-    /// [`NotAPacket`] for anything that is none, and for more than
-    /// [`ATTACHMENTS_MAX`] attachments.
+    /// [`NotAPacket`] for an invalid header, and for more than [`ATTACHMENTS_MAX`] attachments.
     pub fn parse(text: &'a str) -> Result<Self, NotAPacket> {
         let (kind, binary) = match text.as_bytes().first() {
             Some(b'0') => (Kind::Connect, false),
@@ -106,7 +105,8 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The digits at the start of `text`, if any; at most 15, so that they fit.
+/// The number at the start of `text`, if any, and the rest. At most 15 digits are read, so that
+/// the number fits.
 fn number(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take(15).take_while(u8::is_ascii_digit).count();
     let value = text[..digits].parse().ok()?;
@@ -126,7 +126,7 @@ impl<'a> EventBody<'a> {
     /// Reads `["name", argument…]`.
     ///
     /// # Errors
-    /// [`NotAPacket`] where it is none.
+    /// [`NotAPacket`] if it is not such an array.
     pub fn parse(json: &'a str) -> Result<Self, NotAPacket> {
         serde_json::from_str(json).map_err(|_| NotAPacket)
     }
@@ -155,11 +155,11 @@ impl<'de> Deserialize<'de> for EventBody<'de> {
     }
 }
 
-/// Text that is borrowed where it holds no escapes.
+/// Text that is borrowed if it has no escapes.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// The place of a binary attachment within JSON.
+/// The index of a binary attachment, in the place of its bytes within JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Placeholder(pub usize);
 
@@ -184,11 +184,11 @@ impl<'de> Deserialize<'de> for Placeholder {
     }
 }
 
-/// Packets on their way out, each encoded once for any number of sockets.
+/// Encodes packets to clients, each once for any number of sockets.
 pub struct Frame;
 
 impl Frame {
-    /// An event with one argument, `payload`, whose [`Placeholder`]s number `attachments`.
+    /// An event with one argument, `payload`, whose [`Placeholder`]s are indices into `attachments`.
     pub fn event(name: &str, payload: &impl Serialize, attachments: Attachments) -> Message {
         let mut text = engineio::message_text(TEXT_BYTES);
         match attachments.len() {
@@ -201,7 +201,7 @@ impl Frame {
         Message::new(text, attachments)
     }
 
-    /// The acknowledgement of the request that came with the number `ack`.
+    /// The ack of the request that carried the number `ack`.
     pub fn ack(ack: u64, payload: &impl Serialize, attachments: Attachments) -> Message {
         let mut text = engineio::message_text(TEXT_BYTES);
         match attachments.len() {
@@ -213,8 +213,8 @@ impl Frame {
         Message::new(text, attachments)
     }
 
-    /// The acknowledgement of an update that is durable: one for every update
-    /// of everyone, so it is written by hand.
+    /// The ack of an update that is durable. It is written without serde, because it is sent for
+    /// every update of every client.
     pub fn accepted(ack: u64, Acked { seq, visibility }: Acked) -> Message {
         let Seq(seq) = seq;
         let pending = match visibility {
@@ -239,7 +239,7 @@ impl Frame {
         }
     }
 
-    /// Ends the default namespace: the client does not reconnect by itself.
+    /// Disconnects the client from the default namespace; it does not reconnect by itself.
     pub fn disconnected() -> Message {
         Self::plain(format_args!("1"))
     }
@@ -252,11 +252,13 @@ impl Frame {
 }
 
 fn write(text: &mut engineio::Text, more: Arguments<'_>) {
-    text.write_fmt(more).expect("memory takes everything");
+    text.write_fmt(more)
+        .expect("writing to memory does not fail");
 }
 
 fn write_json(text: &mut engineio::Text, payload: &impl Serialize) {
-    serde_json::to_writer(text, payload).expect("our payloads have text keys and no failing parts");
+    serde_json::to_writer(text, payload)
+        .expect("payloads have text keys, and their parts do not fail");
 }
 
 #[cfg(test)]
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_as_the_specification_writes_them() {
+    fn headers_are_parsed_as_the_specification_defines_them() {
         assert_eq!(parsed("0"), (Kind::Connect, "/", None, 0, ""));
         assert_eq!(
             parsed(r#"0/a,{"b":1}"#),
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_packet_is_refused() {
+    fn invalid_headers_are_refused() {
         for bad in [
             "",
             "9",
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn event_bodies_need_a_name() {
+    fn an_event_without_a_name_is_refused() {
         let body = EventBody::parse(r#"["a\u0062",{"room":"r"},1]"#).expect("an event");
         assert_eq!(body.name, "ab");
         assert_eq!(body.argument.map(RawValue::get), Some(r#"{"room":"r"}"#));
@@ -321,10 +323,10 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_written_as_clients_expect_them() {
+    fn packets_are_encoded_as_clients_expect_them() {
         let text = |message: Message| match message.data_frames().next() {
             Some(engineio::DataFrame::Text(text)) => String::from_utf8_lossy(text).into_owned(),
-            other => panic!("{other:?} is no text"),
+            other => panic!("{other:?} is not text"),
         };
         assert_eq!(
             text(Frame::event("a", &1, Attachments::new())),

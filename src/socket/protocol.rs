@@ -1,6 +1,6 @@
 //! Every name of the wire, and the payloads that the server sends.
 //!
-//! Clients are written against these names and shapes; they are exact.
+//! Clients depend on these names and on the exact shape of each payload.
 
 use serde::Serialize;
 
@@ -22,33 +22,33 @@ pub mod request {
     pub const JOIN_ROOM: &str = "join_room";
     /// Leaves a room.
     pub const LEAVE_ROOM: &str = "leave_room";
-    /// Asks for what the client lacks.
+    /// Asks for the difference that the client lacks.
     pub const DOCUMENT_SYNC: &str = "document_sync";
     /// Changes the document.
     pub const DOCUMENT_UPDATE: &str = "document_update";
-    /// Changes cursors and selections.
+    /// Changes awareness states: cursors and selections.
     pub const AWARENESS_UPDATE: &str = "awareness_update";
-    /// Brings a fresh token.
+    /// Replaces the session's token with a fresh one.
     pub const TOKEN_REFRESH: &str = "token_refresh";
 }
 
-/// What the server tells.
+/// The events that the server sends.
 pub mod event {
     /// The session has begun.
     pub const CONNECTION: &str = "connection";
     /// An update of a document.
     pub const DOCUMENT_UPDATE: &str = "document_update";
-    /// The client must synchronise anew.
+    /// The client has to resync.
     pub const DOCUMENT_RESYNC: &str = "document_resync";
-    /// The storage went away or is back.
+    /// The state of the document's storage has changed.
     pub const DOCUMENT_STORAGE: &str = "document_storage";
-    /// Cursors and selections.
+    /// Awareness states: cursors and selections.
     pub const AWARENESS_UPDATE: &str = "awareness_update";
     /// The room is closed for this session.
     pub const ROOM_CLOSED: &str = "room_closed";
     /// The token expires soon.
     pub const TOKEN_EXPIRING: &str = "token_expiring";
-    /// The session is over.
+    /// The session has ended.
     pub const SESSION_ENDED: &str = "session_ended";
     /// A request without an ack failed.
     pub const REQUEST_ERROR: &str = "request_error";
@@ -79,7 +79,7 @@ pub(super) struct Connection<'a> {
     pub(super) roles: &'a [String],
     pub(super) rights: Vec<&'static str>,
     pub(super) limits: LimitsPayload,
-    /// Notifications that are not read yet.
+    /// The number of unread notifications.
     pub(super) unread: u64,
     pub(super) last_event_id: u64,
 }
@@ -131,7 +131,7 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) storage: &'static str,
 }
 
-/// A person who is present.
+/// A person in a room.
 #[derive(Serialize)]
 pub(super) struct PresencePayload<'a> {
     user: &'a User,
@@ -214,7 +214,7 @@ pub(super) struct EndedPayload<'a> {
     pub(super) code: &'a str,
 }
 
-/// How the wire calls the reason for a resync.
+/// The name of the reason for a resync on the wire.
 pub(super) fn resync_reason(reason: ResyncReason) -> &'static str {
     match reason {
         ResyncReason::Lagging => "lagging",
@@ -222,7 +222,7 @@ pub(super) fn resync_reason(reason: ResyncReason) -> &'static str {
     }
 }
 
-/// How the wire calls the state of the storage.
+/// The name of the state of the storage on the wire.
 pub(super) fn storage_status(status: StorageStatus) -> &'static str {
     match status {
         StorageStatus::Ok => "ok",

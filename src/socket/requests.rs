@@ -1,8 +1,8 @@
-//! One request: read its fields, ask for permission, put it into its room's inbox.
+//! Handles one request: reads its fields, checks the rights, and puts it into its room's inbox.
 //!
-//! All of it happens before the connection's next frame is read, so requests
-//! of one client reach a room in the order in which they were sent. Nothing
-//! here waits; a room answers through the [seat](super::seat).
+//! All of this happens before the connection's next frame is read, so requests of one client
+//! reach a room in the order in which they were sent. Nothing here waits; a room answers
+//! through the [seat](super::seat).
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     room::{Command, Creation, Peer, Standing, Ticket, Update},
 };
 
-/// One request on its way in.
+/// One request of a client.
 struct Request<'a> {
     shared: &'a Arc<Shared>,
     client: &'a Arc<Client>,
@@ -34,10 +34,11 @@ struct Request<'a> {
     attachments: Attachments,
 }
 
-/// Carries out the event `packet`, or answers why not.
+/// Carries out the request in the event `packet`, or refuses it with an error. Requests after the
+/// end of the session are ignored.
 ///
 /// # Errors
-/// [`NotAPacket`] where it is no event at all.
+/// [`NotAPacket`] if the packet's JSON is not an event.
 pub(super) fn receive(
     shared: &Arc<Shared>,
     client: &Arc<Client>,
@@ -108,7 +109,8 @@ impl Request<'_> {
         })
     }
 
-    /// The field `update`, of at most `limit` bytes, for a joined room where `right` is held.
+    /// The field `update`, of at most `limit` bytes, and its room, which the client must have
+    /// joined and in which it must have `right`.
     fn update_bytes(self, right: Right, limit: usize) -> Result<(JoinedRoom, Bytes)> {
         let fields = Fields::parse(self.argument, self.attachments)?;
         let joined = self.client.joined(&fields.room()?)?;
@@ -143,7 +145,7 @@ impl Request<'_> {
         } else {
             Creation::Forbidden
         };
-        // Held until the seat is noted, so that a refusal finds it.
+        // The lock is held until the seat is inserted, so that a refusal of the room finds it.
         let mut rooms = self.client.rooms.lock();
         let limit = self
             .shared

@@ -1,4 +1,4 @@
-//! A client's place in a room: writes what the room says as Socket.IO frames.
+//! A client's seat in a room: sends the room's messages and answers as Socket.IO packets.
 
 use std::{
     sync::{Arc, Weak},
@@ -25,20 +25,20 @@ use crate::{
     session::Identity,
 };
 
-/// A write takes some 10 µs, and other rooms wait meanwhile: among more seats than these, each
-/// connection's own task writes.
-const WRITTEN_HERE: usize = 32;
+/// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
+/// in which other rooms wait; for more seats, the task of each connection writes.
+const WRITES_IN_ROOM_TASK_MAX: usize = 32;
 
-/// The Socket.IO door, as one room has it.
+/// The Socket.IO door of one room.
 struct NativeDoor {
     room: RoomName,
 }
 
-/// A client's place in a room.
+/// A client's seat in a room.
 pub(super) struct NativeSeat {
     identity: Identity,
     room: RoomName,
-    /// The client holds its seats, not they it.
+    /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
     metrics: Metrics,
 }
@@ -79,8 +79,8 @@ impl NativeSeat {
         Frame::ack(ack, &payload, attachments)
     }
 
-    /// The room does not have this seat: the session must not think so either.
-    fn vacate(&self, client: &Client) {
+    /// Removes this seat from the client's joined rooms, because the room no longer has it.
+    fn remove_from(&self, client: &Client) {
         let mut rooms = client.rooms.lock();
         if rooms
             .get(&self.room)
@@ -93,7 +93,7 @@ impl NativeSeat {
     fn refused(&self, client: &Client, ticket: Ticket, error: &Error) {
         if ticket.request == request::JOIN_ROOM {
             self.metrics.joined(error.code());
-            self.vacate(client);
+            self.remove_from(client);
         }
         client.refuse(ticket.request, ticket.id, error);
     }
@@ -142,7 +142,7 @@ impl Door for NativeDoor {
             return Delivery::Queued;
         };
         if let Message::Closed(_) = message {
-            seat.vacate(&client);
+            seat.remove_from(&client);
         }
         match message {
             Message::Event(_) => client.offer_event(wire.clone()),
@@ -180,10 +180,12 @@ impl Peer for NativeSeat {
 
     fn flush(&self, among: usize) {
         if let Some(client) = self.client.upgrade() {
-            client.socket().flush(match among <= WRITTEN_HERE {
-                true => engineio::Writer::Caller,
-                false => engineio::Writer::Task,
-            });
+            client
+                .socket()
+                .flush(match among <= WRITES_IN_ROOM_TASK_MAX {
+                    true => engineio::Writer::Caller,
+                    false => engineio::Writer::Task,
+                });
         }
     }
 
@@ -212,7 +214,7 @@ impl Peer for NativeSeat {
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
-            // No request of this door asks for an edit.
+            // No request of this door asks the room for an edit.
             Answer::Made(_) => {}
             Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }

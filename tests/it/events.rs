@@ -1,4 +1,4 @@
-//! Events that a feature publishes, as the clients of a running server are told of them.
+//! Events that a feature publishes, and the clients of a running server that receive them.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails here says enough")]
 
@@ -29,15 +29,15 @@ async fn publish(store: &Store, name: &'static str, to: Vec<Audience>) {
     published.await.unwrap();
 }
 
-/// How often `text` was told of the event `name`, and with which id.
-fn told(text: &str, name: &str, id: u64) -> usize {
+/// How many times `text` has the event `name`. Each time it must have the id `id`.
+fn count(text: &str, name: &str, id: u64) -> usize {
     let packet = format!(r#"42["{name}",{{"event_id":{id},"room":"nursery"}}]"#);
     assert_eq!(text.matches(&packet).count(), text.matches(name).count());
     text.matches(&packet).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_is_told_once_to_each_client_whom_it_concerns_and_to_no_other() {
+async fn an_event_is_sent_once_to_each_client_in_its_audiences_and_to_no_other() {
     let home = Home::sqlite();
     let server = Server::start(home.url()).await;
     let [ana, ben] = ["ana", "ben"].map(|user| server.token(user));
@@ -70,22 +70,22 @@ async fn an_event_is_told_once_to_each_client_whom_it_concerns_and_to_no_other()
         (&other_team, [0, 0, 0]),
     ];
     for (at, (client, expected)) in expected.into_iter().enumerate() {
-        // The room's task tells its members a moment after the commit.
+        // The room's task sends the event to its members a moment after the commit.
         let mut text = String::new();
         if expected[2] > 0 {
             text = client.reads("toy_moved").await;
         }
         text.push_str(&client.reads_to_now().await);
         let [made, given, moved] = [("toy_made", 1), ("toy_given", 2), ("toy_moved", 3)]
-            .map(|(name, id)| told(&text, name, id));
+            .map(|(name, id)| count(&text, name, id));
         assert_eq!([made, given, moved], expected, "client {at}: {text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_members_of_a_room_are_told_of_an_event_behind_the_updates_before_it() {
+async fn members_receive_an_event_after_the_updates_before_it() {
     let home = Home::sqlite();
-    // Updates are gathered for a tick, and the event does not wait for that.
+    // The room gathers updates for a tick; the event does not wait for the tick.
     let server = Server::start_gathering(home.url()).await;
     let [ana, ben] = [
         Client::connect(&server, "ana").await,
@@ -109,16 +109,16 @@ async fn the_members_of_a_room_are_told_of_an_event_behind_the_updates_before_it
     .await;
     let text = ben.reads("toy_made").await;
     let (before, _) = text.split_once("toy_made").unwrap();
-    let clients: usize = before.matches("document_update").count();
-    assert!(clients > 0, "{text}");
-    // The last of them is acknowledged, so that all have been relayed.
+    let relayed = before.matches("document_update").count();
+    assert!(relayed > 0, "{text}");
+    // The last update is acknowledged, so all updates have been relayed.
     ana.reads("4339[").await;
     let after = ben.reads_to_now().await;
     assert_eq!(after.matches("document_update").count(), 0, "{after}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_committed_is_not_told() {
+async fn an_event_of_a_failed_transaction_is_not_sent() {
     let home = Home::sqlite();
     let server = Server::start(home.url()).await;
     let ana = Client::connect(&server, "ana").await;

@@ -106,7 +106,7 @@ impl Peer for TestSeat {
 /// A member of a room, with what the room answers and tells it.
 pub(crate) struct Member {
     pub(super) seat: Arc<TestSeat>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    pub(super) answers: mpsc::UnboundedReceiver<Answer>,
     pub(super) acks: mpsc::UnboundedReceiver<Seq>,
     pub(super) awareness: mpsc::UnboundedReceiver<Bytes>,
     notices: mpsc::UnboundedReceiver<Message>,

@@ -23,8 +23,6 @@
 
 mod room;
 
-mod room;
-
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
