@@ -1,10 +1,10 @@
-// Cases as files, and how they become small.
+// Cases as files, and how they are shrunk.
 
 import { GC, read, write } from "./wire.mjs";
 
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 
-/** A case as text: what was found, whether everybody was honest, and the steps that lead there. */
+/** A case as text: the difference that was found, whether there was no forger, and the steps that lead there. */
 export function print({ found, honest, steps }) {
   const lines = steps.map((step) => JSON.stringify(step.turn ? { turn: step.turn.map(hex) } : step));
   return `{\n"found": ${JSON.stringify(found)},\n"honest": ${honest},\n"steps": [\n${lines.join(",\n")}\n]\n}\n`;
@@ -16,7 +16,7 @@ export function parse(text) {
   return { found, honest, steps: steps.map(unhex) };
 }
 
-/** Fewer and smaller steps that still show a difference of this kind. What honest people wrote is left out or stays as it is. */
+/** Fewer and smaller steps that still show a difference of this kind. Without a forger, updates are left out or stay as they are. */
 export async function shrink({ honest, steps }, kind, play, seconds = 10) {
   const end = Date.now() + seconds * 1_000;
   let best = steps;
@@ -86,7 +86,7 @@ function* smaller(bytes) {
     if (all.length < 2) continue;
     yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: all.slice(0, -1) }), deletes });
     for (let one = all.length - 2; one > 0; one--) {
-      // What stands beside it is collected as well.
+      // Elements beside a collected one are collected as well.
       if (all[one].kind === GC) continue;
       const blocks = all.toSpliced(one, 1, { kind: GC, length: all[one].length });
       yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks }), deletes });

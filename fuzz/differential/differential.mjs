@@ -11,7 +11,7 @@ import { Random } from "./random.mjs";
 import { Replica } from "./replica.mjs";
 import { parse, print, shrink } from "./cases.mjs";
 
-/** So long a case is made smaller. */
+/** How long a case is shrunk. */
 const SHRINKING_SECONDS = 30;
 
 const CORPUS = new URL("corpus/", import.meta.url);
@@ -29,14 +29,14 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-// Yjs tells the console of ids and subdocuments that two have used; that is what happens here all the time.
+// Yjs writes to the console when two clients use one id or one subdocument, which happens here all the time.
 for (const level of ["log", "error", "warn"]) {
   const say = console[level];
   console[level] = (...args) => options.verbose && say(...args);
 }
 const say = (text) => process.stdout.write(`${text}\n`);
 
-/** Plays one made-up history. Returns what was done and the difference that showed, if one did. */
+/** Plays one random history. Returns its steps, and the difference if one was found. */
 async function play(replica, seed, figures) {
   const random = new Random(seed);
   const room = replica.room();
@@ -72,7 +72,7 @@ async function playCorpus(replica, figures, files) {
 }
 
 async function keep(replica, file, { honest, steps, difference }, seconds) {
-  // Where the end shows it too, there is no need to look after every step.
+  // If the difference is still there at the end, it is not necessary to compare after every step.
   const atEnd = await replay(replica, { honest, steps }, new Figures(), { checks: "end" });
   const checks = atEnd?.kind === difference.kind ? "end" : "all";
   const play = (some) => replay(replica, { honest, steps: some }, new Figures(), { checks });

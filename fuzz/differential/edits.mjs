@@ -1,4 +1,4 @@
-// People who edit: stock Yjs clients that make every kind of change there is, late, twice, and in any order.
+// Editors: stock Yjs clients that make every kind of change, and send it late, twice, and in any order.
 
 import * as Y from "yjs";
 
@@ -72,7 +72,7 @@ function editList(random, list) {
   const some = Array.from({ length: 1 + random.few(3) }, () => {
     if (random.oneIn(3)) return newType(random);
     const one = value(random);
-    // A list takes neither of these, a map does.
+    // A map accepts these two values, a list does not.
     return one === undefined || typeof one === "bigint" ? null : one;
   });
   return list.insert(random.below(list.length + 1), some);
@@ -109,13 +109,13 @@ function within(random, type) {
   return inner.length > 0 && !random.oneIn(3) ? within(random, random.pick(inner)) : type;
 }
 
-/** Somebody who edits. */
+/** A client that edits. */
 export class Editor {
   #random;
   #inbox = [];
   #outbox = [];
   #undo;
-  /** What went wrong; then there are no more edits. */
+  /** The error after which it makes no more edits. */
   broken = null;
 
   constructor(random, client) {
@@ -128,7 +128,7 @@ export class Editor {
     if (random.oneIn(2)) this.#undo = new Y.UndoManager(this.roots, { captureTimeout: 0 });
   }
 
-  /** Hears what the room tells, some time. */
+  /** Receives messages of the room, to be applied some time. */
   hear(updates) {
     this.#inbox.push(...updates);
   }
@@ -138,7 +138,7 @@ export class Editor {
     this.#bear(() => heard.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
   }
 
-  /** Does something that may fail: a forger may have written what this document has otherwise, or a type's wrong content. */
+  /** Does something that may fail: a forger may have written other content for known elements, or content that a type cannot have. */
   #bear(something) {
     if (this.broken) return;
     try {
@@ -164,12 +164,12 @@ export class Editor {
     });
   }
 
-  /** All that has not been sent. */
+  /** All updates that have not been sent. */
   rest() {
     return this.#outbox.splice(0);
   }
 
-  /** What is on its way now: usually all, in order. */
+  /** The updates that are sent now: usually all, in order. */
   send() {
     const random = this.#random;
     const all = this.#outbox.splice(0);

@@ -1,4 +1,4 @@
-// What was tried, and what became of it.
+// Counts of updates and edits, by outcome.
 
 export class Figures {
   histories = 0;
@@ -16,7 +16,7 @@ export class Figures {
     }
   }
 
-  /** An edit that the server made itself, or why it did not. */
+  /** Counts an edit by the server, or the reason why it made none. */
   edit(outcome) {
     this.#edits.set(outcome, (this.#edits.get(outcome) ?? 0) + 1);
   }

@@ -1,4 +1,4 @@
-// Somebody who writes updates by hand: well formed for the most part, and false in every way that comes to mind.
+// A forger, who writes updates by hand: mostly well-formed ones, with as many kinds of false claims as possible.
 
 import * as encoding from "lib0/encoding";
 import { value } from "./edits.mjs";
@@ -73,7 +73,7 @@ function content(random) {
   }
 }
 
-/** A forger, who knows what `doc`, a member's document, shows of all ids. */
+/** A forger, who knows all ids in `doc`, a member's document. */
 export class Forger {
   #random;
   #doc;
@@ -85,7 +85,7 @@ export class Forger {
     this.#own = own;
   }
 
-  /** An update of hers; `sent` are those of others. */
+  /** A forged update; `sent` are those of others. */
   update(sent) {
     const random = this.#random;
     if (sent.length > 0 && random.oneIn(3)) {
@@ -134,7 +134,7 @@ export class Forger {
     return known.length > 0 && random.oneIn(3) ? random.pick(known) : this.#own;
   }
 
-  /** An element that exists, mostly. */
+  /** An element that mostly exists. */
   #id() {
     const random = this.#random;
     const known = this.#clients();
@@ -143,7 +143,7 @@ export class Forger {
     return [client, random.below(this.#clock(client) + (random.oneIn(20) ? 3 : 0))];
   }
 
-  /** A type that exists, mostly. */
+  /** A type that mostly exists. */
   #type() {
     const random = this.#random;
     if (random.oneIn(6)) return this.#id();
@@ -155,7 +155,7 @@ export class Forger {
     return this.#id();
   }
 
-  /** Two neighbours, as someone would choose them who types there. */
+  /** Two neighbours, as an editor chooses them that inserts there. */
   #between() {
     const random = this.#random;
     const left = this.#id();
@@ -168,7 +168,7 @@ export class Forger {
     return [left, right];
   }
 
-  /** Two that stand near one another, in any order: what nobody has who types there. */
+  /** Two elements near one another, in any order, as no editor chooses them. */
   #around() {
     const random = this.#random;
     const left = this.#id();
@@ -223,7 +223,7 @@ export class Forger {
     return { client, ranges };
   }
 
-  /** Another's update, made her own or made another. */
+  /** The update of another client, under the forger's id or with other content. */
   #copied(update) {
     const random = this.#random;
     const { clients, deletes } = update;

@@ -1,4 +1,4 @@
-// Histories of a document, made up as they go.
+// Random histories of a document.
 
 import * as Y from "yjs";
 import { Editor } from "./edits.mjs";
@@ -7,13 +7,13 @@ import { operations } from "./operations.mjs";
 import { Difference } from "./play.mjs";
 import { opened } from "./view.mjs";
 
-/** Small client ids and large ones, so that who is to the left of whom varies. */
+/** Small client ids and large ones: of two elements at one place, the smaller id stands left. */
 const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
 
 /** The client ids of the server's own edits. */
 const SERVER = [3, 4_000_000_003, 2 ** 53 - 5];
 
-/** Makes up a history step by step. What is next depends on what the room has told so far. */
+/** Makes up a history step by step. The next step depends on the messages of the room so far. */
 export class History {
   #random;
   #game;
@@ -32,7 +32,7 @@ export class History {
     this.#left = 5 + random.below(40);
   }
 
-  /** In good faith everybody has the same in the end, those who wrote it as well. */
+  /** Without a forger all clients have the same document in the end, also the editors. */
   async end() {
     if (!this.#game.honest) return;
     for (let round = 0; round < 8; round++) {

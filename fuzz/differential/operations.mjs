@@ -1,4 +1,4 @@
-// Edits that the server makes itself: made up, and done by stock Yjs as well. crates/document/src/edit/operation.rs has their form.
+// Random operations for edits by the server, and the same operations in stock Yjs. crates/document/src/edit/operation.rs defines them.
 
 import * as Y from "yjs";
 
@@ -33,7 +33,7 @@ function parts(of) {
   });
 }
 
-/** New content, as stock Yjs has it. */
+/** New content as stock Yjs represents it. */
 function made(content) {
   const [[kind, of]] = Object.entries(content);
   switch (kind) {
@@ -72,7 +72,7 @@ function one(doc, operation) {
   const [[kind, of]] = Object.entries(operation);
   const type = resolve(doc, of.target);
   const at = of.at ?? type.length;
-  // Its search markers do not know the formatting where they are: with them Yjs has the wrong one at times.
+  // Search markers do not know the formatting at their position: with them Yjs sometimes uses the wrong one.
   type._searchMarker = null;
   switch (kind) {
     case "insert_text":
@@ -103,7 +103,7 @@ export function perform(doc, operations) {
   doc.transact(() => operations.forEach((operation) => one(doc, operation)));
 }
 
-/** A position that tears no character. */
+/** A position that is not inside a character. */
 function position(random, type) {
   const borders = [0];
   for (const item of counted(type)) {
@@ -184,7 +184,7 @@ function operation(random, type, target) {
   return { insert_values: { target, at: where(random, type), contents: some(random, () => content(random)) } };
 }
 
-/** A type that is somewhere in `type`, or itself, with the way to it. */
+/** A type that is somewhere in `type`, or itself, with its path. */
 function within(random, type, path) {
   const found = [];
   let at = 0;
@@ -200,7 +200,7 @@ function within(random, type, path) {
   return within(random, inside, [...path, step]);
 }
 
-/** Whether a list holds only what its type is for. A forger may have written anything, of which Yjs deletes some and passes some. */
+/** Whether a list has only content that its type is for. A forger may have written other content, of which Yjs deletes a part and skips a part. */
 function isSound(type) {
   const kinds = [Y.ContentType];
   if (type instanceof Y.Text) kinds.push(Y.ContentString, Y.ContentEmbed, Y.ContentFormat);

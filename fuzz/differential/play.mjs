@@ -2,7 +2,7 @@
 
 import * as Y from "yjs";
 import { perform } from "./operations.mjs";
-import { opened, shown, state, view, waits } from "./view.mjs";
+import { missing, opened, shown, state, view } from "./view.mjs";
 
 /** No update may take longer. */
 const MICROS_MAX = 100_000;
@@ -13,7 +13,7 @@ const LATE = 4_000_000_002;
 
 const EMPTY = new Uint8Array([0]);
 
-/** Something that must not be. */
+/** A difference or a fault that was found. */
 export class Difference extends Error {
   constructor(kind, message) {
     super(`${kind}: ${message}`);
@@ -21,9 +21,9 @@ export class Difference extends Error {
   }
 }
 
-/** A member of the room: a page with its types defined and observed, and told nothing but what the room tells. */
+/** A member of the room: a page that observes its types, and receives only the messages of the room. */
 class Member {
-  /** What it says by itself: Yjs cleans up formatting after others. */
+  /** Updates that it makes by itself: Yjs cleans up formatting after the edits of others. */
   said = [];
 
   constructor(name, client) {
@@ -42,8 +42,8 @@ class Member {
     } catch (error) {
       throw new Difference("throws", `${this.name}: ${error.message}`);
     }
-    const missing = waits(this.doc);
-    if (missing !== null) throw new Difference("waits", `${this.name} waits ${missing}`);
+    const lacks = missing(this.doc);
+    if (lacks !== null) throw new Difference("pending", `${this.name} lacks ${lacks}`);
   }
 }
 
@@ -51,16 +51,16 @@ class Member {
 export class Game {
   #room;
   #figures;
-  present = new Member("who was present", PRESENT);
+  present = new Member("a member from the beginning", PRESENT);
   late = null;
-  /** What was done, to be done again. */
+  /** The steps so far, to be played again. */
   steps = [];
-  /** Every update that was sent, with what became of it. */
+  /** Every update that was sent, with its outcome. */
   sent = [];
   told = [];
   /** Earlier states of the document, to return to. */
   saved = [];
-  /** Nobody forges anything: nothing may be refused then. */
+  /** Whether there is no forger: then nothing may be refused. */
   honest = false;
 
   constructor(room, figures) {
@@ -68,7 +68,7 @@ export class Game {
     this.#figures = figures;
   }
 
-  /** Takes a step. Members' own updates ride along with the next turn. */
+  /** Plays a step. The members' own updates are sent with the next turn. */
   async step(step) {
     this.steps.push(step);
     if (step.turn) await this.#turn([...step.turn, ...this.#said()]);
@@ -78,12 +78,12 @@ export class Game {
     if (step.edit) await this.#edit(step.edit);
     if (step.replace) await this.#replace(step.replace);
     if (step.join) {
-      this.late = new Member("who came later", LATE);
+      this.late = new Member("a later member", LATE);
       this.late.take(await this.#room.diff(EMPTY));
     }
   }
 
-  /** Lets members say what they have to say, and compares everything. */
+  /** Sends the members' own updates, and compares everything. */
   async check() {
     for (let round = 0; round < 8; round++) {
       const said = this.#said();
@@ -104,16 +104,16 @@ export class Game {
     return seen;
   }
 
-  /** Whether this client, who has heard everything, has what a newcomer has. */
+  /** Compares this client, which has received everything, with a newcomer. */
   async compare(name, doc) {
     const encoded = await this.#room.encode();
-    // Where Yjs looks into the middle of a pair of surrogates, it replaces both, in this client alone.
+    // Where Yjs looks into the middle of a surrogate pair, it replaces both halves, in this client alone.
     const torn = (text) => text.replace(/[\ud800-\udfff]/g, "\ufffd");
     this.#same("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
     this.#same("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
   }
 
-  /** Has the server edit the document, and compares that with what stock Yjs makes of the same operations. */
+  /** Lets the server edit the document, and compares the result with that of the same operations in stock Yjs. */
   async #edit({ client, operations }) {
     const expected = this.#open("before an edit", await this.#room.encode());
     perform(expected, operations);
@@ -121,7 +121,7 @@ export class Game {
     if (edited) this.#same("edit", shown(expected), () => shown(edited), "the edited document");
   }
 
-  /** Has the server return to a saved state, and compares the two. */
+  /** Lets the server return to a saved state, and compares the two. */
   async #replace({ client, saved }) {
     if (this.saved.length === 0) return;
     const state = this.saved[saved % this.saved.length];
@@ -129,7 +129,7 @@ export class Game {
     if (replaced) this.#same("replace", view(this.#open("a saved state", state)), () => view(replaced), "the document");
   }
 
-  /** The document with an edit that the server makes, as a newcomer gets it; null if there is none, or more has come with it. */
+  /** The document with an edit by the server, as a newcomer gets it; null if none was made, or if it released pending blocks. */
   async #made(make) {
     let update;
     try {
@@ -143,7 +143,7 @@ export class Game {
     const [{ what, reason }] = await this.#turn([update]);
     this.#figures.edit(what === "refused" ? reason : "made");
     if (what !== "accepted" && what !== "known") throw new Difference("unapplied", `an edit is ${what}: ${reason}`);
-    // A forger may have sent what was pending until there was this edit.
+    // A forger may have sent blocks that depend on elements of this edit.
     if (this.told.slice(before).some((told) => !told.equals(update))) return null;
     return this.#open("after an edit", await this.#room.encode());
   }
@@ -157,9 +157,9 @@ export class Game {
     this.#figures.add(outcomes);
     outcomes.forEach(({ what, micros, reason }, at) => {
       this.sent.push({ update: updates[at], what });
-      // Undo writes what Yjs's own replicas do not agree on, once in thousands of histories.
+      // Once in thousands of histories, undo writes an element on which Yjs's own replicas do not agree.
       if (what === "refused" && reason.includes("no place")) this.honest = false;
-      if (this.honest && what === "refused") throw new Difference("refused", `in good faith: ${reason}`);
+      if (this.honest && what === "refused") throw new Difference("refused", `without a forger: ${reason}`);
       if (what === "broken") throw new Difference("broken", "the document broke");
       if (micros > MICROS_MAX) throw new Difference("slow", `${micros} µs`);
     });
@@ -178,8 +178,8 @@ export class Game {
     } catch (error) {
       throw new Difference("throws", `${name}: ${error.message}`);
     }
-    const missing = waits(doc);
-    if (missing !== null) throw new Difference("waits", `${name} waits ${missing}`);
+    const lacks = missing(doc);
+    if (lacks !== null) throw new Difference("pending", `${name} lacks ${lacks}`);
     return doc;
   }
 
@@ -193,7 +193,7 @@ export class Game {
   }
 }
 
-/** Plays recorded steps, and returns the difference that shows, or null. */
+/** Plays recorded steps, and returns the difference that is found, or null. */
 export async function replay(replica, { honest, steps }, figures, { checks = "all" } = {}) {
   const room = replica.room();
   const game = new Game(room, figures);

@@ -1,4 +1,4 @@
-// Random choices that a seed repeats.
+// Random choices, the same for the same seed.
 
 /** A source of random choices (xorshift128 seeded by a multiplicative hash). */
 export class Random {
@@ -27,7 +27,7 @@ export class Random {
     return this.word() % Math.max(1, end);
   }
 
-  /** Whether something that happens once in `times` happens now. */
+  /** `true` once in `times`. */
   oneIn(times) {
     return this.below(times) === 0;
   }
@@ -37,7 +37,7 @@ export class Random {
     return choices[this.below(choices.length)];
   }
 
-  /** A small number mostly, and a larger one at times. */
+  /** A number up to `most`, mostly a small one. */
   few(most) {
     let number = 0;
     while (number < most && !this.oneIn(3)) number++;

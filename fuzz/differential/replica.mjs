@@ -1,4 +1,4 @@
-// The server's side, a process of its own: see replica/src/main.rs for what goes over the pipe.
+// The server's side, a process of its own: replica/src/main.rs has the protocol of the pipe.
 
 import { spawn } from "node:child_process";
 
@@ -88,7 +88,7 @@ class Room {
     return this.#replica.ask(this.#number, FORGET);
   }
 
-  /** What became of each of `updates`, which arrive together, and what members are told. */
+  /** The outcome of each of `updates`, which arrive together, and the messages to the members. */
   async turn(updates) {
     const argument = updates.flatMap((update) => {
       const length = Buffer.alloc(4);

@@ -1,8 +1,8 @@
-// What a Yjs document shows, and what it is made of, as text to compare.
+// The visible content and the elements of a Yjs document, as text to compare.
 
 import * as Y from "yjs";
 
-/** A value, with its keys in order. -0 counts as 0: yrs does not keep it, and nobody can tell. */
+/** A value, with its keys in order. -0 counts as 0, because yrs does not keep it. */
 export function canonical(value) {
   switch (typeof value) {
     case "number":
@@ -24,7 +24,7 @@ export function canonical(value) {
     .join()}}`;
 }
 
-/** Content without its place. A shared type is told by `inner`. */
+/** Content without its place. `inner` describes a shared type. */
 function content(of, inner) {
   switch (of.constructor) {
     case Y.ContentString:
@@ -77,7 +77,7 @@ function node(type) {
   return list.length + entries.length === 0 ? "" : `(${list.join()}${entries.sort().map((entry) => ` ${entry}`)})`;
 }
 
-/** All that can be seen, whatever types the roots have. */
+/** All visible content, whatever types the roots have. */
 export function view(doc) {
   const roots = [...doc.share].map(([name, type]) => [name, node(type)]).filter(([, seen]) => seen !== "");
   return roots
@@ -86,7 +86,7 @@ export function view(doc) {
     .join("\n");
 }
 
-/** What a type shows: its list with the formatting that each part has, however it came by it, and its entries. */
+/** The visible content of a type: its list, with the formatting of each part, and its entries. */
 function look(type) {
   const list = [];
   let text = "";
@@ -111,7 +111,7 @@ function look(type) {
       text += of.str;
     } else {
       flush();
-      // How values are grouped into items cannot be seen.
+      // The grouping of values into items is not visible.
       const values = of.constructor === Y.ContentAny ? of.arr.map(canonical) : [content(of, look)];
       list.push(...values.map((value) => `${value}${now}`));
     }
@@ -123,7 +123,7 @@ function look(type) {
   return list.length + entries.length === 0 ? "" : `(${list.join()}${entries.sort().map((entry) => ` ${entry}`)})`;
 }
 
-/** All that can be seen, as `view` has it, but with formatting instead of the marks that make it. */
+/** All visible content, as in `view`, but with the formatting of each part instead of marks. */
 export function shown(doc) {
   return [...doc.share]
     .map(([name, type]) => `${JSON.stringify(name)}${look(type)}`)
@@ -141,7 +141,7 @@ function place(item) {
   return ` in ${where} ${JSON.stringify(item.parentSub)}`;
 }
 
-/** All that it is made of, as a newcomer holds it: elements with their origins, and what is deleted. */
+/** All elements of a newcomer with `update`, with their origins, and which of them are deleted. */
 export function state(update) {
   const doc = opened(update);
   const clients = [...doc.store.clients].sort(([a], [b]) => a - b);
@@ -162,9 +162,9 @@ export function opened(update) {
   return doc;
 }
 
-/** What a document waits for, if it does. */
-export function waits(doc) {
+/** The missing elements on which pending blocks of a document depend; null if nothing is pending. */
+export function missing(doc) {
   const { pendingStructs, pendingDs } = doc.store;
-  if (pendingStructs !== null) return `for ${JSON.stringify([...pendingStructs.missing])}`;
-  return pendingDs === null ? null : "to delete what is unknown";
+  if (pendingStructs !== null) return JSON.stringify([...pendingStructs.missing]);
+  return pendingDs === null ? null : "elements that are to be deleted";
 }

@@ -1,4 +1,4 @@
-// Updates (encoding v1) taken apart and put together, with every part open to change.
+// Updates (encoding v1), decoded and encoded, so that every part can be changed.
 //
 // An update is `{ clients: [{ client, clock, blocks }], deletes: [{ client, ranges: [[clock, length]] }] }`; a block is
 // `{ kind, flags, length }` with `origin` and `right` as `[client, clock]` or null, `parent` as a root's name or
@@ -20,7 +20,7 @@ export const SKIP = 10;
 
 const readId = (from) => [decoding.readVarUint(from), decoding.readVarUint(from)];
 
-/** Steps over a block's content and gives its length in elements. */
+/** Skips a block's content and gives its length in elements. */
 function readContent(from, kind) {
   switch (kind) {
     case DELETED:
@@ -71,7 +71,7 @@ function readBlock(from) {
   return block;
 }
 
-/** Takes an update apart. */
+/** Decodes an update. */
 export function read(update) {
   const from = decoding.createDecoder(update);
   const clients = [];
@@ -120,7 +120,7 @@ function writeBlock(to, block) {
   encoding.writeUint8Array(to, block.content);
 }
 
-/** Puts an update together. */
+/** Encodes an update. */
 export function write({ clients, deletes }) {
   const to = encoding.createEncoder();
   encoding.writeVarUint(to, clients.length);

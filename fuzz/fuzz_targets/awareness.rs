@@ -14,18 +14,18 @@ fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
     let mut room = Awareness::new();
     for (at, update) in messages(input).into_iter().enumerate() {
         let Ok(entries) = decode(update) else { continue };
-        assert_eq!(decode(&encode(&entries)).as_ref(), Ok(&entries), "what is read can be written");
+        assert_eq!(decode(&encode(&entries)).as_ref(), Ok(&entries), "an update that was read can be written");
         let id = ["ana", "ben"][at % 2];
         let user = Identity { id, name: id, avatar_url: None, color: "#000" };
         let author = Author { session: at as u64 % 3, user };
-        let told = room.apply(&author, entries, at as i64, 16);
-        assert_eq!(decode(&encode(&told)).as_ref(), Ok(&told), "what is told can be read");
-        for entry in &told {
+        let relayed = room.apply(&author, entries, at as i64, 16);
+        assert_eq!(decode(&encode(&relayed)).as_ref(), Ok(&relayed), "a relay can be read");
+        for entry in &relayed {
             let Some(state) = &entry.state else { continue };
             let state: Members<'_> = serde_json::from_str(state).expect("an object");
             let user: Members<'_> = serde_json::from_str(state["user"].get()).expect("an object");
             let quoted = format!("\"{id}\"");
-            assert_eq!(user["id"].get(), quoted, "nobody poses as another");
+            assert_eq!(user["id"].get(), quoted, "nobody gets another's identity");
             assert_eq!(user["name"].get(), quoted);
             assert!(!user.contains_key("avatar_url"));
             assert!(user["color"].get().starts_with('"'));
@@ -35,5 +35,5 @@ fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
     for session in 0..3 {
         room.remove_session(session);
     }
-    assert!(room.is_empty(), "nothing stays");
+    assert!(room.is_empty(), "no state is left");
 });

@@ -1,13 +1,13 @@
 //! Messages as updates, applied to an empty and to a populated document.
 #![no_main]
 
-use document::{ApplyError, Caps, Document, StateVector, merge, validate};
+use document::{ApplyError, Document, PendingLimits, StateVector, merge, validate};
 use libfuzzer_sys::fuzz_target;
 use realtime_server_fuzz::{allow_caught_panics, messages};
 
-const CAPS: Caps = Caps {
-    pending_updates_max: 20,
-    pending_bytes_max: 4096,
+const LIMITS: PendingLimits = PendingLimits {
+    updates_max: 20,
+    bytes_max: 4096,
 };
 
 /// Text, formatting, a map with a nested array, and XML, of clients 1 and 2.
@@ -15,7 +15,7 @@ const POPULATED: &[u8] = include_bytes!("populated.bin");
 
 fuzz_target!(init: allow_caught_panics(), |input: &[u8]| {
     let updates = messages(input);
-    let mut documents = vec![Document::new(CAPS), Document::new(CAPS)];
+    let mut documents = vec![Document::new(LIMITS), Document::new(LIMITS)];
     let checked = validate(POPULATED).expect("a sound seed");
     documents[1].restore(POPULATED, &checked).expect("a sound seed");
     for document in &mut documents {
@@ -38,7 +38,7 @@ fn send(document: &mut Document, update: &[u8]) {
     let Ok(checked) = validate(update) else {
         return;
     };
-    assert!(merge(&[update]).is_ok(), "what is valid can be merged");
+    assert!(merge(&[update]).is_ok(), "a valid update can be merged");
     let before = document.encode();
     let clocks = document.state_vector();
     let prepared = document.prepare(update, &checked, |_| u32::MAX);
@@ -60,7 +60,7 @@ fn send(document: &mut Document, update: &[u8]) {
     }
 }
 
-/// What was applied can be saved, sent and opened again.
+/// The document can be saved, sent and opened again.
 fn reload(document: &Document, from: &StateVector) {
     let diff = document
         .diff(from)
@@ -70,7 +70,7 @@ fn reload(document: &Document, from: &StateVector) {
         .encode()
         .expect("a document that applied can be encoded");
     let checked = validate(&saved).expect("a saved document is valid");
-    let mut reopened = Document::new(CAPS);
+    let mut reopened = Document::new(LIMITS);
     match reopened.restore(&saved, &checked) {
         Err(ApplyError::Panicked) => {}
         outcome => {

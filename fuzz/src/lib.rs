@@ -1,9 +1,9 @@
-//! What the fuzz targets have in common.
+//! Code that the fuzz targets have in common.
 
-/// Lets panics that are caught pass. libFuzzer's own hook aborts on every
-/// panic, but the guard around yrs is part of what is tested here. With
+/// Ignores panics that are caught. libFuzzer's own hook aborts on every
+/// panic, but the guard around yrs is tested here as well. With
 /// `FUZZ_PANICS=show` they are printed, with `FUZZ_PANICS=abort` the hook stays
-/// and finds what the guard has to catch.
+/// and finds the panics that the guard has to catch.
 pub fn allow_caught_panics() {
     match std::env::var("FUZZ_PANICS").as_deref() {
         Ok("abort") => {}
@@ -12,8 +12,8 @@ pub fn allow_caught_panics() {
     }
 }
 
-/// The messages in an input: each with its length in two bytes in front, as
-/// far as they go. So messages can follow, repeat and depend on one another.
+/// The messages in an input, each with its length in two bytes in front; the last one may be
+/// shorter. So messages can follow, repeat and depend on one another.
 pub fn messages(mut input: &[u8]) -> Vec<&[u8]> {
     let mut messages = Vec::new();
     while let [low, high, rest @ ..] = input {

@@ -245,8 +245,8 @@ impl<P: PeerHandle> RoomCore<P> {
         match error {
             ApplyError::Undecodable => invalid_update("cannot be decoded"),
             ApplyError::TooDeep => invalid_update("nests too deeply"),
-            ApplyError::Torn => invalid_update("has neighbours in different types"),
-            ApplyError::Crossed => Error::Conflict {
+            ApplyError::DifferentParents => invalid_update("has neighbours in different types"),
+            ApplyError::AmbiguousPlace => Error::Conflict {
                 reason: "an element has no place between its neighbours: it has to be written anew",
             },
             ApplyError::Contradiction => Error::Conflict {
@@ -279,9 +279,9 @@ fn accepted(
         Integrated::Nothing => (None, Recipients::Others),
         Integrated::Whole => (Some(bytes), Recipients::Others),
         Integrated::Part(part) => (Some(part.clone().into()), Recipients::Others),
-        Integrated::More(more) => (Some(more.clone().into()), Recipients::All),
+        Integrated::WithPending(more) => (Some(more.clone().into()), Recipients::All),
     };
-    let pending = &applied.held;
+    let pending = &applied.pending;
     let row = match (&message, pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),

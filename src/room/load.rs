@@ -11,7 +11,7 @@ use tracing::error;
 use super::{
     heavy::run_heavy,
     interface::{Fetch, Fetched},
-    open_document::{OpenDocument, Opened, caps},
+    open_document::{OpenDocument, Opened, pending_limits},
     shared::Shared,
 };
 use crate::{
@@ -154,7 +154,7 @@ fn restore_all(
     limits: &Limits,
 ) -> (Document, Vec<Damage>) {
     let mut left_out = BTreeSet::new();
-    let mut document = Document::new(caps(limits));
+    let mut document = Document::new(pending_limits(limits));
     let mut place = 0;
     while place < rows.len() {
         let refused = match left_out.contains(&place) {
@@ -167,7 +167,7 @@ fn restore_all(
             let seq = rows[place - 1].0.map(|damage| damage.seq.0);
             error!(document = %id, seq, ?reason, "a stored update cannot be applied and is left out");
             if reason == ApplyError::Panicked {
-                document = Document::new(caps(limits));
+                document = Document::new(pending_limits(limits));
                 place = 0;
             }
         }

@@ -19,7 +19,7 @@ use crate::{
     store::{Damage, Damaged as Kind, Loaded, Reason},
 };
 use document::{
-    self, Applied, ApplyError, Caps, Checked, Document, Integrated, Panicked, Prepared,
+    self, Applied, ApplyError, Checked, Document, Integrated, Panicked, PendingLimits, Prepared,
     StateVector, edit::EditError,
 };
 
@@ -88,7 +88,7 @@ pub(super) struct NewRows {
 impl OpenDocument {
     /// A document without content.
     pub(super) fn empty(limits: &Limits, memory: &Memory) -> Self {
-        Self::around(Document::new(caps(limits)), limits, memory)
+        Self::around(Document::new(pending_limits(limits)), limits, memory)
     }
 
     /// A document with the content of `document`, and an empty log.
@@ -245,7 +245,9 @@ impl OpenDocument {
         applied: Result<Applied, ApplyError>,
     ) -> Result<Applied, ApplyError> {
         match &applied {
-            Ok(applied) if applied.integrated != Integrated::Nothing || applied.held.is_some() => {
+            Ok(applied)
+                if applied.integrated != Integrated::Nothing || applied.pending.is_some() =>
+            {
                 self.added_bytes += bytes.len();
                 self.state = None;
                 self.share.set(self.document.memory_bytes());
@@ -330,7 +332,7 @@ impl OpenDocument {
             };
             match restored.map(|applied| applied.integrated) {
                 Ok(Integrated::Whole) => new_rows.updates.push(bytes),
-                Ok(Integrated::Part(part) | Integrated::More(part)) => {
+                Ok(Integrated::Part(part) | Integrated::WithPending(part)) => {
                     new_rows.updates.push(part.into());
                 }
                 Ok(Integrated::Nothing) => {}
@@ -394,9 +396,9 @@ impl OpenDocument {
 }
 
 /// The limits of pending updates.
-pub(super) fn caps(limits: &Limits) -> Caps {
-    Caps {
-        pending_updates_max: limits.pending_updates_max,
-        pending_bytes_max: limits.pending_bytes_max,
+pub(super) fn pending_limits(limits: &Limits) -> PendingLimits {
+    PendingLimits {
+        updates_max: limits.pending_updates_max,
+        bytes_max: limits.pending_bytes_max,
     }
 }

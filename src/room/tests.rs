@@ -92,3 +92,44 @@ proptest! {
         world.settle();
     }
 }
+
+/// A schedule that random ones hardly ever contain: the queue is full again for the difference
+/// that makes up for several missed relays.
+#[test]
+fn a_member_that_misses_its_difference_is_sent_all_of_it_again() {
+    const WRITER: u8 = 0;
+    const CANNOT_ASK: u8 = client::CANNOT_ASK;
+    let mut world = World::new();
+    let missed = [Step::Type(WRITER), Step::Wait(100)].repeat(3);
+    let steps = [Step::Join(WRITER), Step::Join(CANNOT_ASK), Step::Wait(100)]
+        .into_iter()
+        .chain([Step::Stall(CANNOT_ASK)])
+        .chain(missed)
+        .chain([Step::Drain(CANNOT_ASK), Step::Squeeze(CANNOT_ASK, 2)])
+        .chain([Step::Wait(100)]);
+    for step in steps {
+        world.take(step);
+    }
+    world.settle();
+}
+
+/// The update was accepted before the log refused the row on which it depends. A member that joins
+/// after that does not get the row.
+#[test]
+fn an_update_that_depends_on_a_refused_row_is_not_relayed() {
+    const WRITER: u8 = 0;
+    const NEWCOMER: u8 = 1;
+    let mut world = World::new();
+    for step in [
+        Step::Join(WRITER),
+        Step::Type(WRITER),
+        Step::Wait(100),
+        Step::Type(WRITER),
+        Step::Refused,
+        Step::Join(NEWCOMER),
+        Step::EndTurn,
+    ] {
+        world.take(step);
+    }
+    world.settle();
+}

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use document::{Caps, Document};
+use document::{Document, PendingLimits};
 use realtime_server::{
     config::{Limits, Timing},
     error::Error,
@@ -32,6 +32,7 @@ pub(crate) use self::{
 
 on_both!(
     a_damaged_update_loses_only_its_own_content,
+    lost_content_of_an_absent_author_is_taken_from_a_client_that_declared_it,
     a_damaged_snapshot_loses_nothing,
     a_document_that_cannot_be_read_leaves_others_unaffected,
     acks_of_one_client_arrive_in_order_with_rising_positions,
@@ -74,9 +75,9 @@ async fn join(store: &Store, name: &str) -> Result<Joined, Error> {
 
 async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     let store = with_three_texts(&home, "a").await;
-    let rot = home.garbage();
+    let garbage = home.garbage();
     home.run(&format!(
-        "update update_log set payload = {rot} where seq = 2"
+        "update update_log set payload = {garbage} where seq = 2"
     ))
     .await;
     let joined = join(&store, "a")
@@ -96,6 +97,22 @@ async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     assert_eq!(read(&joined.update, "two"), "two");
 }
 
+async fn lost_content_of_an_absent_author_is_taken_from_a_client_that_declared_it(home: Home) {
+    let store = with_three_texts(&home, "a").await;
+    let garbage = home.garbage();
+    home.run(&format!(
+        "update update_log set payload = {garbage} where seq = 1"
+    ))
+    .await;
+    let rooms = rooms(&store);
+    let mut ben = Member::new(&rooms, &key("a"), 2);
+    let has = [(11, 3)].into_iter().collect();
+    ben.join_from(Some(has)).await.expect("joined");
+    ben.send(&written(11, "one", "one"));
+    ben.saved().await;
+    assert_eq!(read(&ben.sync().await, "one"), "one");
+}
+
 async fn a_damaged_snapshot_loses_nothing(home: Home) {
     let store = with_three_texts(&home, "a").await;
     let joined = join(&store, "a").await.expect("joined");
@@ -105,9 +122,11 @@ async fn a_damaged_snapshot_loses_nothing(home: Home) {
             .await
             .expect("kept");
     }
-    let rot = home.garbage();
-    home.run(&format!("update snapshot set state = {rot} where seq = 3"))
-        .await;
+    let garbage = home.garbage();
+    home.run(&format!(
+        "update snapshot set state = {garbage} where seq = 3"
+    ))
+    .await;
     let again = join(&store, "a")
         .await
         .expect("it opens in spite of the damage");
@@ -121,10 +140,10 @@ async fn a_document_that_cannot_be_read_leaves_others_unaffected(home: Home) {
     let rooms = rooms(&store);
     let mut ana = Member::new(&rooms, &key("good"), 1);
     ana.join().await.expect("joined");
-    let rot = home.garbage();
+    let garbage = home.garbage();
     let bad = join(&store, "bad").await.expect("joined").document;
     home.run(&format!(
-        "update update_log set payload = {rot} where document_id = '{bad}'"
+        "update update_log set payload = {garbage} where document_id = '{bad}'"
     ))
     .await;
     let joined = join(&store, "bad").await.expect("it opens, empty");
@@ -155,9 +174,9 @@ async fn acks_of_one_client_arrive_in_order_with_rising_positions(home: Home) {
         assert!(seq >= last, "{seq:?} after {last:?}");
         last = seq;
     }
-    let mut replica = Document::new(Caps {
-        pending_updates_max: 0,
-        pending_bytes_max: 0,
+    let mut replica = Document::new(PendingLimits {
+        updates_max: 0,
+        bytes_max: 0,
     });
     for update in ben.seat.updates.lock().iter() {
         let checked = document::validate(update).expect("an update");

@@ -1,9 +1,9 @@
-//! Whether two blocks that claim the same elements are the same.
+//! Whether two blocks with the same elements are the same.
 //!
-//! An element never changes: whoever has it has it with the same content and
-//! the same origins, or without content where it has been deleted. So two blocks
-//! that differ where both have content were not made by one replica: somebody
-//! wrote under a client id that is not theirs.
+//! An element never changes: every replica has it with the same content and
+//! the same origins, or without content where it has been deleted. So if two blocks
+//! differ where both have content, they were not made by one replica: one of them was
+//! made under another's client id.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::update::{
     ANY, Block, DELETED, GC, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, STRING, TYPE, read_id,
 };
 
-/// Whether `one` and `other` agree on the elements that both make. Blocks of
+/// Whether `one` and `other` agree on the elements that they have in common. Blocks of
 /// different clients, or without a common element, agree.
 pub(super) fn agree(one: &Block<'_>, other: &Block<'_>) -> bool {
     let start = one.id.clock.max(other.id.clock);
@@ -37,11 +37,11 @@ fn same_place(one: &Block<'_>, other: &Block<'_>) -> bool {
     if a != b {
         return false;
     }
-    // Without an origin the two say in what they stand.
+    // Without an origin the two name their parents.
     a != (None, None) || one.run().names == other.run().names && one.place == other.place
 }
 
-/// The left and the right origin of the first element that is left of `block`.
+/// The left and the right origin of the first element of `block`.
 fn origins(block: &Block<'_>) -> Result<(Option<Id>, Option<Id>), Malformed> {
     let mut reader = Reader::new(&block.bytes[1..]);
     let mut origin = |flag| match block.info & flag {
@@ -123,8 +123,8 @@ pub(super) fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> 
     }
 }
 
-/// A value as far as it is the same to Yjs and to yrs, which writes integers,
-/// floats and keys in its own way.
+/// A value without its encoding: yrs encodes integers, floats and the order of keys in another
+/// way than Yjs.
 #[derive(Debug, PartialEq)]
 enum Value<'a> {
     Plain(u8),

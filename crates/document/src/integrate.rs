@@ -1,4 +1,4 @@
-//! How a document takes in what was prepared, and what that sets free.
+//! Integrates an update that was prepared, and the pending blocks and deletions that it releases.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,26 +7,26 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 use smallvec::SmallVec;
 
-use super::held::HeldBlock;
+use super::cut::{Context, Cut};
 use super::merge::collect;
-use super::plan::{Around, Plan};
-use super::prepare::hold;
+use super::parts::{Ready, parts, written};
+use super::pending::PendingBlock;
+use super::prepare::pending_block;
 use super::ranges::Ranges;
 use super::replica::decode;
 use super::staged::{Source, Staged};
-use super::steps::{Ready, parts, written};
 use super::update::Id;
 use super::{Applied, ApplyError, Document, Integrated, Panicked, Prepared, cost, merge};
 use crate::ClientId;
 
-/// From where to where a client has got.
+/// A client whose clock has risen.
 struct Advanced {
     client: ClientId,
     from: u32,
     to: u32,
 }
 
-/// What one update advances: nearly always one client.
+/// The clients that one update advances: nearly always one.
 type AllAdvanced = SmallVec<[Advanced; 1]>;
 
 impl Document {
@@ -36,32 +36,32 @@ impl Document {
         prepared: Prepared,
         source: Source,
     ) -> Result<Applied, ApplyError> {
-        let tried = prepared.cost > cost::TRIED;
-        let recurs = prepared.recurring > cost::AT_ONCE;
+        let is_tried = prepared.cost > cost::UNTRIED_MAX;
+        let recurs = prepared.recurring > cost::CHEAP_MAX;
         let start = recurs.then(ThreadTime::now);
-        let trial = match (source, tried, recurs) {
+        let trial = match (source, is_tried, recurs) {
             (Source::Client, true, true) => Some(self.time_left()),
-            (Source::Client, true, false) => Some(cost::ONE_MAX),
+            (Source::Client, true, false) => Some(cost::UPDATE_MAX),
             _ => None,
         };
         let integrated = self.integrate(bytes, prepared.ready, trial)?;
-        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
-        let advanced = self.note(prepared.staged, prepared.deletes, prepared.reached);
-        self.holdings += u64::from(!prepared.rest.is_empty());
-        let rest = prepared.rest.iter().map(|block| (block.id, block.end));
-        let rest: Vec<_> = rest.collect();
-        for block in prepared.rest {
-            self.held.add(block);
+        self.recurring_spent += start.map_or(Duration::ZERO, |start| start.elapsed());
+        let advanced = self.add(prepared.staged, prepared.deletes, prepared.reached);
+        self.pending_count += u64::from(!prepared.pending_blocks.is_empty());
+        let blocks = prepared.pending_blocks.iter();
+        let ranges: Vec<_> = blocks.map(|block| (block.id, block.end)).collect();
+        for block in prepared.pending_blocks {
+            self.pending.add(block);
         }
-        self.held.delete(&prepared.rest_deletes);
-        let freed = self.free(advanced)?;
-        let held = match freed.is_empty() {
-            true => prepared.held,
-            false => self.still_held(&rest, prepared.rest_deletes)?,
+        self.pending.add_deletes(&prepared.pending_deletes);
+        let released = self.release(advanced)?;
+        let pending = match released.is_empty() {
+            true => prepared.pending,
+            false => self.still_pending(&ranges, prepared.pending_deletes)?,
         };
         Ok(Applied {
-            integrated: with_freed(bytes, integrated, &freed)?,
-            held,
+            integrated: with_released(bytes, integrated, &released)?,
+            pending,
             visibility: prepared.visibility,
         })
     }
@@ -96,7 +96,7 @@ impl Document {
         Ok(changed)
     }
 
-    /// Integrates an update in parts; if `trial` is given, only if that takes no longer.
+    /// Integrates an update in parts; if `trial` is given, only if that takes no longer than it.
     fn integrate_parts(
         &mut self,
         parts: &[Vec<u8>],
@@ -114,19 +114,20 @@ impl Document {
         Ok(())
     }
 
-    /// How long an update may take that costs as much again at each opening.
+    /// How long an update may take that takes as long again at each opening.
     fn time_left(&self) -> Duration {
-        let pieces = u32::try_from(self.known.pieces()).unwrap_or(u32::MAX);
-        let allowed = cost::ONE_MAX + cost::PER_PIECE * pieces;
-        let left = allowed.saturating_sub(self.strain);
-        left.clamp(cost::ONE_MIN, cost::ONE_MAX)
+        let items = u32::try_from(self.clocks.items()).unwrap_or(u32::MAX);
+        let allowed = cost::UPDATE_MAX + cost::PER_ITEM * items;
+        let left = allowed.saturating_sub(self.recurring_spent);
+        left.clamp(cost::UPDATE_MIN, cost::UPDATE_MAX)
     }
 
-    /// Integrates a costly update on a copy, and takes that on if it did not take too long.
+    /// Integrates a costly update into a copy, which takes the document's place if that did not
+    /// take too long.
     fn integrate_in_time(&mut self, parts: &[Vec<u8>], time: Duration) -> Result<bool, ApplyError> {
-        let Some(copy) = self.replica.with(parts, time)? else {
-            // Whoever tries again and again is refused sooner.
-            self.strain += time;
+        let Some(copy) = self.replica.copy_with(parts, time)? else {
+            // A client that tries again and again is refused sooner.
+            self.recurring_spent += time;
             return Ok(false);
         };
         self.replica = copy;
@@ -134,20 +135,20 @@ impl Document {
         Ok(true)
     }
 
-    /// What is held yet of elements and deletions that have just been: what they came with
-    /// may have set them free.
-    fn still_held(
+    /// An update of those of these blocks and deletions that are still pending: the update that
+    /// brought them may have released some.
+    fn still_pending(
         &self,
-        rest: &[(Id, u32)],
+        ranges: &[(Id, u32)],
         mut deletes: Ranges,
     ) -> Result<Option<Vec<u8>>, ApplyError> {
-        let mut gone = deletes.clone();
-        gone.remove(self.held.deletes());
-        deletes.remove(&gone);
+        let mut released = deletes.clone();
+        released.remove(self.pending.deletes());
+        deletes.remove(&released);
         let (mut blocks, mut none) = (Vec::new(), Ranges::default());
-        for (id, end) in rest {
-            for held in self.held.meeting(id.client, id.clock, *end) {
-                collect(&held.bytes, &mut blocks, &mut none)
+        for (id, end) in ranges {
+            for block in self.pending.overlapping(id.client, id.clock, *end) {
+                collect(&block.bytes, &mut blocks, &mut none)
                     .map_err(|_| ApplyError::Undecodable)?;
             }
         }
@@ -157,8 +158,8 @@ impl Document {
         }
     }
 
-    /// Notes what has become known.
-    fn note(
+    /// Adds what was integrated to the clocks.
+    fn add(
         &mut self,
         staged: Staged,
         deletes: impl IntoIterator<Item = (ClientId, Range<u32>)>,
@@ -168,117 +169,121 @@ impl Document {
         let advanced: AllAdvanced = clocks
             .map(|(client, to)| Advanced {
                 client,
-                from: self.known.clock(client),
+                from: self.clocks.clock(client),
                 to,
             })
             .collect();
         for Advanced { client, to, .. } in &advanced {
-            self.known.advance(*client, *to);
+            self.clocks.advance(*client, *to);
         }
-        staged.keep_in(&mut self.known);
-        self.known.delete(deletes);
+        staged.add_to(&mut self.clocks);
+        self.clocks.delete(deletes);
         advanced
     }
 
-    /// Integrates what was held for want of what has become known. Returns that, as updates.
-    fn free(&mut self, mut advanced: AllAdvanced) -> Result<Vec<Vec<u8>>, ApplyError> {
-        let mut freed = Vec::new();
-        while !advanced.is_empty() && !self.held.is_empty() {
+    /// Integrates pending blocks and deletions whose dependencies exist now that clients have
+    /// advanced. Returns them, as updates.
+    fn release(&mut self, mut advanced: AllAdvanced) -> Result<Vec<Vec<u8>>, ApplyError> {
+        let mut released = Vec::new();
+        while !advanced.is_empty() && !self.pending.is_empty() {
             let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
             for Advanced { client, from, to } in advanced {
-                blocks.extend(self.held.take_blocks(client, to));
-                deletes.extend(&self.held.take_deletes(client, from, to));
+                blocks.extend(self.pending.take_blocks(client, to));
+                deletes.extend(&self.pending.take_deletes(client, from, to));
             }
             if blocks.is_empty() && deletes.is_empty() {
                 break;
             }
             let update;
-            (update, advanced) = self.free_some(&blocks, &deletes)?;
-            freed.extend(update);
+            (update, advanced) = self.release_some(&blocks, &deletes)?;
+            released.extend(update);
         }
-        Ok(freed)
+        Ok(released)
     }
 
-    /// Integrates what can be of `held`, and holds the rest again.
-    fn free_some(
+    /// Integrates those of `taken` and `deletes` whose dependencies exist; the others become
+    /// pending again.
+    fn release_some(
         &mut self,
-        held: &[HeldBlock],
+        taken: &[PendingBlock],
         deletes: &Ranges,
     ) -> Result<(Option<Vec<u8>>, AllAdvanced), ApplyError> {
         let (mut blocks, mut none) = (Vec::new(), Ranges::default());
-        for block in held {
+        for block in taken {
             collect(&block.bytes, &mut blocks, &mut none).map_err(|_| ApplyError::Undecodable)?;
         }
         blocks.sort_by_key(|block| block.id);
-        let plan = {
-            let around = Around {
-                known: &self.known,
-                held: &self.held,
+        let cut = {
+            let context = Context {
+                clocks: &self.clocks,
+                pending: &self.pending,
                 is_type: |id| self.replica.is_type(id),
-                may: |_| u32::MAX,
+                allowed: |_| u32::MAX,
             };
-            Plan::of(&blocks, deletes, Source::Held, &around)
+            Cut::of(&blocks, deletes, Source::Pending, &context)
         };
-        let brought: BTreeMap<Id, u64> = held.iter().map(|held| (held.id, held.update)).collect();
-        let brought = |id: Id| {
-            let update = brought.range(..=id).next_back();
+        let numbers = taken.iter().map(|block| (block.id, block.update));
+        let numbers: BTreeMap<Id, u64> = numbers.collect();
+        let number = |id: Id| {
+            let update = numbers.range(..=id).next_back();
             update.map_or(0, |(_, update)| *update)
         };
-        let ready = plan.ready.iter().map(|(block, _)| *block);
-        let ready = written(ready, &plan.ready_deletes)?;
-        let none = plan.ready.is_empty() && plan.ready_deletes.is_empty();
-        let cost = Duration::from_nanos(plan.cost_ns);
-        let recurring = Duration::from_nanos(plan.recurring_ns);
-        let parts = match cost > cost::TRIED {
-            true => Some(parts(&plan)?),
+        let ready = cut.ready.iter().map(|(block, _)| *block);
+        let ready = written(ready, &cut.ready_deletes)?;
+        let none = cut.ready.is_empty() && cut.ready_deletes.is_empty();
+        let cost = Duration::from_nanos(cut.cost_ns);
+        let recurring = Duration::from_nanos(cut.recurring_ns);
+        let parts = match cost > cost::UNTRIED_MAX {
+            true => Some(parts(&cut)?),
             false => None,
         };
-        let mut again = Vec::with_capacity(plan.rest.len());
-        for (block, waits) in &plan.rest {
-            again.push(hold(*block, *waits, brought(block.id))?);
+        let mut again = Vec::with_capacity(cut.pending.len());
+        for (block, missing) in &cut.pending {
+            again.push(pending_block(*block, *missing, number(block.id))?);
         }
-        let (staged, reached) = (plan.staged, plan.reached);
-        let (ready_deletes, rest_deletes) = (plan.ready_deletes, plan.rest_deletes);
-        let start = (recurring > cost::AT_ONCE).then(ThreadTime::now);
+        let (staged, reached) = (cut.staged, cut.reached);
+        let (ready_deletes, pending_deletes) = (cut.ready_deletes, cut.pending_deletes);
+        let start = (recurring > cost::CHEAP_MAX).then(ThreadTime::now);
         let changed = match parts {
             None => !none && self.integrate_bytes(&ready)?,
             Some(parts) if self.integrate_in_time(&parts, self.time_left())? => true,
             Some(_) => {
-                // It takes too long: it stays held, and nothing sets it free any more.
+                // It takes too long: it stays pending, and nothing releases it any more.
                 for block in blocks {
-                    self.held.add(hold(block, None, brought(block.id))?);
+                    let block = pending_block(block, None, number(block.id))?;
+                    self.pending.add(block);
                 }
-                self.held.delete(deletes);
+                self.pending.add_deletes(deletes);
                 return Ok((None, AllAdvanced::new()));
             }
         };
-        self.strain += start.map_or(Duration::ZERO, |start| start.elapsed());
-        let advanced = self.note(staged, ready_deletes.iter(), reached);
+        self.recurring_spent += start.map_or(Duration::ZERO, |start| start.elapsed());
+        let advanced = self.add(staged, ready_deletes.iter(), reached);
         for block in again {
-            self.held.add(block);
+            self.pending.add(block);
         }
-        self.held.delete(&rest_deletes);
+        self.pending.add_deletes(&pending_deletes);
         Ok((changed.then_some(ready), advanced))
     }
 }
 
-/// What came in with `bytes`, if it set `freed` free.
-fn with_freed(
+/// What the document took in with the update `bytes`, which released `released`.
+fn with_released(
     bytes: &[u8],
     integrated: Integrated,
-    freed: &[Vec<u8>],
+    released: &[Vec<u8>],
 ) -> Result<Integrated, ApplyError> {
-    if freed.is_empty() {
+    if released.is_empty() {
         return Ok(integrated);
     }
     let own = match &integrated {
         Integrated::Nothing => None,
         Integrated::Whole => Some(bytes),
-        Integrated::Part(part) | Integrated::More(part) => Some(part.as_slice()),
+        Integrated::Part(part) | Integrated::WithPending(part) => Some(part.as_slice()),
     };
     let all: Vec<&[u8]> = own
         .into_iter()
-        .chain(freed.iter().map(Vec::as_slice))
+        .chain(released.iter().map(Vec::as_slice))
         .collect();
-    Ok(Integrated::More(merge(&all).map_err(|_| Panicked)?))
+    Ok(Integrated::WithPending(merge(&all).map_err(|_| Panicked)?))
 }

@@ -1,11 +1,11 @@
-//! The lib0 encoding, read with bounds: every Yjs message is made of it.
+//! Reads lib0, the encoding of all Yjs messages, within bounds.
 //!
 //! Nothing here allocates by a number that a message claims, recurses deeper
 //! than [`DEPTH_MAX`] or reads past the end. The reader does not decode into
 //! values, it hands out slices.
 //!
-//! Accepted is what lib0's own readers (0.2) and those of yrs (0.28) both take
-//! and take for the same value. Where they differ, the comments say how.
+//! It accepts bytes that lib0's own readers (0.2) and those of yrs (0.28) both accept,
+//! and read as the same value. Where they differ, the comments say how.
 
 mod any;
 mod json;
@@ -21,15 +21,15 @@ pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 /// The most bytes of one number. Beyond it the shifts of yrs overflow.
 const VAR_LEN_MAX: usize = 10;
 
-/// Bytes that are not what they claim to be.
+/// Bytes that cannot be read as what they have to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Malformed {
-    /// What is wrong, without a word of the content.
+    /// What is wrong, without any of the content.
     pub reason: &'static str,
 }
 
-/// Shorthand for the refusal with `reason`.
+/// The error with this reason.
 pub(crate) fn malformed<T>(reason: &'static str) -> Result<T, Malformed> {
     Err(Malformed { reason })
 }
@@ -46,12 +46,12 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been read yet.
+    /// The bytes that have not been read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// What has been read since `earlier`, a copy of this reader.
+    /// The bytes that have been read since `earlier`, a copy of this reader.
     pub(crate) fn since(&self, earlier: &Reader<'a>) -> &'a [u8] {
         &earlier.rest[..earlier.rest.len() - self.rest.len()]
     }
@@ -97,8 +97,8 @@ impl<'a> Reader<'a> {
         self.var_rest(first, 7, max)
     }
 
-    /// The rest of a number whose first byte has been read, and of which that
-    /// byte holds so many bits.
+    /// The rest of a number whose first byte has been read; that byte holds
+    /// so many of its bits.
     fn var_rest(&mut self, first: u8, bits: u32, max: u64) -> Result<u64, Malformed> {
         let mut number = u64::from(first) & ((1 << bits) - 1);
         let (mut last, mut shift) = (first, bits);
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
             }
             last = self.byte()?;
             let part = u64::from(last & 0x7f);
-            // Both sides read on over zeros that add nothing.
+            // Both Yjs and yrs skip further zeros.
             if shift >= u64::BITS - 7 && part > 0 {
                 return malformed("a number is too large");
             }
@@ -124,8 +124,8 @@ impl<'a> Reader<'a> {
         Ok(number)
     }
 
-    /// A number of things that follow: at most one for each byte that is left,
-    /// so that no count claims more than the message can hold.
+    /// The number of parts that follow: at most one for each byte that is left,
+    /// so that no count is larger than the message can hold.
     ///
     /// # Errors
     /// If it claims more.
@@ -226,8 +226,8 @@ mod tests {
         // One more than JavaScript counts to, which it rounds to the even neighbour.
         assert!(last(&[128, 128, 128, 128, 128, 128, 128, 16]).is_err());
         assert!(last(&[0x80; 20]).is_err());
-        // Longer than it has to be, as both sides take it, up to where yrs shifts
-        // what it reads out of 64 bits and in again.
+        // Longer than necessary, as both Yjs and yrs accept it, up to where yrs shifts
+        // bits out of the 64 and in again.
         assert_eq!(last(&[[0x85].as_slice(), &[0x80; 8], &[0]].concat()), Ok(5));
         assert!(last(&[[0x85].as_slice(), &[0x80; 8], &[1]].concat()).is_err());
         assert!(last(&[[0x85].as_slice(), &[0x80; 9], &[0]].concat()).is_err());

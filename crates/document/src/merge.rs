@@ -1,10 +1,9 @@
-//! Several updates as one, on the bytes: nothing is decoded and written anew.
+//! Merges updates on their bytes: nothing is decoded and encoded anew.
 //!
 //! Blocks of encoding v1 do not depend on what precedes them in an update, so
 //! blocks of one client that follow one another can be put side by side. A hole
-//! between blocks becomes a `Skip` block, as Yjs itself writes it. Two blocks
-//! that make the same element are never settled here: which of them counts is
-//! decided when an update is applied.
+//! between blocks becomes a `Skip` block, as Yjs itself writes it. Updates with an element in
+//! common are not merged here: which of the two counts is decided when an update is applied.
 
 use std::borrow::Cow;
 
@@ -18,15 +17,14 @@ pub enum Unmergeable {
     /// One of them would not pass [`validate`](super::validate()).
     #[error("an update is malformed")]
     Malformed,
-    /// Two of them make the same element.
+    /// Two of them have an element in common.
     #[error("two updates make the same element")]
     Overlapping,
 }
 
-/// One update that does what all of `updates` do, in any order.
+/// One update with the effect of all `updates`, in any order.
 ///
-/// They may leave holes, and delete the same elements, but each makes elements
-/// of its own.
+/// They may leave holes, and have deletions in common, but no elements.
 ///
 /// # Errors
 /// [`Unmergeable`].
@@ -110,11 +108,11 @@ fn write_client(out: &mut Vec<u8>, blocks: &[Block<'_>]) -> Result<u64, Unmergea
     Ok(count)
 }
 
-/// Writes what is left of an item that has been cut.
+/// Writes a block of which elements have been left out.
 fn write_part(out: &mut Vec<u8>, block: &Block<'_>) {
     if block.trimmed > 0 {
         out.push(block.info | HAS_ORIGIN);
-        block.place.needs().for_each(|id| write_id(out, id));
+        block.place.dependencies().for_each(|id| write_id(out, id));
     } else {
         out.extend_from_slice(&block.bytes[..block.bytes.len() - block.content.len()]);
     }
@@ -144,8 +142,8 @@ fn write_part(out: &mut Vec<u8>, block: &Block<'_>) {
     }
 }
 
-/// `text` up to and from its `units`-th unit of UTF-16. Each half of a pair
-/// that is torn becomes U+FFFD, as in Yjs.
+/// `text` split before its `units`-th unit of UTF-16. Each half of a surrogate pair
+/// that is split becomes U+FFFD, as in Yjs.
 pub(super) fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>) {
     let mut passed = 0;
     for (at, char) in text.char_indices() {
@@ -164,7 +162,7 @@ pub(super) fn utf16_split(text: &str, units: u32) -> (Cow<'_, str>, Cow<'_, str>
     (text.into(), "".into())
 }
 
-/// Some units of UTF-16 of a text; each half of a pair that is torn is U+FFFD, as
+/// Some units of UTF-16 of a text. Each half of a surrogate pair that was split is U+FFFD, as
 /// [`utf16_split`] writes it.
 pub(super) struct Utf16<'a> {
     units: std::str::EncodeUtf16<'a>,
@@ -181,12 +179,12 @@ impl<'a> Utf16<'a> {
         Self { units, left: len }
     }
 
-    /// Whether the units are the same, where none was lost to a torn pair.
+    /// Whether the units are the same, but for those of surrogate pairs that were split.
     pub(super) fn agrees(mut self, mut other: Self) -> bool {
-        let torn = |unit| unit == 0xfffd;
+        let replaced = |unit| unit == 0xfffd;
         let half = |unit| (0xd800..0xe000).contains(&unit);
         while let (Some(a), Some(b)) = (self.next(), other.next()) {
-            if a != b && !(torn(a) && half(b)) && !(half(a) && torn(b)) {
+            if a != b && !(replaced(a) && half(b)) && !(half(a) && replaced(b)) {
                 return false;
             }
         }
@@ -276,11 +274,11 @@ mod tests {
         ];
         assert_eq!(merged, Ok(expected.to_vec()));
         let checked = validate(&expected).expect("valid");
-        assert!(checked.intricate && checked.advances[0].to == 6);
+        assert!(checked.needs_full_read && checked.advances[0].to == 6);
     }
 
     #[test]
-    fn what_is_no_update_is_not_merged() {
+    fn malformed_updates_are_not_merged() {
         assert_eq!(merge(&[&[0, 0][..], &[1]]), Err(Unmergeable::Malformed));
         assert_eq!(merge::<&[u8]>(&[]), Ok(vec![0, 0]));
     }

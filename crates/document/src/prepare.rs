@@ -1,54 +1,55 @@
-//! What of an update a document can take in, before anything is changed.
+//! Finds out what of an update a document can integrate, before anything is changed.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::held::HeldBlock;
-use super::known::Shape;
+use super::clocks::Shape;
+use super::cut::{Context, Cut};
 use super::lib0::malformed;
 use super::merge::collect;
-use super::plan::{Around, Plan};
+use super::parts::{Ready, ready, written};
+use super::pending::PendingBlock;
 use super::ranges::Ranges;
 use super::replica::decode;
 use super::staged::{Source, Staged};
-use super::steps::{Ready, ready, written};
 use super::update::{Block, Extent, Id, Part, read};
 use super::{
-    Advance, ApplyError, CLIENT_BYTES, Checked, Document, HELD_FACTOR, PARENT_BYTES, PIECE_BYTES,
+    Advance, ApplyError, CLIENT_BYTES, Checked, Document, ITEM_BYTES, PARENT_BYTES, PENDING_FACTOR,
     StateVector, Visibility, compare, cost,
 };
 use crate::ClientId;
 
-/// A block, and the element that it waits for.
-type Waiting<'a> = (Block<'a>, Option<Id>);
+/// A pending block, and the element that is missing.
+type BlockAndMissing<'a> = (Block<'a>, Option<Id>);
 
-/// Deleted ranges, which do not meet.
+/// Deletions that do not overlap.
 type Deletes = SmallVec<[(ClientId, Range<u32>); 1]>;
 
-/// An update that a document can take in, cut to what is new.
+/// An update that a document can integrate, cut to its new part.
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) ready: Ready,
-    /// What waits, and what it is written as.
-    pub(super) rest: Vec<HeldBlock>,
-    pub(super) rest_deletes: Ranges,
-    pub(super) held: Option<Vec<u8>>,
-    /// Which clients get how far.
+    /// The pending part, block by block …
+    pub(super) pending_blocks: Vec<PendingBlock>,
+    pub(super) pending_deletes: Ranges,
+    /// … and as one update.
+    pub(super) pending: Option<Vec<u8>>,
+    /// The clocks of clients afterwards.
     pub(super) reached: SmallVec<[(ClientId, u32); 1]>,
     pub(super) deletes: Deletes,
     pub(super) staged: Staged,
     pub(super) visibility: Visibility,
     pub(super) cost: Duration,
-    /// What of the cost each opening of the document may cost again.
+    /// How much of the cost each opening of the document may cost again.
     pub(super) recurring: Duration,
     bytes: usize,
     new_clients: usize,
 }
 
 impl Prepared {
-    /// What applying it may cost besides what its length costs, at most.
+    /// How long applying it may take at most, beyond what its length takes.
     pub fn cost(&self) -> Duration {
         self.cost
     }
@@ -58,48 +59,49 @@ impl Prepared {
         self.visibility
     }
 
-    /// Whether it is the update as it stands.
+    /// Whether it is the update as it is.
     pub fn is_whole(&self) -> bool {
         matches!(self.ready, Ready::Whole)
     }
 
-    /// Whether there is nothing in it that is new.
+    /// Whether nothing in it is new.
     pub fn is_nothing(&self) -> bool {
-        matches!(self.ready, Ready::Nothing) && self.held.is_none()
+        matches!(self.ready, Ready::Nothing) && self.pending.is_none()
     }
 
-    /// About what the document grows by in memory, in bytes, at most.
+    /// By about how many bytes the document grows in memory, at most.
     pub fn memory_bytes(&self) -> usize {
-        let ready = self.staged.pieces() + 2 * self.deletes.len();
-        let held = self.held.as_ref().map_or(0, Vec::len);
+        let ready = self.staged.items() + 2 * self.deletes.len();
+        let pending = self.pending.as_ref().map_or(0, Vec::len);
         self.bytes
-            + ready * PIECE_BYTES
+            + ready * ITEM_BYTES
             + self.staged.parents() * PARENT_BYTES
             + self.new_clients * CLIENT_BYTES
-            + held * HELD_FACTOR
+            + pending * PENDING_FACTOR
     }
 }
 
 impl Document {
-    /// The update as it stands, if it is of a few parts, all new, and needs nothing that is missing.
-    pub(super) fn whole(
+    /// The update as it is, if it has few parts, all of them new, and no dependency is missing.
+    pub(super) fn prepare_whole(
         &self,
         bytes: &[u8],
         checked: &Checked,
-        may: &impl Fn(ClientId) -> u32,
+        allowed: &impl Fn(ClientId) -> u32,
     ) -> Option<Prepared> {
         let new = |advance: &Advance| {
-            advance.from == self.known.clock(advance.client) && advance.to <= may(advance.client)
+            advance.from == self.clocks.clock(advance.client)
+                && advance.to <= allowed(advance.client)
         };
         let exists = |(client, clock): &(ClientId, u32)| {
-            *clock <= self.known.clock(*client)
-                // What is deleted may be made by the same update.
+            *clock <= self.clocks.clock(*client)
+                // A deleted element may be made by the same update.
                 || matches!(checked.advances[..], [Advance { client: only, to, .. }]
                     if only == *client && *clock <= to)
         };
-        let ready = !checked.intricate
+        let ready = !checked.needs_full_read
             && checked.advances.iter().all(new)
-            && checked.needs.iter().all(exists)
+            && checked.dependencies.iter().all(exists)
             && checked
                 .parents
                 .iter()
@@ -108,65 +110,65 @@ impl Document {
             return None;
         }
         let (mut staged, mut recurring_ns) = (Staged::default(), 0);
-        let cuts = checked
-            .needs
+        let splits = checked
+            .dependencies
             .iter()
-            .map(|(client, _)| cost::of_any_cut(&self.known, *client));
+            .map(|(client, _)| cost::of_any_split(&self.clocks, *client));
         let own = checked
             .advances
             .iter()
-            .map(|by| cost::of_any_cut(&self.known, by.client));
+            .map(|by| cost::of_any_split(&self.clocks, by.client));
         let parts = 2 * (checked.runs.len() + checked.deleted.len()) as u64;
-        let mut cost_ns = parts * cuts.chain(own).max().unwrap_or(0);
-        // Only where that would be much, each cut is looked at.
-        let exact = cost_ns > cost::AT_ONCE.as_nanos() as u64;
+        let mut cost_ns = parts * splits.chain(own).max().unwrap_or(0);
+        // Only where that would be much, each split is looked at.
+        let exact = cost_ns > cost::CHEAP_MAX.as_nanos() as u64;
         if exact {
             cost_ns = 0;
         }
         for run in &checked.runs {
-            let site = staged.site(&self.known, *run, Source::Client).ok()?;
-            let cut = site.shape == Shape::Key && run.extent == Extent::Several;
+            let site = staged.site(&self.clocks, *run, Source::Client).ok()?;
+            let splits = site.shape == Shape::Key && run.extent == Extent::Several;
             let here = |id: Id| {
                 let made = |by: &Advance| by.client == id.client && id.clock >= by.from;
                 checked.advances.iter().any(made)
             };
-            if cut
+            if splits
                 || site
                     .within
                     .is_some_and(|id| !here(id) && !self.replica.is_type(id))
             {
                 return None;
             }
-            let scan = staged.note(&self.known, *run, site);
+            let passed = staged.add(&self.clocks, *run, site);
             cost_ns += match exact {
-                true => cost::of_block(&self.known, *run, scan),
-                false => cost::of_scan(scan),
+                true => cost::of_block(&self.clocks, *run, passed),
+                false => cost::of_passing(passed),
             };
-            recurring_ns += cost::of_scan(scan);
+            recurring_ns += cost::of_passing(passed);
         }
         for (at, (client, range)) in checked.deleted.iter().enumerate() {
             let meets = |(other, earlier): &(ClientId, Range<u32>)| {
                 other == client && earlier.start < range.end && range.start < earlier.end
             };
-            let known = self.known.deleted().meets(*client, range.clone())
+            let repeated = self.clocks.deleted().meets(*client, range.clone())
                 || checked.deleted[..at].iter().any(meets);
-            if known {
+            if repeated {
                 return None;
             }
             if exact {
-                cost_ns += cost::of_delete(&self.known, *client, range);
+                cost_ns += cost::of_delete(&self.clocks, *client, range);
             }
         }
         let cost = Duration::from_nanos(cost_ns + cost::of_steps(staged.steps));
-        if cost > cost::TRIED {
+        if cost > cost::UNTRIED_MAX {
             return None;
         }
         let advanced = checked.advances.iter();
         Some(Prepared {
             ready: Ready::Whole,
-            rest: Vec::new(),
-            rest_deletes: Ranges::default(),
-            held: None,
+            pending_blocks: Vec::new(),
+            pending_deletes: Ranges::default(),
+            pending: None,
             reached: advanced.map(|by| (by.client, by.to)).collect(),
             deletes: checked.deleted.clone(),
             staged,
@@ -178,86 +180,87 @@ impl Document {
         })
     }
 
-    pub(super) fn cut(
+    /// The part of the update that can be integrated, and the part that is pending.
+    pub(super) fn prepare_cut(
         &self,
         bytes: &[u8],
         source: Source,
-        may: impl Fn(ClientId) -> u32,
+        allowed: impl Fn(ClientId) -> u32,
     ) -> Result<Prepared, ApplyError> {
         if source == Source::Client && self.deletes_too_much(bytes) {
             return Err(ApplyError::TooCostly);
         }
         let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
         collect(bytes, &mut blocks, &mut deletes).map_err(|_| ApplyError::Undecodable)?;
-        let around = Around {
-            known: &self.known,
-            held: &self.held,
+        let context = Context {
+            clocks: &self.clocks,
+            pending: &self.pending,
             is_type: |id| self.replica.is_type(id),
-            may,
+            allowed,
         };
-        let plan = Plan::of(&blocks, &deletes, source, &around);
+        let cut = Cut::of(&blocks, &deletes, source, &context);
         if source == Source::Client {
-            if let Some(fault) = plan.fault {
+            if let Some(fault) = cut.fault {
                 return Err(fault.into());
             }
-            self.check_repeated(&plan.repeated)?;
+            self.check_repeated(&cut.repeated)?;
         }
-        let (rest, overlap) = self.unheld(&plan.rest, source)?;
-        let pending = plan.foreign || plan.waits_already || overlap || !rest.is_empty();
-        let held = match rest.is_empty() && plan.rest_deletes.is_empty() {
+        let (blocks, overlap) = self.without_pending(&cut.pending, source)?;
+        let is_pending = cut.is_restricted || cut.repeats_pending || overlap || !blocks.is_empty();
+        let pending = match blocks.is_empty() && cut.pending_deletes.is_empty() {
             true => None,
             false => Some(written(
-                rest.iter().map(|(block, _)| *block),
-                &plan.rest_deletes,
+                blocks.iter().map(|(block, _)| *block),
+                &cut.pending_deletes,
             )?),
         };
-        if let Some(held) = &held {
+        if let Some(update) = &pending {
             // It has to be sure now that it can be integrated later.
-            decode(held)?;
-            if source == Source::Client && !self.has_room(held.len()) {
+            decode(update)?;
+            if source == Source::Client && !self.has_room(update.len()) {
                 return Err(ApplyError::PendingFull);
             }
         }
-        let update = self.holdings;
-        let rest = rest
+        let number = self.pending_count;
+        let pending_blocks = blocks
             .into_iter()
-            .map(|(block, waits)| hold(block, waits, update))
+            .map(|(block, missing)| pending_block(block, missing, number))
             .collect::<Result<_, _>>()?;
-        let pending = pending || held.is_some();
-        let is_new = |client: &&ClientId| self.known.clock(**client) == 0;
-        let new_clients = plan.reached.keys().filter(is_new).count();
-        let steps_ns = cost::of_steps(plan.staged.steps);
+        let is_pending = is_pending || pending.is_some();
+        let is_new = |client: &&ClientId| self.clocks.clock(**client) == 0;
+        let new_clients = cut.reached.keys().filter(is_new).count();
+        let steps_ns = cost::of_steps(cut.staged.steps);
         Ok(Prepared {
-            ready: ready(&plan)?,
-            rest,
-            rest_deletes: plan.rest_deletes,
-            held,
-            reached: plan.reached.into_iter().collect(),
-            deletes: plan.ready_deletes.iter().collect(),
-            staged: plan.staged,
-            visibility: match pending {
+            ready: ready(&cut)?,
+            pending_blocks,
+            pending_deletes: cut.pending_deletes,
+            pending,
+            reached: cut.reached.into_iter().collect(),
+            deletes: cut.ready_deletes.iter().collect(),
+            staged: cut.staged,
+            visibility: match is_pending {
                 true => Visibility::Pending,
                 false => Visibility::Visible,
             },
-            cost: Duration::from_nanos(plan.cost_ns + steps_ns),
-            recurring: Duration::from_nanos(plan.recurring_ns),
+            cost: Duration::from_nanos(cut.cost_ns + steps_ns),
+            recurring: Duration::from_nanos(cut.recurring_ns),
             bytes: bytes.len(),
             new_clients,
         })
     }
 
-    /// Whether so much is deleted here and there that it takes too long however it is done.
+    /// Whether it has so many deletions that they take too long in whatever order.
     fn deletes_too_much(&self, bytes: &[u8]) -> bool {
         // A range takes two bytes at least.
         if bytes.len() < 2 * cost::DELETES_MAX {
             return false;
         }
-        let (mut of, mut new) = (0, 0);
+        let (mut client, mut new) = (0, 0);
         let counted = read(bytes, |part| {
             match part {
-                Part::Deletes(client) => of = client,
+                Part::Deletes(of) => client = of,
                 Part::Delete { start, end } => {
-                    new += usize::from(!self.known.deleted().meets(of, start..end));
+                    new += usize::from(!self.clocks.deleted().meets(client, start..end));
                 }
                 Part::Client(_) | Part::Block(_) => {}
             }
@@ -269,26 +272,26 @@ impl Document {
         counted.is_err()
     }
 
-    /// What of `rest` is not held yet, and whether some of it is.
-    fn unheld<'a>(
+    /// The parts of `blocks` that are not pending already, and whether there are others.
+    fn without_pending<'a>(
         &self,
-        rest: &[Waiting<'a>],
+        blocks: &[BlockAndMissing<'a>],
         source: Source,
-    ) -> Result<(Vec<Waiting<'a>>, bool), ApplyError> {
-        let mut parts = Vec::with_capacity(rest.len());
+    ) -> Result<(Vec<BlockAndMissing<'a>>, bool), ApplyError> {
+        let mut parts = Vec::with_capacity(blocks.len());
         let mut overlap = false;
-        for (block, waits) in rest {
+        for (block, missing) in blocks {
             let Id { client, clock } = block.id;
             let mut from = clock;
-            // A part stands behind what is held, if that is what was left out before it.
-            let waits_from = |from| match from == clock {
-                true => *waits,
+            // A part behind one that is pending already depends on that.
+            let missing_from = |from| match from == clock {
+                true => *missing,
                 false => Some(Id {
                     client,
                     clock: from - 1,
                 }),
             };
-            for other in self.held.meeting(client, clock, block.end()) {
+            for other in self.pending.overlapping(client, clock, block.end()) {
                 overlap = true;
                 let (mut blocks, mut none) = (Vec::new(), Ranges::default());
                 collect(&other.bytes, &mut blocks, &mut none)
@@ -299,23 +302,23 @@ impl Document {
                 }
                 if from < other.id.clock {
                     let part = block.tail(from - clock).head(other.id.clock - from);
-                    parts.push((part, waits_from(from)));
+                    parts.push((part, missing_from(from)));
                 }
                 from = from.max(other.end);
             }
             if from < block.end() {
-                parts.push((block.tail(from - clock), waits_from(from)));
+                parts.push((block.tail(from - clock), missing_from(from)));
             }
         }
         Ok((parts, overlap))
     }
 
-    /// Compares elements that are known with those of the document.
+    /// Compares blocks that the document has already with its own.
     fn check_repeated(&self, repeated: &[Block<'_>]) -> Result<(), ApplyError> {
         if repeated.is_empty() {
             return Ok(());
         }
-        let mut from: StateVector = self.known.clocks().collect();
+        let mut from: StateVector = self.clocks.iter().collect();
         // The first of each client last: its clock counts.
         for block in repeated.iter().rev() {
             from.set(block.id.client, block.id.clock);
@@ -342,22 +345,22 @@ impl Document {
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.held.len() < self.caps.pending_updates_max
-            && self.held.bytes() + bytes <= self.caps.pending_bytes_max
+        self.pending.len() < self.limits.updates_max
+            && self.pending.bytes() + bytes <= self.limits.bytes_max
     }
 }
 
-/// Makes `block` one that is held.
-pub(super) fn hold(
+/// Makes `block`, of the update of this number, a pending one.
+pub(super) fn pending_block(
     block: Block<'_>,
-    waits: Option<Id>,
+    missing: Option<Id>,
     update: u64,
-) -> Result<HeldBlock, ApplyError> {
-    Ok(HeldBlock {
+) -> Result<PendingBlock, ApplyError> {
+    Ok(PendingBlock {
         update,
         id: block.id,
         end: block.end(),
         bytes: written([block], &Ranges::default())?,
-        waits,
+        missing,
     })
 }

@@ -1,4 +1,4 @@
-//! Sets of elements, as ranges of clocks.
+//! Sets of elements as ranges of clocks, such as the deletions of an update.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -83,8 +83,8 @@ impl Ranges {
             .is_some_and(|(_, end)| end >= range.end)
     }
 
-    /// The end of the range before `clock`, 0 if there is none, and the start of the one
-    /// behind it, `u32::MAX` if there is none.
+    /// The end of the range that begins at `clock` or before it (0 if there is none), and the
+    /// start of the one behind it (`u32::MAX` if there is none).
     pub(super) fn around(&self, client: ClientId, clock: u32) -> (u32, u32) {
         let before = self.last_from(client, clock).map_or(0, |(_, end)| end);
         let next = Id {
@@ -99,7 +99,7 @@ impl Ranges {
         (before, behind.map_or(u32::MAX, |(id, _)| id.clock))
     }
 
-    /// Takes out what lies in `range`.
+    /// Takes out the elements in `range`.
     pub(super) fn take(&mut self, client: ClientId, range: Range<u32>) -> Self {
         let mut taken = Self::default();
         while let Some((id, end)) = self
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_leaves_the_rest() {
+    fn elements_that_are_removed_leave_the_others() {
         let mut some = ranges(&[(1, 0..10), (1, 12..14), (2, 0..4)]);
         some.remove(&ranges(&[(1, 3..5), (1, 9..13), (3, 0..9)]));
         assert_eq!(
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_is_cut_at_the_ends() {
+    fn ranges_that_are_taken_out_are_split_at_the_ends() {
         let mut some = ranges(&[(1, 0..4), (1, 6..8), (1, 9..12), (2, 0..9)]);
         assert_eq!(
             some.take(1, 2..10),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_tells_what_is_around_a_clock() {
+    fn a_set_gives_the_ranges_around_a_clock() {
         let some = ranges(&[(1, 2..4), (1, 6..8)]);
         assert_eq!(some.around(1, 5), (4, 6));
         assert_eq!(some.around(1, 0), (0, 2));

@@ -1,13 +1,13 @@
 //! yrs behind a guard.
 //!
-//! yrs panics on some updates, also on such as are well formed; and where it
-//! panicked, the drop of its transaction would commit, panic again and so abort
+//! yrs panics on some updates, even on well-formed ones; and after that
+//! the drop of its transaction would commit, panic again and so abort
 //! the process. Here it runs under `catch_unwind` (releases must unwind), and a
 //! transaction that panicked is forgotten.
 //!
-//! The replica is passive: it has no client id in use, makes no edits and
-//! cleans up no formatting, so its content is exactly what it was given. Only
-//! encoding v1 is written: the other one panics more.
+//! The replica is passive: it uses no client id, makes no edits and
+//! cleans up no formatting, so it contains exactly what it was given. Only
+//! encoding v1 is written: the other one panics more often.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::{ApplyError, ranges::Ranges};
 #[error("the document is broken")]
 pub struct Panicked;
 
-/// A yrs document that is given only what it can integrate at once.
+/// A yrs document that is only given updates whose dependencies it has.
 #[derive(Debug)]
 pub(super) struct Replica {
     doc: Doc,
@@ -44,12 +44,12 @@ impl Replica {
         Self { doc, broken: false }
     }
 
-    /// Whether it panicked while it integrated something; then it can only be dropped.
+    /// Whether it panicked while it integrated an update; then it can only be dropped.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Integrates `update`, whose dependencies are all known. Returns whether
+    /// Integrates `update`, whose dependencies it has. Returns whether
     /// that changed anything.
     pub(super) fn integrate(&mut self, update: Update) -> Result<bool, Panicked> {
         if self.broken {
@@ -73,12 +73,12 @@ impl Replica {
         Err(Panicked)
     }
 
-    /// What this is with `parts`, which together are one update, integrated one after the
-    /// other; this stays as it is. `None` if that takes more of a core than `time`.
+    /// A copy with `parts`, which together are one update, integrated one after the
+    /// other; this one stays as it is. `None` if that takes more processor time than `time`.
     ///
     /// # Errors
-    /// `Undecodable` and `Panicked`; this is as sound as before.
-    pub(super) fn with(
+    /// `Undecodable` and `Panicked`; this one is as sound as before.
+    pub(super) fn copy_with(
         &self,
         parts: &[Vec<u8>],
         time: Duration,

@@ -1,9 +1,9 @@
-//! One update as several smaller ones, on the bytes: nothing is decoded and written anew.
+//! Splits an update into several smaller ones, on the bytes: nothing is decoded and encoded anew.
 //!
-//! The blocks of one client are cut at their borders into steps, which stay where they
-//! are in the bytes. Steps go into parts in an order in which each finds what it depends
-//! on before it; a part copies, for each client, one run of bytes. Only a block that is
-//! larger than a part is written anew, in pieces.
+//! The blocks of one client are grouped into steps, which stay where they
+//! are in the bytes. Steps go into parts in an order in which the dependencies of each come
+//! before it; a part copies, for each client, one run of bytes. Only a block that is
+//! larger than a part is encoded anew, as several blocks.
 
 use std::{
     cmp::Reverse,
@@ -15,30 +15,30 @@ use super::lib0::{Malformed, Reader, write_var, write_var_string};
 use super::update::{ANY, Block, HAS_ORIGIN, Id, Part, SKIP, STRING, read, utf16_len};
 use crate::ClientId;
 
-/// About what the beginning of a client's section takes.
+/// About how many bytes the beginning of a client's section takes.
 const SECTION_BYTES: usize = 16;
-/// The most that a block takes that only steps over clocks.
+/// The most bytes that a block takes that only skips clocks.
 const SKIP_BYTES: usize = 6;
 /// Parts are no smaller than this, whatever is asked for.
 const PART_BYTES_MIN: usize = 64;
 
-/// Cuts an update of encoding v1 into updates of about `bytes_max` bytes at most.
+/// Splits an update of encoding v1 into updates of about `bytes_max` bytes at most.
 ///
-/// Applied in their order they do what the whole does, and each finds what it depends
-/// on in those before it or outside of the update, where the whole does; deletions come
-/// last. Texts and arrays of values are cut inside, never within a pair of surrogates; a
-/// part is larger only where it holds a single value that is. Takes time linear in the
-/// length. `None` only for what would not pass [`validate`](super::validate()).
+/// Applied in their order they have the effect of the whole, and the dependencies of each are
+/// in those before it, or outside of the update like those of the whole; deletions come
+/// last. Texts and arrays of values are split inside, never within a surrogate pair; a
+/// part is larger only if it holds a single value that is larger. Takes time linear in the
+/// length. `None` only for bytes that would not pass [`validate`](super::validate()).
 pub fn split(bytes: &[u8], bytes_max: usize) -> Option<Vec<Vec<u8>>> {
     let bytes_max = bytes_max.max(PART_BYTES_MIN);
-    let plan = Plan::read(bytes, bytes_max).ok()?;
+    let layout = Layout::read(bytes, bytes_max).ok()?;
     if bytes.len() <= bytes_max {
         return Some(vec![bytes.to_vec()]);
     }
-    let mut parts = Parts::new(&plan, bytes, bytes_max);
-    plan.in_order(|section, step| parts.add(section, step));
+    let mut parts = Parts::new(&layout, bytes, bytes_max);
+    layout.in_order(|section, step| parts.add(section, step));
     parts.close();
-    parts.delete(&plan.deletes);
+    parts.delete(&layout.deletes);
     Some(parts.done)
 }
 
@@ -48,11 +48,11 @@ struct Step<'a> {
     bytes: Range<usize>,
     clock: u32,
     blocks: u64,
-    /// How many blocks that only step over clocks lie between them and the step before.
+    /// How many blocks that only skip clocks lie between them and the step before.
     skips: u64,
-    /// Where in [`Plan::needs`] the elements of other clients that they need end.
-    needs_end: usize,
-    /// The only block, where it has to be written in pieces.
+    /// Where in [`Layout::dependencies`] their dependencies end.
+    dependencies_end: usize,
+    /// The only block, where it has to be split.
     large: Option<Box<Block<'a>>>,
 }
 
@@ -62,24 +62,24 @@ struct Section {
     steps: Range<usize>,
 }
 
-/// What there is to be put into parts.
+/// The parts of an update, in the order of its bytes.
 #[derive(Default)]
-struct Plan<'a> {
+struct Layout<'a> {
     sections: Vec<Section>,
     steps: Vec<Step<'a>>,
-    /// Elements of other clients, each needed by one of the steps, in their order.
-    needs: Vec<Id>,
+    /// The elements of other clients that the steps depend on, in the order of the steps.
+    dependencies: Vec<Id>,
     deletes: Vec<(ClientId, Range<u32>)>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Layout<'a> {
     fn read(bytes: &'a [u8], bytes_max: usize) -> Result<Self, Malformed> {
-        let (mut plan, mut skips, mut deleting) = (Plan::default(), 0, 0);
+        let (mut layout, mut skips, mut deleting) = (Layout::default(), 0, 0);
         read(bytes, |part| {
             match part {
                 Part::Client(client) => {
-                    let end = plan.steps.len();
-                    plan.sections.push(Section {
+                    let end = layout.steps.len();
+                    layout.sections.push(Section {
                         client,
                         steps: end..end,
                     });
@@ -89,14 +89,14 @@ impl<'a> Plan<'a> {
                 Part::Block(block) => {
                     // A slice of `bytes`, which its address places.
                     let start = block.bytes.as_ptr().addr() - bytes.as_ptr().addr();
-                    plan.block(block, start, std::mem::take(&mut skips), bytes_max);
+                    layout.block(block, start, std::mem::take(&mut skips), bytes_max);
                 }
                 Part::Deletes(client) => deleting = client,
-                Part::Delete { start, end } => plan.deletes.push((deleting, start..end)),
+                Part::Delete { start, end } => layout.deletes.push((deleting, start..end)),
             }
             Ok(())
         })?;
-        Ok(plan)
+        Ok(layout)
     }
 
     fn block(&mut self, block: Block<'a>, start: usize, skips: u64, bytes_max: usize) {
@@ -104,10 +104,11 @@ impl<'a> Plan<'a> {
             return;
         };
         let end = start + block.bytes.len();
-        let needs = self.needs.len();
-        let foreign = |need: &Id| need.client != section.client;
-        self.needs.extend(block.place.needs().filter(foreign));
-        let last = match section.steps.is_empty() || skips > 0 || self.needs.len() > needs {
+        let before = self.dependencies.len();
+        let of_others = |id: &Id| id.client != section.client;
+        self.dependencies
+            .extend(block.place.dependencies().filter(of_others));
+        let last = match section.steps.is_empty() || skips > 0 || self.dependencies.len() > before {
             true => None,
             false => self.steps.last_mut(),
         };
@@ -125,22 +126,22 @@ impl<'a> Plan<'a> {
             clock: block.id.clock,
             blocks: 1,
             skips,
-            needs_end: self.needs.len(),
+            dependencies_end: self.dependencies.len(),
             large: is_large.then(|| Box::new(block)),
         });
         section.steps.end = self.steps.len();
     }
 
-    fn needs(&self, step: usize) -> &[Id] {
+    fn dependencies(&self, step: usize) -> &[Id] {
         let start = match step {
             0 => 0,
-            _ => self.steps[step - 1].needs_end,
+            _ => self.steps[step - 1].dependencies_end,
         };
-        &self.needs[start..self.steps[step].needs_end]
+        &self.dependencies[start..self.steps[step].dependencies_end]
     }
 
     /// Hands out section and number of each step, after those that it depends on. Those
-    /// that depend on one another, which no replica can ever take in, come last.
+    /// that depend on one another, which no replica can ever integrate, come last.
     fn in_order(&self, mut emit: impl FnMut(usize, usize)) {
         let places: HashMap<ClientId, usize> = self
             .sections
@@ -149,17 +150,17 @@ impl<'a> Plan<'a> {
             .map(|(at, section)| (section.client, at))
             .collect();
         let mut next: Vec<usize> = self.sections.iter().map(|it| it.steps.start).collect();
-        // For each section, who waits for which of its clocks.
+        // For each section, the sections that depend on one of its clocks.
         let mut waiting: Vec<BinaryHeap<Reverse<(u32, usize)>>> = Vec::new();
         waiting.resize_with(self.sections.len(), BinaryHeap::new);
         let mut ready: Vec<usize> = (0..self.sections.len()).rev().collect();
         while let Some(at) = ready.pop() {
             let end = self.sections[at].steps.end;
             while next[at] < end {
-                let missing = self.needs(next[at]).iter().find_map(|need| {
-                    let place = *places.get(&need.client)?;
+                let missing = self.dependencies(next[at]).iter().find_map(|id| {
+                    let place = *places.get(&id.client)?;
                     let then = self.clock_of(place, next[place])?;
-                    (need.clock >= then).then_some((place, need.clock))
+                    (id.clock >= then).then_some((place, id.clock))
                 });
                 if let Some((place, clock)) = missing {
                     waiting[place].push(Reverse((clock, at)));
@@ -188,37 +189,37 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The parts in the making.
+/// The parts that are being made.
 struct Parts<'a> {
-    plan: &'a Plan<'a>,
+    layout: &'a Layout<'a>,
     bytes: &'a [u8],
     bytes_max: usize,
     done: Vec<Vec<u8>>,
     /// For each section, its steps in the part that is open.
     open: Vec<Range<usize>>,
-    /// The sections that have some.
+    /// The sections that have steps in it.
     touched: Vec<usize>,
     open_bytes: usize,
 }
 
 impl<'a> Parts<'a> {
-    fn new(plan: &'a Plan<'a>, bytes: &'a [u8], bytes_max: usize) -> Self {
+    fn new(layout: &'a Layout<'a>, bytes: &'a [u8], bytes_max: usize) -> Self {
         Self {
-            plan,
+            layout,
             bytes,
             bytes_max,
             done: Vec::with_capacity(bytes.len() / bytes_max + 1),
-            open: vec![0..0; plan.sections.len()],
+            open: vec![0..0; layout.sections.len()],
             touched: Vec::new(),
             open_bytes: 0,
         }
     }
 
     fn add(&mut self, section: usize, at: usize) {
-        let step = &self.plan.steps[at];
+        let step = &self.layout.steps[at];
         if let Some(block) = &step.large {
             self.close();
-            pieces(block, self.bytes_max, &mut self.done);
+            split_block(block, self.bytes_max, &mut self.done);
             return;
         }
         let is_begun = self.open[section].start < self.open[section].end;
@@ -249,21 +250,21 @@ impl<'a> Parts<'a> {
             return;
         }
         // Higher clients first, as Yjs writes them.
-        touched.sort_by_key(|section| Reverse(self.plan.sections[*section].client));
+        touched.sort_by_key(|section| Reverse(self.layout.sections[*section].client));
         let mut out = Vec::with_capacity(self.bytes_max);
         write_var(&mut out, touched.len() as u64);
         for section in touched {
             let steps = std::mem::replace(&mut self.open[section], 0..0);
-            let client = self.plan.sections[section].client;
-            write_section(&mut out, client, &self.plan.steps[steps], self.bytes);
+            let client = self.layout.sections[section].client;
+            write_section(&mut out, client, &self.layout.steps[steps], self.bytes);
         }
         write_var(&mut out, 0);
         self.done.push(out);
     }
 
-    /// Adds the parts that delete.
+    /// Adds the parts with the deletions.
     fn delete(&mut self, deletes: &[(ClientId, Range<u32>)]) {
-        /// The most that the two numbers of a range take.
+        /// The most bytes that the two numbers of a range take.
         const RANGE_BYTES: usize = 10;
         for part in deletes.chunks(self.bytes_max.div_ceil(RANGE_BYTES)) {
             let mut out = Vec::new();
@@ -294,8 +295,8 @@ fn write_section(out: &mut Vec<u8>, client: ClientId, steps: &[Step<'_>], bytes:
     out.extend_from_slice(&bytes[first.bytes.start..end]);
 }
 
-/// Adds the parts that a single block becomes.
-fn pieces(block: &Block<'_>, bytes_max: usize, parts: &mut Vec<Vec<u8>>) {
+/// Adds the parts that a single block is split into.
+fn split_block(block: &Block<'_>, bytes_max: usize, parts: &mut Vec<Vec<u8>>) {
     // The text and the values were read when the block was: nothing fails here.
     let mut content = Reader::new(block.content);
     let mut done = 0;
@@ -303,12 +304,12 @@ fn pieces(block: &Block<'_>, bytes_max: usize, parts: &mut Vec<Vec<u8>>) {
         let mut text = content.var_string().unwrap_or_default();
         while !text.is_empty() {
             let whole = text.floor_char_boundary(bytes_max);
-            let (piece, rest) = text.split_at(whole);
-            let mut out = begin_piece(block, done);
-            write_var_string(&mut out, piece);
-            parts.push(end_piece(out));
+            let (part, rest) = text.split_at(whole);
+            let mut out = begin_part(block, done);
+            write_var_string(&mut out, part);
+            parts.push(end_part(out));
             // A block has fewer than 2^31 elements.
-            done += utf16_len(piece) as u32;
+            done += utf16_len(part) as u32;
             text = rest;
         }
         return;
@@ -324,16 +325,16 @@ fn pieces(block: &Block<'_>, bytes_max: usize, parts: &mut Vec<Vec<u8>>) {
             }
             (content, values) = (further, values + 1);
         }
-        let mut out = begin_piece(block, done);
+        let mut out = begin_part(block, done);
         write_var(&mut out, values.into());
         out.extend_from_slice(content.since(&start));
-        parts.push(end_piece(out));
+        parts.push(end_part(out));
         done += values;
     }
 }
 
-/// The beginning of an update of what is left of `block` without its first `done` elements.
-fn begin_piece(block: &Block<'_>, done: u32) -> Vec<u8> {
+/// The beginning of an update of `block` without its first `done` elements.
+fn begin_part(block: &Block<'_>, done: u32) -> Vec<u8> {
     let rest = block.tail(done);
     let mut out = Vec::new();
     for number in [1, 1, rest.id.client, rest.id.clock.into()] {
@@ -343,7 +344,7 @@ fn begin_piece(block: &Block<'_>, done: u32) -> Vec<u8> {
         out.extend_from_slice(&block.bytes[..block.bytes.len() - block.content.len()]);
     } else {
         out.push(block.info | HAS_ORIGIN);
-        for id in rest.place.needs() {
+        for id in rest.place.dependencies() {
             write_var(&mut out, id.client);
             write_var(&mut out, id.clock.into());
         }
@@ -351,7 +352,7 @@ fn begin_piece(block: &Block<'_>, done: u32) -> Vec<u8> {
     out
 }
 
-fn end_piece(mut out: Vec<u8>) -> Vec<u8> {
+fn end_part(mut out: Vec<u8>) -> Vec<u8> {
     write_var(&mut out, 0);
     out
 }

@@ -1,4 +1,4 @@
-//! How far a replica knows each client's history.
+//! State vectors: the clocks of all clients of a replica.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::lib0::{Malformed, Reader, write_var};
 use super::update::read_id;
 use crate::ClientId;
 
-/// A Yjs state vector: for each client the clock after the last known element.
+/// A Yjs state vector: for each client the clock after its last element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateVector {
     clocks: BTreeMap<ClientId, u32>,
@@ -17,7 +17,7 @@ impl StateVector {
     /// that occurs twice has the later clock, as in Yjs.
     ///
     /// # Errors
-    /// If it is none, if a clock is beyond 2^31 or if bytes follow it.
+    /// If the bytes are no state vector, if a clock is beyond 2^31 or if bytes follow it.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let mut clocks = BTreeMap::new();
@@ -41,17 +41,17 @@ impl StateVector {
         out
     }
 
-    /// Whether it knows nothing.
+    /// Whether it has no client.
     pub fn is_empty(&self) -> bool {
         self.clocks.is_empty()
     }
 
-    /// The clock after the last known element of `client`, 0 for an unknown one.
+    /// The clock after the last element of `client`; 0 for an unknown one.
     pub fn clock(&self, client: ClientId) -> u32 {
         self.clocks.get(&client).copied().unwrap_or(0)
     }
 
-    /// Sets how far `client` is known; 0 for not at all.
+    /// Sets the clock of `client`; 0 removes it.
     pub(super) fn set(&mut self, client: ClientId, clock: u32) {
         match clock {
             0 => self.clocks.remove(&client),
@@ -59,7 +59,7 @@ impl StateVector {
         };
     }
 
-    /// Each known client with its clock, by rising client id.
+    /// Each client with its clock, by rising client id.
     pub fn iter(&self) -> impl Iterator<Item = (ClientId, u32)> {
         self.clocks.iter().map(|(client, clock)| (*client, *clock))
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn survives_the_round_trip() {
+    fn a_state_vector_survives_the_round_trip() {
         let small = StateVector::from_iter([(7, 3), (1 << 50, 1), (9, 0)]);
         assert_eq!(StateVector::decode(&small.encode()), Ok(small));
         assert!(StateVector::decode(&[0]).is_ok_and(|empty| empty.is_empty()));

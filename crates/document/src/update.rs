@@ -1,9 +1,9 @@
-//! A Yjs update (encoding v1) as what it is made of: blocks and deleted ranges.
+//! The parts of a Yjs update (encoding v1): blocks and deletions.
 //!
 //! [`read`] is the one pass over bytes from outside. Whatever it hands out is
-//! in bounds, of a known kind, depends on nothing of its own client's future
-//! and can be decoded by yrs. It knows no document: whether the things that an
-//! update refers to exist is decided in `plan`.
+//! in bounds, of a known kind, depends on no later element of its own client
+//! and can be decoded by yrs. It knows no document: whether the elements that an
+//! update refers to exist is decided in `cut`.
 //!
 //! Two kinds of content that Yjs can name are refused, because yrs 0.28 reads
 //! them out of step and would take what follows for something else: `JSON`
@@ -36,7 +36,7 @@ pub(super) const HAS_RIGHT_ORIGIN: u8 = 0x40;
 /// Flag of a block's first byte: it is an entry of a map.
 pub(super) const HAS_PARENT_SUB: u8 = 0x20;
 
-/// Names one element: the `clock`-th that `client` made.
+/// The id of an element: the `clock`-th that `client` made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id {
     pub(super) client: ClientId,
@@ -57,8 +57,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The elements that have to exist first.
-    pub(super) fn needs(self) -> impl Iterator<Item = Id> {
+    /// The elements that have to exist before.
+    pub(super) fn dependencies(self) -> impl Iterator<Item = Id> {
         let (first, second) = match self {
             Place::Nowhere | Place::Root => (None, None),
             Place::Inside(id) => (Some(id), None),
@@ -84,18 +84,18 @@ impl Place {
     }
 }
 
-/// Where the elements from `id` on stand.
+/// The elements of a block without their content: the first one, and where it stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) id: Id,
     pub(super) place: Place,
     /// Which root, and which key of a map, as a hash; of no meaning where the place has neither.
     pub(super) names: u64,
-    /// Whether it is one element or can be cut in two.
+    /// Whether it can be split.
     pub(super) extent: Extent,
 }
 
-/// Whether a block can be cut.
+/// Whether a block can be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// It is one element, or several without content.
@@ -130,9 +130,9 @@ pub(super) struct Block<'a> {
     pub(super) trimmed: u32,
     /// Whether elements at the end have been left out.
     pub(super) cropped: bool,
-    /// All of it.
+    /// The bytes of the block.
     pub(super) bytes: &'a [u8],
-    /// What follows the origins and the parent.
+    /// The bytes behind the origins and the parent.
     pub(super) content: &'a [u8],
 }
 
@@ -142,14 +142,14 @@ impl<'a> Block<'a> {
         self.id.clock + self.len
     }
 
-    /// What is left without the first `known` elements: as in Yjs, it stands
-    /// right of them and no longer says what they stand in.
-    pub(super) fn tail(self, known: u32) -> Self {
-        if known == 0 {
+    /// The block without its first `count` elements: as in Yjs, it stands
+    /// right of them and no longer names its parent.
+    pub(super) fn tail(self, count: u32) -> Self {
+        if count == 0 {
             return self;
         }
         let id = Id {
-            clock: self.id.clock + known,
+            clock: self.id.clock + count,
             ..self.id
         };
         let left = Id {
@@ -162,14 +162,14 @@ impl<'a> Block<'a> {
         };
         Self {
             id,
-            len: self.len - known,
-            trimmed: self.trimmed + known,
+            len: self.len - count,
+            trimmed: self.trimmed + count,
             place,
             ..self
         }
     }
 
-    /// What is left with only the first `len` elements.
+    /// Only the first `len` elements of the block.
     pub(super) fn head(self, len: u32) -> Self {
         Self {
             len,
@@ -196,8 +196,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The names that it says it stands under: that of a root, and a key of a map. It says
-    /// neither where it has a neighbour.
+    /// The name of its root and its key, as far as it gives them. A block with a neighbour gives
+    /// neither.
     pub(super) fn names(&self) -> (Option<&'a str>, Option<&'a str>) {
         let is_first = self.trimmed == 0 && self.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0;
         if !is_first || !matches!(self.place, Place::Root | Place::Inside(_)) {
@@ -225,8 +225,8 @@ impl<'a> Block<'a> {
             _ => read_place(reader, info)?,
         };
         if place
-            .needs()
-            .any(|need| need.client == id.client && need.clock >= id.clock)
+            .dependencies()
+            .any(|other| other.client == id.client && other.clock >= id.clock)
         {
             return malformed("a block depends on its own future");
         }
@@ -333,7 +333,7 @@ fn read_place(reader: &mut Reader<'_>, info: u8) -> Result<(Place, u64), Malform
 /// A place, the name of its root if it is in one, and the key that it is under if it is under one.
 type Names<'a> = (Place, Option<&'a str>, Option<&'a str>);
 
-/// Reads what a block without neighbours says of its parent.
+/// Reads the parent of a block without neighbours.
 fn read_names<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Names<'a>, Malformed> {
     // Anything but 1 is an element, as in Yjs.
     let (place, root) = match reader.var(u32::MAX.into())? {
@@ -347,11 +347,11 @@ fn read_names<'a>(reader: &mut Reader<'a>, info: u8) -> Result<Names<'a>, Malfor
     Ok((place, root, key))
 }
 
-/// The hash of a root's name and of a map's key, as far as there are such. Its lowest bit
-/// tells whether there is a key.
+/// The hash of a root's name and of a key, as far as there are such. Its lowest bit
+/// is set if there is a key.
 pub(super) fn hash_names(root: Option<&str>, key: Option<&str>) -> u64 {
-    // Names are taken for their hashes, so this one is of the kind for which nobody can choose
-    // names that clash.
+    // Names are compared by their hashes, so this one is of the kind for which nobody can choose
+    // names that collide.
     static KEY: LazyLock<std::hash::RandomState> = LazyLock::new(std::hash::RandomState::new);
     let hash = KEY.hash_one((root, key)) & !KEYED;
     hash | u64::from(key.is_some())

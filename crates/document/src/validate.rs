@@ -1,7 +1,7 @@
 //! The check of bytes from outside, before a document sees them.
 //!
-//! One pass, no allocation that a message could inflate. It can run anywhere,
-//! and without the document; [`Checked`] carries on what the document wants to
+//! It is one pass, without any allocation that a message could inflate. It can run anywhere,
+//! and without the document; [`Checked`] carries what the document has to
 //! know, so that an ordinary update is not read twice.
 
 use std::ops::Range;
@@ -12,12 +12,12 @@ use super::lib0::{Malformed, malformed};
 use super::update::{Block, CLOCK_MAX, Id, Part, Place, Run, SKIP, TYPE, read};
 use crate::ClientId;
 
-/// What an update adds to one client's history: its elements `from..to`.
+/// The elements of one client that an update brings: `from..to`.
 ///
-/// A client id that two sessions advance has been stolen by one of them.
+/// If two sessions bring elements of one client id, one of them has stolen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advance {
-    /// Whose history.
+    /// The client.
     pub client: ClientId,
     /// The first clock.
     pub from: u32,
@@ -25,35 +25,36 @@ pub struct Advance {
     pub to: u32,
 }
 
-/// An update that is well formed, and what it needs.
+/// An update that is well formed, and its dependencies.
 ///
-/// What is said of the advances is complete. The rest is there for updates of a few
-/// parts, as people's typing is, so that those need not be read again.
+/// The advances are complete. The other fields are for updates of a few parts, such as a typed
+/// character, so that those id not be read again.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// One entry a client, in the order of the bytes.
     pub advances: SmallVec<[Advance; 1]>,
-    /// Elements of other clients, and deleted ones, by the clock that has to be passed: one
-    /// entry a client.
-    pub(super) needs: SmallVec<[(ClientId, u32); 2]>,
+    /// The clocks that clients have to have: after the elements of other clients that blocks
+    /// refer to, and after deleted elements. One entry a client.
+    pub(super) dependencies: SmallVec<[(ClientId, u32); 2]>,
     /// Parents that are not among the types of the same client in this update.
     pub(super) parents: SmallVec<[Id; 1]>,
     /// The places of the blocks.
     pub(super) runs: SmallVec<[Run; 1]>,
     /// The deleted ranges.
     pub(super) deleted: SmallVec<[(ClientId, Range<u32>); 1]>,
-    /// It has more parts than are noted, or some client's blocks do not follow one another.
-    pub(super) intricate: bool,
+    /// Whether the fields above, but for the advances, lack something: it has more parts than
+    /// are listed, or a client's blocks do not follow one another.
+    pub(super) needs_full_read: bool,
 }
 
 /// Updates of more blocks, or of more deleted ranges, are read again.
-const NOTED_MAX: usize = 8;
+const LISTED_MAX: usize = 8;
 
 /// Checks a Yjs update of encoding v1.
 ///
 /// Its size is for the caller to check. Accepted is what stock Yjs 13.6 writes
-/// (but see `update` for two obsolete kinds), as far as its numbers, its
-/// depths and its counts are sane.
+/// (but for two obsolete kinds of content, see `update`), as far as its numbers, its
+/// depths and its counts are within bounds.
 ///
 /// # Errors
 /// For anything else, in time linear in the length, without allocating for
@@ -102,7 +103,7 @@ impl Pass {
 
     fn block(&mut self, block: &Block<'_>) {
         if block.info == SKIP {
-            self.checked.intricate = true;
+            self.checked.needs_full_read = true;
             return;
         }
         let Id {
@@ -117,12 +118,12 @@ impl Pass {
                 to: block.end(),
             }),
         }
-        self.checked.intricate |= self.checked.runs.len() == NOTED_MAX;
-        if self.checked.intricate {
+        self.checked.needs_full_read |= self.checked.runs.len() == LISTED_MAX;
+        if self.checked.needs_full_read {
             return;
         }
-        for need in block.place.needs().filter(|need| need.client != client) {
-            self.need(need.client, need.clock.saturating_add(1));
+        for id in block.place.dependencies().filter(|id| id.client != client) {
+            self.depend_on(id.client, id.clock.saturating_add(1));
         }
         if let Place::Inside(parent) = block.place {
             let here = parent.client == client && self.types.binary_search(&parent.clock).is_ok();
@@ -137,23 +138,23 @@ impl Pass {
     }
 
     fn delete(&mut self, range: Range<u32>) {
-        self.checked.intricate |= self.checked.deleted.len() == NOTED_MAX;
+        self.checked.needs_full_read |= self.checked.deleted.len() == LISTED_MAX;
         let Some(client) = self.deleting.last().copied() else {
             return;
         };
-        if !self.checked.intricate {
-            self.need(client, range.end);
+        if !self.checked.needs_full_read {
+            self.depend_on(client, range.end);
             self.checked.deleted.push((client, range));
         }
     }
 
-    fn need(&mut self, client: ClientId, clock: u32) {
+    fn depend_on(&mut self, client: ClientId, clock: u32) {
         let clock = clock.min(CLOCK_MAX);
-        // There are few: at most three for each part that is noted.
-        let needs = &mut self.checked.needs;
-        match needs.iter_mut().find(|(other, _)| *other == client) {
-            Some((_, known)) => *known = clock.max(*known),
-            None => needs.push((client, clock)),
+        // There are few: at most three for each part that is listed.
+        let dependencies = &mut self.checked.dependencies;
+        match dependencies.iter_mut().find(|(other, _)| *other == client) {
+            Some((_, highest)) => *highest = clock.max(*highest),
+            None => dependencies.push((client, clock)),
         }
     }
 }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stock_yjs_writes_is_accepted() {
+    fn updates_of_stock_yjs_are_accepted() {
         // Recorded from Yjs 13.6: text with a character beyond the basic
         // plane, a map entry of an object, formatting, a merge with a skip.
         let text: &[u8] = &[
@@ -225,7 +226,7 @@ mod tests {
             1, 3, 9, 0, 4, 1, 1, b't', 1, b'a', 10, 5, 132, 9, 5, 1, b'z', 0,
         ];
         assert_eq!(advances(skip), [(9, 0, 7)]);
-        assert!(validate(skip).is_ok_and(|checked| checked.intricate));
+        assert!(validate(skip).is_ok_and(|checked| checked.needs_full_read));
         assert_eq!(advances(&[0, 0]), []);
         assert_eq!(advances(&[0, 1, 5, 2, 0, 1, 9, 3]), []);
     }
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yjs_and_yrs_take_alike_is_accepted() {
+    fn updates_that_yjs_and_yrs_read_alike_are_accepted() {
         // A client without blocks, and one without deleted ranges.
         assert_eq!(advances(&[1, 0, 1, 0, 1, 1, 0]), []);
         // The parent of an item is a root type if a 1 says so, and another
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_of_yjs_and_yrs_cannot_take_is_refused() {
+    fn updates_that_yjs_or_yrs_cannot_read_are_refused() {
         let refused = |bytes: &[u8]| validate(bytes).is_err();
         // A subdocument without options: Yjs throws, while all who are present
         // stay connected and miss what follows.
@@ -379,8 +380,8 @@ mod tests {
     }
 
     #[test]
-    fn the_advance_of_every_client_is_told() {
-        // Class H is told by this: nobody else may advance a client's clock.
+    fn the_advance_of_every_client_is_given() {
+        // This shows class H: nobody else may advance a client's clock.
         let bytes = [2, 1, 9, 3, 0, 4, 2, 2, 5, 10, 1, 0, 2, 0];
         assert_eq!(advances(&bytes), [(9, 3, 7), (2, 6, 8)]);
     }

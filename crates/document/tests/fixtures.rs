@@ -1,6 +1,6 @@
-//! What stock Yjs writes is taken in whole, in any order, and given back.
+//! Updates of stock Yjs are integrated completely, in any order, and encoded again.
 
-use document::{Applied, Caps, Document, StateVector, Visibility, validate};
+use document::{Applied, Document, PendingLimits, StateVector, Visibility, validate};
 use serde::Deserialize;
 use yrs::{ReadTxn, Transact, Update, updates::decoder::Decode};
 
@@ -28,9 +28,9 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn document() -> Document {
-    Document::new(Caps {
-        pending_updates_max: 1000,
-        pending_bytes_max: 1 << 20,
+    Document::new(PendingLimits {
+        updates_max: 1000,
+        bytes_max: 1 << 20,
     })
 }
 
@@ -41,7 +41,7 @@ fn apply(document: &mut Document, update: &[u8], of: &str) -> Applied {
     applied.unwrap_or_else(|error| panic!("{of} is refused: {error}"))
 }
 
-/// What a replica of the state `update` holds and has deleted.
+/// The elements and the deletions of a replica with the state `update`.
 fn contents(update: &[u8]) -> yrs::Snapshot {
     let doc = yrs::Doc::new();
     let mut txn = doc.transact_mut();
@@ -51,7 +51,7 @@ fn contents(update: &[u8]) -> yrs::Snapshot {
 }
 
 #[test]
-fn every_update_is_taken_in_order() {
+fn updates_are_integrated_in_order() {
     for recording in recordings() {
         let (mut document, name) = (document(), &recording.name);
         for update in &recording.updates {
@@ -63,7 +63,7 @@ fn every_update_is_taken_in_order() {
 }
 
 #[test]
-fn every_update_is_taken_backwards_and_twice() {
+fn updates_are_integrated_backwards_and_twice() {
     for recording in recordings() {
         let (mut document, name) = (document(), &recording.name);
         for update in recording.updates.iter().rev() {
@@ -79,7 +79,7 @@ fn every_update_is_taken_backwards_and_twice() {
 }
 
 #[test]
-fn every_state_is_taken() {
+fn states_are_integrated() {
     for recording in recordings() {
         let (mut document, name) = (document(), &recording.name);
         for state in recording.states.iter().chain([&recording.state]) {

@@ -16,7 +16,7 @@ use crate::{
     metrics::Metrics,
     room::{
         load::replay,
-        open_document::{Opened, caps},
+        open_document::{Opened, pending_limits},
     },
     store::{Loaded, NewRows},
 };
@@ -66,7 +66,7 @@ impl Log {
 }
 
 pub(super) fn document_of(updates: &[Bytes]) -> Document {
-    let mut document = Document::new(caps(&limits()));
+    let mut document = Document::new(pending_limits(&limits()));
     for update in updates {
         let checked = document::validate(update).expect("an update");
         document.restore(update, &checked).expect("it applies");

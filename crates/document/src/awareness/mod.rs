@@ -1,8 +1,8 @@
-//! Who is where: cursors and selections, as y-protocols awareness.
+//! Cursors and selections, as y-protocols awareness.
 //!
-//! [`decode`] and [`encode`] are the wire; [`Awareness`] is what a room keeps.
-//! A state is the client's JSON object, kept as its text: whatever the server
-//! does not overwrite leaves as it came, large numbers and all.
+//! [`decode`] and [`encode`] are the wire format; a room keeps an [`Awareness`].
+//! A state is the client's JSON object, kept as its text: all members that the server
+//! does not overwrite stay as the client wrote them, even numbers of any size.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ mod states;
 pub use self::stamp::Identity;
 pub use self::states::{Author, Awareness, Generation};
 
-/// The most clients that one message may speak of.
+/// The most clients that one message may have states of.
 pub const ENTRIES_MAX: usize = 256;
 
 /// The state of one client, as of its `clock`.
@@ -28,7 +28,7 @@ pub struct Entry {
     pub client: ClientId,
     /// Rises with every renewal.
     pub clock: u32,
-    /// A JSON object; `None` (on the wire: `null`) says that the client is gone.
+    /// A JSON object; `None` (on the wire: `null`) if the client is gone.
     pub state: Option<Arc<str>>,
 }
 
@@ -36,7 +36,7 @@ pub struct Entry {
 /// JSON object of bounded depth, or `null`. Its size is for the caller to check.
 ///
 /// # Errors
-/// If it is anything else.
+/// If the bytes are anything else.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     let mut reader = Reader::new(bytes);
     let count = reader.count()?;
@@ -61,11 +61,11 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
 
 fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
     let client = reader.var(SAFE_INTEGER_MAX)?;
-    // What is read fits, so the cast is exact.
+    // The number is at most `u32::MAX`, so the cast is exact.
     let clock = reader.var(u32::MAX.into())? as u32;
     let text = reader.var_string()?;
     check_json(text)?;
-    // Parsed as raw JSON, it loses the white space around it.
+    // Parsing as raw JSON removes the white space around it.
     let state = match serde_json::from_str::<&RawValue>(text).map(RawValue::get) {
         Ok("null") => None,
         Ok(object) if object.starts_with('{') => Some(Arc::from(object)),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_y_protocols_writes_is_read_and_written_alike() {
+    fn updates_of_y_protocols_are_read_and_written_alike() {
         // encodeAwarenessUpdate of y-protocols 1.0: client 12345, clock 3,
         // {"user":{"name":"é"}}, and client 7 gone at clock 9.
         let mut bytes = vec![2, 0xb9, 0x60, 3, 22];

@@ -1,4 +1,4 @@
-//! Writes who a session is into the state that it sent.
+//! Writes the identity of a session's user into the state that it sent.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 
 use crate::lib0::{Malformed, malformed};
 
-/// What a token says of its user, and the color that goes with them.
+/// The user of a token, and their color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// The user's id.
     pub id: &'a str,
     /// The name that others see.
     pub name: &'a str,
-    /// Where their picture is.
+    /// The address of their picture.
     pub avatar_url: Option<&'a str>,
     /// The color, where the client chose none.
     pub color: &'a str,
@@ -23,11 +23,11 @@ pub struct Identity<'a> {
 /// The members of a JSON object in their order, their values as text.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
-/// The JSON object `state` with its `user` made out to be `user`.
+/// The JSON object `state` with `user` as its `user`.
 ///
 /// `user.id`, `user.name` and `user.avatar_url` are overwritten, the last one
 /// removed where the token has none; `user.color` is the client's if that is a
-/// string. All else stays as it is written.
+/// string. All other members stay as they are written.
 ///
 /// # Errors
 /// If `state` is no JSON object.
@@ -80,7 +80,7 @@ fn person(given: Option<&str>, user: Identity<'_>) -> String {
     out.close()
 }
 
-/// JSON text of an object in the making.
+/// JSON text of an object that is being written.
 #[derive(Default)]
 struct Object(String);
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_said_twice_or_in_disguise_forges_nothing() {
+    fn a_key_that_is_repeated_or_escaped_forges_nothing() {
         let forged = r#"{"user":{"id":"a","id":"b"},"us\u0065r":{"\u0069d":"c","color":5,"color":"red"},"user":{"n\u0061me":"Boss","color":7}}"#;
         assert_eq!(
             stamped(forged),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_is_the_tokens() {
+    fn the_picture_is_that_of_the_token() {
         let user = Identity {
             avatar_url: Some("https://a/b.png"),
             ..ANA

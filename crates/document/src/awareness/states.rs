@@ -1,4 +1,4 @@
-//! The awareness states of a room, and whose they are.
+//! The awareness states of a room, and their owners.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -8,20 +8,20 @@ use super::stamp::{Identity, stamp};
 use super::{Entry, write};
 use crate::ClientId;
 
-/// Who sends an update. `S` names a session: whatever the caller tells sessions apart by.
+/// The sender of an update. `S` is the id of a session, of whatever type the caller uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Author<'a, S> {
     /// The session that it came by.
     pub session: S,
-    /// The user whose session that is.
+    /// The user of that session.
     pub user: Identity<'a>,
 }
 
 /// The states of all clients in a room.
 ///
 /// A client id belongs to the session that first used it, until its state is
-/// removed; what another one says of it is dropped. Of a removed state nothing
-/// is remembered, so that its owner's next renewal brings it back.
+/// removed; states of it from other sessions are dropped. A removed state is
+/// forgotten, so that its owner's next renewal brings it back.
 #[derive(Debug)]
 pub struct Awareness<S> {
     states: BTreeMap<ClientId, State<S>>,
@@ -29,7 +29,7 @@ pub struct Awareness<S> {
     generation: Generation,
 }
 
-/// A stretch of time, for those who are told later what came since.
+/// A period, for receivers that later get all states that came since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(u64);
 
@@ -39,7 +39,7 @@ struct State<S> {
     user: Arc<str>,
     clock: u32,
     seen_ms: i64,
-    /// When it came.
+    /// The period in which it came.
     generation: Generation,
     text: Arc<str>,
 }
@@ -60,13 +60,13 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         Self::default()
     }
 
-    /// Takes in what `by` says, and returns what of it is to be told to the
-    /// others, stamped with who the author is.
+    /// Applies the states that `by` sent, and returns those that are to be relayed to the
+    /// others, stamped with the identity of the author.
     ///
-    /// Dropped without a word are: ids that belong to other sessions, clocks
-    /// that are not news, and ids beyond `ids_max` of one session. A session of
+    /// Dropped without an error are: ids that belong to other sessions, clocks
+    /// that are not newer, and ids beyond `ids_max` of one session. Another session of
     /// the same user takes an id over by a newer clock: that is a client that
-    /// came back before its old connection was noticed dead.
+    /// reconnected before its old connection was found dead.
     pub fn apply(
         &mut self,
         by: &Author<'_, S>,
@@ -80,8 +80,8 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             .collect()
     }
 
-    /// Removes the states of `session` and returns their removal, as of the
-    /// last clock seen: a newer one would hide the owner's next renewal.
+    /// Removes the states of `session` and returns their removal, with the
+    /// last clocks: a newer clock would hide the owner's next renewal.
     pub fn remove_session(&mut self, session: S) -> Vec<Entry> {
         let ids = self.sessions.get(&session).cloned().unwrap_or_default();
         ids.into_iter()
@@ -89,7 +89,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             .collect()
     }
 
-    /// Removes what was not renewed within `timeout_ms` and returns its removal.
+    /// Removes the states that were not renewed within `timeout_ms` and returns their removal.
     pub fn sweep(&mut self, now_ms: i64, timeout_ms: i64) -> Vec<Entry> {
         let old = |state: &State<S>| now_ms.saturating_sub(state.seen_ms) >= timeout_ms;
         let ids: Vec<_> = self
@@ -112,17 +112,17 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         )
     }
 
-    /// Ends a generation: what is applied from here on belongs to the next.
+    /// Ends a generation: states that are applied from here on belong to the next.
     pub fn end_generation(&mut self) -> Generation {
         let ended = self.generation;
         self.generation.0 += 1;
         ended
     }
 
-    /// The states that came in `since` or later, as bytes for the wire. Of removals it says nothing.
+    /// The states that came in `since` or later, as bytes for the wire. It contains no removals.
     pub fn encode_since(&self, since: Generation) -> Vec<u8> {
-        let news = |(_, state): &(&ClientId, &State<S>)| state.generation >= since;
-        let states: Vec<_> = self.states.iter().filter(news).collect();
+        let is_new = |(_, state): &(&ClientId, &State<S>)| state.generation >= since;
+        let states: Vec<_> = self.states.iter().filter(is_new).collect();
         write(
             states
                 .into_iter()
@@ -155,9 +155,9 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         if let Some(present) = self.states.get(&client) {
             let own = present.session == by.session;
             let newer = clock > present.clock;
-            // The rule of y-protocols: at an equal clock only a removal is news.
-            let news = newer || (own && clock == present.clock && state.is_none());
-            if !news || !(own || *present.user == *by.user.id) {
+            // The rule of y-protocols: at an equal clock only a removal counts.
+            let counts = newer || (own && clock == present.clock && state.is_none());
+            if !counts || !(own || *present.user == *by.user.id) {
                 return None;
             }
         }
@@ -177,7 +177,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             self.remove(client);
             self.sessions.entry(by.session).or_default().push(client);
         }
-        // `decode` let only objects in.
+        // `decode` accepts only objects.
         let text: Arc<str> = stamp(&state, by.user).ok()?.into();
         let entry = Entry {
             client,
@@ -240,13 +240,18 @@ mod tests {
         }
     }
 
-    fn say(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
+    fn send(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
         !room
             .apply(by, vec![entry(client, clock, Some("{}"))], 0, IDS_MAX)
             .is_empty()
     }
 
-    fn gone(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
+    fn remove(
+        room: &mut Awareness<u64>,
+        by: &Author<'_, u64>,
+        client: ClientId,
+        clock: u32,
+    ) -> bool {
         !room
             .apply(by, vec![entry(client, clock, None)], 0, IDS_MAX)
             .is_empty()
@@ -255,32 +260,32 @@ mod tests {
     #[test]
     fn a_state_is_relayed_as_it_was_stamped() {
         let mut room = Awareness::new();
-        let told = room.apply(
+        let relayed = room.apply(
             &author(1, "ana"),
             vec![entry(7, 1, Some(r#"{"c":1}"#))],
             0,
             IDS_MAX,
         );
         let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#abc"}}"##;
-        assert_eq!(told, [entry(7, 1, Some(text))]);
-        assert_eq!(decode(&room.encode_all()).as_deref(), Ok(&told[..]));
+        assert_eq!(relayed, [entry(7, 1, Some(text))]);
+        assert_eq!(decode(&room.encode_all()).as_deref(), Ok(&relayed[..]));
         assert_eq!(room.owner(7), Some(1));
     }
 
     #[test]
-    fn foreign_ids_are_dropped_without_harm() {
+    fn ids_of_other_sessions_are_dropped_without_harm() {
         let (mut room, ana, ben) = (Awareness::new(), author(1, "ana"), author(2, "ben"));
-        assert!(say(&mut room, &ana, 7, 1));
-        assert!(!say(&mut room, &ben, 7, 99) && !gone(&mut room, &ben, 7, 99));
+        assert!(send(&mut room, &ana, 7, 1));
+        assert!(!send(&mut room, &ben, 7, 99) && !remove(&mut room, &ben, 7, 99));
         // Another tab's state, relayed in good faith, next to an own one.
-        let told = room.apply(
+        let relayed = room.apply(
             &ben,
             vec![entry(7, 2, Some("{}")), entry(8, 0, Some("{}"))],
             0,
             9,
         );
         assert_eq!(
-            told.iter().map(|entry| entry.client).collect::<Vec<_>>(),
+            relayed.iter().map(|entry| entry.client).collect::<Vec<_>>(),
             [8]
         );
         assert_eq!(room.owner(7), Some(1));
@@ -289,54 +294,54 @@ mod tests {
     #[test]
     fn stale_clocks_are_dropped() {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
-        assert!(say(&mut room, &ana, 7, 5));
-        assert!(!say(&mut room, &ana, 7, 5) && !say(&mut room, &ana, 7, 4));
-        assert!(!gone(&mut room, &ana, 7, 4));
-        assert!(say(&mut room, &ana, 7, 6));
-        assert!(gone(&mut room, &ana, 7, 6), "an equal clock removes");
-        assert!(!gone(&mut room, &ana, 7, 7), "nothing is left to remove");
+        assert!(send(&mut room, &ana, 7, 5));
+        assert!(!send(&mut room, &ana, 7, 5) && !send(&mut room, &ana, 7, 4));
+        assert!(!remove(&mut room, &ana, 7, 4));
+        assert!(send(&mut room, &ana, 7, 6));
+        assert!(remove(&mut room, &ana, 7, 6), "an equal clock removes");
+        assert!(!remove(&mut room, &ana, 7, 7), "nothing is left to remove");
         assert!(room.is_empty() && room.sessions.is_empty());
     }
 
     #[test]
     fn a_newer_clock_of_the_same_user_takes_an_id_over() {
         let (mut room, old, new) = (Awareness::new(), author(1, "ana"), author(2, "ana"));
-        assert!(say(&mut room, &old, 7, 5));
-        assert!(!say(&mut room, &new, 7, 5) && !gone(&mut room, &new, 7, 5));
-        assert!(say(&mut room, &new, 7, 6));
+        assert!(send(&mut room, &old, 7, 5));
+        assert!(!send(&mut room, &new, 7, 5) && !remove(&mut room, &new, 7, 5));
+        assert!(send(&mut room, &new, 7, 6));
         assert_eq!(room.owner(7), Some(2));
         assert!(room.remove_session(1).is_empty(), "the old one has lost it");
         assert_eq!(room.remove_session(2), [entry(7, 6, None)]);
     }
 
     #[test]
-    fn a_session_has_at_most_so_many_ids() {
+    fn a_session_has_a_limited_number_of_ids() {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
-        assert!((0..16).all(|client| say(&mut room, &ana, client, 1)));
-        assert!(!say(&mut room, &ana, 16, 1));
-        assert!(gone(&mut room, &ana, 3, 1) && say(&mut room, &ana, 16, 1));
+        assert!((0..16).all(|client| send(&mut room, &ana, client, 1)));
+        assert!(!send(&mut room, &ana, 16, 1));
+        assert!(remove(&mut room, &ana, 3, 1) && send(&mut room, &ana, 16, 1));
         assert!(
-            say(&mut room, &author(2, "ana"), 3, 1),
+            send(&mut room, &author(2, "ana"), 3, 1),
             "the limit is per session"
         );
     }
 
     #[test]
-    fn an_ended_session_leaves_nothing_and_its_owner_comes_back_by_renewal() {
+    fn an_ended_session_leaves_no_states_and_its_owner_returns_by_renewal() {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
-        assert!(say(&mut room, &ana, 7, 5) && say(&mut room, &ana, 8, 2));
-        assert!(say(&mut room, &author(2, "ben"), 9, 1));
+        assert!(send(&mut room, &ana, 7, 5) && send(&mut room, &ana, 8, 2));
+        assert!(send(&mut room, &author(2, "ben"), 9, 1));
         assert_eq!(
             room.remove_session(1),
             [entry(7, 5, None), entry(8, 2, None)]
         );
         assert!(room.remove_session(1).is_empty());
         assert_eq!((room.states.len(), room.sessions.len()), (1, 1));
-        assert!(say(&mut room, &author(3, "ana"), 7, 5));
+        assert!(send(&mut room, &author(3, "ana"), 7, 5));
     }
 
     #[test]
-    fn what_is_not_renewed_is_swept() {
+    fn states_that_are_not_renewed_are_removed() {
         let (mut room, ana) = (Awareness::new(), author(1, "ana"));
         room.apply(
             &ana,

@@ -9,10 +9,10 @@ use super::super::lib0::{Reader, write_var, write_var_string};
 use super::super::merge::utf16_split;
 use super::super::update::{ANY, Block, DELETED, EMBED, FORMAT, GC, STRING, TYPE, utf16_len};
 
-/// What an item holds.
+/// The content of an item.
 #[derive(Clone, Debug)]
 pub(super) enum ItemContent<'a> {
-    /// Nothing any more: it was deleted, or collected.
+    /// None any more: the item was deleted, or collected.
     Deleted,
     /// Characters; one element for each unit of UTF-16.
     Text(Cow<'a, str>),
@@ -27,7 +27,7 @@ pub(super) enum ItemContent<'a> {
 }
 
 impl<'a> ItemContent<'a> {
-    /// The content of a block of which nothing has been left out.
+    /// The content of a block of which no elements have been left out.
     pub(super) fn of(block: &Block<'a>) -> Self {
         // All of it was read when the block was: nothing fails here.
         let mut reader = Reader::new(block.content);
@@ -138,7 +138,7 @@ impl<'a> ItemContent<'a> {
         }
     }
 
-    /// Adds `other` behind it, if the two can be one item. Gives it back if not.
+    /// Adds `other` behind it, if the two can be one item; else gives it back.
     pub(super) fn append(&mut self, other: Self) -> Option<Self> {
         match (self, other) {
             (Self::Text(text), Self::Text(other)) => text.to_mut().push_str(&other),
@@ -148,7 +148,7 @@ impl<'a> ItemContent<'a> {
         None
     }
 
-    /// Whether two that are made of the same elements hold the same. Values and single
+    /// Whether two contents of the same elements are the same. Values and single
     /// elements never change, and may be encoded in several ways: their kinds are compared.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {

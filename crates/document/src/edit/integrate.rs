@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
+use super::super::cut::{Context, Cut};
 use super::super::lib0::Malformed;
 use super::super::merge::collect;
-use super::super::plan::{Around, Plan};
 use super::super::ranges::Ranges;
 use super::super::staged::Source;
 use super::super::update::{Block, Id, Place};
-use super::super::{held::Held, known::Known};
+use super::super::{clocks::Clocks, pending::Pending};
 use super::content::ItemContent;
 use super::tree::{Item, ItemRef, TooCostly, Tree, TypeRef};
 
 /// An encoded state as blocks.
 pub(super) struct State<'a> {
-    /// In an order in which each finds what it depends on. What is pending is left out.
+    /// In an order in which the dependencies of each come before it, without pending ones.
     blocks: Vec<Block<'a>>,
     deletes: Ranges,
     /// The elements with which an item has to begin, by client and clock.
@@ -26,15 +26,15 @@ impl<'a> State<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (mut blocks, mut deletes) = (Vec::new(), Ranges::default());
         collect(bytes, &mut blocks, &mut deletes)?;
-        let around = Around {
-            known: &Known::default(),
-            held: &Held::default(),
+        let context = Context {
+            clocks: &Clocks::default(),
+            pending: &Pending::default(),
             is_type: |_| false,
-            may: |_| u32::MAX,
+            allowed: |_| u32::MAX,
         };
-        let plan = Plan::of(&blocks, &deletes, Source::Log, &around);
-        let blocks: Vec<_> = plan.ready.into_iter().map(|(block, _)| block).collect();
-        let deletes = plan.ready_deletes;
+        let cut = Cut::of(&blocks, &deletes, Source::Log, &context);
+        let blocks: Vec<_> = cut.ready.into_iter().map(|(block, _)| block).collect();
+        let deletes = cut.ready_deletes;
         let mut cuts = Vec::new();
         for block in &blocks {
             let (left, right) = (block.place.left(), block.place.right());
@@ -100,7 +100,8 @@ impl<'a> State<'a> {
 #[derive(Default)]
 struct Integration<'a> {
     tree: Tree<'a>,
-    /// For each item, which search for a place passed it last, and as which of those it passed.
+    /// For each item, the number of the search for a place that passed it last, and how many
+    /// that search had passed before.
     passed: Vec<(u32, u32)>,
     searches: u32,
 }

@@ -27,7 +27,7 @@ impl<'a> Made<'a> {
         Ok(None)
     }
 
-    /// What a list has left of a position.
+    /// The item of a list that is left of a position.
     pub(super) fn left_of(
         &mut self,
         parent: TypeRef,
@@ -131,7 +131,7 @@ impl<'a> Made<'a> {
         }
     }
 
-    /// Puts content under a key, in the place of what is there.
+    /// Puts content under a key, in the place of its present value.
     pub(super) fn set_key(
         &mut self,
         parent: TypeRef,
@@ -144,14 +144,14 @@ impl<'a> Made<'a> {
         Ok(())
     }
 
-    /// Removes what is under a key.
+    /// Removes the value of a key.
     pub(super) fn remove_key(&mut self, parent: TypeRef, key: &str) {
         if let Some(item) = self.tree.value(parent, key) {
             self.delete(item);
         }
     }
 
-    /// Puts content into a slot, with all that it holds. The item is given.
+    /// Puts content with all its contents into a slot, and gives its item.
     pub(super) fn put(
         &mut self,
         slot: Slot<'a>,

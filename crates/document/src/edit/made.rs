@@ -1,4 +1,4 @@
-//! An edit in the making: a tree that is changed, and what has changed in it.
+//! An edit that is being made: a tree that is changed, and the changes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::content::ItemContent;
 use super::tree::{Item, ItemRef, Tree, TypeName, TypeRef};
 use super::{Content, EditError, Operation, OperationFault, Step, Target};
 
-/// An edit in the making.
+/// An edit that is being made.
 pub(super) struct Made<'a> {
     pub(super) tree: Tree<'a>,
     client: ClientId,
@@ -29,12 +29,12 @@ pub(super) struct Made<'a> {
 pub(super) struct Slot<'a> {
     pub(super) parent: TypeRef,
     pub(super) key: Option<Cow<'a, str>>,
-    /// What is left of it.
+    /// The item left of it.
     pub(super) left: Option<ItemRef>,
 }
 
 impl<'a> Made<'a> {
-    /// The slot of a key. What the key had is deleted.
+    /// The slot of a key, whose present value is deleted.
     pub(super) fn key_slot(&mut self, parent: TypeRef, key: Cow<'a, str>) -> Slot<'a> {
         let left = self.tree.list(parent, Some(&key)).last;
         if let Some(left) = left {
@@ -57,7 +57,7 @@ pub(super) enum Kind {
     Text,
     /// An XML fragment or an XML element.
     Nodes,
-    /// What has attributes: an XML element or an XML text.
+    /// A type with attributes: an XML element or an XML text.
     Attributes,
 }
 
@@ -82,8 +82,8 @@ impl Kind {
         }
     }
 
-    /// Whether a root with this among its elements can be of this kind; `None` if that tells
-    /// nothing, as every list may hold types.
+    /// Whether a root with this content can be of this kind; `None` if the content does not tell,
+    /// because every list may hold types.
     fn can_hold(self, content: &ItemContent<'_>) -> Option<bool> {
         let is_text = match content {
             ItemContent::Deleted => return None,
@@ -233,8 +233,8 @@ impl<'a> Made<'a> {
         }
     }
 
-    /// Whether a root may be of a kind, by what it holds: nothing says what it is. What was
-    /// deleted no longer tells what it was, but a map never had a list.
+    /// Whether a root may be of a kind, judged by its items: nothing else tells its kind. The
+    /// kind of deleted items is lost, but a map never had a list.
     fn root_may_be(&mut self, root: TypeRef, kind: Kind) -> Result<bool, EditError> {
         let mut next = self.tree[root].list.first;
         if next.is_none() {
@@ -261,7 +261,7 @@ impl<'a> Made<'a> {
     pub(super) fn insert(&mut self, slot: Slot<'a>, content: ItemContent<'a>, len: u32) -> ItemRef {
         let Slot { parent, key, left } = slot;
         let mut content = content;
-        // What is put behind what was made just before becomes one item with it.
+        // Content behind the item that was made last becomes part of that item.
         if let (Some(last), None) = (left, &key)
             && self.last == Some(last)
             && self.tree[last].end() == self.clocks.end
@@ -313,7 +313,7 @@ impl<'a> Made<'a> {
         }
     }
 
-    /// Refuses content that lies too deep in the edit for what recurses over it.
+    /// Refuses content that nests so deep that recursion over it might not fit the stack.
     pub(super) fn check_depth(&self, depth: u8) -> Result<(), EditError> {
         match depth <= DEPTH_MAX {
             true => Ok(()),

@@ -14,7 +14,7 @@
 //! # Cost
 //! Making an edit takes time and memory in proportion to the whole document, however small
 //! the edit is: about what it takes to open the document (10 ms for one of 60,000 typed
-//! characters, 60 ms for one of 20,000 pieces at random places; measured). Besides that, each
+//! characters, 60 ms for one of 20,000 characters at random places; measured). Besides that, each
 //! operation passes the items that its type has before the position. So collect operations
 //! into one edit. One that would pass more than some millions of items is refused.
 
@@ -56,7 +56,7 @@ pub enum EditError {
     /// The state to return to has elements that the document has not.
     #[error("the state is not an earlier one of this document")]
     NotEarlier,
-    /// The edit holds what no update may hold, such as a value that nests too deep.
+    /// The edit has a part that no update may have, such as a value that nests too deep.
     #[error("the edit cannot be an update: {0}")]
     Unwritable(Malformed),
     /// Making it takes too long.
@@ -143,18 +143,19 @@ impl Document {
 
     /// Makes an edit under the id `client` that gives the document the content that it had at
     /// `state`: an update, in encoding v1, of an earlier state of this document, as
-    /// [`encode`](Self::encode) gave it. What was pending then is not content. The document is
-    /// not changed.
+    /// [`encode`](Self::encode) gave it. Elements that were pending then are not part of its
+    /// content. The document is not changed.
     ///
-    /// What the two have in common stays; what came since is deleted; what was deleted since is
-    /// inserted anew, with new ids, as Yjs's undo does. So others may edit meanwhile, but
-    /// cursors and comments in what is inserted anew do not find it again. A root or key that
-    /// the state has not is emptied or removed. For `client` and the result, see
+    /// Elements that the two have in common stay; elements that came since are deleted; elements
+    /// that were deleted since are inserted anew, with new ids, as Yjs's undo does. So others may
+    /// edit meanwhile, but cursors and comments do not follow into inserted copies. Roots that
+    /// the state has not are emptied, and keys that it has not are removed. Returning to the same
+    /// state once more replaces such copies by new ones. For `client` and the result, see
     /// [`edit`](Self::edit).
     ///
     /// The cost is that of the document and of the state, in time and memory, and the edit may
-    /// be as large as the state. Applying it may be refused as `TooCostly`, if what came since
-    /// is in more than some ten thousand pieces.
+    /// be as large as the state. Applying it may be refused as `TooCostly`, if the elements that
+    /// came since lie in more than some ten thousand places.
     ///
     /// # Errors
     /// [`EditError`], but not `Operation`.
@@ -185,11 +186,11 @@ impl Document {
 
     fn has_pending_of(&self, client: ClientId) -> bool {
         let all = 0..u32::MAX;
-        self.held
-            .meeting(client, all.start, all.end)
+        self.pending
+            .overlapping(client, all.start, all.end)
             .next()
             .is_some()
-            || self.held.deletes().meets(client, all)
+            || self.pending.deletes().meets(client, all)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an edit can be made of: operations, what they change, and what they put there.
+//! The operations of edits, their targets and their contents.
 
 use std::collections::BTreeMap;
 
@@ -22,20 +22,20 @@ pub enum Operation {
         target: Target,
         /// Before which position.
         at: Position,
-        /// What is inserted; if it is empty, nothing happens.
+        /// The characters; if there are none, nothing happens.
         text: String,
-        /// Its formatting; without any, that of the character left of it.
+        /// Its formatting; `None` for that of the character left of it.
         #[serde(default)]
         attributes: Option<Attributes>,
     },
-    /// Inserts an embed or a type into a text or an XML text, which counts as one character. So
-    /// Lexical keeps its paragraphs.
+    /// Inserts an embed or a type, which counts as one character, into a text or an XML text.
+    /// Lexical keeps its paragraphs in this way.
     InsertEmbed {
         /// The text.
         target: Target,
         /// Before which position.
         at: Position,
-        /// What is inserted.
+        /// The content.
         content: Content,
         /// Its formatting.
         #[serde(default)]
@@ -49,7 +49,7 @@ pub enum Operation {
         at: u32,
         /// How many positions.
         len: u32,
-        /// What is set, or taken away.
+        /// The attributes to set, or to take away.
         attributes: Attributes,
     },
     /// Deletes a range of a text or an XML text.
@@ -83,7 +83,7 @@ pub enum Operation {
         target: Target,
         /// Before which position.
         at: Position,
-        /// What is inserted.
+        /// The content.
         contents: Vec<Content>,
     },
     /// Deletes a range of an array.
@@ -101,7 +101,7 @@ pub enum Operation {
         target: Target,
         /// Before which position.
         at: Position,
-        /// What is inserted.
+        /// The content.
         nodes: Vec<Content>,
     },
     /// Deletes children of an XML fragment or an XML element.
@@ -184,7 +184,7 @@ pub enum Position {
     End,
 }
 
-/// What is put into a type.
+/// Content that is put into a type.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Content {
@@ -211,10 +211,10 @@ pub enum Content {
     },
     /// A new XML text.
     XmlText {
-        /// Its attributes, which are not those of what it holds.
+        /// Its own attributes, which are not the formatting of its parts.
         #[serde(default)]
         attributes: BTreeMap<String, Value>,
-        /// What it holds.
+        /// Its parts.
         #[serde(default)]
         parts: Vec<TextPart>,
     },
@@ -234,7 +234,7 @@ pub enum TextPart {
     },
     /// An embed or a type.
     Embed {
-        /// What it is.
+        /// The embed or the type.
         content: Content,
         /// Its formatting.
         #[serde(default)]

@@ -1,8 +1,9 @@
 //! The edit that gives a document the content of an earlier state of it.
 //!
-//! Elements never move, so those that both have stand in the same order in both. One pass over
-//! a list of both leaves them, deletes what else the document has between them, and inserts
-//! what else the state has. Marks of texts are elements, too, so that formatting needs no care.
+//! Elements never move, so the common elements of two lists stand in the same order in both. One
+//! pass over both lists leaves the common elements, deletes the other elements of the document
+//! between them, and inserts copies of the other elements of the state. The marks of formatting
+//! are elements as well, and need no rule of their own.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use super::EditError;
 use super::made::{Made, Slot};
 use super::tree::{ItemRef, Tree, TypeRef};
 
-/// A type of the document, and what it was; `None` if it was not there.
+/// A type of the document, and the same type in the state; `None` if the state has not got it.
 type Pair = (TypeRef, Option<TypeRef>);
 
 impl<'a> Made<'a> {
@@ -155,7 +156,7 @@ impl<'a> Made<'a> {
         Ok(())
     }
 
-    /// Puts a copy of `item`, with all that it holds, into a slot.
+    /// Puts a copy of `item`, with all its contents, into a slot.
     fn copy(
         &mut self,
         slot: Slot<'a>,

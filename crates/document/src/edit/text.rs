@@ -1,4 +1,4 @@
-//! Edits of texts: a port of what `YText` of Yjs does.
+//! Edits of texts: a port of `YText` of Yjs.
 //!
 //! Formatting is kept as marks between the characters: each says that from there on an
 //! attribute has a value.
@@ -19,7 +19,7 @@ struct Cursor {
 }
 
 impl Made<'_> {
-    /// Inserts text, by default formatted like what is left of it.
+    /// Inserts text, by default formatted like the character left of it.
     pub(super) fn insert_text(
         &mut self,
         parent: TypeRef,
@@ -74,7 +74,7 @@ impl Made<'_> {
                         if same_attribute(Some(wanted), Some(&value)) {
                             negated.remove(&key);
                         } else if len == 0 {
-                            // What was there before has its end here.
+                            // The mark belongs to the text behind the range.
                             break;
                         } else {
                             negated.insert(key, value);
@@ -186,7 +186,7 @@ impl Made<'_> {
         Ok(())
     }
 
-    /// Passes what is deleted, and marks that give what is wanted anyhow.
+    /// Passes deleted items, and marks that set an attribute to its wanted value.
     fn skip_redundant(
         &mut self,
         cursor: &mut Cursor,
@@ -295,7 +295,7 @@ impl Made<'_> {
         self.end(cursor, item, negated)
     }
 
-    /// Begins the formatting of what is inserted next. Returns the marks that end it.
+    /// Writes the marks before an insertion. Returns those that have to follow it.
     fn begin(
         &mut self,
         cursor: &mut Cursor,
@@ -308,7 +308,7 @@ impl Made<'_> {
         self.write_marks(cursor, &attributes)
     }
 
-    /// Passes what was inserted, and ends its formatting.
+    /// Passes the inserted item, and writes the marks behind it.
     fn end(
         &mut self,
         cursor: &mut Cursor,

@@ -167,7 +167,7 @@ impl<'a> Tree<'a> {
         items.map(|(_, item)| &self[*item])
     }
 
-    /// The root of this name, which comes into being by being named.
+    /// The root of this name, which is added if there is none.
     pub(super) fn root(&mut self, name: Cow<'a, str>) -> TypeRef {
         if let Some(root) = self.roots.get(&name) {
             return *root;
@@ -206,7 +206,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// What counts of a key: its last item, unless that is deleted.
+    /// The value of a key: its last item, unless that is deleted.
     pub(super) fn value(&self, parent: TypeRef, key: &str) -> Option<ItemRef> {
         let last = self.list(parent, Some(key)).last?;
         (!self[last].is_deleted).then_some(last)

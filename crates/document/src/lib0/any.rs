@@ -1,4 +1,4 @@
-//! Values of lib0's kind `Any`: JSON, and what JavaScript has besides.
+//! Values of lib0's kind `Any`: JSON, and other values of JavaScript.
 
 use super::{DEPTH_MAX, Malformed, Reader, SAFE_INTEGER_MAX, malformed};
 
@@ -12,7 +12,7 @@ impl Reader<'_> {
     /// Steps over a lib0 `Any` value that nests at most [`DEPTH_MAX`] deep.
     ///
     /// # Errors
-    /// If it is none, or deeper.
+    /// If it is no such value, or deeper.
     pub fn any(&mut self) -> Result<(), Malformed> {
         self.any_within(DEPTH_MAX)
     }
@@ -20,12 +20,12 @@ impl Reader<'_> {
     /// Steps over the options of a subdocument, an `Any` value.
     ///
     /// Yjs makes a document of them: it fails at `null` and `undefined`, takes
-    /// any value for true or false, and takes a `guid`, a filter of what is
-    /// collected and a collection from them. yrs looks at nothing but the
+    /// any value for true or false, and takes a `guid`, a filter of collected
+    /// elements and a collection from them. yrs uses only the
     /// flags, and only if they are booleans.
     ///
     /// # Errors
-    /// If it is none, or Yjs and yrs would make different documents of it.
+    /// If it is no such value, or Yjs and yrs would make different documents of it.
     pub fn subdocument_options(&mut self) -> Result<(), Malformed> {
         match self.rest.first().copied() {
             Some(UNDEFINED | NULL) => return malformed("a subdocument without options"),
@@ -75,15 +75,15 @@ impl Reader<'_> {
 
     /// Steps over a signed integer of variable length: a sign and an absolute
     /// value of up to [`SAFE_INTEGER_MAX`]. yrs would write a larger one as
-    /// another kind of number. (It also loses the sign of -0; that is borne,
-    /// because every program in JavaScript comes by a -0 and none minds.)
+    /// another kind of number. (It also loses the sign of -0, which is accepted
+    /// because every program in JavaScript may write a -0 and none depends on it.)
     fn signed(&mut self) -> Result<(), Malformed> {
         let first = self.byte()?;
         self.var_rest(first, 6, SAFE_INTEGER_MAX).map(drop)
     }
 
     /// Steps over a `BigInt` of 64 bits. yrs reads it as any other number, and
-    /// writes as `BigInt` again only what no other kind of number holds.
+    /// writes as `BigInt` again only numbers that no other kind of number holds.
     fn big_integer(&mut self) -> Result<(), Malformed> {
         let bytes = self.take(8)?.iter();
         let number = bytes.fold(0, |number: i64, byte| number << 8 | i64::from(*byte));
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_nest_only_so_deep() {
+    fn values_nest_up_to_a_depth() {
         let nested = |depth: usize| {
             let mut bytes = [117, 1].repeat(depth);
             bytes.push(126);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stays_the_kind_of_number_that_it_is_in_javascript() {
+    fn a_number_keeps_the_kind_that_it_has_in_javascript() {
         let big = |number: i64| [[122].as_slice(), &number.to_be_bytes()].concat();
         for number in [0, 5, -5, 1 << 31, 1 << 53, 3 << 60, i64::MIN, i64::MAX] {
             assert_ne!(rewritten(&big(number))[0], 122, "{number}");

@@ -1,4 +1,4 @@
-//! JSON, as it is embedded in texts.
+//! JSON, as Yjs embeds it in texts.
 
 use std::fmt;
 
@@ -6,8 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use super::{DEPTH_MAX, Malformed, malformed};
 
-/// Checks that `text` is JSON that nests at most [`DEPTH_MAX`] deep, as
-/// JavaScript takes it.
+/// Checks that `text` is JSON that JavaScript accepts and that nests at most [`DEPTH_MAX`] deep.
 ///
 /// # Errors
 /// If it is not.
@@ -15,8 +14,8 @@ pub fn check_json(text: &str) -> Result<(), Malformed> {
     check::<IgnoredAny>(text)
 }
 
-/// Checks that `text` is JSON that nests at most [`DEPTH_MAX`] deep, as both
-/// JavaScript and yrs take it. yrs refuses half surrogate pairs, numbers that
+/// Checks that `text` is JSON that both JavaScript and yrs accept and that nests at most
+/// [`DEPTH_MAX`] deep. yrs refuses half surrogate pairs, numbers that
 /// no `double` holds, and integers between 2^63 and 2^64.
 ///
 /// # Errors
@@ -47,7 +46,7 @@ fn check<'a, T: Deserialize<'a>>(text: &'a str) -> Result<(), Malformed> {
     }
 }
 
-/// JSON, read as yrs reads it, but for what becomes of it.
+/// JSON that is read as yrs reads it, without any result.
 struct Embedded;
 
 impl<'de> Deserialize<'de> for Embedded {
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn json_in_a_document_is_what_yrs_reads_too() {
+    fn json_in_a_document_is_json_that_yrs_reads_too() {
         for (bad, why) in [
             ("1e999", "infinite in JavaScript, an error in yrs"),
             ("[-1e400]", "infinite in JavaScript, an error in yrs"),

@@ -5,7 +5,7 @@ use yrs::{Array, ArrayPrelim, Map, MapPrelim, Out, ReadTxn, Text, Transact, Upda
 use yrs::{XmlElementPrelim, XmlFragment};
 
 use super::super::{Document, StateVector, merge, validate};
-use super::{CAPS, Client, Outcome, apply, document, view};
+use super::{Client, LIMITS, Outcome, apply, document, view};
 
 /// One random edit of client `by`, or a synchronisation.
 fn edit(clients: &[Client], (by, kind, at, size): (usize, u8, u32, u32)) -> Option<Vec<u8>> {
@@ -93,7 +93,7 @@ proptest! {
         if !updates.is_empty() {
             for index in order {
                 apply(&mut document, &updates[index.index(updates.len())]).expect("applies");
-                // Whatever is held, it can be saved and given to others.
+                // Whatever is pending, the document can be saved and sent.
                 let saved = document.encode().expect("sound");
                 validate(&saved).expect("valid");
             }
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn merged_groups_do_what_their_updates_do(
+    fn merged_groups_have_the_effect_of_their_updates(
         (_, updates) in histories(),
         size in 1..64usize,
         shuffled in any::<prop::sample::Index>(),
@@ -126,7 +126,7 @@ proptest! {
         let mut turned = groups.clone();
         turned.rotate_left(shuffled.index(groups.len().max(1)).min(groups.len()));
         let all = merge(&turned).expect("updates");
-        let mut document = Document::new(CAPS);
+        let mut document = Document::new(LIMITS);
         prop_assert_ne!(apply(&mut document, &all), Ok(Outcome::Pending));
         prop_assert_eq!(view(&document), view(&expected));
     }

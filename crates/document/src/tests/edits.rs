@@ -4,19 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 use yrs::types::text::YChange;
-use yrs::{
-    Array, ArrayPrelim, Map, Out, Text, Transact, WriteTxn, XmlElementPrelim, XmlFragment,
-    XmlTextPrelim,
-};
+use yrs::{Out, Text, Transact, WriteTxn};
 
 use super::super::edit::{
     Attributes, Content, EditError, Operation, OperationFault, Position, Target, TextPart,
 };
 use super::super::{ApplyError, ClientId, Document, Integrated, Visibility};
-use super::convergence::histories;
 use super::{Client, Outcome, apply, apply_as, document, view};
 
 /// A client id for the server.
@@ -29,7 +24,7 @@ pub(super) fn reader(document: &Document) -> Client {
     reader
 }
 
-/// All that can be seen, with the formatting of the root text.
+/// All visible content, with the formatting of the root text.
 pub(super) fn shown(client: &Client) -> String {
     let (view, _) = client.view();
     let text = client.0.transact_mut().get_or_insert_text("text");
@@ -43,8 +38,8 @@ pub(super) fn shown(client: &Client) -> String {
     format!("{view}|{parts:?}")
 }
 
-/// Has the server make an edit, and applies it as any other's.
-fn edit(document: &mut Document, operations: &[Operation]) -> Vec<u8> {
+/// Makes an edit, and applies it like any client's update.
+pub(super) fn edit(document: &mut Document, operations: &[Operation]) -> Vec<u8> {
     let update = document.edit(SERVER, operations).expect("can be made");
     let applied = apply_as(document, &update, |_| u32::MAX).expect("applies");
     assert_eq!(applied.visibility, Visibility::Visible);
@@ -60,7 +55,7 @@ fn text() -> Target {
     Target::root("text")
 }
 
-fn insert_text(at: u32, text: &str) -> Operation {
+pub(super) fn insert_text(at: u32, text: &str) -> Operation {
     Operation::InsertText {
         target: self::text(),
         at: Position::At(at),
@@ -69,7 +64,7 @@ fn insert_text(at: u32, text: &str) -> Operation {
     }
 }
 
-fn delete_text(at: u32, len: u32) -> Operation {
+pub(super) fn delete_text(at: u32, len: u32) -> Operation {
     Operation::DeleteText {
         target: text(),
         at,
@@ -77,7 +72,7 @@ fn delete_text(at: u32, len: u32) -> Operation {
     }
 }
 
-fn set_key(key: &str, content: Content) -> Operation {
+pub(super) fn set_key(key: &str, content: Content) -> Operation {
     Operation::SetKey {
         target: Target::root("map"),
         key: key.to_owned(),
@@ -98,7 +93,7 @@ fn an_edit_changes_nothing_until_it_is_applied() {
     let update = update.expect("can be made");
     assert_eq!(document.encode(), before);
     assert_eq!(document.clock(SERVER), 0);
-    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     ana.receive(&update);
     assert_eq!(ana.view(), view(&document));
     assert_eq!(view(&document).0, "ello world||[]|{}");
@@ -177,7 +172,7 @@ fn every_kind_of_type_can_be_edited() {
 }
 
 #[test]
-fn text_is_formatted_like_what_is_left_of_it_or_as_it_is_told() {
+fn text_is_formatted_like_the_character_before_it_or_as_requested() {
     let mut document = document();
     let plain = |at, text: &str| Operation::InsertText {
         target: self::text(),
@@ -340,7 +335,7 @@ fn an_id_of_the_server_goes_on_and_never_has_two_writers() {
     let second = document
         .edit(SERVER, &[insert_text(0, "two")])
         .expect("can be made");
-    assert_eq!(apply(&mut document, &first), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &first), Ok(Outcome::New));
     assert_eq!(
         apply(&mut document, &second),
         Err(ApplyError::Contradiction)
@@ -348,7 +343,7 @@ fn an_id_of_the_server_goes_on_and_never_has_two_writers() {
     edit(&mut document, &[insert_text(3, " more")]);
     assert_eq!(view(&document).0, "one more||[]|{}");
     assert_eq!(document.clock(SERVER), 8);
-    // What is pending of an id, and what is to be deleted of it, are in its way.
+    // An id with pending blocks or deletions cannot be used.
     let ana = Client::new(9);
     ana.write(0, "lost");
     assert_eq!(
@@ -367,102 +362,4 @@ fn an_id_of_the_server_goes_on_and_never_has_two_writers() {
     assert!(drawn > 0 && drawn <= u64::from(u32::MAX));
     assert_eq!(document.clock(drawn), 0);
     assert_ne!(drawn, document.draw_client_id());
-}
-
-/// An operation, if it can be done now, which yrs does to `client` as well.
-fn operation(client: &Client, (kind, at, size): (u8, u32, u32)) -> Option<Operation> {
-    let mut made = None;
-    client.edit(|txn| {
-        let text = txn.get_or_insert_text("text");
-        let (array, map) = (
-            txn.get_or_insert_array("array"),
-            txn.get_or_insert_map("map"),
-        );
-        let xml = txn.get_or_insert_xml_fragment("xml");
-        let key = format!("k{}", at % 3);
-        let (texts, values, nodes) = (text.len(txn), array.len(txn), xml.len(txn));
-        let range = |len: u32| (at % (len + 1), size.min(len - at % (len + 1)));
-        let target = Target::root;
-        made = Some(match kind {
-            0 => {
-                let (at, _) = range(texts);
-                text.insert(txn, at, &"aé日b"[..[1, 3, 6, 7][size as usize % 4]]);
-                insert_text(at, &"aé日b"[..[1, 3, 6, 7][size as usize % 4]])
-            }
-            1 => {
-                let (at, len) = range(texts);
-                text.remove_range(txn, at, len);
-                delete_text(at, len)
-            }
-            2 => {
-                let (at, _) = range(values);
-                array.insert(txn, at, ArrayPrelim::from([size]));
-                Operation::InsertValues {
-                    target: target("array"),
-                    at: Position::At(at),
-                    contents: vec![Content::Array(vec![Content::Value(json!(size))])],
-                }
-            }
-            3 => {
-                let (at, len) = range(values);
-                array.remove_range(txn, at, len);
-                Operation::DeleteValues {
-                    target: target("array"),
-                    at,
-                    len,
-                }
-            }
-            4 => {
-                map.insert(txn, key.clone(), size);
-                set_key(&key, Content::Value(json!(size)))
-            }
-            5 => {
-                map.remove(txn, &key);
-                Operation::RemoveKey {
-                    target: target("map"),
-                    key,
-                }
-            }
-            6 => {
-                let (at, _) = range(nodes);
-                let paragraph = xml.insert(txn, at, XmlElementPrelim::empty("paragraph"));
-                paragraph.insert(txn, 0, XmlTextPrelim::new("text"));
-                Operation::InsertNodes {
-                    target: target("xml"),
-                    at: Position::At(at),
-                    nodes: vec![Content::paragraph("text")],
-                }
-            }
-            _ => {
-                let (at, len) = range(nodes);
-                xml.remove_range(txn, at, len);
-                Operation::DeleteNodes {
-                    target: target("xml"),
-                    at,
-                    len,
-                }
-            }
-        });
-    });
-    made
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn operations_do_what_yrs_does(
-        (_, updates) in histories(),
-        steps in prop::collection::vec((0..8u8, 0..50u32, 0..5u32), 1..12),
-    ) {
-        let mut document = document();
-        for update in &updates {
-            apply(&mut document, update).expect("applies");
-        }
-        let client = Client::new(9);
-        client.receive(&document.encode().expect("sound"));
-        let operations: Vec<_> = steps.into_iter().filter_map(|step| operation(&client, step)).collect();
-        edit(&mut document, &operations);
-        prop_assert_eq!(shown(&reader(&document)), shown(&client));
-    }
 }

@@ -1,4 +1,4 @@
-//! What a document promises, in sentences.
+//! The promises of a document.
 
 use yrs::types::ToJson;
 use yrs::updates::decoder::Decode;
@@ -11,27 +11,28 @@ use super::lib0::write_var;
 use super::*;
 
 mod convergence;
+mod cuts;
 mod edits;
+mod operations;
 mod pending;
 mod places;
 mod relays;
 mod returns;
 mod split;
-mod truth;
 
-const CAPS: Caps = Caps {
-    pending_updates_max: 1_000,
-    pending_bytes_max: 1 << 20,
+const LIMITS: PendingLimits = PendingLimits {
+    updates_max: 1_000,
+    bytes_max: 1 << 20,
 };
 
 fn document() -> Document {
-    Document::new(CAPS)
+    Document::new(LIMITS)
 }
 
-/// What an update did, in a word.
+/// The result of an update, in short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    News,
+    New,
     Pending,
     Nothing,
 }
@@ -41,7 +42,7 @@ impl From<Applied> for Outcome {
         match (applied.visibility, applied.integrated) {
             (Visibility::Pending, _) => Outcome::Pending,
             (Visibility::Visible, Integrated::Nothing) => Outcome::Nothing,
-            (Visibility::Visible, _) => Outcome::News,
+            (Visibility::Visible, _) => Outcome::New,
         }
     }
 }
@@ -49,10 +50,10 @@ impl From<Applied> for Outcome {
 fn apply_as(
     document: &mut Document,
     update: &[u8],
-    may: impl Fn(ClientId) -> u32,
+    allowed: impl Fn(ClientId) -> u32,
 ) -> Result<Applied, ApplyError> {
     let checked = validate(update).expect("valid");
-    let prepared = document.prepare(update, &checked, may)?;
+    let prepared = document.prepare(update, &checked, allowed)?;
     document.apply(update, prepared)
 }
 
@@ -129,14 +130,14 @@ fn view(document: &Document) -> (String, yrs::Snapshot) {
 }
 
 #[test]
-fn an_update_is_news_once() {
+fn an_update_is_new_once() {
     let (mut document, ana) = (document(), Client::new(1));
     let update = ana.write(0, "hello");
-    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     assert_eq!(apply(&mut document, &update), Ok(Outcome::Nothing));
     assert_eq!(apply(&mut document, &[0, 0]), Ok(Outcome::Nothing));
     let deletion = ana.edit(|txn| txn.get_or_insert_text("text").remove_range(txn, 1, 2));
-    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &deletion), Ok(Outcome::New));
     assert_eq!(apply(&mut document, &deletion), Ok(Outcome::Nothing));
     assert_eq!(document.clock(1), 5);
     assert_eq!(document.clock(2), 0);
@@ -145,7 +146,7 @@ fn an_update_is_news_once() {
 }
 
 #[test]
-fn a_diff_is_what_the_other_lacks_and_no_more() {
+fn a_diff_has_the_elements_that_the_other_lacks_and_no_more() {
     let (mut document, ana, ben) = (document(), Client::new(1), Client::new(2));
     apply(&mut document, &ana.write(0, "hello")).expect("applies");
     apply(&mut document, &ben.write(0, "world")).expect("applies");
@@ -164,7 +165,7 @@ fn a_diff_is_what_the_other_lacks_and_no_more() {
     };
     assert_eq!(clocks(&diff(&[(1, 3)])), [(2, 0, 5), (1, 3, 5)]);
     assert_eq!(clocks(&diff(&[(1, 5), (2, 5)])), []);
-    // Ids that nobody here knows, and clocks that are beyond ours.
+    // Ids that are unknown here, and clocks that are beyond ours.
     assert_eq!(clocks(&diff(&[(1, 99), (77, 4)])), [(2, 0, 5)]);
 }
 
@@ -201,17 +202,17 @@ fn types_that_nest_too_deep_are_refused() {
     assert_eq!(document.clock(1), 0);
     assert_eq!(
         apply(&mut document, &nested(0, None, levels)),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     assert_eq!(
         apply(&mut document, &nested(levels, Some(levels - 1), 1)),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     let below = nested(levels + 1, Some(levels), 1);
     assert_eq!(apply(&mut document, &below), Err(ApplyError::TooDeep));
     // A neighbour of what is deep is as deep.
     let beside = [1, 1, 2, 0, 0x87, 1, 128, 1, 0, 0];
-    assert_eq!(apply(&mut document, &beside), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &beside), Ok(Outcome::New));
     let inside = [1, 1, 2, 1, 0x07, 0, 2, 0, 0, 0];
     assert_eq!(apply(&mut document, &inside), Err(ApplyError::TooDeep));
     assert!(!document.has_pending());
@@ -223,21 +224,21 @@ fn depth_is_known_again_after_a_reload() {
     let levels = u32::from(DEPTH_MAX);
     assert_eq!(
         apply(&mut document, &nested(0, None, levels)),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     assert_eq!(
         apply(&mut document, &ana.write(0, "text")),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     let saved = document.encode().expect("sound");
-    let mut reopened = Document::new(CAPS);
-    assert_eq!(restore(&mut reopened, &saved), Ok(Outcome::News));
+    let mut reopened = Document::new(LIMITS);
+    assert_eq!(restore(&mut reopened, &saved), Ok(Outcome::New));
     let below = nested(levels, Some(levels - 1), 2);
     assert_eq!(apply(&mut reopened, &below), Err(ApplyError::TooDeep));
 }
 
 #[test]
-fn what_stands_in_no_type_is_collected_as_in_yjs() {
+fn elements_in_no_type_are_collected_as_in_yjs() {
     let mut document = document();
     // "ab" in the root text, then an item "inside" its letter "a": yrs alone
     // would fail halfway through such an update.
@@ -248,18 +249,18 @@ fn what_stands_in_no_type_is_collected_as_in_yjs() {
                 1, 1, 1, 0, 4, 1, 4, b't', b'e', b'x', b't', 2, b'a', b'b', 0
             ]
         ),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     assert_eq!(
         apply(
             &mut document,
             &[1, 2, 2, 0, 4, 0, 1, 0, 1, b'x', 0x84, 2, 0, 1, b'y', 0]
         ),
-        Ok(Outcome::News)
+        Ok(Outcome::New)
     );
     assert_eq!(document.clock(2), 2);
     assert_eq!(view(&document).0, "ab||[]|{}");
-    // And what is put into a type that is gone meanwhile.
+    // And elements that are put into a type that has been deleted meanwhile.
     let (ana, ben) = (Client::new(4), Client::new(5));
     let made = ana.edit(|txn| {
         txn.get_or_insert_map("map")
@@ -275,7 +276,7 @@ fn what_stands_in_no_type_is_collected_as_in_yjs() {
         array.push_back(txn, "late");
     });
     for update in [made, gone, late] {
-        assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+        assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     }
     assert_eq!(view(&document).0, "ab||[]|{}");
 }
@@ -308,7 +309,7 @@ fn a_document_with_subdocuments_is_freed() {
         let map = txn.get_or_insert_map("map");
         map.insert(txn, "sub", Doc::new());
     });
-    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     let txn = document.replica.doc().transact();
     let child = txn.subdocs().next().expect("a subdocument").clone();
     drop(txn);

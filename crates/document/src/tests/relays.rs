@@ -1,4 +1,4 @@
-//! The replica, the log and those who heard the relays only hold the same, after every step.
+//! The replica, the log and a client that got only the relays are the same after every step.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -6,10 +6,10 @@ use proptest::sample::Index;
 use super::super::lib0::{write_var, write_var_string};
 use super::super::merge;
 use super::convergence::histories;
-use super::truth::Watched;
+use super::cuts::Recorded;
 use crate::ClientId;
 
-/// One step of those who send.
+/// One step of a sender.
 #[derive(Clone, Debug)]
 enum Step {
     /// The next update of the history.
@@ -21,7 +21,7 @@ enum Step {
     /// Elements of a client of the history with other content, from so many clocks back on,
     /// beside an element of the forger's own.
     Forged(usize, u32, String),
-    /// Deletions of what a client of the history wrote or will write.
+    /// Deletions of elements that a client of the history wrote or will write.
     Deleted(usize, u32, u32),
 }
 
@@ -40,7 +40,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// The clients of a history, as [`histories`] has them.
 const CLIENTS: [ClientId; 3] = [3, 1 << 40, 2];
 
-/// A client that writes what is not its own.
+/// A client that writes under the ids of others.
 const FORGER: ClientId = 1 << 45;
 
 /// An update of `text` in the root "text" by each of these clients, from these clocks on.
@@ -74,7 +74,7 @@ proptest! {
         (_, updates) in histories(),
         steps in steps(),
     ) {
-        let mut room = Watched::new();
+        let mut room = Recorded::new();
         let mut coming = updates.iter();
         let sent = |index: &Index| &updates[index.index(updates.len())];
         for step in steps {

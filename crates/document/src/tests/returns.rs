@@ -10,7 +10,7 @@ use super::edits::{SERVER, reader, shown};
 use super::{Client, Outcome, apply, document, view};
 
 #[test]
-fn a_state_that_is_none_or_not_an_earlier_one_is_refused() {
+fn a_malformed_state_and_a_state_of_another_document_are_refused() {
     let (mut document, ana) = (document(), Client::new(1));
     apply(&mut document, &ana.write(0, "hello")).expect("applies");
     let other = Client::new(2).write(0, "x");
@@ -20,7 +20,7 @@ fn a_state_that_is_none_or_not_an_earlier_one_is_refused() {
     );
     let later = ana.write(5, " world");
     apply(&mut document, &other).expect("applies");
-    // By itself it is nothing that can be seen: what it depends on is not in it.
+    // By itself it has no content: its dependencies are not in it.
     assert_eq!(
         document.replace_with(SERVER, &later).map(|made| made.len()),
         Ok(10)
@@ -30,7 +30,7 @@ fn a_state_that_is_none_or_not_an_earlier_one_is_refused() {
 }
 
 #[test]
-fn what_an_earlier_state_has_in_common_stays_where_it_is() {
+fn elements_in_common_with_an_earlier_state_stay() {
     let (mut document, ana) = (document(), Client::new(1));
     apply(&mut document, &ana.write(0, "one three")).expect("applies");
     let made = ana.edit(|txn| {
@@ -44,21 +44,25 @@ fn what_an_earlier_state_has_in_common_stays_where_it_is() {
     apply(&mut document, &deleted).expect("applies");
     apply(&mut document, &ana.write(4, "two ")).expect("applies");
     let update = document.replace_with(SERVER, &saved).expect("can be made");
-    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     assert_eq!(view(&document).0, "one three||[]|{\"list\":[1,2],\"n\":1}");
-    assert_eq!(document.clock(SERVER), 3, "only what was deleted is new");
+    assert_eq!(
+        document.clock(SERVER),
+        3,
+        "only the deleted characters are new"
+    );
 }
 
 #[test]
-fn half_a_character_that_was_deleted_comes_back_as_a_whole() {
+fn a_half_deleted_character_returns_as_a_whole() {
     let (mut document, ana) = (document(), Client::new(1));
     apply(&mut document, &ana.write(0, "a😀b")).expect("applies");
     let saved = document.encode().expect("sound");
     // Deletes the first unit of the two, as a careless program does.
-    assert_eq!(apply(&mut document, &[0, 1, 1, 1, 1, 1]), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &[0, 1, 1, 1, 1, 1]), Ok(Outcome::New));
     assert_eq!(view(&document).0, "a\u{fffd}b||[]|{}");
     let update = document.replace_with(SERVER, &saved).expect("can be made");
-    assert_eq!(apply(&mut document, &update), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update), Ok(Outcome::New));
     assert_eq!(view(&document).0, "a😀b||[]|{}");
 }
 
@@ -66,7 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_earlier_state_comes_back_whatever_was_edited_since(
+    fn an_earlier_state_returns_whatever_was_edited_since(
         (clients, updates) in histories(),
         saved_after in any::<prop::sample::Index>(),
         made_after in any::<prop::sample::Index>(),
@@ -87,7 +91,7 @@ proptest! {
         apply(&mut restored, &document.encode().expect("sound")).expect("applies");
         apply(&mut restored, &update).expect("applies");
         prop_assert_eq!(shown(&reader(&restored)), expected);
-        // Others who edit meanwhile, and hear of it late, have the same in the end.
+        // Clients that edit meanwhile, and receive it late, have the same in the end.
         for late in &updates[made_after..] {
             apply(&mut document, late).expect("applies");
         }

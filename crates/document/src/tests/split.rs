@@ -1,4 +1,4 @@
-//! An update in parts does what the whole does.
+//! The parts of an update have the effect of the whole.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ fn edit(clients: &[Client], (by, kind, at, size): (usize, u8, u32, u32)) {
     }
 }
 
-/// What three people made together, and what one of them had at some earlier time.
+/// An earlier state of one of three clients, and an update of all that it lacked in the end.
 fn states() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let step = (0..3usize, 0..10u8, 0..200u32, 0..9u32);
     (
@@ -76,7 +76,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_parts_do_what_the_whole_does((base, update) in states(), bytes_max in 64..600usize) {
+    fn the_parts_have_the_effect_of_the_whole((base, update) in states(), bytes_max in 64..600usize) {
         let (mut whole, mut cut) = (document(), document());
         for document in [&mut whole, &mut cut] {
             apply(document, &base).expect("applies");
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn parts_of_what_waits_for_others_lose_nothing((_, update) in states()) {
+    fn the_parts_of_a_pending_update_lose_nothing((_, update) in states()) {
         // Without its base.
         let (mut whole, mut cut) = (document(), document());
         apply(&mut whole, &update).expect("applies");
@@ -109,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_small_stays_whole_and_what_is_no_update_is_none() {
+fn a_small_update_stays_whole_and_a_malformed_one_gives_none() {
     let update = Client::new(1).write(0, "hello");
     assert_eq!(split(&update, 1000), Some(vec![update.clone()]));
     assert_eq!(split(&[1, 2, 3], 1000), None);
@@ -117,20 +117,20 @@ fn what_is_small_stays_whole_and_what_is_no_update_is_none() {
 }
 
 #[test]
-fn a_pair_of_surrogates_is_never_torn() {
+fn a_surrogate_pair_is_never_split() {
     let text = "😀".repeat(1000);
     let update = Client::new(1).write(0, &text);
     let parts = split(&update, 101).expect("an update");
     assert!(parts.len() > 30);
     let mut document = document();
     for part in &parts {
-        assert_eq!(apply(&mut document, part), Ok(Outcome::News));
+        assert_eq!(apply(&mut document, part), Ok(Outcome::New));
     }
     assert_eq!(view(&document).0, format!("{text}||[]|{{}}"));
 }
 
 #[test]
-fn clients_that_depend_on_one_another_in_a_circle_come_to_an_end() {
+fn circular_dependencies_come_to_an_end() {
     // 1 stands beside what 2 makes, and 2 beside what 1 makes.
     let circle: Vec<u8> = [
         &[2, 1, 2, 0, 0x84, 1, 0, 100][..],
@@ -147,7 +147,7 @@ fn clients_that_depend_on_one_another_in_a_circle_come_to_an_end() {
 }
 
 #[test]
-fn a_large_update_is_cut_in_time_linear_in_its_size() {
+fn a_large_update_is_split_in_linear_time() {
     // Much of one text, and many small blocks of two people who answer one another.
     let (ana, ben) = (Client::new(1), Client::new(2));
     ana.write(0, &"words ".repeat(2_000_000));

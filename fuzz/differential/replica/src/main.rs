@@ -1,25 +1,25 @@
 //! The server's side of the differential fuzz: rooms behind a pipe.
 //!
 //! A request is its length (u32, little endian like all numbers here), the
-//! number of a room (u32), what is asked (one byte) and its argument; an answer
-//! is its length and what it says, in the order of the requests.
+//! number of a room (u32), the kind of the request (one byte) and its argument; an answer
+//! is its length and its content, in the order of the requests.
 //!
-//! | asked | argument | answer |
+//! | request | argument | answer |
 //! |---|---|---|
 //! | 0: forget the room | | |
 //! | 1: take a turn | updates, each with its length (u32) in front | see below |
-//! | 2: the document | | 1 and the update, or 0 and what went wrong |
+//! | 2: the document | | 1 and the update, or 0 and the error |
 //! | 3: the document after a restart | | likewise |
-//! | 4: what a client lacks | its state vector | likewise |
-//! | 5: restart | | 1, or 0 and what went wrong |
+//! | 4: the update for a client | its state vector | likewise |
+//! | 5: restart | | 1, or 0 and the error |
 //! | 6: compact the log and restart | | likewise |
-//! | 7: make an edit | its client id (u64) and operations, as JSON | 1 and the update, or 0 and what went wrong |
+//! | 7: make an edit | its client id (u64) and operations, as JSON | 1 and the update, or 0 and the error |
 //! | 8: make the edit that returns to a state | its client id (u64) and the state | likewise |
 //!
-//! A turn answers for each update the first letter of what became of it
-//! (`News`, `Pending`, `known`, `Refused`, `Broken`), the microseconds that it
-//! took (u32) and a reason with its length (u32) in front; then what members
-//! are told, each with its length (u32) in front.
+//! A turn answers for each update the first letter of its outcome
+//! (`New`, `Pending`, `known`, `Refused`, `Broken`), the microseconds that it
+//! took (u32) and a reason with its length (u32) in front; then the messages to the members,
+//! each with its length (u32) in front.
 
 mod room;
 
@@ -28,7 +28,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 
 use self::room::{Answer, Room};
 
-/// As in the server, for what recurses over a document.
+/// As in the server, for recursion over a document.
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> io::Result<()> {
@@ -73,10 +73,10 @@ fn serve() -> io::Result<()> {
 
 fn answer(rooms: &mut HashMap<u32, Room>, mut request: &[u8]) -> io::Result<Vec<u8>> {
     let number = read_u32(&mut request)?;
-    let mut asked = [0];
-    request.read_exact(&mut asked)?;
+    let mut kind = [0];
+    request.read_exact(&mut kind)?;
     let room = rooms.entry(number).or_default();
-    Ok(match asked[0] {
+    Ok(match kind[0] {
         0 => {
             rooms.remove(&number);
             Vec::new()
@@ -110,11 +110,11 @@ fn turn(room: &mut Room, mut request: &[u8]) -> io::Result<Vec<u8>> {
         updates.push(update);
         request = rest;
     }
-    let (outcomes, told) = room.turn(&updates);
+    let (outcomes, messages) = room.turn(&updates);
     let mut answer = Vec::new();
     for outcome in outcomes {
         let (letter, reason) = match &outcome.answer {
-            Answer::News => (b'N', ""),
+            Answer::New => (b'N', ""),
             Answer::Pending => (b'P', ""),
             Answer::Nothing => (b'k', ""),
             Answer::Refused(reason) => (b'R', reason.as_str()),
@@ -124,7 +124,8 @@ fn turn(room: &mut Room, mut request: &[u8]) -> io::Result<Vec<u8>> {
         answer.extend_from_slice(&(outcome.took.as_micros() as u32).to_le_bytes());
         write_bytes(&mut answer, reason.as_bytes());
     }
-    told.iter()
+    messages
+        .iter()
         .for_each(|update| write_bytes(&mut answer, update));
     Ok(answer)
 }

@@ -1,42 +1,41 @@
-//! A room of the server without its doors and its database: what it does with
-//! updates, what its members are told, and what is written.
+//! A room of the server without its doors and its database: how it applies
+//! updates, relays them to its members, and writes them.
 //!
-//! This file alone follows the interface of `Document` for the differential
-//! fuzz.
+//! For the differential fuzz, this file alone uses the interface of `Document`.
 
 use std::time::{Duration, Instant};
 
 use document::edit::Operation;
 use document::{
-    Applied, ApplyError, Caps, Checked, Document, Integrated, StateVector, Unmergeable, Visibility,
-    merge, validate,
+    Applied, ApplyError, Checked, Document, Integrated, PendingLimits, StateVector, Unmergeable,
+    Visibility, merge, validate,
 };
 
-/// What a client may leave waiting, as in the server's defaults, but less.
-const CAPS: Caps = Caps {
-    pending_updates_max: 200,
-    pending_bytes_max: 1 << 20,
+/// How much may be pending: less than by the server's defaults.
+const LIMITS: PendingLimits = PendingLimits {
+    updates_max: 200,
+    bytes_max: 1 << 20,
 };
 
-/// What became of one update.
+/// The outcome of one update.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What its sender is told.
+    /// The answer to its sender.
     pub answer: Answer,
     /// The processor time that it took.
     pub took: Duration,
 }
 
-/// What the sender of an update is told.
+/// The answer to the sender of an update.
 #[derive(Debug)]
 pub enum Answer {
     /// It is in the document.
-    News,
-    /// All or part of it waits for others.
+    New,
+    /// All or part of it is pending.
     Pending,
-    /// It was known.
+    /// The document had it already.
     Nothing,
-    /// It is refused, and this is why.
+    /// It is refused, for this reason.
     Refused(String),
     /// The document broke, and was built anew from the log.
     Broken,
@@ -47,31 +46,31 @@ pub enum Answer {
 pub struct Room {
     document: Document,
     log: Vec<Vec<u8>>,
-    /// What should not have happened.
+    /// Faults of the server that were found.
     faults: Vec<&'static str>,
 }
 
 impl Default for Room {
     fn default() -> Self {
         Self {
-            document: Document::new(CAPS),
+            document: Document::new(LIMITS),
             log: Vec::new(),
             faults: Vec::new(),
         }
     }
 }
 
-/// An accepted update: what is written, and what members are told.
+/// An accepted update: its row, and its message to the members.
 struct Accepted {
     row: Vec<u8>,
     message: Option<Vec<u8>>,
-    /// It set free what had waited, which is in the log already.
-    freed: bool,
+    /// It released pending blocks, which are in the log already.
+    has_released: bool,
 }
 
 impl Room {
-    /// Takes what has arrived since the last turn. Returns what each sender is
-    /// told, and what the members are told, in this order.
+    /// Applies the updates that have arrived since the last turn. Returns the outcome of each,
+    /// and the messages to the members, in order.
     pub fn turn(&mut self, updates: &[&[u8]]) -> (Vec<Outcome>, Vec<Vec<u8>>) {
         let mut accepted = Vec::new();
         let outcomes = updates
@@ -86,10 +85,10 @@ impl Room {
         (outcomes, self.write(accepted))
     }
 
-    /// What a client at the state vector `from` gets.
+    /// The update for a client at the state vector `from`.
     ///
     /// # Errors
-    /// If it is none, or the document is broken.
+    /// If it is no state vector, or the document is broken.
     pub fn diff(&self, from: &[u8]) -> Result<Vec<u8>, String> {
         if let Some(fault) = self.faults.first() {
             return Err((*fault).to_owned());
@@ -116,7 +115,7 @@ impl Room {
         made.map_err(|error| error.to_string())
     }
 
-    /// The room after a restart: only what was written.
+    /// The room after a restart: only its log is left.
     ///
     /// # Errors
     /// If a row cannot be restored.
@@ -125,7 +124,7 @@ impl Room {
     }
 
     fn opened(&self, log: Vec<Vec<u8>>) -> Result<Self, String> {
-        let mut document = Document::new(CAPS);
+        let mut document = Document::new(LIMITS);
         for row in &log {
             let checked = validate(row).map_err(|error| format!("a row is invalid: {error}"))?;
             document
@@ -133,7 +132,7 @@ impl Room {
                 .map_err(|error| format!("a row cannot be restored: {error}"))?;
         }
         if document.has_pending() != self.document.has_pending() {
-            return Err("the log does not hold what waits".to_owned());
+            return Err("the log has not got the pending blocks".to_owned());
         }
         Ok(Self {
             document,
@@ -161,10 +160,10 @@ impl Room {
                 let visible = applied.visibility == Visibility::Visible;
                 match written(update, applied) {
                     Ok(row) => accepted.extend(row),
-                    Err(_) => self.faults.push("what waits is in the document"),
+                    Err(_) => self.faults.push("the pending part is in the document"),
                 }
                 if visible {
-                    Answer::News
+                    Answer::New
                 } else {
                     Answer::Pending
                 }
@@ -188,38 +187,38 @@ impl Room {
         self.document.apply(update, prepared).map(Some)
     }
 
-    /// Writes what was accepted, neighbours as one row, and returns what is told.
+    /// Writes the accepted updates, neighbours as one row, and returns the messages to the members.
     fn write(&mut self, accepted: Vec<Accepted>) -> Vec<Vec<u8>> {
-        let mut told = Vec::new();
-        let mergeable = |it: &Accepted| !it.freed && it.message.as_ref() == Some(&it.row);
+        let mut messages = Vec::new();
+        let mergeable = |it: &Accepted| !it.has_released && it.message.as_ref() == Some(&it.row);
         for group in accepted.chunk_by(|a, b| mergeable(a) && mergeable(b)) {
             if let [only] = group {
-                told.extend(only.message.clone());
+                messages.extend(only.message.clone());
                 self.log.push(only.row.clone());
                 continue;
             }
             let rows: Vec<_> = group.iter().map(|update| &update.row).collect();
             match merge(&rows) {
                 Ok(row) => {
-                    told.push(row.clone());
+                    messages.push(row.clone());
                     self.log.push(row);
                 }
-                Err(_) => self.faults.push("what was accepted cannot be merged"),
+                Err(_) => self.faults.push("accepted updates cannot be merged"),
             }
         }
-        told
+        messages
     }
 }
 
-/// What a room writes and tells of an update that it has applied.
+/// The row and the message of an update that was applied.
 fn written(update: &[u8], applied: Applied) -> Result<Option<Accepted>, Unmergeable> {
-    let freed = matches!(applied.integrated, Integrated::More(_));
+    let has_released = matches!(applied.integrated, Integrated::WithPending(_));
     let message = match applied.integrated {
         Integrated::Nothing => None,
         Integrated::Whole => Some(update.to_vec()),
-        Integrated::Part(part) | Integrated::More(part) => Some(part),
+        Integrated::Part(part) | Integrated::WithPending(part) => Some(part),
     };
-    let row = match (&message, applied.held) {
+    let row = match (&message, applied.pending) {
         (None, None) => return Ok(None),
         (Some(message), None) => message.clone(),
         (None, Some(held)) => held,
@@ -228,7 +227,7 @@ fn written(update: &[u8], applied: Applied) -> Result<Option<Accepted>, Unmergea
     Ok(Some(Accepted {
         row,
         message,
-        freed,
+        has_released,
     }))
 }
 

@@ -1,8 +1,8 @@
-//! What waits for something that is missing, by what it waits for.
+//! Blocks and deletions that are pending, by the element that is missing.
 //!
-//! Blocks are held one by one, each as an update of its own, and each waits for
-//! one element at a time; deletions are held by what they delete. So what
-//! arrives costs as much as it sets free, however much is held besides.
+//! Blocks are kept one by one, each as an update of its own, and each with one
+//! missing element at a time; deletions are kept by the elements that they delete. So an
+//! update costs as much as it releases, however much else is pending.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,43 +10,43 @@ use super::ranges::Ranges;
 use super::update::Id;
 use crate::ClientId;
 
-/// The blocks and deletions that wait. No element is made by two of the blocks.
+/// The blocks and deletions that are pending. No two of the blocks have an element in common.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    blocks: BTreeMap<Id, HeldBlock>,
-    /// Each awaited element, with a block that it may set free.
-    awaited: BTreeSet<(Id, Id)>,
+pub(super) struct Pending {
+    blocks: BTreeMap<Id, PendingBlock>,
+    /// Each missing element, with the block that it may release.
+    missing: BTreeSet<(Id, Id)>,
     deletes: Ranges,
-    /// How many blocks are left of each update.
+    /// How many blocks of each update are still pending.
     updates: HashMap<u64, usize>,
     bytes: usize,
 }
 
-/// One block that waits.
+/// One block that is pending.
 #[derive(Debug)]
-pub(super) struct HeldBlock {
-    /// Which update brought it; for counting.
+pub(super) struct PendingBlock {
+    /// The number of the update that brought it; for counting.
     pub(super) update: u64,
-    /// The first element that it makes.
+    /// Its first element.
     pub(super) id: Id,
-    /// The clock after the last one.
+    /// The clock after its last element.
     pub(super) end: u32,
     /// An update of this block alone.
     pub(super) bytes: Vec<u8>,
-    /// The element that it waits for. `None` if nothing will set it free, as it
-    /// cannot be taken in.
-    pub(super) waits: Option<Id>,
+    /// The missing element. `None` if the block stays pending for ever, because it cannot be
+    /// integrated.
+    pub(super) missing: Option<Id>,
 }
 
-/// What a deleted range counts as, in bytes.
+/// How much a pending deletion counts, in bytes.
 const RANGE_BYTES: usize = 8;
 
-impl Held {
+impl Pending {
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.deletes.is_empty()
     }
 
-    /// The number of updates that are held, at least in part. Deletions count as one.
+    /// The number of updates that are pending, in part or as a whole. Deletions count as one.
     pub(super) fn len(&self) -> usize {
         self.updates.len() + usize::from(!self.deletes.is_empty())
     }
@@ -61,18 +61,18 @@ impl Held {
         self.blocks.values().map(|block| block.bytes.as_slice())
     }
 
-    /// The elements that held updates delete.
+    /// The deletions.
     pub(super) fn deletes(&self) -> &Ranges {
         &self.deletes
     }
 
-    /// The held blocks that make an element of `client` from `clock` up to `end`.
-    pub(super) fn meeting(
+    /// The blocks with an element of `client` from `clock` up to `end`.
+    pub(super) fn overlapping(
         &self,
         client: ClientId,
         clock: u32,
         end: u32,
-    ) -> impl Iterator<Item = &HeldBlock> {
+    ) -> impl Iterator<Item = &PendingBlock> {
         let first = Id { client, clock: 0 };
         let before = self.blocks.range(first..Id { client, clock }).next_back();
         let before = before.filter(move |(_, block)| block.end > clock);
@@ -82,33 +82,33 @@ impl Held {
         before.into_iter().chain(within).map(|(_, block)| block)
     }
 
-    /// Holds `block`, which makes nothing that is held already.
-    pub(super) fn add(&mut self, block: HeldBlock) {
+    /// Adds `block`, none of whose elements is pending already.
+    pub(super) fn add(&mut self, block: PendingBlock) {
         self.bytes += block.bytes.len();
         *self.updates.entry(block.update).or_default() += 1;
-        if let Some(id) = block.waits {
-            self.awaited.insert((id, block.id));
+        if let Some(id) = block.missing {
+            self.missing.insert((id, block.id));
         }
         self.blocks.insert(block.id, block);
     }
 
-    /// Holds deletions.
-    pub(super) fn delete(&mut self, deletes: &Ranges) {
+    /// Adds deletions.
+    pub(super) fn add_deletes(&mut self, deletes: &Ranges) {
         self.deletes.extend(deletes);
     }
 
-    /// Takes out the blocks that may be free now that the elements of `client` are
-    /// known up to `clock`, and those whose own elements are.
-    pub(super) fn take_blocks(&mut self, client: ClientId, clock: u32) -> Vec<HeldBlock> {
+    /// Takes out the blocks that may be integrated now that the document has the elements of
+    /// `client` up to `clock`, and those blocks whose own elements it has.
+    pub(super) fn take_blocks(&mut self, client: ClientId, clock: u32) -> Vec<PendingBlock> {
         let mut taken = Vec::new();
         let until = Id { client, clock: 0 }..Id { client, clock };
         let nothing = Id {
             client: 0,
             clock: 0,
         };
-        let awaited = (until.start, nothing)..(until.end, nothing);
-        while let Some((_, waiting)) = self.awaited.range(awaited.clone()).next().copied() {
-            taken.extend(self.take(waiting));
+        let missing = (until.start, nothing)..(until.end, nothing);
+        while let Some((_, block)) = self.missing.range(missing.clone()).next().copied() {
+            taken.extend(self.take(block));
         }
         while let Some((id, _)) = self.blocks.range(until.clone()).next() {
             let id = *id;
@@ -125,7 +125,7 @@ impl Held {
         }
     }
 
-    fn take(&mut self, id: Id) -> Option<HeldBlock> {
+    fn take(&mut self, id: Id) -> Option<PendingBlock> {
         let block = self.blocks.remove(&id)?;
         self.bytes -= block.bytes.len();
         if let Some(left) = self.updates.get_mut(&block.update) {
@@ -134,8 +134,8 @@ impl Held {
                 self.updates.remove(&block.update);
             }
         }
-        if let Some(awaited) = block.waits {
-            self.awaited.remove(&(awaited, id));
+        if let Some(missing) = block.missing {
+            self.missing.remove(&(missing, id));
         }
         Some(block)
     }

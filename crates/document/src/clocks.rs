@@ -1,8 +1,9 @@
-//! What a document holds, by client: how far, in which types, in how many pieces, and what of it is deleted.
+//! The clocks of a document's clients: with the parents of their elements, their items, and
+//! their deletions.
 //!
 //! yrs offers no way from an element to its parent that is not a walk over its
-//! siblings, finds nothing at all for what it collected, and tells nothing of
-//! what an update will cost. So what has to be known of elements before an
+//! siblings, finds nothing at all for a collected element, and does not tell what an update
+//! will cost. So what has to be known of elements before an
 //! update is integrated is kept here: one entry for each stretch of a client's
 //! clocks that lies in one parent, and one for each place where somebody began
 //! to write.
@@ -19,62 +20,63 @@ use super::ranges::Ranges;
 use super::update::Id;
 use crate::ClientId;
 
-/// A type, or one key of a type, that holds elements; an index into the parents of [`Known`].
+/// The list of a type, or one key of it; an index into the parents of [`Clocks`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Parent(pub(super) u32);
 
-/// The parent of what was collected before it could be seen where it stood.
+/// The parent of elements that were collected before anybody saw where they stood.
 pub(super) const COLLECTED: Parent = Parent(0);
 
-/// What identifies a parent: the type that an element is, or a root by its
-/// name; and the key within it, if it is a map. Names are given by their hash.
+/// What identifies a parent: the element that the type is, or the name of the root; and the key
+/// in it, if it is one. Names are given by their hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ParentKey {
     pub(super) within: Option<Id>,
     pub(super) names: u64,
 }
 
-/// What elements a parent holds.
+/// How a parent holds its elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A row of them.
+    /// As a list.
     #[default]
-    Row,
-    /// One after the other, of which the last counts: it is a key of a map.
+    List,
+    /// One after the other, of which the last counts: it is a key.
     Key,
 }
 
-/// What is known of a parent.
+/// A parent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ParentFacts {
     /// The type, if it is no root.
     pub(super) within: Option<Id>,
-    /// How many types lie above what it holds, minus one.
+    /// How many types lie above its elements, minus one.
     pub(super) depth: u8,
     pub(super) shape: Shape,
-    /// How many pieces were put into it.
-    pub(super) pieces: u32,
-    /// How many of them at its very beginning.
-    pub(super) firsts: u32,
+    /// How many items were put into it.
+    pub(super) items: u32,
+    /// How many of them were put at its very beginning.
+    pub(super) first_items: u32,
 }
 
-/// The clocks, places and deletions of all clients.
+/// The clocks, parents, items and deletions of all clients.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Clocks {
     clients: HashMap<ClientId, Client, RandomState>,
     pub(super) parents: Vec<ParentFacts>,
     pub(super) parent_of: HashMap<ParentKey, Parent, RandomState>,
-    /// Hashes of the elements behind which somebody began a piece.
+    /// Hashes of the elements that are the left origin of an item.
     left_origins: HashSet<u64, Hashed>,
-    /// What clients deleted; what was deleted with its parent or replaced in a map is not here.
+    /// The deletions that updates brought; elements that were deleted with their parent, or
+    /// replaced under a key, are not here.
     deleted: Ranges,
-    pieces: usize,
+    items: usize,
 }
 
-/// A piece: the elements from `clock` to the next one. All have the same right origin, and each
-/// has the one before it as its left origin.
+/// The beginning of an item, which ends where the next one begins. All its elements have the
+/// same right origin, and each but the first has the one before it as its left origin.
 #[derive(Clone, Copy, Debug)]
-struct Start {
+struct ItemStart {
     clock: u32,
     left: Neighbour,
     right: Neighbour,
@@ -114,14 +116,14 @@ impl From<Neighbour> for Option<Id> {
 struct Client {
     clock: u32,
     /// From this clock on, elements are in this parent; rising.
-    places: SmallVec<[(u32, Parent); 1]>,
-    /// The clocks at which a piece begins that does not continue the one before it; rising.
-    starts: SmallVec<[Start; 1]>,
-    /// How many pieces its elements have been cut into, at most.
-    pieces: u32,
+    parents: SmallVec<[(u32, Parent); 1]>,
+    /// Where an item begins that does not continue the one before it; rising.
+    starts: SmallVec<[ItemStart; 1]>,
+    /// Into how many items its elements have been split, at most.
+    items: u32,
 }
 
-impl Default for Known {
+impl Default for Clocks {
     fn default() -> Self {
         Self {
             clients: HashMap::default(),
@@ -129,37 +131,35 @@ impl Default for Known {
             parent_of: HashMap::default(),
             left_origins: HashSet::default(),
             deleted: Ranges::default(),
-            pieces: 0,
+            items: 0,
         }
     }
 }
 
 impl Client {
-    /// How many pieces begin at `clock` or before it.
-    fn after(&self, clock: u32) -> usize {
+    /// How many items begin at `clock` or before it.
+    fn starts_up_to(&self, clock: u32) -> usize {
         self.starts.partition_point(|start| start.clock <= clock)
     }
 
-    fn start(&self, clock: u32) -> Option<Start> {
-        // Most of what is asked for was written last.
+    fn start(&self, clock: u32) -> Option<ItemStart> {
+        // Most often it is the last one.
         match self.starts.last() {
             Some(last) if last.clock <= clock => Some(*last),
-            _ => Some(self.starts[self.after(clock).checked_sub(1)?]),
+            _ => Some(self.starts[self.starts_up_to(clock).checked_sub(1)?]),
         }
     }
 }
 
-impl Known {
+impl Clocks {
     /// The clock after the last element of `client`; 0 for an unknown one.
     pub(super) fn clock(&self, client: ClientId) -> u32 {
-        self.clients.get(&client).map_or(0, |known| known.clock)
+        self.clients.get(&client).map_or(0, |client| client.clock)
     }
 
     /// All clients with their clocks, in no particular order.
-    pub(super) fn clocks(&self) -> impl Iterator<Item = (ClientId, u32)> {
-        self.clients
-            .iter()
-            .map(|(client, known)| (*client, known.clock))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, u32)> {
+        self.clients.iter().map(|(id, client)| (*id, client.clock))
     }
 
     /// How many clients there are.
@@ -172,117 +172,122 @@ impl Known {
         self.parents.len()
     }
 
-    /// How many pieces the elements have been cut into, at most.
-    pub(super) fn pieces(&self) -> usize {
-        self.pieces
+    /// Into how many items the elements have been split, at most.
+    pub(super) fn items(&self) -> usize {
+        self.items
     }
 
-    /// How many pieces the elements of `client` have been cut into, at most.
-    pub(super) fn pieces_of(&self, client: ClientId) -> u32 {
-        self.clients.get(&client).map_or(0, |known| known.pieces)
+    /// Into how many items the elements of `client` have been split, at most.
+    pub(super) fn items_of(&self, client: ClientId) -> u32 {
+        self.clients.get(&client).map_or(0, |client| client.items)
     }
 
-    /// The elements that clients deleted.
+    /// The deletions that updates brought.
     pub(super) fn deleted(&self) -> &Ranges {
         &self.deleted
     }
 
-    /// Notes that `deletes`, which were not known, are deleted.
+    /// Adds `deletes`, which are new.
     pub(super) fn delete(&mut self, deletes: impl IntoIterator<Item = (ClientId, Range<u32>)>) {
         for (client, range) in deletes {
-            self.pieces += 2;
-            self.clients.entry(client).or_default().pieces += 2;
+            self.items += 2;
+            self.clients.entry(client).or_default().items += 2;
             self.deleted.add(client, range);
         }
     }
 
     /// Raises the clock of `client`.
     pub(super) fn advance(&mut self, client: ClientId, clock: u32) {
-        let known = self.clients.entry(client).or_default();
-        known.clock = known.clock.max(clock);
+        let client = self.clients.entry(client).or_default();
+        client.clock = client.clock.max(clock);
     }
 
-    /// Makes a parent known: the next one.
+    /// Adds a parent, which gets the next number.
     pub(super) fn add_parent(&mut self, key: ParentKey, facts: ParentFacts) {
         let parent = Parent(self.parents.len() as u32);
         self.parent_of.insert(key, parent);
         self.parents.push(facts);
     }
 
-    /// Notes that the elements from `id` on stand in `parent`.
-    pub(super) fn add_place(&mut self, id: Id, parent: Parent) {
+    /// Adds that the elements from `id` on stand in `parent`.
+    pub(super) fn set_parent(&mut self, id: Id, parent: Parent) {
         let client = self.clients.entry(id.client).or_default();
-        client.places.push((id.clock, parent));
+        client.parents.push((id.clock, parent));
     }
 
-    /// Notes that a piece begins at `id`.
-    pub(super) fn add_piece(&mut self, id: Id, parent: Parent, origins: Origins) {
+    /// Adds an item that begins at `id`.
+    pub(super) fn add_item(&mut self, id: Id, parent: Parent, origins: Origins) {
         let client = self.clients.entry(id.client).or_default();
-        client.starts.push(Start {
+        client.starts.push(ItemStart {
             clock: id.clock,
             left: origins.left.into(),
             right: origins.right.into(),
         });
-        client.pieces += 1;
-        self.pieces += 1;
+        client.items += 1;
+        self.items += 1;
         let facts = &mut self.parents[parent.0 as usize];
-        facts.pieces += 1;
+        facts.items += 1;
         match origins.left {
             Some(left) => drop(self.left_origins.insert(hash(left))),
-            None => facts.firsts += 1,
+            None => facts.first_items += 1,
         }
     }
 
-    /// The piece that holds the element `id`, as the clocks of its beginning and its end.
-    pub(super) fn piece(&self, id: Id) -> (u32, u32) {
-        let Some(known) = self.clients.get(&id.client) else {
+    /// The item that holds the element `id`, as the clocks of its beginning and its end.
+    pub(super) fn item_range(&self, id: Id) -> (u32, u32) {
+        let Some(client) = self.clients.get(&id.client) else {
             return (id.clock, id.clock + 1);
         };
-        let after = known.after(id.clock);
-        let start = after.checked_sub(1).map_or(0, |at| known.starts[at].clock);
-        let end = known
+        let after = client.starts_up_to(id.clock);
+        let start = after.checked_sub(1).map_or(0, |at| client.starts[at].clock);
+        let end = client
             .starts
             .get(after)
-            .map_or(known.clock, |next| next.clock);
+            .map_or(client.clock, |next| next.clock);
         let (from, to) = self.deleted.around(id.client, id.clock);
         if from > id.clock {
-            // It is deleted, and what is deleted is never cut.
+            // It is deleted, and deleted items are never split.
             return (id.clock, from);
         }
         (start.max(from), end.min(to).max(id.clock + 1))
     }
 
+    /// The parent that the element `id` stands in.
     pub(super) fn parent(&self, id: Id) -> Parent {
-        let Some(known) = self.clients.get(&id.client) else {
+        let Some(client) = self.clients.get(&id.client) else {
             return COLLECTED;
         };
-        match known.places.last() {
+        match client.parents.last() {
             None => COLLECTED,
             Some((from, parent)) if *from <= id.clock => *parent,
             Some(_) => {
-                let after = known.places.partition_point(|(from, _)| *from <= id.clock);
+                let after = client
+                    .parents
+                    .partition_point(|(from, _)| *from <= id.clock);
                 after
                     .checked_sub(1)
-                    .map_or(COLLECTED, |at| known.places[at].1)
+                    .map_or(COLLECTED, |at| client.parents[at].1)
             }
         }
     }
 
-    /// Whether somebody began a piece behind the element `id`.
+    /// Whether the element `id` is the left origin of an item.
     pub(super) fn is_left_origin(&self, id: Id) -> bool {
         self.left_origins.contains(&hash(id))
     }
 
-    /// Whether a piece begins at the element `id`.
-    pub(super) fn starts(&self, id: Id) -> bool {
-        self.clients
-            .get(&id.client)
-            .is_some_and(|known| known.start(id.clock).is_some_and(|at| at.clock == id.clock))
+    /// Whether an item begins at the element `id`.
+    pub(super) fn is_item_start(&self, id: Id) -> bool {
+        self.clients.get(&id.client).is_some_and(|client| {
+            client
+                .start(id.clock)
+                .is_some_and(|at| at.clock == id.clock)
+        })
     }
 
-    /// Where the piece begins that holds the element `id`, and with which origins; `None` if
-    /// that is forgotten.
-    pub(super) fn begun(&self, id: Id) -> Option<(u32, Origins)> {
+    /// The clock at which the item begins that holds the element `id`, and its origins; `None`
+    /// if they are not known any more.
+    pub(super) fn item(&self, id: Id) -> Option<(u32, Origins)> {
         let start = self.clients.get(&id.client)?.start(id.clock)?;
         let origins = Origins {
             left: start.left.into(),
@@ -297,7 +302,7 @@ fn hash(id: Id) -> u64 {
     KEY.hash_one((id.client, id.clock))
 }
 
-/// Takes what is a hash already as it is.
+/// A hasher of hashes, which leaves them as they are.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hashed(u64);
 

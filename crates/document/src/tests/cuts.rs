@@ -1,11 +1,11 @@
-//! What is applied, told and written is the same, whatever is claimed.
+//! The applied, the relayed and the written part of an update are the same, whatever it claims.
 
 use super::super::lib0::write_var;
 use super::super::{ApplyError, Document, Integrated, Visibility, merge};
-use super::{CAPS, Client, Outcome, apply, apply_as, document, restore, view};
+use super::{Client, LIMITS, Outcome, apply, apply_as, document, restore, view};
 use crate::ClientId;
 
-/// A block of text: whose, from which clock, between which neighbours.
+/// A block of text, with its client, its clock and its neighbours.
 pub(super) struct Typed<'a> {
     pub(super) client: ClientId,
     pub(super) clock: u64,
@@ -53,14 +53,14 @@ pub(super) fn update(blocks: &[Typed<'_>]) -> Vec<u8> {
     out
 }
 
-/// A document, everything that is told of it, and everything that is written of it.
-pub(super) struct Watched {
+/// A document with all its relays and all its rows.
+pub(super) struct Recorded {
     pub(super) document: Document,
     present: Client,
     log: Vec<Vec<u8>>,
 }
 
-impl Watched {
+impl Recorded {
     pub(super) fn new() -> Self {
         Self {
             document: document(),
@@ -76,28 +76,28 @@ impl Watched {
     fn send_as(
         &mut self,
         bytes: &[u8],
-        may: impl Fn(ClientId) -> u32,
+        allowed: impl Fn(ClientId) -> u32,
     ) -> Result<Outcome, ApplyError> {
-        let applied = apply_as(&mut self.document, bytes, may)?;
-        let told = match &applied.integrated {
+        let applied = apply_as(&mut self.document, bytes, allowed)?;
+        let relayed = match &applied.integrated {
             Integrated::Nothing => None,
             Integrated::Whole => Some(bytes.to_vec()),
-            Integrated::Part(part) | Integrated::More(part) => Some(part.clone()),
+            Integrated::Part(part) | Integrated::WithPending(part) => Some(part.clone()),
         };
-        if let Some(told) = &told {
-            self.present.receive(told);
+        if let Some(relayed) = &relayed {
+            self.present.receive(relayed);
         }
-        let both: Vec<_> = told.into_iter().chain(applied.held.clone()).collect();
+        let both: Vec<_> = relayed.into_iter().chain(applied.pending.clone()).collect();
         if !both.is_empty() {
-            self.log.push(merge(&both).expect("they share nothing"));
+            self.log.push(merge(&both).expect("no common elements"));
         }
         self.agrees();
         Ok(applied.into())
     }
 
-    /// The document, who was present, and who reads the log see the same.
+    /// The document, a replica with the relays and one with the log are the same.
     fn agrees(&self) {
-        let mut replayed = Document::new(CAPS);
+        let mut replayed = Document::new(LIMITS);
         for row in &self.log {
             restore(&mut replayed, row).expect("a row");
         }
@@ -105,7 +105,7 @@ impl Watched {
         let seen = self.document.diff(&Default::default()).expect("sound");
         let newcomer = Client::new(1 << 50);
         newcomer.receive(&seen);
-        assert_eq!(self.present.view(), newcomer.view(), "those present");
+        assert_eq!(self.present.view(), newcomer.view(), "the relays");
     }
 
     fn text(&self) -> String {
@@ -115,16 +115,16 @@ impl Watched {
 }
 
 #[test]
-fn a_forged_copy_beside_an_edit_of_ones_own_replaces_nothing() {
-    let mut watched = Watched::new();
-    watched
+fn a_forged_copy_of_elements_replaces_nothing() {
+    let mut recorded = Recorded::new();
+    recorded
         .send(&update(&[Typed::new(7, 0, "hello")]))
         .expect("applies");
     for forged in ["HELLO", "hallo", "hellO", "HELLO THERE", "h", "H"] {
         for clock in 0..3 {
-            let mine = Typed::new(9, watched.document.clock(9).into(), "!");
+            let mine = Typed::new(9, recorded.document.clock(9).into(), "!");
             let copy = Typed::new(7, clock, forged);
-            let sent = watched.send(&update(&[mine, copy]));
+            let sent = recorded.send(&update(&[mine, copy]));
             let honest = "hello"[clock as usize..].starts_with(forged);
             assert_eq!(
                 sent.is_ok(),
@@ -133,27 +133,27 @@ fn a_forged_copy_beside_an_edit_of_ones_own_replaces_nothing() {
             );
         }
     }
-    assert!(watched.text().contains("hello"));
-    assert_eq!(watched.document.clock(7), 5);
+    assert!(recorded.text().contains("hello"));
+    assert_eq!(recorded.document.clock(7), 5);
 }
 
 #[test]
-fn known_clocks_with_other_content_are_contradicted_and_a_resend_is_not() {
-    let mut watched = Watched::new();
+fn known_clocks_with_other_content_are_refused_and_a_repeated_update_is_not() {
+    let mut recorded = Recorded::new();
     let whole = update(&[Typed::new(7, 0, "he😀lo")]);
-    assert_eq!(watched.send(&whole), Ok(Outcome::News));
-    assert_eq!(watched.send(&whole), Ok(Outcome::Nothing));
+    assert_eq!(recorded.send(&whole), Ok(Outcome::New));
+    assert_eq!(recorded.send(&whole), Ok(Outcome::Nothing));
     let part = |clock, text| update(&[Typed::new(7, clock, text)]);
-    assert_eq!(watched.send(&part(1, "e😀l")), Ok(Outcome::Nothing));
-    assert_eq!(watched.send(&part(5, "o")), Ok(Outcome::Nothing));
-    assert_eq!(watched.send(&part(5, "x")), Err(ApplyError::Contradiction));
-    assert_eq!(watched.send(&part(4, "lo!")), Ok(Outcome::News));
+    assert_eq!(recorded.send(&part(1, "e😀l")), Ok(Outcome::Nothing));
+    assert_eq!(recorded.send(&part(5, "o")), Ok(Outcome::Nothing));
+    assert_eq!(recorded.send(&part(5, "x")), Err(ApplyError::Contradiction));
+    assert_eq!(recorded.send(&part(4, "lo!")), Ok(Outcome::New));
     let elsewhere = Typed {
         left: Some((7, 2)),
         ..Typed::new(7, 5, "o")
     };
     assert_eq!(
-        watched.send(&update(&[elsewhere])),
+        recorded.send(&update(&[elsewhere])),
         Err(ApplyError::Contradiction),
         "the same letter at another place"
     );
@@ -162,88 +162,91 @@ fn known_clocks_with_other_content_are_contradicted_and_a_resend_is_not() {
         ..Typed::new(7, 0, "h")
     };
     assert_eq!(
-        watched.send(&update(&[elsewhere])),
+        recorded.send(&update(&[elsewhere])),
         Err(ApplyError::Contradiction)
     );
 }
 
 #[test]
-fn updates_of_one_client_that_overlap_are_told_as_they_are_applied() {
-    let mut watched = Watched::new();
-    watched
+fn overlapping_updates_of_one_client_are_relayed_as_they_are_applied() {
+    let mut recorded = Recorded::new();
+    recorded
         .send(&update(&[Typed::new(7, 0, "abc")]))
         .expect("applies");
     assert_eq!(
-        watched.send(&update(&[Typed::new(7, 1, "bcde")])),
-        Ok(Outcome::News)
+        recorded.send(&update(&[Typed::new(7, 1, "bcde")])),
+        Ok(Outcome::New)
     );
-    assert_eq!(watched.text(), "abcde");
+    assert_eq!(recorded.text(), "abcde");
     // A pair of surrogates that is torn at the seam.
-    watched
+    recorded
         .send(&update(&[Typed::new(7, 5, "\u{fffd}")]))
         .expect("applies");
-    watched
+    recorded
         .send(&update(&[Typed::new(7, 5, "😀f")]))
         .expect("applies");
-    assert_eq!(watched.document.clock(7), 8);
+    assert_eq!(recorded.document.clock(7), 8);
 }
 
 #[test]
-fn what_is_foreign_is_cut_out_and_the_rest_is_taken() {
-    let mut watched = Watched::new();
-    watched
+fn elements_of_another_owner_are_cut_out_and_the_others_are_integrated() {
+    let mut recorded = Recorded::new();
+    recorded
         .send(&update(&[Typed::new(7, 0, "ana")]))
         .expect("applies");
-    let may = |client| if client == 7 { 0 } else { u32::MAX };
+    let allowed = |client| if client == 7 { 0 } else { u32::MAX };
     let both = update(&[Typed::new(9, 0, "eve"), Typed::new(7, 2, "aXX")]);
-    assert_eq!(watched.send_as(&both, may), Ok(Outcome::Pending));
+    assert_eq!(recorded.send_as(&both, allowed), Ok(Outcome::Pending));
     assert_eq!(
-        (watched.document.clock(7), watched.document.clock(9)),
+        (recorded.document.clock(7), recorded.document.clock(9)),
         (3, 3)
     );
-    assert!(!watched.document.has_pending(), "it is not held either");
-    assert_eq!(
-        watched.send(&update(&[Typed::new(7, 3, " herself")])),
-        Ok(Outcome::News)
+    assert!(
+        !recorded.document.has_pending(),
+        "they are not pending either"
     );
-    assert!(watched.text().contains("ana herself"));
+    assert_eq!(
+        recorded.send(&update(&[Typed::new(7, 3, " herself")])),
+        Ok(Outcome::New)
+    );
+    assert!(recorded.text().contains("ana herself"));
     let up_to = |client| if client == 7 { 13 } else { u32::MAX };
     let reply = update(&[Typed::new(7, 11, "!!!!")]);
-    assert_eq!(watched.send_as(&reply, up_to), Ok(Outcome::Pending));
-    assert_eq!(watched.document.clock(7), 13);
+    assert_eq!(recorded.send_as(&reply, up_to), Ok(Outcome::Pending));
+    assert_eq!(recorded.document.clock(7), 13);
 }
 
 #[test]
-fn what_is_held_is_not_replaced_either() {
-    let mut watched = Watched::new();
+fn pending_elements_are_not_replaced_either() {
+    let mut recorded = Recorded::new();
     let early = update(&[Typed::new(7, 3, "def")]);
-    assert_eq!(watched.send(&early), Ok(Outcome::Pending));
-    assert_eq!(watched.send(&early), Ok(Outcome::Pending));
+    assert_eq!(recorded.send(&early), Ok(Outcome::Pending));
+    assert_eq!(recorded.send(&early), Ok(Outcome::Pending));
     assert_eq!(
-        watched.send(&update(&[Typed::new(7, 3, "dXf")])),
+        recorded.send(&update(&[Typed::new(7, 3, "dXf")])),
         Err(ApplyError::Contradiction)
     );
     assert_eq!(
-        watched.send(&update(&[Typed::new(7, 4, "efgh")])),
+        recorded.send(&update(&[Typed::new(7, 4, "efgh")])),
         Ok(Outcome::Pending)
     );
     assert_eq!(
-        watched.send(&update(&[Typed::new(7, 0, "abc")])),
-        Ok(Outcome::News)
+        recorded.send(&update(&[Typed::new(7, 0, "abc")])),
+        Ok(Outcome::New)
     );
-    assert_eq!(watched.text(), "abcdefgh");
+    assert_eq!(recorded.text(), "abcdefgh");
 }
 
 #[test]
-fn what_is_deleted_twice_is_told_once() {
-    let mut watched = Watched::new();
-    watched
+fn elements_that_are_deleted_twice_are_relayed_once() {
+    let mut recorded = Recorded::new();
+    recorded
         .send(&update(&[Typed::new(7, 0, "hello")]))
         .expect("applies");
     let delete = |ranges: &[u8]| [&[0, 1, 7, ranges.len() as u8 / 2], ranges].concat();
-    assert_eq!(watched.send(&delete(&[1, 2])), Ok(Outcome::News));
-    assert_eq!(watched.send(&delete(&[1, 2])), Ok(Outcome::Nothing));
-    let applied = apply_as(&mut watched.document, &delete(&[0, 4]), |_| u32::MAX);
+    assert_eq!(recorded.send(&delete(&[1, 2])), Ok(Outcome::New));
+    assert_eq!(recorded.send(&delete(&[1, 2])), Ok(Outcome::Nothing));
+    let applied = apply_as(&mut recorded.document, &delete(&[0, 4]), |_| u32::MAX);
     let Ok(applied) = applied else {
         panic!("refused")
     };
@@ -252,7 +255,7 @@ fn what_is_deleted_twice_is_told_once() {
 }
 
 #[test]
-fn a_held_deletion_costs_its_victim_nothing() {
+fn pending_deletions_do_not_slow_down_their_client() {
     let mut document = document();
     let mut deletes = vec![0, 1, 7];
     write_var(&mut deletes, 70_000);
@@ -261,15 +264,15 @@ fn a_held_deletion_costs_its_victim_nothing() {
         write_var(&mut deletes, 1);
     }
     assert_eq!(apply(&mut document, &deletes), Ok(Outcome::Pending));
-    let held = document.held.bytes();
+    let before = document.pending.bytes();
     for clock in 0..50 {
         let typed = update(&[Typed::new(7, clock, "x")]);
-        assert_eq!(apply(&mut document, &typed), Ok(Outcome::News));
-        assert_eq!(document.held.bytes(), held, "nothing was touched");
+        assert_eq!(apply(&mut document, &typed), Ok(Outcome::New));
+        assert_eq!(document.pending.bytes(), before, "nothing was touched");
     }
     let typed = update(&[Typed::new(7, 50, &"y".repeat(60))]);
-    assert_eq!(apply(&mut document, &typed), Ok(Outcome::News));
-    assert_eq!(document.held.deletes().len(), 70_000 - 5);
+    assert_eq!(apply(&mut document, &typed), Ok(Outcome::New));
+    assert_eq!(document.pending.deletes().len(), 70_000 - 5);
     assert_eq!(view(&document).0.matches('y').count(), 55);
 }
 
@@ -294,7 +297,7 @@ fn an_update_that_would_take_long_is_refused_and_changes_nothing() {
             )
         })
         .collect();
-    assert_eq!(apply(&mut document, &update(&chain)), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update(&chain)), Ok(Outcome::New));
     let before = document.encode().expect("sound");
     let many: Vec<_> = (10_000..14_000)
         .map(|client| behind(client, (7, 4)))
@@ -305,5 +308,5 @@ fn an_update_that_would_take_long_is_refused_and_changes_nothing() {
     );
     assert_eq!(document.encode().expect("sound").len(), before.len());
     let one = behind(20_000, (7, 4));
-    assert_eq!(apply(&mut document, &update(&[one])), Ok(Outcome::News));
+    assert_eq!(apply(&mut document, &update(&[one])), Ok(Outcome::New));
 }
