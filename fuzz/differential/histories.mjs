@@ -7,7 +7,7 @@ import { operations } from "./operations.mjs";
 import { Difference } from "./play.mjs";
 import { opened } from "./view.mjs";
 
-/** Small client ids and large ones: of two elements at one place, the smaller id stands left. */
+/** Small client ids and large ones: if two elements are inserted at one place, the one with the smaller id is on the left. */
 const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
 
 /** The client ids of the server's own edits. */
@@ -20,7 +20,7 @@ export class History {
   #editors;
   #forger;
   #left;
-  #heard = 0;
+  #received = 0;
 
   constructor(random, game) {
     this.#random = random;
@@ -32,18 +32,18 @@ export class History {
     this.#left = 5 + random.below(40);
   }
 
-  /** Without a forger all clients have the same document in the end, also the editors. */
+  /** Checks that all clients, also the editors, have the same document in the end, unless there is a forger. */
   async end() {
     if (!this.#game.honest) return;
     for (let round = 0; round < 8; round++) {
-      const told = this.#game.told.slice(this.#heard);
-      this.#heard = this.#game.told.length;
+      const relayed = this.#game.relayed.slice(this.#received);
+      this.#received = this.#game.relayed.length;
       for (const editor of this.#editors) {
-        editor.hear(told);
-        editor.listen();
+        editor.receive(relayed);
+        editor.applyReceived();
       }
       const turn = this.#editors.flatMap((editor) => editor.rest());
-      if (turn.length === 0 && told.length === 0) break;
+      if (turn.length === 0 && relayed.length === 0) break;
       await this.#game.step({ turn });
     }
     for (const { doc, broken } of this.#editors) {
@@ -66,9 +66,9 @@ export class History {
       const doc = opened(Y.encodeStateAsUpdate(this.#game.present.doc));
       return { edit: { client, operations: operations(random, doc) } };
     }
-    const told = this.#game.told.slice(this.#heard);
-    this.#heard = this.#game.told.length;
-    for (const editor of this.#editors) editor.hear(told);
+    const relayed = this.#game.relayed.slice(this.#received);
+    this.#received = this.#game.relayed.length;
+    for (const editor of this.#editors) editor.receive(relayed);
     const turn = Array.from({ length: 1 + random.few(4) }, () => this.#updates()).flat();
     return { turn };
   }
@@ -81,7 +81,7 @@ export class History {
       return [random.oneIn(4) ? this.#forger.mutated(update) : update];
     }
     const editor = random.pick(this.#editors);
-    if (!random.oneIn(3)) editor.listen();
+    if (!random.oneIn(3)) editor.applyReceived();
     editor.edit();
     const updates = editor.send();
     return this.#forger && random.oneIn(25) ? updates.map((update) => this.#forger.mutated(update)) : updates;

@@ -1,4 +1,4 @@
-// The server's side, a process of its own: replica/src/main.rs has the protocol of the pipe.
+// The process with the server's documents: replica/src/main.rs has the protocol of the pipe.
 
 import { spawn } from "node:child_process";
 
@@ -108,9 +108,9 @@ class Room {
       at += 5;
       return { what, micros, reason: take().toString() };
     });
-    const told = [];
-    while (at < answer.length) told.push(take());
-    return { outcomes, told };
+    const relayed = [];
+    while (at < answer.length) relayed.push(take());
+    return { outcomes, relayed };
   }
 
   /** The document as a newcomer gets it. */
