@@ -268,7 +268,7 @@ impl App {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.sockets.close();
-        while !self.sockets.is_empty() && Instant::now() < sent_by + CLOSE_TIMEOUT {
+        while !self.sockets.have_ended() && Instant::now() < sent_by + CLOSE_TIMEOUT {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         info!(took_ms = began.elapsed().as_millis() as u64, "drained");

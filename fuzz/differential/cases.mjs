@@ -29,8 +29,8 @@ export async function shrink({ honest, steps }, kind, play, seconds = 10) {
   };
   let smaller = true;
   while (smaller && Date.now() < end) {
-    smaller = await without(best, fails, () => best);
-    for (const change of honest ? [parts] : [parts, blocks]) {
+    smaller = await removeSteps(best, fails, () => best);
+    for (const change of honest ? [withoutUpdate] : [withoutUpdate, withSmallerUpdate]) {
       for (let at = best.length - 1; at >= 0; at--) {
         for (const turn of change(best[at] ?? {})) {
           if (await fails(best.toSpliced(at, 1, { turn }))) {
@@ -45,7 +45,7 @@ export async function shrink({ honest, steps }, kind, play, seconds = 10) {
 }
 
 /** Leaves out steps, many at once first. */
-async function without(steps, fails, best) {
+async function removeSteps(steps, fails, best) {
   let smaller = false;
   for (let size = steps.length >> 1; size > 0; size >>= 1) {
     for (let at = best().length - size; at >= 0; at -= size) {
@@ -56,12 +56,12 @@ async function without(steps, fails, best) {
 }
 
 /** A turn without one of its updates. */
-function* parts({ turn = [] }) {
+function* withoutUpdate({ turn = [] }) {
   if (turn.length > 1) for (let at = turn.length - 1; at >= 0; at--) yield turn.toSpliced(at, 1);
 }
 
 /** A turn with one of its updates smaller. */
-function* blocks({ turn = [] }) {
+function* withSmallerUpdate({ turn = [] }) {
   for (let at = turn.length - 1; at >= 0; at--) {
     for (const update of smaller(turn[at])) yield turn.toSpliced(at, 1, update);
   }
@@ -79,9 +79,9 @@ function* smaller(bytes) {
     yield write({ clients: clients.toSpliced(at, 1), deletes });
     const { blocks: all, ...section } = clients[at];
     const length = all.reduce((sum, block) => sum + block.length, 0);
-    const nothing = [{ kind: GC, length }];
+    const collected = [{ kind: GC, length }];
     if (all.some(({ kind }) => kind !== GC)) {
-      yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: nothing }), deletes });
+      yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: collected }), deletes });
     }
     if (all.length < 2) continue;
     yield write({ clients: clients.toSpliced(at, 1, { ...section, blocks: all.slice(0, -1) }), deletes });

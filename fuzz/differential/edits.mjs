@@ -97,8 +97,8 @@ function editType(random, type) {
   return editList(random, type);
 }
 
-/** A type that is somewhere in `type`, or itself. */
-function within(random, type) {
+/** `type` itself, or a type at any depth in it. */
+function typeWithin(random, type) {
   const inner = [];
   for (let item = type._start; item !== null; item = item.right) {
     if (!item.deleted && item.content instanceof Y.ContentType) inner.push(item.content.type);
@@ -106,7 +106,7 @@ function within(random, type) {
   for (const item of type._map.values()) {
     if (!item.deleted && item.content instanceof Y.ContentType) inner.push(item.content.type);
   }
-  return inner.length > 0 && !random.oneIn(3) ? within(random, random.pick(inner)) : type;
+  return inner.length > 0 && !random.oneIn(3) ? typeWithin(random, random.pick(inner)) : type;
 }
 
 /** A client that edits. */
@@ -128,28 +128,28 @@ export class Editor {
     if (random.oneIn(2)) this.#undo = new Y.UndoManager(this.roots, { captureTimeout: 0 });
   }
 
-  /** Receives messages of the room, to be applied some time. */
+  /** Receives updates that the room relayed. They are applied later. */
   receive(updates) {
     this.#inbox.push(...updates);
   }
 
-  listen() {
+  applyReceived() {
     const received = this.#inbox.splice(0);
-    this.#bear(() => received.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
+    this.#attempt(() => received.forEach((update) => Y.applyUpdate(this.doc, update, this.#inbox)));
   }
 
   /** Does something that may fail: a forger may have written other content for known elements, or content that a type cannot have. */
-  #bear(something) {
+  #attempt(run) {
     if (this.broken) return;
     try {
-      something();
+      run();
     } catch (error) {
       this.broken = error;
     }
   }
 
   edit() {
-    this.#bear(() => this.#edit());
+    this.#attempt(() => this.#edit());
   }
 
   #edit() {
@@ -160,7 +160,7 @@ export class Editor {
       return;
     }
     this.doc.transact(() => {
-      for (let times = 1 + random.few(3); times > 0; times--) editType(random, within(random, random.pick(this.roots)));
+      for (let times = 1 + random.few(3); times > 0; times--) editType(random, typeWithin(random, random.pick(this.roots)));
     });
   }
 
@@ -174,7 +174,7 @@ export class Editor {
     const random = this.#random;
     const all = this.#outbox.splice(0);
     if (all.length > 0 && random.oneIn(8)) {
-      // Some of it later, some twice, in another order, or as one.
+      // Some updates are sent later, twice, in another order, or merged into one.
       const split = random.below(all.length + 1);
       this.#outbox.push(...all.splice(split));
       if (all.length > 0 && random.oneIn(2)) all.push(random.pick(all));

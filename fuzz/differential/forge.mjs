@@ -85,7 +85,7 @@ export class Forger {
     this.#own = own;
   }
 
-  /** A forged update; `sent` are those of others. */
+  /** A forged update. `sent` has the updates of others. */
   update(sent) {
     const random = this.#random;
     if (sent.length > 0 && random.oneIn(3)) {
@@ -134,7 +134,7 @@ export class Forger {
     return known.length > 0 && random.oneIn(3) ? random.pick(known) : this.#own;
   }
 
-  /** An element that mostly exists. */
+  /** The id of an element, which exists in most cases. */
   #id() {
     const random = this.#random;
     const known = this.#clients();
@@ -143,7 +143,7 @@ export class Forger {
     return [client, random.below(this.#clock(client) + (random.oneIn(20) ? 3 : 0))];
   }
 
-  /** A type that mostly exists. */
+  /** The id of a type, which exists in most cases. */
   #type() {
     const random = this.#random;
     if (random.oneIn(6)) return this.#id();
@@ -155,7 +155,7 @@ export class Forger {
     return this.#id();
   }
 
-  /** Two neighbours, as an editor chooses them that inserts there. */
+  /** Two neighbours, as an editor has them that inserts between them. */
   #between() {
     const random = this.#random;
     const left = this.#id();
@@ -168,7 +168,7 @@ export class Forger {
     return [left, right];
   }
 
-  /** Two elements near one another, in any order, as no editor chooses them. */
+  /** Two elements near each other, in any order: no editor has such neighbours. */
   #around() {
     const random = this.#random;
     const left = this.#id();

@@ -7,7 +7,7 @@ import { operations } from "./operations.mjs";
 import { Difference } from "./play.mjs";
 import { opened } from "./view.mjs";
 
-/** Small client ids and large ones: of two elements at one place, the smaller id stands left. */
+/** Small client ids and large ones: if two elements are inserted at one place, the one with the smaller id is on the left. */
 const CLIENTS = [1, 2, 7, 300, 2 ** 31, 2 ** 53 - 1];
 
 /** The client ids of the server's own edits. */
@@ -32,7 +32,7 @@ export class History {
     this.#left = 5 + random.below(40);
   }
 
-  /** Without a forger all clients have the same document in the end, also the editors. */
+  /** Checks that all clients, also the editors, have the same document in the end, unless there is a forger. */
   async end() {
     if (!this.#game.honest) return;
     for (let round = 0; round < 8; round++) {
@@ -40,7 +40,7 @@ export class History {
       this.#received = this.#game.relayed.length;
       for (const editor of this.#editors) {
         editor.receive(relayed);
-        editor.listen();
+        editor.applyReceived();
       }
       const turn = this.#editors.flatMap((editor) => editor.rest());
       if (turn.length === 0 && relayed.length === 0) break;
@@ -81,7 +81,7 @@ export class History {
       return [random.oneIn(4) ? this.#forger.mutated(update) : update];
     }
     const editor = random.pick(this.#editors);
-    if (!random.oneIn(3)) editor.listen();
+    if (!random.oneIn(3)) editor.applyReceived();
     editor.edit();
     const updates = editor.send();
     return this.#forger && random.oneIn(25) ? updates.map((update) => this.#forger.mutated(update)) : updates;

@@ -7,7 +7,7 @@ const WORDS = ["a", "bc", "def ghi", "😀", "x😀y", "é日", "\n"];
 const MARKS = [{ bold: true }, { bold: null }, { color: "red" }, { link: { href: "x", n: 0.5 } }, { bold: true, color: "red" }];
 const VALUES = [0, -7, 63, 64, -64, 2 ** 31 - 1, 2 ** 31, -(2 ** 40), 0.5, 0.1, 1e300, "x", "😀", true, false, null, [1, [null]], { a: { b: [] } }];
 
-/** The items of a list that count in positions. */
+/** The items of a list that have positions. */
 function* counted(type) {
   for (let item = type._start; item !== null; item = item.right) if (!item.deleted && item.countable) yield item;
 }
@@ -98,7 +98,7 @@ function one(doc, operation) {
   }
 }
 
-/** Does `operations` in `doc`, as one transaction. */
+/** Performs `operations` in `doc`, as one transaction. */
 export function perform(doc, operations) {
   doc.transact(() => operations.forEach((operation) => one(doc, operation)));
 }
@@ -184,8 +184,8 @@ function operation(random, type, target) {
   return { insert_values: { target, at: where(random, type), contents: some(random, () => content(random)) } };
 }
 
-/** A type that is somewhere in `type`, or itself, with its path. */
-function within(random, type, path) {
+/** `type` itself, or a type at any depth in it, with its path. */
+function typeWithin(random, type, path) {
   const found = [];
   let at = 0;
   for (const item of counted(type)) {
@@ -197,10 +197,10 @@ function within(random, type, path) {
   }
   if (found.length === 0 || random.oneIn(3)) return { type, path };
   const [inside, step] = random.pick(found);
-  return within(random, inside, [...path, step]);
+  return typeWithin(random, inside, [...path, step]);
 }
 
-/** Whether a list has only content that its type is for. A forger may have written other content, of which Yjs deletes a part and skips a part. */
+/** Whether a list has only content of its type. A forger may have written other content, of which Yjs deletes a part and skips a part. */
 function isSound(type) {
   const kinds = [Y.ContentType];
   if (type instanceof Y.Text) kinds.push(Y.ContentString, Y.ContentEmbed, Y.ContentFormat);
@@ -211,11 +211,11 @@ function isSound(type) {
   return true;
 }
 
-/** A few operations, each possible after those before it, which are done in `doc`. */
+/** A few operations, each of which is possible after those before it. They are performed in `doc`. */
 export function operations(random, doc) {
   return Array.from({ length: 1 + random.few(4) }, () => {
     const root = random.pick(Object.keys(ROOTS));
-    const { type, path } = within(random, doc.get(root, ROOTS[root]), []);
+    const { type, path } = typeWithin(random, doc.get(root, ROOTS[root]), []);
     if (!isSound(type)) return null;
     const made = operation(random, type, { root, path });
     one(doc, made);

@@ -4,7 +4,7 @@ import * as Y from "yjs";
 import { perform } from "./operations.mjs";
 import { missing, opened, shown, state, view } from "./view.mjs";
 
-/** No update may take longer. */
+/** The longest time that an update may take, in microseconds. */
 const MICROS_MAX = 100_000;
 
 /** The client ids of the members; no editor and no forger has them by chance. */
@@ -24,7 +24,7 @@ export class Difference extends Error {
 /** A member of the room: a page that observes its types, and receives only the messages of the room. */
 class Member {
   /** Updates that it makes by itself: Yjs cleans up formatting after the edits of others. */
-  own = [];
+  ownUpdates = [];
 
   constructor(name, client) {
     this.name = name;
@@ -33,10 +33,10 @@ class Member {
     const types = [this.doc.getText("text"), this.doc.getArray("array"), this.doc.getMap("map")];
     types.push(this.doc.getXmlFragment("xml"));
     for (const type of types) type.observeDeep((events) => events.forEach(({ changes }) => changes.keys.size));
-    this.doc.on("update", (update, origin) => origin !== this && this.own.push(update));
+    this.doc.on("update", (update, origin) => origin !== this && this.ownUpdates.push(update));
   }
 
-  take(update) {
+  apply(update) {
     try {
       Y.applyUpdate(this.doc, update, this);
     } catch (error) {
@@ -47,7 +47,7 @@ class Member {
   }
 }
 
-/** A document that is being played. */
+/** A document whose history is being played. */
 export class Game {
   #room;
   #figures;
@@ -71,7 +71,7 @@ export class Game {
   /** Plays a step. The members' own updates are sent with the next turn. */
   async step(step) {
     this.steps.push(step);
-    if (step.turn) await this.#turn([...step.turn, ...this.#own()]);
+    if (step.turn) await this.#turn([...step.turn, ...this.#takeOwnUpdates()]);
     if (step.restart) await this.#room.restart();
     if (step.compact) await this.#room.compact();
     if (step.save) this.saved.push(await this.#room.encode());
@@ -79,27 +79,27 @@ export class Game {
     if (step.replace) await this.#replace(step.replace);
     if (step.join) {
       this.late = new Member("a later member", LATE);
-      this.late.take(await this.#room.diff(EMPTY));
+      this.late.apply(await this.#room.diff(EMPTY));
     }
   }
 
   /** Sends the members' own updates, and compares everything. */
   async check() {
     for (let round = 0; round < 8; round++) {
-      const own = this.#own();
+      const own = this.#takeOwnUpdates();
       if (own.length === 0) break;
       await this.#turn(own);
     }
     const [encoded, replayed] = await Promise.all([this.#room.encode(), this.#room.replay()]);
     const newcomer = this.#open("a newcomer", encoded);
     const seen = view(newcomer);
-    this.#same("log", seen, () => view(this.#open("after a restart", replayed)));
+    this.#compareTexts("log", seen, () => view(this.#open("after a restart", replayed)));
     const truth = state(encoded);
-    if (!encoded.equals(replayed)) this.#same("log", truth, () => state(replayed));
+    if (!encoded.equals(replayed)) this.#compareTexts("log", truth, () => state(replayed));
     for (const member of [this.present, this.late]) {
       if (!member) continue;
-      this.#same("relay", seen, () => view(member.doc), member.name);
-      this.#same("relay", truth, () => state(Y.encodeStateAsUpdate(member.doc)), member.name);
+      this.#compareTexts("relay", seen, () => view(member.doc), member.name);
+      this.#compareTexts("relay", truth, () => state(Y.encodeStateAsUpdate(member.doc)), member.name);
     }
     return seen;
   }
@@ -109,8 +109,8 @@ export class Game {
     const encoded = await this.#room.encode();
     // Where Yjs looks into the middle of a surrogate pair, it replaces both halves, in this client alone.
     const torn = (text) => text.replace(/[\ud800-\udfff]/g, "\ufffd");
-    this.#same("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
-    this.#same("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
+    this.#compareTexts("author", torn(view(this.#open("a newcomer", encoded))), () => torn(view(doc)), name);
+    this.#compareTexts("author", torn(state(encoded)), () => torn(state(Y.encodeStateAsUpdate(doc))), name);
   }
 
   /** Lets the server edit the document, and compares the result with that of the same operations in stock Yjs. */
@@ -118,7 +118,7 @@ export class Game {
     const expected = this.#open("before an edit", await this.#room.encode());
     perform(expected, operations);
     const edited = await this.#made(() => this.#room.edit(client, operations));
-    if (edited) this.#same("edit", shown(expected), () => shown(edited), "the edited document");
+    if (edited) this.#compareTexts("edit", shown(expected), () => shown(edited), "the edited document");
   }
 
   /** Lets the server return to a saved state, and compares the two. */
@@ -126,7 +126,7 @@ export class Game {
     if (this.saved.length === 0) return;
     const state = this.saved[saved % this.saved.length];
     const replaced = await this.#made(() => this.#room.replaceWith(client, state));
-    if (replaced) this.#same("replace", view(this.#open("a saved state", state)), () => view(replaced), "the document");
+    if (replaced) this.#compareTexts("replace", view(this.#open("a saved state", state)), () => view(replaced), "the document");
   }
 
   /** The document with an edit by the server, as a newcomer gets it; null if none was made, or if it released pending blocks. */
@@ -148,8 +148,8 @@ export class Game {
     return this.#open("after an edit", await this.#room.encode());
   }
 
-  #own() {
-    return [...this.present.own.splice(0), ...(this.late?.own.splice(0) ?? [])];
+  #takeOwnUpdates() {
+    return [...this.present.ownUpdates.splice(0), ...(this.late?.ownUpdates.splice(0) ?? [])];
   }
 
   async #turn(updates) {
@@ -165,8 +165,8 @@ export class Game {
     });
     for (const update of relayed) {
       this.relayed.push(update);
-      this.present.take(update);
-      this.late?.take(update);
+      this.present.apply(update);
+      this.late?.apply(update);
     }
     return outcomes;
   }
@@ -183,7 +183,7 @@ export class Game {
     return doc;
   }
 
-  #same(kind, expected, found, name = "the log") {
+  #compareTexts(kind, expected, found, name = "the log") {
     const other = found();
     if (other === expected) return;
     const [a, b] = [expected.split("\n"), other.split("\n")];

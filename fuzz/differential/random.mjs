@@ -22,12 +22,12 @@ export class Random {
     return next;
   }
 
-  /** An integer from 0 up to, without, `end`. */
+  /** An integer from 0 to `end` - 1. */
   below(end) {
     return this.word() % Math.max(1, end);
   }
 
-  /** `true` once in `times`. */
+  /** `true` with a probability of 1 to `times`. */
   oneIn(times) {
     return this.below(times) === 0;
   }
@@ -44,7 +44,7 @@ export class Random {
     return number;
   }
 
-  /** `items` in another order. */
+  /** `items` in random order. */
   shuffled(items) {
     const out = [...items];
     for (let at = out.length - 1; at > 0; at--) {

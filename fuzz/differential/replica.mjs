@@ -1,4 +1,4 @@
-// The server's side, a process of its own: replica/src/main.rs has the protocol of the pipe.
+// The process with the server's documents: replica/src/main.rs has the protocol of the pipe.
 
 import { spawn } from "node:child_process";
 

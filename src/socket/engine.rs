@@ -156,7 +156,9 @@ impl Door for Engine {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.sockets.shared.supervisor.spawn(Task::Connection, task);
+        let shared = &self.sockets.shared;
+        let tracked = shared.transports.track_future(task);
+        shared.supervisor.spawn(Task::Connection, tracked);
     }
 
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {

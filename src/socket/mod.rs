@@ -37,6 +37,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
 
 use self::{
     client::{Client, EngineSocket},
@@ -81,6 +82,9 @@ struct Shared {
     metrics: Metrics,
     supervisor: Supervisor,
     instance: String,
+    /// The tasks of the transports. They outlast their connections, until the peer has read the
+    /// last messages.
+    transports: TaskTracker,
     connections: Mutex<HashMap<Sid, Arc<EngineSocket>>>,
     /// The clients whose session has begun.
     clients: Mutex<HashMap<SessionId, Arc<Client>>>,
@@ -113,6 +117,7 @@ impl Sockets {
                 metrics,
                 supervisor,
                 instance,
+                transports: TaskTracker::new(),
                 connections: Mutex::default(),
                 clients: Mutex::default(),
             }),
@@ -143,6 +148,13 @@ impl Sockets {
     /// Whether no socket is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether every transport has ended. After [`close`](Self::close), that is when its client has
+    /// read the last messages, or after a timeout: a process that ends earlier resets connections
+    /// whose clients are still sending, and what they have not read by then is lost.
+    pub fn have_ended(&self) -> bool {
+        self.is_empty() && self.shared.transports.is_empty()
     }
 
     /// Closes every transport, so that clients reconnect by themselves.

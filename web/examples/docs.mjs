@@ -1,4 +1,4 @@
-// Puts the examples into docs/client.md: each block of code behind `<!-- web/… -->` becomes what that file holds.
+// Copies the examples into docs/client.md: each code block after `<!-- web/… -->` gets the content of that file.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -15,7 +15,7 @@ export default defineConfig(({ mode }) => {
     server: { proxy },
     preview: { proxy },
     build: {
-      // The editors are what makes these pages large.
+      // The pages are large because of the editors.
       chunkSizeWarningLimit: 1_000,
       rolldownOptions: { input: pages.map((page) => `${page}.html`) },
     },

@@ -1,13 +1,13 @@
 import type * as Y from "yjs";
 
-/** How long an edit that came in from elsewhere is left to its author to bring, in milliseconds. */
+/** How long this replica leaves an edit from elsewhere to its author before sending it itself, in milliseconds. */
 const GRACE_MS = 250;
 
-/** Edits that came in from elsewhere than the server, such as y-webrtc or another tab, a moment ago. */
+/** The recent edits that reached the document from elsewhere than the server, such as y-webrtc or another tab. */
 export class Arrivals {
   #arrived: { readonly at: number; readonly client: number; readonly clock: number }[] = [];
 
-  /** Notes what a transaction brought in. */
+  /** Notes the elements that a transaction inserted. */
   note({ beforeState, afterState }: Pick<Y.Transaction, "beforeState" | "afterState">): void {
     const at = performance.now();
     for (const [client, end] of afterState) {
@@ -16,7 +16,7 @@ export class Arrivals {
     }
   }
 
-  /** For each client of whom something arrived within the grace: the first clock of that. */
+  /** For each client whose elements arrived within the last 250 ms, the first of their clocks. */
   recent(): Map<number, number> {
     const since = performance.now() - GRACE_MS;
     this.#arrived = this.#arrived.filter(({ at }) => at > since);

@@ -1,4 +1,7 @@
-/** How long to wait between attempts: doubling, with jitter, so that the clients of a restarted server do not come as one. */
+/**
+ * How long to wait between attempts. The waits double and have jitter, so that the clients of a restarted server do not all
+ * connect at the same moment.
+ */
 export interface BackoffOptions {
   /** The longest first wait, in milliseconds. Default: 1,000. */
   firstMs?: number;
@@ -6,7 +9,7 @@ export interface BackoffOptions {
   maxMs?: number;
 }
 
-/** Counts attempts and draws the wait before the next one. */
+/** Counts attempts and chooses the wait before the next one. */
 export class Backoff {
   readonly #firstMs: number;
   readonly #maxMs: number;
@@ -17,19 +20,22 @@ export class Backoff {
     this.#maxMs = maxMs;
   }
 
-  /** How many waits were drawn since the last reset. */
+  /** How many waits were chosen since the last reset. */
   get attempts(): number {
     return this.#attempts;
   }
 
-  /** The next wait: half to all of `firstMs`, doubled for each one before, at most `maxMs`. */
+  /**
+   * The next wait, in milliseconds: a random part, between a half and the whole, of `firstMs`, which is doubled for each earlier
+   * wait, up to `maxMs`.
+   */
   next(): number {
     const longest = Math.min(this.#maxMs, this.#firstMs * 2 ** Math.min(this.#attempts, 30));
     this.#attempts += 1;
     return longest * (0.5 + Math.random() / 2);
   }
 
-  /** Begins anew, after a success. */
+  /** Starts again with the first wait, after a success. */
   reset(): void {
     this.#attempts = 0;
   }

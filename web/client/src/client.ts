@@ -7,55 +7,55 @@ import { Renewal } from "./renewal.js";
 import { onWake } from "./wake.js";
 
 /**
- * Gives the token for the next connection or renewal, fetched or made anew each time.
+ * Returns the token for the next connection or renewal: a new token with each call, not one from a cache.
  *
- * Whatever it throws is tried again with back-off, except a `RealtimeError` that is not retryable: throw
- * `new RealtimeError("unauthorized")` where nobody is signed in, and the client stops trying.
+ * If it throws, it is called again after a growing wait, unless the error is a `RealtimeError` that is not retryable: throw
+ * `new RealtimeError("unauthorized")` if nobody is signed in, and the client stops trying.
  */
 export type TokenSource = (reason: "connect" | "renew") => string | Promise<string>;
 
 /** How to reach the server. */
 export interface RealtimeClientOptions {
-  /** Where the server is, such as `https://realtime.example.com`. Default: where the page came from. */
+  /** The origin of the server, such as `https://realtime.example.com`, without a path. Default: the origin of the page. */
   url?: string | undefined;
-  /** Gives tokens. */
+  /** The source of the tokens. */
   token: TokenSource;
   /** Which transports to try, in this order. Default: WebSocket, then HTTP polling. */
   transports?: ("websocket" | "polling")[];
   /** Whether to connect at once. Default: true. */
   autoConnect?: boolean;
-  /** The waits between attempts. Default: up to 1 s first, doubling, at most 30 s, with jitter. */
+  /** The waits between attempts. Default: up to 1 s at first, doubled each time, at most 30 s, with jitter. */
   backoff?: BackoffOptions;
-  /** How long a request may take, in milliseconds, unless it says otherwise. Default: 15,000. */
+  /** How long a request without a timeout of its own may take, in milliseconds. Default: 15,000. */
   requestTimeoutMs?: number;
 }
 
 /**
  * `connected`: there is a session. `connecting`: there is none, and the client is trying or waiting to try again.
- * `disconnected`: nobody is trying; the application has to call `connect`.
+ * `disconnected`: the client does not try; the application has to call `connect`.
  */
 export type ConnectionStatus = "connecting" | "connected" | "disconnected";
 
-/** How the connection is. A new object for every change, never altered. */
+/** The state of the connection. Every change makes a new object; an object never changes. */
 export interface ConnectionState {
   readonly status: ConnectionStatus;
-  /** Who one is to the server, and what it allows, while connected. */
+  /** The user, the rights and the limits of the session, while connected. */
   readonly connection: Connection | undefined;
-  /** Why there is no connection, where one was tried. */
+  /** Why there is no connection, if an attempt failed or a connection was lost. */
   readonly error: RealtimeError | undefined;
-  /** When the next attempt is due, in milliseconds since 1970. */
+  /** When the next attempt is due, in milliseconds since 1970, while the client waits for it. */
   readonly retryAt: number | undefined;
 }
 
-/** What a client tells. */
+/** The events of a client. */
 export type RealtimeClientEvents = {
-  /** The state is another one. */
+  /** The state changed. */
   change: (state: ConnectionState) => void;
   /** The status changed. */
   status: (status: ConnectionStatus) => void;
 };
 
-/** What a room's user is told by its client. */
+/** What a client calls to inform the provider of a room. */
 export interface RoomListener {
   connected(): void;
   disconnected(): void;
@@ -75,21 +75,21 @@ const ROOM_EVENTS = [
 /** The events that belong to a room. */
 export type RoomEvent = (typeof ROOM_EVENTS)[number];
 
-/** How long an attempt may take until the server has said `connection`. */
+/** How long an attempt to connect may take until the server sends `connection`, and a call of the token source. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
 
-/** A connection that lasted as long as this was a good one: the next waits are short again. */
+/** A connection that lasted this long counts as a success: the next waits are short again. */
 const STABLE_MS = 5_000;
 
-/** The token is renewed when it has no more than this left. The server reminds at the same time. */
+/** After a wake-up a token that expires in less than this is renewed. The server sends `token_expiring` as long before. */
 const RENEW_BEFORE_MS = 60_000;
 
-/** The longest time that a timer takes: in effect, no limit. */
+/** The longest delay that a timer accepts, 24 days: in effect, no timeout. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * A connection to the server, kept up: it comes back by itself after failures, brings a fresh token each time, and renews the
- * token before it expires. What uses it goes on working while the server is away.
+ * A connection to the server that lasts: after a failure it reconnects by itself, with a new token each time, and it renews the
+ * token before it expires. Documents that use it can be edited while there is no connection.
  */
 export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   readonly #options: RealtimeClientOptions;
@@ -98,22 +98,24 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   readonly #rooms = new Map<string, RoomListener>();
   readonly #endWake: () => void;
   #state: ConnectionState = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined };
-  /** Counts attempts, so that what belongs to an older one is recognised. */
+  /** The number of the current attempt, by which late results of earlier ones are recognised and ignored. */
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #connectedAt = 0;
   #attemptedAt = 0;
   #isTrying = false;
-  /** What keeps the session's token fresh, while there is a session. */
+  /** Renews the token of the session, while there is one. */
   #renewal: Renewal | undefined;
+  /** Why the server ended the session, if it has said so. */
   #endedWith: RealtimeError | undefined;
-  #freshTokenTried = false;
+  /** Whether another token was already tried because the server did not accept the first one. */
+  #isSecondToken = false;
 
-  /** @throws {RealtimeError} `invalid`, where the address has a path: Socket.IO would take it for a namespace. */
+  /** @throws {RealtimeError} `invalid`, if `url` has a path: Socket.IO would interpret it as a namespace. */
   constructor(options: RealtimeClientOptions) {
     super();
     if (options.url && new URL(options.url).pathname !== "/") {
-      throw new RealtimeError("invalid", "the address is to be an origin, without a path", { field: "url" });
+      throw new RealtimeError("invalid", "the address must be an origin, without a path", { field: "url" });
     }
     this.#options = options;
     this.#backoff = new Backoff(options.backoff);
@@ -121,7 +123,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       transports: options.transports ?? ["websocket", "polling"],
       tryAllTransports: true,
       autoConnect: false,
-      // This class decides when to try again.
+      // This class decides when to reconnect.
       reconnection: false,
       forceNew: true,
       timeout: ATTEMPT_TIMEOUT_MS,
@@ -132,31 +134,31 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     if (options.autoConnect ?? true) this.connect();
   }
 
-  /** How the connection is. */
+  /** The state of the connection. */
   get state(): ConnectionState {
     return this.#state;
   }
 
-  /** The status alone. */
+  /** The status of the connection: `state.status`. */
   get status(): ConnectionStatus {
     return this.#state.status;
   }
 
-  /** What the server said at the start of the session, while connected. */
+  /** What the server sent at the start of the session, while connected: `state.connection`. */
   get connection(): Connection | undefined {
     return this.#state.connection;
   }
 
-  /** The socket below, for events that this package does not know. Leave connecting to the client. */
+  /** The underlying socket, for events that this package does not know. Do not connect or disconnect it directly. */
   get socket(): Socket {
     return this.#socket;
   }
 
-  /** Connects, and stays connected until told otherwise. Where the client waits for its next attempt, it tries at once. */
+  /** Connects, and keeps connected until `disconnect`. If the client is waiting for its next attempt, it tries at once. */
   connect(): void {
     if (this.#state.connection || this.#isTrying) return;
     this.#backoff.reset();
-    this.#freshTokenTried = false;
+    this.#isSecondToken = false;
     void this.#try();
   }
 
@@ -165,7 +167,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#stop(undefined);
   }
 
-  /** Ends the connection and all that belongs to it, for good. */
+  /** Ends the connection for good, and removes all listeners. */
   override destroy(): void {
     this.#stop(undefined);
     this.#endWake();
@@ -174,10 +176,10 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   }
 
   /**
-   * Makes a request and waits for its answer.
+   * Sends a request and waits for its answer.
    *
-   * @param timeoutMs How long to wait; `Infinity` for as long as the connection lasts.
-   * @throws {RealtimeError} what the server answered, or `disconnected`, or `timeout`.
+   * @param timeoutMs How long to wait, in milliseconds; `Infinity` for as long as the connection lasts.
+   * @throws {RealtimeError} the error that the server answered with, `disconnected` or `timeout`.
    */
   request<E extends keyof Requests>(
     event: E,
@@ -194,7 +196,10 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     });
   }
 
-  /** Makes a request; `answered` is called in the order in which answers and events arrive, which a promise does not keep. */
+  /**
+   * Sends a request and calls `answered` with its answer. These calls keep the order in which answers and events arrive; promises
+   * do not.
+   */
   send<E extends keyof Requests>(
     event: E,
     payload: Requests[E]["payload"],
@@ -213,9 +218,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   }
 
   /**
-   * Gives a room's events to one listener; returns what ends that. For `DocumentProvider`.
+   * Passes the events of a room to a listener until the returned function is called. For `DocumentProvider`.
    *
-   * @throws {RealtimeError} `conflict`, where the room has a listener already.
+   * @throws {RealtimeError} `conflict`, if the room already has a listener.
    */
   attach(room: string, listener: RoomListener): () => void {
     if (this.#rooms.has(room))
@@ -251,7 +256,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#isTrying = true;
     this.#endedWith = undefined;
     clearTimeout(this.#timer);
-    this.#become({ ...this.#state, status: "connecting", retryAt: undefined });
+    this.#setState({ ...this.#state, status: "connecting", retryAt: undefined });
     try {
       const token = await this.#token("connect");
       if (attempt !== this.#attempt) return;
@@ -265,7 +270,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #token(reason: "connect" | "renew"): Promise<string> {
     return new Promise((resolve, reject) => {
-      const late = new RealtimeError("timeout", "the application gave no token in time");
+      const late = new RealtimeError("timeout", "the application did not provide a token in time");
       const timer = setTimeout(() => reject(late), ATTEMPT_TIMEOUT_MS);
       Promise.resolve()
         .then(() => this.#options.token(reason))
@@ -279,22 +284,22 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#isTrying = false;
     this.#connectedAt = Date.now();
     this.#renewal = new Renewal(
-      { renew: () => this.#renew(), becomeAnother: () => this.#reconnect() },
+      { renew: () => this.#renew(), replaceSession: () => this.#reconnect() },
       this.#options.backoff,
     );
-    this.#freshTokenTried = false;
-    this.#become({ status: "connected", connection, error: undefined, retryAt: undefined });
+    this.#isSecondToken = false;
+    this.#setState({ status: "connected", connection, error: undefined, retryAt: undefined });
     for (const room of [...this.#rooms.values()]) room.connected();
   }
 
-  /** An attempt was refused or got nowhere. */
+  /** An attempt to connect failed. */
   #failed(error: RealtimeError): void {
     if (!this.#isTrying) return;
     this.#isTrying = false;
     this.#socket.disconnect();
-    if (isAboutTheToken(error) && !this.#freshTokenTried) {
-      // It may have expired on the way, or the keys changed: worth one more, at once.
-      this.#freshTokenTried = true;
+    if (isAboutTheToken(error) && !this.#isSecondToken) {
+      // The token may have expired on the way, or the keys may have changed, so one more token is tried at once.
+      this.#isSecondToken = true;
       void this.#try();
     } else if (error.retryable) {
       this.#wait(error);
@@ -303,9 +308,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     }
   }
 
-  /** The connection, or an attempt, came to its end without our doing. */
+  /** The connection was lost, or an attempt to connect ended, although this client did not disconnect. */
   #lost(): void {
-    // The transport may open, and break before the session begins.
+    // The transport may open and then fail before the session begins.
     if (!this.#state.connection) {
       this.#failed(new RealtimeError("disconnected"));
       return;
@@ -322,7 +327,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     clearTimeout(this.#timer);
     const wait = Math.max(this.#backoff.next(), error.retryAfterMs ?? 0);
     this.#timer = setTimeout(() => void this.#try(), wait);
-    this.#become({ status: "connecting", connection: undefined, error, retryAt: Date.now() + wait });
+    this.#setState({ status: "connecting", connection: undefined, error, retryAt: Date.now() + wait });
   }
 
   #stop(error: RealtimeError | undefined): void {
@@ -330,7 +335,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#isTrying = false;
     clearTimeout(this.#timer);
     this.#dropConnection();
-    this.#become({ status: "disconnected", connection: undefined, error, retryAt: undefined });
+    this.#setState({ status: "disconnected", connection: undefined, error, retryAt: undefined });
     this.#socket.disconnect();
   }
 
@@ -354,7 +359,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     const { connection } = this.#state;
     if (!connection) return;
     const session = { ...connection.session, expires_at };
-    this.#become({ ...this.#state, connection: { ...connection, session, rights } });
+    this.#setState({ ...this.#state, connection: { ...connection, session, rights } });
     for (const room of [...this.#rooms.values()]) room.renewed();
   }
 
@@ -363,7 +368,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.connect();
   }
 
-  #become(state: ConnectionState): void {
+  #setState(state: ConnectionState): void {
     const before = this.#state.status;
     this.#state = state;
     if (state.status !== before) this.emit("status", [state.status]);
@@ -377,5 +382,5 @@ function isAboutTheToken({ code }: RealtimeError): boolean {
 
 function tokenError(cause: unknown): RealtimeError {
   if (cause instanceof RealtimeError) return cause;
-  return new RealtimeError("unauthorized", "the application could not give a token", { retryable: true, cause });
+  return new RealtimeError("unauthorized", "the application could not provide a token", { retryable: true, cause });
 }

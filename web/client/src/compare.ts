@@ -3,8 +3,9 @@ import * as Y from "yjs";
 import type { Struct } from "./content.js";
 
 /**
- * The first clock at which two replicas hold other content of one client, which never happens unless two wrote under one client id.
- * What is deleted on either side cannot be compared, and counts as the same.
+ * The first clock at which two replicas have different content of one client id; undefined if their content is the same. They
+ * differ only if two replicas wrote under one client id. Elements that are deleted on either side cannot be compared, and count
+ * as the same.
  */
 export function firstDifference(ours: readonly Struct[], theirs: readonly Struct[]): number | undefined {
   let [our, their] = [0, 0];
@@ -29,7 +30,7 @@ function endOf({ id, length }: Struct): number {
 function isSamePlace(one: Y.Item, other: Y.Item, clock: number): boolean {
   const [ours, theirs] = [originOf(one, clock), originOf(other, clock)];
   if (!Y.compareIDs(ours, theirs) || !Y.compareIDs(one.rightOrigin, other.rightOrigin)) return false;
-  // Where one of them is there, it says the parent.
+  // An item with a left or a right neighbour has the parent of that neighbour, so only an item without both names its parent.
   return (
     ours !== null || one.rightOrigin !== null || (nameOf(one) === nameOf(other) && one.parentSub === other.parentSub)
   );
@@ -39,7 +40,7 @@ function originOf(item: Y.Item, clock: number): Y.ID | null {
   return clock > item.id.clock ? Y.createID(item.id.client, clock - 1) : item.origin;
 }
 
-/** A parent as a text: the name of one of the document's own types, or the id of an element. */
+/** A parent as a text that can be compared: the name of a root type, or the id of an element. */
 function nameOf({ parent }: Y.Item): string {
   const known: unknown = parent;
   if (typeof known === "string") return `type ${known}`;
@@ -48,23 +49,23 @@ function nameOf({ parent }: Y.Item): string {
   return known instanceof Y.AbstractType ? `type ${Y.findRootTypeKey(known)}` : "";
 }
 
-/** How many elements are the same from `from` on. */
+/** The number of elements from the clock `from` to `to` that are the same, up to the first that differs. */
 function sameLength(one: Y.Item, other: Y.Item, from: number, to: number): number {
   const [ours, theirs] = [elementsOf(one, from, to), elementsOf(other, from, to)];
   if (ours === undefined || theirs === undefined) return to - from;
-  // The keys of objects may come in any order.
+  // The elements are compared deeply, because the keys of objects may be in any order.
   for (let index = 0; index < to - from; index += 1) if (!isSame(ours[index], theirs[index])) return index;
   return to - from;
 }
 
 function isSame(one: unknown, other: unknown): boolean {
-  // Half of a character that was cut in two becomes a replacement character on one side before it does on the other.
+  // If a surrogate pair was split, its halves become replacement characters, on one side earlier than on the other.
   const isCut = (half: unknown, left: unknown) =>
     half === "\ufffd" && typeof left === "string" && /^[\ud800-\udfff]$/.test(left);
   return equalityDeep(one, other) || isCut(one, other) || isCut(other, one);
 }
 
-/** The elements of a block as what can be compared; undefined where they are deleted. */
+/** The elements of a block as values that can be compared; undefined if they are deleted. */
 function elementsOf({ content, id }: Y.Item, from: number, to: number): ArrayLike<unknown> | undefined {
   const range = [from - id.clock, to - id.clock] as const;
   if (content instanceof Y.ContentDeleted) return undefined;
@@ -76,7 +77,7 @@ function elementsOf({ content, id }: Y.Item, from: number, to: number): ArrayLik
   if (content instanceof Y.ContentFormat) return [{ key: content.key, format: content.value as unknown }];
   if (content instanceof Y.ContentBinary) return [content.content];
   if (content instanceof Y.ContentDoc) return [{ doc: content.doc.guid }];
-  // What kind of type it is, and its name.
+  // A shared type: its kind and its name.
   const encoder = new Y.UpdateEncoderV1();
   content.write(encoder, 0);
   return [encoder.toUint8Array()];

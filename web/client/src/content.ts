@@ -1,38 +1,42 @@
 import * as Y from "yjs";
 
-/** An update, read: its elements and the ranges of what it deletes. */
+/** A decoded update: its elements and the ranges of elements that it deletes. */
 export interface Content {
   structs: Struct[];
   ds: DeleteSet;
 }
 
-/** A block of neighbouring elements of one client. */
+/** A block of consecutive elements of one client. */
 export type Struct = Y.Item | Y.GC | Y.Skip;
 
-/** Ranges of deleted elements, by client: what Yjs calls a delete set. */
+/** Ranges of deleted elements by client: the delete set of Yjs. */
 export interface DeleteSet {
   clients: Map<number, { clock: number; len: number }[]>;
 }
 
-/** What a server has, as it says when it answers a join or a synchronisation. */
-export interface Known {
+/** What a server has, according to its answer to a join or a synchronisation. */
+export interface ServerState {
   readonly stateVector: Uint8Array;
-  /** The update of that answer: it always has all deletions that the server knows. */
+  /** The update of that answer. It always contains all deletions that the server knows. */
   readonly update: Uint8Array | undefined;
 }
 
-/** What a document holds beyond a server. */
-export interface Lacking extends Content {
-  /** Whether something was left out, because it came in from elsewhere a moment ago. */
+/** What a document has and a server lacks. */
+export interface Difference extends Content {
+  /** Whether recent edits from elsewhere were left out, because their authors are likely to send them. */
   readonly isHeldBack: boolean;
 }
 
 /**
- * What `doc` holds and the server lacks, whoever wrote it: elements, and deletions that the server has not made yet.
+ * What `doc` has and the server lacks, whoever wrote it: elements, and deletions that the server has not applied yet.
  *
- * `recent` names for a client the first clock that is left out, because its author is likely to bring it.
+ * `recent` has, by client, the first clock of the elements that are left out, because their author is likely to send them.
  */
-export function lacking(doc: Y.Doc, known: Known, recent: ReadonlyMap<number, number> = new Map()): Lacking {
+export function differenceFrom(
+  doc: Y.Doc,
+  known: ServerState,
+  recent: ReadonlyMap<number, number> = new Map(),
+): Difference {
   const { structs, ds } = Y.decodeUpdate(Y.encodeStateAsUpdate(doc, known.stateVector));
   const heldBack: DeleteSet = { clients: new Map() };
   const kept = structs.flatMap((struct) => {
@@ -51,12 +55,12 @@ export function lacking(doc: Y.Doc, known: Known, recent: ReadonlyMap<number, nu
   return { structs: kept, ds: subtract(deletions, Y.decodeUpdate(known.update).ds), isHeldBack };
 }
 
-/** Whether there is nothing in it. */
+/** Whether it has neither elements nor deletions. */
 export function isEmpty({ structs, ds }: Content): boolean {
   return structs.every((struct) => struct instanceof Y.Skip) && ds.clients.size === 0;
 }
 
-/** The ranges of `ds` without those of `known`. */
+/** The ranges of `ds` without the elements in `known`. */
 export function subtract(ds: DeleteSet, known: DeleteSet): DeleteSet {
   const rest: DeleteSet = { clients: new Map() };
   for (const [client, ranges] of ds.clients) {
@@ -85,13 +89,13 @@ export function isWhollyIn(ds: DeleteSet, { id, length }: Struct): boolean {
   return ranges.some(({ clock, len }) => clock <= id.clock && id.clock + length <= clock + len);
 }
 
-/** Cuts a block that belongs to no document yet: it keeps its first `length` elements, and what follows is returned. */
+/** Splits a block that belongs to no document yet: it keeps its first `length` elements, and the rest is returned. */
 export function splitItem(item: Y.Item, length: number): Y.Item {
   const { client, clock } = item.id;
   const rest = item.content.splice(length);
   item.length = length;
   const [id, origin] = [Y.createID(client, clock + length), Y.createID(client, clock + length - 1)];
-  // Its parent is that of the element before it.
+  // The rest names no parent, since it has that of the element before it.
   return new Y.Item(id, null, origin, null, item.rightOrigin, null, null, rest);
 }
 

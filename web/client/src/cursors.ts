@@ -6,7 +6,7 @@ import {
 } from "y-protocols/awareness";
 import { Pacer } from "./pacer.js";
 
-/** At most so often is this client's own state sent, in milliseconds. */
+/** The shortest time between two messages with this client's own awareness state, in milliseconds. */
 const INTERVAL_MS = 40;
 
 interface Change {
@@ -15,7 +15,7 @@ interface Change {
   removed: number[];
 }
 
-/** Carries the awareness of a document: one's own state out, the others' in. */
+/** Synchronises the awareness of a document: sends this client's own state, and receives those of others. */
 export class Cursors {
   readonly #awareness: Awareness;
   readonly #send: (update: Uint8Array) => void;
@@ -28,31 +28,31 @@ export class Cursors {
     awareness.on("update", this.#changed);
   }
 
-  /** Begins to send, and shows one's own state to the others. */
+  /** Starts sending, beginning with this client's own state. `others` are the states that the server sent. */
   open(others: Uint8Array | undefined): void {
     this.#open = true;
     if (others) this.receive(others);
-    // A newer clock, so that the state counts again where it was taken for gone.
+    // Setting the state again increases its clock, so that replicas which have removed the state accept it.
     const own = this.#awareness.getLocalState();
     if (own) this.#awareness.setLocalState(own);
   }
 
-  /** Nobody can be seen for now. */
+  /** Stops sending, and removes the states of others. */
   close(): void {
     this.#open = false;
     this.#pacer.cancel();
     const others = [...this.#awareness.getStates().keys()].filter((client) => client !== this.#awareness.clientID);
     removeAwarenessStates(this.#awareness, others, this);
-    // Their clocks as well: who has not moved meanwhile comes back with the same one.
+    // Their clocks are removed as well: a state that did not change meanwhile returns with the same clock.
     for (const client of others) this.#awareness.meta.delete(client);
   }
 
-  /** Takes what the server says of others. */
+  /** Applies an awareness update of the server. */
   receive(update: Uint8Array): void {
     applyAwarenessUpdate(this.#awareness, update, this);
   }
 
-  /** One's own state is under another client id from now on. */
+  /** Moves this client's own state to another client id. */
   rename(clientID: number): void {
     const own = this.#awareness.getLocalState();
     this.#awareness.setLocalState(null);
@@ -60,7 +60,7 @@ export class Cursors {
     this.#awareness.setLocalState(own);
   }
 
-  /** Lets go of the awareness. */
+  /** Stops sending and listening for good. */
   destroy(): void {
     this.close();
     this.#awareness.off("update", this.#changed);

@@ -4,81 +4,82 @@ import * as Y from "yjs";
 import type { ConnectionStatus, RealtimeClient, RoomEvent, RoomListener } from "./client.js";
 import { Cursors } from "./cursors.js";
 import { RealtimeError } from "./error.js";
-import { Exchange, type Owner } from "./exchange.js";
+import { Exchange, type Member } from "./exchange.js";
 import { Persisted, type OpenPersistence } from "./persisted.js";
 import { bytes, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
-import { UNKNOWN, access, isSame, type DocumentState, type DocumentStatus } from "./state.js";
+import { INITIAL_STATE, access, isSame, type DocumentState, type DocumentStatus } from "./state.js";
 
-/** What a provider works with. */
+/** The options of a provider. */
 export interface DocumentProviderOptions {
   /** The document. Default: a new one. */
   doc?: Y.Doc | undefined;
-  /** Cursors and selections. Default: new ones of `doc`; null for none. */
+  /** The awareness: cursors and selections. Default: a new one for `doc`. Null: cursors are neither sent nor received. */
   awareness?: Awareness | null | undefined;
-  /** Keeps a copy in the browser, so that a reload without the network loses nothing. */
+  /** Keeps a copy in the browser, so that a reload without the network loses no edits. */
   persistence?: OpenPersistence | undefined;
-  /** Whether to join at once. Default: true. */
+  /** Whether to join the room at once. Default: true. */
   connect?: boolean | undefined;
 }
 
-/** What a provider tells. The first three are those of other Yjs providers. */
+/** The events of a provider. Other Yjs providers have the first three as well. */
 export type DocumentProviderEvents = {
   status: (event: { status: DocumentStatus }) => void;
   sync: (synced: boolean) => void;
   synced: (synced: boolean) => void;
-  /** The state is another one. */
+  /** The state changed. */
   change: (state: DocumentState) => void;
   /**
-   * Somebody else had written under the Yjs client id of this replica. `doc` has a new one, and its content was taken out and put in
-   * again: forget what an undo manager remembers.
+   * The server has other content under the Yjs client id of this replica, or refused an element that has no place. `doc` has a new
+   * client id, and its content was removed and inserted again: clear the history of an undo manager.
    */
   rebuilt: () => void;
 };
 
 /**
- * A document on the server: keeps a `Y.Doc` and its awareness in step with everyone else's.
+ * A document on the server: synchronises a `Y.Doc` and its awareness with those of all other replicas.
  *
- * Edits made without a connection stay in `doc` and are merged on return. `saved` is true only when the server has said that
- * everything written here is in its database.
+ * Edits made without a connection stay in `doc` and are merged after the reconnect. `saved` is true only when the server has
+ * acknowledged that everything written here is in its database.
  */
 export class DocumentProvider extends ObservableV2<DocumentProviderEvents> implements RoomListener {
   readonly client: RealtimeClient;
   /** The document's name. */
   readonly room: string;
   readonly doc: Y.Doc;
-  /** Cursors and selections. Its field `user` is set to who one is to the server, unless the application sets it. */
+  /** Cursors and selections. The provider sets its field `user` to the user of the session, unless the application sets it. */
   readonly awareness: Awareness;
-  /** Resolves when all that the server has was here for the first time. */
+  /** Resolves when `doc` has everything that the server has, for the first time. */
   readonly whenSynced: Promise<void>;
 
   readonly #exchange: Exchange;
   readonly #cursors: Cursors | undefined;
-  readonly #ownAwareness: boolean;
+  readonly #ownsAwareness: boolean;
   readonly #persisted: Persisted | undefined;
-  #state: DocumentState = UNKNOWN;
+  #state: DocumentState = INITIAL_STATE;
   #documentId: string | undefined;
-  #introduced: object | undefined;
+  /** The value to which this provider has set the field `user` of the awareness. */
+  #ownUser: object | undefined;
   #joined = false;
   #detach: (() => void) | undefined;
   #resolveSynced: () => void = () => {};
   #isDestroyed = false;
 
-  /** @throws {RealtimeError} `conflict`, where the client has another provider of this room. */
+  /** @throws {RealtimeError} `conflict`, if the client has another provider of this room. */
   constructor(client: RealtimeClient, room: string, options: DocumentProviderOptions = {}) {
     super();
     this.client = client;
     this.room = room;
-    // First, because it may throw.
+    // This comes first, because it may throw.
     if (options.connect ?? true) this.#detach = client.attach(room, this);
     this.doc = options.doc ?? new Y.Doc();
-    this.#ownAwareness = !options.awareness;
+    this.#ownsAwareness = !options.awareness;
     this.awareness = options.awareness ?? new Awareness(this.doc);
     this.whenSynced = new Promise((resolve) => (this.#resolveSynced = resolve));
-    this.#exchange = new Exchange(this.#owner());
+    this.#exchange = new Exchange(this.#member());
     if (options.awareness !== null) {
       this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
     }
-    if (this.doc.store.clients.size > 0) this.#exchange.doubt();
+    if (this.doc.store.clients.size > 0) this.#exchange.checkSoon();
     this.#persisted = options.persistence && new Persisted(options.persistence, room, this.doc);
     this.doc.on("update", this.#edited);
     this.doc.on("destroy", this.#docDestroyed);
@@ -86,37 +87,37 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (this.#detach) this.#start();
   }
 
-  /** How the document is. */
+  /** The state of the document. */
   get state(): DocumentState {
     return this.#state;
   }
 
-  /** Whether there is a connection, and whether one is being tried. */
+  /** Whether the room is joined, or the provider is trying to join it: `state.status`. */
   get status(): DocumentStatus {
     return this.#state.status;
   }
 
-  /** Whether all that the server has is here. */
+  /** Whether `doc` has everything that the server has: `state.synced`. */
   get synced(): boolean {
     return this.#state.synced;
   }
 
-  /** Whether all that was written here is durable on the server. */
+  /** Whether everything in `doc` is durable on the server, and visible to everybody: `state.saved`. */
   get saved(): boolean {
     return this.#state.saved;
   }
 
-  /** How many edits of this replica are not known to be durable. */
+  /** The number of edits of this replica that are not known to be saved: `state.unsaved`. */
   get unsaved(): number {
     return this.#state.unsaved;
   }
 
-  /** Whether edits would be refused. */
+  /** Whether the server would refuse edits: `state.readOnly`. */
   get readOnly(): boolean {
     return this.#state.readOnly;
   }
 
-  /** Resolves when everything written here until then is durable. It waits as long as that takes. */
+  /** Resolves when all edits made before the call are saved, however long that takes. */
   whenSaved(): Promise<void> {
     if (this.saved) return Promise.resolve();
     return new Promise((resolve) => {
@@ -129,7 +130,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     });
   }
 
-  /** Joins the room, and stays in it until told otherwise. */
+  /** Joins the room, and stays in it until `disconnect`. */
   connect(): void {
     if (this.#detach || this.#state.ended || this.#isDestroyed) return;
     this.#detach = this.client.attach(this.room, this);
@@ -144,7 +145,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#leave({ status: "disconnected" });
   }
 
-  /** Leaves the room for good. Neither `doc` nor an `awareness` that was handed in is destroyed. */
+  /** Leaves the room for good. Neither `doc` nor an `awareness` from the options is destroyed. */
   override destroy(): void {
     if (this.#isDestroyed) return;
     this.disconnect();
@@ -153,7 +154,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.doc.off("destroy", this.#docDestroyed);
     this.client.off("status", this.#clientChanged);
     this.#cursors?.destroy();
-    if (this.#ownAwareness) this.awareness.destroy();
+    if (this.#ownsAwareness) this.awareness.destroy();
     void this.#persisted?.destroy();
     super.destroy();
   }
@@ -170,7 +171,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (this.#detach) this.#pause({ status: "connecting" });
   }
 
-  /** @internal Joining again is harmless, and tells the rights. */
+  /** @internal Joins again, which is harmless: the answer has the new rights. */
   renewed(): void {
     this.connected();
   }
@@ -178,34 +179,34 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   /** @internal */
   received<E extends RoomEvent>(event: E, payload: ServerEvents[E]): void {
     const handle = this.#on[event] as (payload: ServerEvents[E]) => void;
-    // Until the ack of the join nothing is known about whose document this is; what the ack carries makes up for it.
+    // Before the ack of the join the id of the document is not known. The ack contains what these events report.
     if (this.#joined || event === "room_closed") handle(payload);
   }
 
   readonly #on: { [E in RoomEvent]: (payload: ServerEvents[E]) => void } = {
     document_update: ({ update }) => this.#exchange.receive(bytes(update)),
     document_resync: () => this.#exchange.synchronize(),
-    document_storage: ({ status }) => this.#stored(status),
+    document_storage: ({ status }) => this.#storageChanged(status),
     awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),
     room_closed: ({ code }) => this.#closed(new RealtimeError(code)),
   };
 
   readonly #edited = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
     if (origin === this) return;
-    if (this.#persisted?.isOrigin(origin)) this.#exchange.doubt();
+    if (this.#persisted?.isOrigin(origin)) this.#exchange.checkSoon();
     else this.#exchange.edited(update, transaction);
   };
 
   readonly #clientChanged = (status: ConnectionStatus) => {
     if (!this.#detach) return;
-    if (status === "disconnected") this.#become({ status, error: this.client.state.error });
-    else if (this.status === "disconnected") this.#become({ status: "connecting", error: undefined });
+    if (status === "disconnected") this.#setState({ status, error: this.client.state.error });
+    else if (this.status === "disconnected") this.#setState({ status: "connecting", error: undefined });
   };
 
   readonly #docDestroyed = () => this.destroy();
 
   #start(): void {
-    this.#become({ status: "connecting", error: undefined });
+    this.#setState({ status: "connecting", error: undefined });
     if (this.#persisted?.loading) void this.#load(this.#persisted);
     else if (this.client.connection) this.#join();
   }
@@ -213,7 +214,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   async #load(persisted: Persisted): Promise<void> {
     const known = await persisted.load();
     this.#documentId ??= known.documentId;
-    if (known.permission && !this.#state.permission) this.#become(access(known.permission));
+    if (known.permission && !this.#state.permission) this.#setState(access(known.permission));
     if (this.#detach && this.client.connection) this.#join();
   }
 
@@ -222,13 +223,16 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.client.send("join_room", { room: this.room, state_vector: this.#exchange.stateVector }, (answer) => {
       if (!this.#exchange.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer);
-      else this.#entered(answer);
+      else this.#joinAccepted(answer);
     });
   }
 
-  #entered(answer: Joined): void {
+  #joinAccepted(answer: Joined): void {
     if (this.#documentId && this.#documentId !== answer.document_id) {
-      this.#end("replaced", new RealtimeError("conflict", "the document was deleted, and another one has its name"));
+      this.#end(
+        "replaced",
+        new RealtimeError("conflict", "the document was deleted, and another one has the same name"),
+      );
       return;
     }
     this.#documentId = answer.document_id;
@@ -236,18 +240,18 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const permission = answer.permission ?? "view";
     const rights = access(permission, answer.rights);
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
-    this.#become({ ...rights, status: "connected", storage: answer.storage, error: undefined });
+    this.#setState({ ...rights, status: "connected", storage: answer.storage, error: undefined });
     this.#exchange.merge(answer);
-    this.#introduce();
+    this.#showOwnUser();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
   }
 
-  #stored(storage: StorageStatus): void {
-    this.#become({ storage });
+  #storageChanged(storage: StorageStatus): void {
+    this.#setState({ storage });
     this.#exchange.storageChanged();
   }
 
-  /** Somebody had written under this replica's client id: it has another one now, and its content was put in anew. */
+  /** The document has a new client id, and its content was inserted again. */
   #rebuilt(): void {
     this.#cursors?.rename(this.doc.clientID);
     if (this.#documentId && this.#state.permission) {
@@ -256,23 +260,23 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.emit("rebuilt", []);
   }
 
-  /** Says who sits here, where the application does not. */
-  #introduce(): void {
+  /** Sets the field `user` of the awareness to the user of the session, unless the application has set it. */
+  #showOwnUser(): void {
     const own = this.awareness.getLocalState();
     const user = this.client.connection?.user;
-    if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#introduced)) return;
-    this.#introduced = { ...user };
-    this.awareness.setLocalStateField("user", this.#introduced);
+    if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#ownUser)) return;
+    this.#ownUser = { ...user };
+    this.awareness.setLocalStateField("user", this.#ownUser);
   }
 
   #sendAwareness(update: Uint8Array): void {
-    // A lost cursor is shown again by its next move or renewal.
+    // Errors are ignored: a lost cursor appears again when it moves, or when its state is renewed.
     this.client.send("awareness_update", { room: this.room, update }, () => {});
   }
 
   #refused(error: RealtimeError): void {
     if (error.code === "disconnected") return;
-    // A document comes into being when someone who may edit opens it: a viewer waits.
+    // A document is created when a user who may edit first opens it: a viewer waits for that.
     const wait = error.retryable || error.code === "not_found" || error.code === "internal";
     this.#pause({ status: wait ? "connecting" : "disconnected", error });
     if (wait) this.#exchange.later(error, () => this.#join());
@@ -295,19 +299,19 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#pause(state);
   }
 
-  /** Not in the room for now. */
+  /** Notes that the room is not joined any more, or not yet. */
   #pause(state: Partial<DocumentState>): void {
     this.#exchange.begin();
     this.#joined = false;
     this.#cursors?.close();
-    this.#become({ ...state, synced: false });
+    this.#setState({ ...state, synced: false });
   }
 
-  #become(changes: Partial<DocumentState>): void {
+  #setState(changes: Partial<DocumentState>): void {
     const before = this.#state;
     const { unsaved } = this.#exchange;
     const state = { ...before, ...changes, unsaved, saved: unsaved === 0 };
-    // Whatever stood in the way has been overcome.
+    // The problem is solved if the document is joined, synchronised and saved.
     if (state.status === "connected" && state.synced && state.saved) state.error = undefined;
     if (isSame(before, state)) return;
     this.#state = state;
@@ -320,7 +324,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.emit("change", [state]);
   }
 
-  #owner(): Owner {
+  #member(): Member {
     const { client, room, doc } = this;
     const state = () => this.#state;
     const isJoined = () => this.#joined;
@@ -332,7 +336,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
       get isJoined() {
         return isJoined();
       },
-      become: (changes) => this.#become(changes),
+      setState: (changes) => this.#setState(changes),
       join: () => this.#join(),
       refused: (error) => this.#refused(error),
       rebuilt: () => this.#rebuilt(),

@@ -1,8 +1,8 @@
 import { SERVER_ERROR_CODES, type ErrorPayload, type ServerErrorCode } from "./protocol.js";
 
 /**
- * What went wrong: a code of the server, or one of this side. `disconnected`: there is no connection, or it went away
- * before the answer came. `timeout`: no answer in time.
+ * The code of an error: one of the server, or one of this client. `disconnected`: there is no connection, or it was lost before
+ * the answer. `timeout`: there was no answer in time.
  */
 export type ErrorCode = ServerErrorCode | "disconnected" | "timeout";
 
@@ -22,15 +22,15 @@ const MEANING: Record<ErrorCode, string> = {
   token_expired: "the token has expired",
   session_revoked: "the session was revoked",
   forbidden: "the token does not allow this",
-  not_found: "there is no such document, or it may not be seen",
-  conflict: "the state of things does not allow this",
+  not_found: "the document does not exist, or the token does not allow reading it",
+  conflict: "the request is not possible in the present state",
   invalid: "the request is malformed",
   too_large: "the request is too large",
   rate_limited: "too many requests",
   too_many_rooms: "too many documents are open on this connection",
   too_many_connections: "too many connections are open",
   storage_unavailable: "the server cannot reach its database",
-  overloaded: "the server has too much to do",
+  overloaded: "the server is overloaded",
   draining: "the server is stopping",
   internal: "the server failed",
   disconnected: "there is no connection to the server",
@@ -43,9 +43,9 @@ export class RealtimeError extends Error {
   readonly code: ErrorCode;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
-  /** After how many milliseconds to try again, where the server said so. */
+  /** After how many milliseconds to try again, if the server sent that. */
   readonly retryAfterMs: number | undefined;
-  /** The field of the request that was refused, where the code is `invalid`. */
+  /** The field of the request that the server refused, if the code is `invalid`. */
   readonly field: string | undefined;
 
   constructor(code: ErrorCode, message: string = MEANING[code], options: RealtimeErrorOptions = {}) {
@@ -56,20 +56,20 @@ export class RealtimeError extends Error {
     this.field = options.field;
   }
 
-  /** The error of an acknowledgement. */
+  /** Makes the error from an acknowledgement. */
   static fromPayload(payload: ErrorPayload): RealtimeError {
     const { code, message, retryable, retry_after_ms: retryAfterMs, field } = payload;
     return new RealtimeError(code, message, { retryable, retryAfterMs, field });
   }
 
-  /** The error of a refused connection, whose message is a code; anything else means that none was reached. */
+  /** Makes the error of a failed connect. Its message is a code if the server refused; otherwise the server was not reached. */
   static fromConnectError(error: Error): RealtimeError {
     if (isServerCode(error.message)) return new RealtimeError(error.message);
     return new RealtimeError("disconnected", "the server cannot be reached", { cause: error });
   }
 }
 
-/** What an error may carry besides its code. */
+/** The properties of an error besides its code and message. */
 export interface RealtimeErrorOptions {
   retryable?: boolean | undefined;
   retryAfterMs?: number | undefined;

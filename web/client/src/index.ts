@@ -1,5 +1,5 @@
 /**
- * Live documents of a Realtime Server: a connection that stays up, and Yjs documents on it.
+ * Live documents of a Realtime Server: a connection that reconnects by itself, and Yjs documents on it.
  *
  * ```ts
  * const client = new RealtimeClient({ url, token: fetchToken });

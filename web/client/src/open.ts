@@ -10,8 +10,8 @@ interface Opened {
 const opened = new WeakMap<RealtimeClient, Map<string, Opened>>();
 
 /**
- * A provider of that room, shared by all who ask for it. `release` it once: when nobody uses it any more it is destroyed, as soon
- * as everything written in it is saved or can be saved no more. `options` count for the first who asks.
+ * Opens a provider of that room, which all callers share. Each caller has to call `release` once: without users the provider is
+ * destroyed as soon as everything written in it is saved, or cannot be saved any more. Only the options of the first caller count.
  */
 export function openDocument(
   client: RealtimeClient,
@@ -45,6 +45,6 @@ function destroyWhenDone(entry: Opened, forget: () => void): void {
     provider.destroy();
   };
   provider.on("change", check);
-  // Not at once: a component that is mounted anew, as in React's strict mode, goes on with the same document.
+  // Checked a moment later, so that a component that is mounted again, as in React's strict mode, keeps the same document.
   queueMicrotask(() => check(provider.state));
 }

@@ -1,38 +1,38 @@
 import * as Y from "yjs";
 import { Pacer } from "./pacer.js";
 
-/** At most so often are edits sent, in milliseconds; what happens in between travels as one update. */
+/** The shortest time between two updates, in milliseconds; edits in between are sent as one update. */
 const INTERVAL_MS = 20;
 
-/** An update without content: it is acknowledged once all that the document holds is durable. */
-const NOTHING = new Uint8Array([0, 0]);
+/** An update without content: the server acknowledges it when everything in its document is durable. */
+const EMPTY_UPDATE = new Uint8Array([0, 0]);
 
 /**
- * What a server says of an update: `saved`, durable and seen by everybody; `pending`, durable, but nobody sees it before what it
- * depends on has arrived.
+ * How a server acknowledges an update. `saved`: it is durable and visible to everybody. `pending`: it is durable, but nobody sees
+ * it until the edits on which it depends have arrived.
  */
 export type Outcome = "saved" | "pending";
 
-/** What an outbox needs of who carries its updates. */
+/** What an outbox needs in order to send its updates. */
 export interface Carrier {
-  /** Cuts an update into parts that may travel; undefined where that is impossible, which is said elsewhere. */
+  /** Splits an update into parts that the server accepts; undefined if that is impossible. The carrier reports the error. */
   cut(update: Uint8Array): Uint8Array[] | undefined;
-  /** Sends a part. Where it is refused, `answered` is not called, and the outbox is closed. */
+  /** Sends a part. If the server refuses it, the carrier does not call `answered`, and closes the outbox. */
   send(part: Uint8Array, answered: (outcome: Outcome) => void): void;
-  /** How many bytes may be on their way at once; one part always may. */
+  /** How many bytes may be sent and not acknowledged at once. A single part may always be sent. */
   windowBytes(): number;
-  /** A number of edits was acknowledged, or else. */
+  /** The number of unsaved edits may have changed. */
   changed(): void;
-  /** All parts of an update were answered. */
+  /** All parts of an update were acknowledged. */
   delivered(outcome: Outcome): void;
 }
 
-/** An update on its way, in parts. */
+/** An update that is being sent in parts. */
 interface Delivery {
   readonly parts: Uint8Array[];
   /** How many parts are sent. */
   sent: number;
-  /** How many parts are answered. */
+  /** How many parts are acknowledged. */
   answered: number;
   readonly edits: number;
   outcome: Outcome;
@@ -41,37 +41,38 @@ interface Delivery {
 /**
  * The edits of this replica that the server has not acknowledged as durable.
  *
- * While open, edits are sent as they come, in their order, and never more at once than the carrier's window. While closed they
- * are only counted: the next synchronisation carries them, because what the server lacks is computed from the document itself,
- * and nothing needs to be kept here.
+ * While it is open, edits are sent in their order as they are made, at most the carrier's window at once. While it is closed, edits
+ * are only counted and not kept: the next synchronisation sends them, because it computes from the document itself what the server
+ * lacks.
  */
 export class Outbox {
   readonly #carrier: Carrier;
   readonly #pacer = new Pacer(INTERVAL_MS, () => this.#flush());
   #open = false;
-  /** Counts sessions, so that late answers to an older one change nothing. */
+  /** The number of closings, by which late answers to updates from before a closing are recognised and ignored. */
   #session = 0;
   #queue: Uint8Array[] = [];
   #deliveries: Delivery[] = [];
-  #bytesOnTheWay = 0;
-  /** Edits that the next synchronisation has to carry. */
+  /** The bytes that are sent and not acknowledged. */
+  #bytesInFlight = 0;
+  /** The number of edits that the next synchronisation has to send. */
   #due = 0;
 
   constructor(carrier: Carrier) {
     this.#carrier = carrier;
   }
 
-  /** How many edits are not acknowledged. */
+  /** The number of edits that are not acknowledged as saved. */
   get unsaved(): number {
     return this.#queue.length + this.#due + this.#deliveries.reduce((sum, { edits }) => sum + edits, 0);
   }
 
-  /** Whether edits are sent as they come. */
+  /** Whether edits are sent as they are made. */
   get isOpen(): boolean {
     return this.#open;
   }
 
-  /** Takes an edit. */
+  /** Takes an edit of this replica. */
   add(update: Uint8Array): void {
     if (this.#open) {
       this.#queue.push(update);
@@ -82,29 +83,29 @@ export class Outbox {
     this.#carrier.changed();
   }
 
-  /** Notes that the document may hold edits which the server does not have. */
-  doubt(): void {
+  /** Notes that the document may have edits which the server lacks. */
+  markUnsaved(): void {
     this.#due = Math.max(this.#due, 1);
     this.#carrier.changed();
   }
 
-  /** Everything is known to be with the server after all. */
+  /** Notes that the server has everything in the document. */
   clear(): void {
     this.#due = 0;
     this.#carrier.changed();
   }
 
-  /** Edits may be sent from now on, and before them `difference`: the parts of all that the server lacks. */
+  /** Starts sending, beginning with `difference`: everything that the server lacks, in parts. */
   open(difference: Uint8Array[]): void {
     this.#open = true;
     const due = this.#due;
     this.#due = 0;
-    // Where nothing is lacking, it remains to hear that it is durable.
+    // If the server lacks nothing, it has yet to acknowledge that everything is durable.
     if (difference.length > 0) this.#deliver(difference, Math.max(due, 1));
-    else if (due > 0) this.#deliver([NOTHING], due);
+    else if (due > 0) this.#deliver([EMPTY_UPDATE], due);
   }
 
-  /** Nothing can be sent for now; what is not acknowledged is due at the next opening. */
+  /** Stops sending. Edits that are not acknowledged are due at the next opening. */
   close(): void {
     this.#due = this.unsaved;
     this.#open = false;
@@ -112,23 +113,23 @@ export class Outbox {
     this.#pacer.cancel();
     this.#queue = [];
     this.#deliveries = [];
-    this.#bytesOnTheWay = 0;
+    this.#bytesInFlight = 0;
   }
 
-  /** Sends at once what waits for its turn. */
+  /** Sends the queued edits at once. */
   flush(): void {
     this.#pacer.flush();
   }
 
-  /** Sends what the window allows, which may have become wider. */
+  /** Sends as many parts as the window allows. To be called when the window has become larger. */
   pump(): void {
     let delivery: Delivery | undefined;
     while ((delivery = this.#deliveries.find(({ sent, parts }) => sent < parts.length))) {
-      const part = delivery.parts[delivery.sent] ?? NOTHING;
-      const bytes = this.#bytesOnTheWay + part.byteLength;
-      if (this.#bytesOnTheWay > 0 && bytes > this.#carrier.windowBytes()) return;
+      const part = delivery.parts[delivery.sent] ?? EMPTY_UPDATE;
+      const bytes = this.#bytesInFlight + part.byteLength;
+      if (this.#bytesInFlight > 0 && bytes > this.#carrier.windowBytes()) return;
       delivery.sent += 1;
-      this.#bytesOnTheWay = bytes;
+      this.#bytesInFlight = bytes;
       this.#send(delivery, part);
     }
     if (this.#queue.length > 0) this.#pacer.request();
@@ -138,7 +139,7 @@ export class Outbox {
     const session = this.#session;
     this.#carrier.send(part, (outcome) => {
       if (session !== this.#session) return;
-      this.#bytesOnTheWay -= part.byteLength;
+      this.#bytesInFlight -= part.byteLength;
       if (outcome === "pending") delivery.outcome = outcome;
       delivery.answered += 1;
       if (delivery.answered === delivery.parts.length) this.#delivered(delivery);
@@ -154,7 +155,7 @@ export class Outbox {
   }
 
   #flush(): void {
-    // What waits behind a large update becomes one update meanwhile.
+    // Edits behind a large update stay in the queue, and are merged into one update later.
     if (this.#deliveries.some(({ sent, parts }) => sent < parts.length)) return;
     const queue = this.#queue;
     const [first] = queue;

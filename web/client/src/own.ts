@@ -1,32 +1,32 @@
 import * as Y from "yjs";
 
-/** What was written in this replica and is not known to be on the server: the clocks of its client ids. */
+/** The clocks of the client ids of this replica: up to which of them the server has acknowledged its edits. */
 export class OwnClocks {
-  /** For a client id: the clock up to which the server has acknowledged what was written under it. */
+  /** By client id, the clock up to which the server has acknowledged the edits under it. */
   readonly #saved = new Map<number, number>();
-  #isOpen = false;
+  #hasUnsaved = false;
 
-  /** Whether anything was written since the last acknowledgement. */
-  get isOpen(): boolean {
-    return this.#isOpen;
+  /** Whether anything was written since the server last acknowledged everything. */
+  get hasUnsaved(): boolean {
+    return this.#hasUnsaved;
   }
 
-  /** The client ids under which something was written here. */
-  get ids(): Iterable<number> {
+  /** The client ids under which this replica has written. */
+  get clients(): Iterable<number> {
     return this.#saved.keys();
   }
 
-  /** Notes what a transaction of this replica wrote. */
+  /** Notes the elements that a transaction of this replica inserted. */
   note({ beforeState, afterState }: Pick<Y.Transaction, "beforeState" | "afterState">): void {
     for (const [client, end] of afterState) {
       const clock = beforeState.get(client) ?? 0;
       if (clock === end) continue;
-      this.#isOpen = true;
+      this.#hasUnsaved = true;
       if (!this.#saved.has(client)) this.#saved.set(client, clock);
     }
   }
 
-  /** The server has acknowledged an update that is in the document. */
+  /** Notes that the server has acknowledged an update. */
   acknowledged(update: Uint8Array): void {
     const { from, to } = Y.parseUpdateMeta(update);
     for (const [client, end] of to) {
@@ -35,23 +35,23 @@ export class OwnClocks {
     }
   }
 
-  /** The server has acknowledged everything in `doc`. */
+  /** Notes that the server has acknowledged everything in `doc`. */
   saved(doc: Y.Doc): void {
-    this.#isOpen = false;
+    this.#hasUnsaved = false;
     for (const client of this.#saved.keys()) this.#saved.set(client, Y.getState(doc.store, client));
   }
 
-  /** A state vector without what was written here and is not acknowledged. */
-  without(stateVector: Map<number, number>): Map<number, number> {
+  /** The state vector without the edits of this replica that are not acknowledged. Changes its argument. */
+  withoutUnsaved(stateVector: Map<number, number>): Map<number, number> {
     for (const [client, clock] of this.#saved) {
       if (clock < (stateVector.get(client) ?? 0)) stateVector.set(client, clock);
     }
     return stateVector;
   }
 
-  /** The client ids are others from now on. */
+  /** Forgets all client ids, because the document has a new one. */
   forget(): void {
     this.#saved.clear();
-    this.#isOpen = false;
+    this.#hasUnsaved = false;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Calls a function soon, and not too often: at the end of the current task when it was quiet, otherwise `intervalMs` after the
- * last call. All requests until then count as one.
+ * Calls a function on request, at most once in `intervalMs`: at the end of the current task if the last call is longer ago,
+ * otherwise `intervalMs` after it. All requests until then count as one.
  */
 export class Pacer {
   readonly #intervalMs: number;
@@ -14,7 +14,7 @@ export class Pacer {
     this.#run = run;
   }
 
-  /** Asks for a call. */
+  /** Requests a call. */
   request(): void {
     if (this.#queued) return;
     this.#queued = true;
@@ -23,7 +23,7 @@ export class Pacer {
     else queueMicrotask(() => this.flush());
   }
 
-  /** Calls now, if a call was asked for. */
+  /** Calls the function now, if a call was requested. */
   flush(): void {
     if (!this.#queued) return;
     this.cancel();
@@ -31,7 +31,7 @@ export class Pacer {
     this.#run();
   }
 
-  /** Forgets what was asked for. */
+  /** Cancels the requested call. */
   cancel(): void {
     this.#queued = false;
     clearTimeout(this.#timer);

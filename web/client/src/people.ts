@@ -1,18 +1,19 @@
 import type { Awareness } from "y-protocols/awareness";
 
-/** Someone who is in a document, however many tabs that person has open there. */
+/** A person who has a document open, in any number of tabs. */
 export interface Person {
   readonly id: string;
   readonly name: string;
   readonly avatarUrl: string | undefined;
   /** A CSS colour. */
   readonly color: string;
-  /** Whether this is the one who asks. */
+  /** Whether it is the user of this client. */
   readonly isSelf: boolean;
 }
 
 /**
- * Who is in a document, oneself first, then by name. The identity of others is the server's word: it overwrites what they claim.
+ * The people in a document: the user of this client first, the others by name. The identity of others is reliable, since the
+ * server overwrites the one that they send.
  */
 export function people(awareness: Awareness): Person[] {
   const found = new Map<string, Person>();

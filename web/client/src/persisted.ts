@@ -1,7 +1,7 @@
 import type * as Y from "yjs";
 import type { Permission } from "./protocol.js";
 
-/** A copy of a document in the browser, as y-indexeddb keeps it. */
+/** A copy of a document in the browser. The `IndexeddbPersistence` of y-indexeddb is one. */
 export interface Persistence {
   readonly whenSynced: Promise<unknown>;
   get(key: string): Promise<unknown>;
@@ -12,25 +12,25 @@ export interface Persistence {
 
 /**
  * Opens the copy of that name and connects it with `doc`: `(name, doc) => new IndexeddbPersistence(name, doc)`. Put the user's id
- * into the name where several people use a browser.
+ * into the name if several people may use the browser.
  */
 export type OpenPersistence = (name: string, doc: Y.Doc) => Persistence;
 
-/** What is remembered of a document besides its content. */
-export interface Known {
+/** What the copy stores of a document besides its content. */
+export interface Remembered {
   documentId?: string | undefined;
   permission?: Permission | undefined;
 }
 
-/** How long a copy may take to be read, in milliseconds. Browsers sometimes never answer. */
+/** How long reading a copy may take, in milliseconds: browsers sometimes never answer. */
 const LOAD_TIMEOUT_MS = 5_000;
 
 const PERMISSIONS: readonly unknown[] = ["manage", "edit", "review", "comment", "view"];
 
-/** Copies that are being moved out of the way: who opens one of that name waits, and finds it empty. */
+/** The copies that are being renamed, by their old names. A provider that opens such a name waits, and finds an empty copy. */
 const moving = new Map<string, Promise<void>>();
 
-/** The copy of one provider's document. A copy that cannot be read or written, as in a private window, is done without. */
+/** The copy of one provider's document. If it cannot be read or written, as in some private windows, the document works without. */
 export class Persisted {
   readonly #open: OpenPersistence;
   readonly #name: string;
@@ -45,59 +45,59 @@ export class Persisted {
     this.#doc = doc;
   }
 
-  /** Whether the copy is still to be read. */
+  /** Whether the copy has not been read yet. */
   get loading(): boolean {
     return this.#loading;
   }
 
-  /** Whether an update of the document came out of the copy. */
+  /** Whether an update with this origin came from the copy. */
   isOrigin(origin: unknown): boolean {
     return this.#copy !== undefined && origin === this.#copy;
   }
 
   /** Reads the copy into the document. */
-  async load(): Promise<Known> {
-    const known: Known = {};
+  async load(): Promise<Remembered> {
+    const known: Remembered = {};
     try {
       await moving.get(this.#name);
       if (this.#isDestroyed) return known;
       this.#copy ??= this.#open(this.#name, this.#doc);
-      await inTime(this.#copy.whenSynced);
+      await withTimeout(this.#copy.whenSynced);
       const [documentId, permission] = await Promise.all([this.#copy.get("document_id"), this.#copy.get("permission")]);
       if (typeof documentId === "string") known.documentId = documentId;
       if (PERMISSIONS.includes(permission)) known.permission = permission as Permission;
     } catch {
-      // Without a copy the document comes from the server.
+      // Without a copy the document comes from the server only.
     }
     this.#loading = false;
     return known;
   }
 
-  /** Keeps what has to be known before the next connection. */
+  /** Stores what has to be known before the next connection. */
   async remember({ documentId, permission }: { documentId: string; permission: Permission }): Promise<void> {
     try {
       await this.#copy?.set("document_id", documentId);
       await this.#copy?.set("permission", permission);
     } catch {
-      // Without a copy it is learned again at the next join.
+      // Without a copy the next join returns it again.
     }
   }
 
-  /** Begins a new copy: the old one has content that the document does not have any more. */
+  /** Begins a new copy, because the old one has content that is not in the document any more. */
   async renew(known: { documentId: string; permission: Permission }): Promise<void> {
     if (!this.#copy) return;
     try {
       await this.#copy.clearData();
       if (this.#isDestroyed) return;
       this.#copy = this.#open(this.#name, this.#doc);
-      await inTime(this.#copy.whenSynced);
+      await withTimeout(this.#copy.whenSynced);
     } catch {
-      // What cannot be written has no copy either.
+      // If the copy cannot be written, the document works without.
     }
     await this.remember(known);
   }
 
-  /** Moves the copy out of the way, under a name with the id of the document that it belongs to. */
+  /** Renames the copy: its new name ends with the id of the document that it belongs to. */
   setAside(documentId: string): void {
     const moved = this.#move(`${this.#name}#${documentId}`).finally(() => {
       if (moving.get(this.#name) === moved) moving.delete(this.#name);
@@ -108,26 +108,26 @@ export class Persisted {
   async #move(name: string): Promise<void> {
     try {
       const aside = this.#open(name, this.#doc);
-      await inTime(aside.whenSynced);
+      await withTimeout(aside.whenSynced);
       await this.#copy?.clearData();
       await aside.destroy();
     } catch {
-      // What cannot be written has no copy either.
+      // If the copy cannot be written, the document works without.
     }
   }
 
-  /** Closes the copy, and keeps it. */
+  /** Closes the copy without deleting it. */
   async destroy(): Promise<void> {
     this.#isDestroyed = true;
     try {
       await this.#copy?.destroy();
     } catch {
-      // It was never open.
+      // The copy was never open.
     }
   }
 }
 
-function inTime(loaded: Promise<unknown>): Promise<unknown> {
+function withTimeout(loaded: Promise<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the copy was not read in time")), LOAD_TIMEOUT_MS);
     loaded.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -1,5 +1,5 @@
 /**
- * Every name of the wire and the shapes of what travels: the mirror of the server's `socket/protocol.rs`.
+ * All names of the wire protocol and the types of its payloads. The server has the same in `src/socket/protocol.rs`.
  *
  * Names are snake_case, as on the wire; docs/protocol.md has their meaning.
  */
@@ -7,7 +7,7 @@
 /** The version of the protocol that this package speaks. */
 export const PROTOCOL_VERSION = 1;
 
-/** The codes that a server answers with. */
+/** The error codes of the server. */
 export const SERVER_ERROR_CODES = [
   "unauthorized",
   "token_expired",
@@ -26,10 +26,10 @@ export const SERVER_ERROR_CODES = [
   "internal",
 ] as const;
 
-/** What a server may answer instead of success. */
+/** An error code of the server. */
 export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number];
 
-/** An error as it travels. */
+/** An error on the wire. */
 export interface ErrorPayload {
   code: ServerErrorCode;
   message: string;
@@ -45,13 +45,13 @@ export interface User {
   avatar_url?: string;
 }
 
-/** What one may do. `permission` is the highest of a document's rights. */
+/** One thing that a session may do. A `Permission` is the highest of its rights in a document. */
 export type Right = "view" | "comment" | "edit" | "review" | "manage" | "publish";
 
 /** The highest right of a session in a document. */
 export type Permission = "manage" | "edit" | "review" | "comment" | "view";
 
-/** Whether updates can be made durable; `damaged`: parts of the document could not be read from the database. */
+/** Whether updates can be made durable. `damaged`: parts of the document could not be read from the database. */
 export type StorageStatus = "ok" | "unavailable" | "damaged";
 
 /** Bytes as they arrive: an `ArrayBuffer` in browsers, a `Buffer` in Node. */
@@ -79,7 +79,7 @@ export interface Connection {
   recovered?: boolean;
 }
 
-/** A person who is present, one entry however many tabs and devices. */
+/** A person who is present: one entry for all tabs and devices of that person. */
 export interface PresenceEntry {
   user: User;
   status: "online" | "away" | "busy" | "offline";
@@ -88,7 +88,7 @@ export interface PresenceEntry {
   last_seen_at: string;
 }
 
-/** What a join is answered with. */
+/** The answer to a join. */
 export interface Joined {
   room: string;
   document_id: string;
@@ -102,21 +102,21 @@ export interface Joined {
   storage: StorageStatus;
 }
 
-/** What a synchronisation is answered with. */
+/** The answer to a synchronisation. */
 export interface Synced {
   update: WireBytes;
   state_vector: WireBytes;
   seq: number;
 }
 
-/** The requests: what is sent, and what a success carries. */
+/** The requests: the payload of each, and the ack of a success. */
 export interface Requests {
   join_room: { payload: { room: string; state_vector?: Uint8Array; since?: number }; ack: Joined };
   leave_room: { payload: { room: string }; ack: object };
   document_sync: { payload: { room: string; state_vector: Uint8Array }; ack: Synced };
   /**
-   * `pending`: durable, and seen by nobody yet, because
-   * something that it depends on is missing, or because it carried what someone else who is present will bring.
+   * `pending`: the update is durable, but nobody sees it yet, because edits on which it depends are missing, or because it contains
+   * edits of another member, who is expected to send them.
    */
   document_update: {
     payload: { room: string; update: Uint8Array };
@@ -126,7 +126,7 @@ export interface Requests {
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
 }
 
-/** What the server tells without being asked. */
+/** The events that the server sends without a request. */
 export interface ServerEvents {
   connection: Connection;
   document_update: { room: string; update: WireBytes };
@@ -139,10 +139,10 @@ export interface ServerEvents {
   request_error: { event: string; error: ErrorPayload };
 }
 
-/** An acknowledgement as it travels. */
+/** An ack on the wire. */
 export type Ack<T> = ({ ok: true } & T) | { ok: false; error: ErrorPayload };
 
-/** Received bytes as what Yjs takes, without copying. */
+/** Converts received bytes into the type that Yjs accepts, without copying them. */
 export function bytes(received: WireBytes): Uint8Array {
   return received instanceof Uint8Array ? received : new Uint8Array(received);
 }

@@ -1,5 +1,5 @@
 /**
- * React hooks around the client and its documents.
+ * React hooks for the client and its documents.
  *
  * ```tsx
  * <RealtimeProvider client={client}>…</RealtimeProvider>
@@ -14,23 +14,23 @@ import type { ConnectionState, RealtimeClient } from "./client.js";
 import type { DocumentProvider, DocumentProviderOptions } from "./document.js";
 import { openDocument } from "./open.js";
 import { people, type Person } from "./people.js";
-import { UNKNOWN, type DocumentState } from "./state.js";
+import { INITIAL_STATE, type DocumentState } from "./state.js";
 
 const Context = createContext<RealtimeClient | undefined>(undefined);
 
-/** Gives a client to all components inside. The client belongs to the application: make it once, outside of components. */
+/** Provides a client to all components inside. Create the client once, outside of components. */
 export function RealtimeProvider({ client, children }: { client: RealtimeClient; children?: ReactNode }) {
   return createElement(Context.Provider, { value: client }, children);
 }
 
-/** The client of the `RealtimeProvider` around. */
+/** The client of the surrounding `RealtimeProvider`. */
 export function useRealtime(): RealtimeClient {
   const client = useContext(Context);
   if (!client) throw new Error("useRealtime needs a <RealtimeProvider client={…}> around it");
   return client;
 }
 
-/** How the connection is; renders again when it changes. */
+/** The state of the connection; renders again when it changes. */
 export function useConnection(): ConnectionState {
   const client = useRealtime();
   const [subscribe, read] = useMemo(
@@ -46,14 +46,15 @@ export function useConnection(): ConnectionState {
   return useSyncExternalStore(subscribe, read, read);
 }
 
-/** A document and its state. `provider` is undefined until the component is mounted, and on a server. */
+/** A document and its state. `provider` is undefined until the component is mounted, and in server-side rendering. */
 export type UsedDocument = DocumentState & { readonly provider: DocumentProvider | undefined };
 
 /**
  * Opens a document for as long as the component is mounted. Components that use the same room share one provider.
  *
- * When the last one is gone and edits are not saved yet, the document stays open in the background until they are; who comes back
- * meanwhile finds it as it was. `options` count when the document is opened; later changes of theirs do not.
+ * If edits are not saved yet when the last of these components is unmounted, the document stays open in the background until they
+ * are, and a component that is mounted meanwhile uses the same provider. `options` count when the document is opened; later changes
+ * of them have no effect.
  */
 export function useDocument(room: string, options?: DocumentProviderOptions): UsedDocument {
   const client = useRealtime();
@@ -62,7 +63,7 @@ export function useDocument(room: string, options?: DocumentProviderOptions): Us
   return useSyncExternalStore(store.subscribe, store.read, store.read);
 }
 
-/** A document that is open while someone subscribes to it. */
+/** A document that is open while a component subscribes to it. */
 class DocumentStore {
   readonly #open: () => ReturnType<typeof openDocument>;
   #used: UsedDocument = NOT_USED;
@@ -104,13 +105,13 @@ export function useDocumentState(provider: DocumentProvider | undefined): Docume
   return useSyncExternalStore(subscribe, read, read);
 }
 
-/** Who is in the document, oneself first; renders again when someone comes or goes, not when a cursor moves. */
+/** The people in the document, the user of this client first; renders again when that list changes, not when a cursor moves. */
 export function usePeople(provider: DocumentProvider | undefined): readonly Person[] {
   const store = useMemo(() => new PeopleStore(provider?.awareness), [provider]);
   return useSyncExternalStore(store.subscribe, store.read, store.read);
 }
 
-/** Who is in a document: the same list as before, as long as it says the same. */
+/** The people in a document. It returns the same array for as long as its content does not change. */
 class PeopleStore {
   readonly #awareness: Awareness | undefined;
   #list: readonly Person[] = [];
@@ -131,6 +132,6 @@ class PeopleStore {
   };
 }
 
-const NOT_OPEN: DocumentState = { ...UNKNOWN, status: "connecting" };
+const NOT_OPEN: DocumentState = { ...INITIAL_STATE, status: "connecting" };
 
 const NOT_USED: UsedDocument = { ...NOT_OPEN, provider: undefined };

@@ -1,51 +1,51 @@
 import * as Y from "yjs";
 import { firstDifference } from "./compare.js";
-import { lacking, subtract, type DeleteSet, type Known, type Struct } from "./content.js";
+import { differenceFrom, subtract, type DeleteSet, type ServerState, type Struct } from "./content.js";
 import { encodeParts } from "./split.js";
 
-/** A server's whole document. */
-export type Whole = Known & { readonly update: Uint8Array };
+/** The whole document of a server. */
+export type ServerDocument = ServerState & { readonly update: Uint8Array };
 
-/** A type that a document has. */
+/** A shared type of a document. */
 type Shared = Y.Doc["share"] extends Map<string, infer T> ? T : never;
 
-/** For a client: the first clock from which on its elements here are to be written anew. */
-type Claims = Map<number, number>;
+/** By client id, the first clock of its elements that are to be written again. */
+type FirstClocks = Map<number, number>;
 
-/** No clock is as large. */
+/** More than any clock. */
 const CLOCK_MAX = 2 ** 31;
 
-/** Whether an update of the server has other content than `doc` where it has the same clients and clocks. */
-export function isForged(doc: Y.Doc, update: Uint8Array): boolean {
-  return claims(doc, Y.decodeUpdate(update).structs).size > 0;
+/** Whether an update of the server has other content than `doc` under the same client ids and clocks. */
+export function hasOtherContent(doc: Y.Doc, update: Uint8Array): boolean {
+  return firstDifferences(doc, Y.decodeUpdate(update).structs).size > 0;
 }
 
 /**
- * What is to be in the place of `doc`, as an update, where somebody wrote other content under clocks of its clients: all that the
- * server has, what it lacks, and what was written here under those clocks once more, under a new client id and next to where
- * it is. Undefined where nothing differs. `doc` stays as it is. What the server lacks of the clients `refused` is written once more
- * as well.
+ * The content that has to replace that of `doc`, as an update, after another replica has written under its client ids. It contains
+ * what the server has and what it lacks; the elements of `doc` whose clocks have other content on the server are written again,
+ * under a new client id and next to their former place. So are the elements of the client ids `refused` that the server lacks.
+ * Undefined if nothing differs. `doc` does not change.
  *
- * It works on elements, so that it holds for text with its formats, for rich text, lists and maps alike. A key of a map gets the
- * value of this replica.
+ * It works on elements, and therefore for text with formats, rich text, lists and maps alike. A key of a map gets the value of this
+ * replica.
  */
-export function reclaim(doc: Y.Doc, server: Whole, refused: Iterable<number> = []): Uint8Array | undefined {
-  const from = claims(doc, Y.decodeUpdate(server.update).structs);
-  const { structs, ds } = lacking(doc, server);
+export function reclaim(doc: Y.Doc, server: ServerDocument, refused: Iterable<number> = []): Uint8Array | undefined {
+  const from = firstDifferences(doc, Y.decodeUpdate(server.update).structs);
+  const { structs, ds } = differenceFrom(doc, server);
   for (const client of refused) {
     const first = structs.find(({ id }) => id.client === client)?.id.clock;
     if (first !== undefined) from.set(client, Math.min(from.get(client) ?? Infinity, first));
   }
   if (from.size === 0) return undefined;
-  claimDependents(from, structs);
+  addDependents(from, structs);
   const copy = new Y.Doc();
   Y.applyUpdate(copy, server.update);
-  const claimed: DeleteSet = { clients: new Map() };
-  for (const [client, clock] of from) claimed.clients.set(client, [{ clock, len: CLOCK_MAX }]);
+  const rewritten: DeleteSet = { clients: new Map() };
+  for (const [client, clock] of from) rewritten.clients.set(client, [{ clock, len: CLOCK_MAX }]);
   const others = structs.filter(({ id }) => id.clock < (from.get(id.client) ?? Infinity));
-  for (const part of encodeParts({ structs: others, ds: subtract(ds, claimed) }, Infinity)) Y.applyUpdate(copy, part);
+  for (const part of encodeParts({ structs: others, ds: subtract(ds, rewritten) }, Infinity)) Y.applyUpdate(copy, part);
   doc.transact((transaction) => {
-    // A block may begin before what is claimed.
+    // Blocks are split where the elements to be written again begin.
     for (const [client, clock] of from) Y.getItemCleanStart(transaction, Y.createID(client, clock));
     copy.transact((writing) => {
       for (const [name, type] of doc.share) rewrite(type, copy.get(name) as Shared, from, writing);
@@ -55,8 +55,9 @@ export function reclaim(doc: Y.Doc, server: Whole, refused: Iterable<number> = [
 }
 
 /**
- * Puts `state` in the place of all that `doc` holds. Those who observe its types see everything go and everything come; the removal
- * is kept from those who pass on or store updates, because nothing is deleted for anybody else. `doc` gets a new client id.
+ * Replaces the content of `doc` with `state`, and its client id with a new one. Observers of its types see the removal of
+ * everything and the insertion of everything. Listeners that send or store updates do not see the removal, because nothing is
+ * deleted in other replicas.
  */
 export function replaceContent(doc: Y.Doc, state: Uint8Array, origin: object): void {
   const silenced = ["update", "updateV2"].map((event) => [event, doc._observers.get(event)] as const);
@@ -88,15 +89,15 @@ function* itemsOf(type: Shared): Generator<Y.Item> {
   yield* type._map.values();
 }
 
-/** Where the content of clients here is another than in `theirs`. */
-function claims(doc: Y.Doc, theirs: readonly Struct[]): Claims {
+/** By client id, the first clock at which the content of `doc` differs from that in `theirs`. */
+function firstDifferences(doc: Y.Doc, theirs: readonly Struct[]): FirstClocks {
   const byClient = new Map<number, Struct[]>();
   for (const struct of theirs) {
     const list = byClient.get(struct.id.client) ?? [];
     byClient.set(struct.id.client, list);
     list.push(struct);
   }
-  const from: Claims = new Map();
+  const from: FirstClocks = new Map();
   for (const [client, list] of byClient) {
     const clock = firstDifference(doc.store.clients.get(client) ?? [], list);
     if (clock !== undefined) from.set(client, clock);
@@ -104,24 +105,24 @@ function claims(doc: Y.Doc, theirs: readonly Struct[]): Claims {
   return from;
 }
 
-/** Adds what the server lacks and what depends on something claimed: there, that is something else. */
-function claimDependents(from: Claims, structs: readonly Struct[]): void {
-  const isClaimed = (id: unknown) => id instanceof Y.ID && id.clock >= (from.get(id.client) ?? Infinity);
+/** Adds the elements that the server lacks and that depend on one to be written again: on the server that is another element. */
+function addDependents(from: FirstClocks, structs: readonly Struct[]): void {
+  const isRewritten = (id: unknown) => id instanceof Y.ID && id.clock >= (from.get(id.client) ?? Infinity);
   let isChanged = true;
   while (isChanged) {
     isChanged = false;
     for (const struct of structs) {
-      if (!(struct instanceof Y.Item) || isClaimed(struct.id)) continue;
-      if (![struct.origin, struct.rightOrigin, struct.parent].some(isClaimed)) continue;
+      if (!(struct instanceof Y.Item) || isRewritten(struct.id)) continue;
+      if (![struct.origin, struct.rightOrigin, struct.parent].some(isRewritten)) continue;
       from.set(struct.id.client, struct.id.clock);
       isChanged = true;
     }
   }
 }
 
-/** Writes what is claimed of a type's content, and of the types in it, into the same type of another document. */
-function rewrite(ours: Shared, theirs: Shared, from: Claims, writing: Y.Transaction): void {
-  const isClaimed = ({ id }: Y.Item) => id.clock >= (from.get(id.client) ?? Infinity);
+/** Writes those elements of a type, and of the types in it, that are to be written again into the same type of another document. */
+function rewrite(ours: Shared, theirs: Shared, from: FirstClocks, writing: Y.Transaction): void {
+  const isRewritten = ({ id }: Y.Item) => id.clock >= (from.get(id.client) ?? Infinity);
   const descend = (item: Y.Item, counterpart: Y.Item | null) => {
     if (
       item.content instanceof Y.ContentType &&
@@ -133,7 +134,7 @@ function rewrite(ours: Shared, theirs: Shared, from: Claims, writing: Y.Transact
   };
   let left: Y.Item | null = null;
   for (let item = ours._start; item; item = item.right) {
-    if (!isClaimed(item)) {
+    if (!isRewritten(item)) {
       const counterpart = find(writing, item.lastId);
       left = counterpart ?? left;
       if (!item.deleted) descend(item, counterpart);
@@ -144,12 +145,12 @@ function rewrite(ours: Shared, theirs: Shared, from: Claims, writing: Y.Transact
   }
   for (const [key, item] of ours._map) {
     if (item.deleted) continue;
-    if (!isClaimed(item)) descend(item, find(writing, item.lastId));
+    if (!isRewritten(item)) descend(item, find(writing, item.lastId));
     else descend(item, insert(writing, item, theirs, theirs._map.get(key) ?? null, null));
   }
 }
 
-/** The block that ends with the element of that id, where it is there. */
+/** The block that ends with the element of that id; null if the document does not have it. */
 function find(writing: Y.Transaction, id: Y.ID): Y.Item | null {
   const { store } = writing.doc;
   if (id.clock >= Y.getState(store, id.client)) return null;

@@ -1,21 +1,21 @@
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { RealtimeError } from "./error.js";
 
-/** What a renewal needs of the session whose token it keeps fresh. */
+/** The session whose token is renewed. */
 export interface RenewableSession {
-  /** Gets a token, hands it in and notes what the answer says. */
+  /** Gets a new token, sends it to the server and notes the answer. */
   renew(): Promise<void>;
-  /** The new token is another person's, or of another team: only a new session can be that. */
-  becomeAnother(): void;
+  /** Begins a new session, because the new token is that of another person or team, and cannot renew this one. */
+  replaceSession(): void;
 }
 
-/** A token that was handed in within so many milliseconds is a new one. */
+/** A token that is younger than this many milliseconds is not replaced at once. */
 const FRESH_MS = 2_000;
 
-/** The longest wait before a new token is replaced by the next. */
+/** The longest wait before such a token is replaced, in milliseconds. */
 const FRESH_WAIT_MAX_MS = 30_000;
 
-/** Brings fresh tokens into one session, until that is over. */
+/** Renews the token of one session until the session ends. */
 export class Renewal {
   readonly #session: RenewableSession;
   readonly #waits: Backoff;
@@ -31,9 +31,9 @@ export class Renewal {
   }
 
   /**
-   * The server has said that the token expires within a minute, at `expiresAt`. A new one is not replaced at once: the next may be
-   * as short-lived, and there would be no end of it. The clocks may differ, so the wait is bounded; the session outlives its token
-   * by 25 s.
+   * Takes the server's message that the token expires within a minute, at `expiresAt`. A new token is not replaced at once, because
+   * the next one may expire as soon, and the renewals would never stop. The wait is bounded, because the clocks of client and server
+   * may differ; the session lasts 25 s longer than its token.
    */
   expiring(expiresAt: number): void {
     const isFresh = Date.now() - this.#tokenAt < FRESH_MS;
@@ -41,12 +41,12 @@ export class Renewal {
     this.#after(isFresh ? Math.min(half, FRESH_WAIT_MAX_MS) : 0);
   }
 
-  /** Renews now, unless that is being tried. */
+  /** Renews now, unless a renewal is in progress. */
   now(): void {
     this.#after(0);
   }
 
-  /** The session is over. */
+  /** Stops renewing, because the session has ended. */
   end(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
@@ -68,7 +68,7 @@ export class Renewal {
     } catch (error) {
       this.#isTrying = false;
       if (this.#isOver) return;
-      if (error instanceof RealtimeError && error.code === "forbidden") this.#session.becomeAnother();
+      if (error instanceof RealtimeError && error.code === "forbidden") this.#session.replaceSession();
       else this.#after(this.#waits.next());
     }
   }

@@ -3,15 +3,15 @@ import * as Y from "yjs";
 import { isWhollyIn, splitItem, type Content, type DeleteSet, type Struct } from "./content.js";
 
 /**
- * Cuts an update into several that say the same together, each of at most `bytesMax`. Only a single element that is larger,
- * such as an embedded picture, stays whole. Applied in order, each needs nothing but those before it and what the receiver
- * had before the update; deletions come last.
+ * Splits an update into parts of at most `bytesMax` bytes that have the same effect together. Only a single element that is larger,
+ * such as an embedded picture, is not split. In their order, each part depends only on earlier parts and on what the receiver had
+ * before the update. Deletions come last.
  */
 export function splitUpdate(update: Uint8Array, bytesMax: number): Uint8Array[] {
   return update.byteLength <= bytesMax ? [update] : encodeParts(Y.decodeUpdate(update), bytesMax);
 }
 
-/** Encodes what was read of an update, or a part of it, in the way of `splitUpdate`. Nothing at all gives no part. */
+/** Encodes a decoded update, or some of its content, in parts like those of `splitUpdate`. Without content there are no parts. */
 export function encodeParts({ structs, ds }: Content, bytesMax: number): Uint8Array[] {
   const parts: Part[] = [];
   let part = new Part(bytesMax);
@@ -36,17 +36,17 @@ export function encodeParts({ structs, ds }: Content, bytesMax: number): Uint8Ar
   return parts.map((one) => one.encode());
 }
 
-/** What an update may take besides its blocks: counts, and the head of the first client. */
+/** The most bytes of an update besides its blocks: counts, and the head of the first client. */
 const OVERHEAD_BYTES = 40;
 
-/** The most that a client's head takes: two counts, an id, a clock. */
+/** The most bytes of a client's head: two counts, an id, a clock. */
 const HEAD_BYTES = 24;
 
-/** The most that a range takes. */
+/** The most bytes of a range of deletions. */
 const RANGE_BYTES = 12;
 
 /**
- * An update that grows. The format is that of Yjs' encoding v1: the number of clients; for each the number of its blocks, its id,
+ * A part under construction. Its format is Yjs' encoding v1: the number of clients; for each the number of its blocks, its id,
  * the clock of the first block, the blocks; then the deletions, as clients with ranges.
  */
 class Part {
@@ -63,7 +63,7 @@ class Part {
     return this.#sections.size === 0 && this.#deletions.size === 0;
   }
 
-  /** An empty part takes everything. A client's blocks have to follow one another without a gap. */
+  /** Whether a block may be added. An empty part has room for any. The blocks of a client have to be consecutive, without gaps. */
   hasRoomFor({ id }: Struct, block: Uint8Array): "yes" | "no" {
     const section = this.#sections.get(id.client);
     if (section && section.end !== id.clock) return "no";
@@ -110,7 +110,7 @@ class Part {
   }
 }
 
-/** The blocks, each after those that it needs. Blocks of one client keep their order. */
+/** The blocks in such an order that each comes after those on which it depends. Blocks of one client keep their order. */
 function* inOrder(structs: readonly Struct[]): Generator<Struct> {
   const queues = new Map<number, { blocks: Struct[]; next: number }>();
   for (const struct of structs) {
@@ -118,10 +118,10 @@ function* inOrder(structs: readonly Struct[]): Generator<Struct> {
     queues.set(struct.id.client, queue);
     queue.blocks.push(struct);
   }
-  /** The client whose blocks have to come first, if there is one. */
+  /** The client whose blocks have to come before this one, if there is one. */
   const needed = (struct: Struct) => {
     if (!(struct instanceof Y.Item)) return undefined;
-    // A parent that has no id is one of the document's own types.
+    // A parent without an id is a root type of the document.
     const parent: unknown = struct.parent;
     for (const id of [struct.origin, struct.rightOrigin, parent]) {
       if (!(id instanceof Y.ID) || id.client === struct.id.client) continue;
@@ -151,9 +151,9 @@ function* inOrder(structs: readonly Struct[]): Generator<Struct> {
   }
 }
 
-/** A block in pieces of about `bytesMax`. What is deleted already travels without its content where that is large. */
+/** Splits a block into pieces of about `bytesMax`. Large content that the update itself deletes is left out. */
 function* cut(struct: Struct, bytesMax: number, deletions: DeleteSet): Generator<Y.Item | Y.GC> {
-  // A gap is said by where the next block begins.
+  // Gaps are not encoded: the first clock of the next block shows them.
   if (struct instanceof Y.Skip) return;
   if (!(struct instanceof Y.Item)) {
     yield struct;
@@ -178,11 +178,11 @@ function* cut(struct: Struct, bytesMax: number, deletions: DeleteSet): Generator
 
 const TEXT = new TextEncoder();
 
-/** How many elements of a content, from its first on, take at most `bytesMax`. */
+/** How many elements from the beginning of a content fit into `bytesMax`. */
 function lengthWithin(content: Y.Item["content"], bytesMax: number): number {
   if (content instanceof Y.ContentString) {
     if (content.str.length * 3 <= bytesMax) return content.str.length;
-    // It never ends within a surrogate pair.
+    // The result never ends within a surrogate pair.
     return TEXT.encodeInto(content.str.slice(0, bytesMax + 1), new Uint8Array(bytesMax)).read;
   }
   if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) {

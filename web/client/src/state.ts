@@ -1,38 +1,41 @@
 import type { RealtimeError } from "./error.js";
 import type { Permission, Right, StorageStatus } from "./protocol.js";
 
-/** `connected`: joined. `connecting`: not yet, or not any more, and trying. `disconnected`: not trying; see `error`. */
+/**
+ * `connected`: the room is joined. `connecting`: it is not joined yet, or not any more, and the provider is trying.
+ * `disconnected`: the provider is not trying; see `error`.
+ */
 export type DocumentStatus = "connecting" | "connected" | "disconnected";
 
-/** How a document is. A new object for every change, never altered. */
+/** The state of a document. Every change makes a new object; an object never changes. */
 export interface DocumentState {
   readonly status: DocumentStatus;
-  /** Whether all that the server has is here. False while not connected. */
+  /** Whether this replica has everything that the server has. False while not connected. */
   readonly synced: boolean;
-  /** Whether everything in this replica is durable on the server, and there for everybody to see. */
+  /** Whether everything in this replica is durable on the server, and visible to everybody. */
   readonly saved: boolean;
-  /** How many edits of this replica are not known to be that. */
+  /** The number of edits of this replica that are not known to be saved. */
   readonly unsaved: number;
   /** The highest right; undefined until it is known. */
   readonly permission: Permission | undefined;
-  /** Whether edits would be refused. False until the rights are known: see `permission`. */
+  /** Whether the server would refuse edits. False until the rights are known: see `permission`. */
   readonly readOnly: boolean;
   /**
-   * Whether the server can write to its database. While it cannot (`unavailable`), people go on writing, and `saved` waits.
-   * `damaged`: parts of this document could not be read from the database, and what is shown is the rest.
+   * Whether the server can write to its database. While it cannot (`unavailable`), people can continue to write, and `saved` stays
+   * false. `damaged`: parts of this document could not be read from the database; the rest is shown.
    */
   readonly storage: StorageStatus;
-  /** What stands in the way, if anything does. */
+  /** The present problem, if there is one. */
   readonly error: RealtimeError | undefined;
   /**
-   * Why this provider will never connect again: the document was deleted, or deleted and made anew. The edits in `doc` stay, and
-   * are sent to nobody; open a new provider with a new `doc` to go on.
+   * Why this provider will never connect again: the document was deleted, or deleted and created again. The edits in `doc` stay
+   * there and are not sent; open a new provider with a new `doc` to continue.
    */
   readonly ended: "deleted" | "replaced" | undefined;
 }
 
-/** How a document is before anything is known of it. */
-export const UNKNOWN: DocumentState = {
+/** The state of a document about which nothing is known yet. */
+export const INITIAL_STATE: DocumentState = {
   status: "disconnected",
   synced: false,
   saved: true,
@@ -44,7 +47,7 @@ export const UNKNOWN: DocumentState = {
   ended: undefined,
 };
 
-/** What a permission allows; `rights` says it exactly, once the server has told them. */
+/** What a permission allows. If the server has sent `rights`, they decide. */
 export function access(
   permission: Permission,
   rights?: readonly Right[],
@@ -53,7 +56,7 @@ export function access(
   return { permission, readOnly: !mayEdit };
 }
 
-/** Whether two states say the same. */
+/** Whether two states are the same. */
 export function isSame(a: DocumentState, b: DocumentState): boolean {
   return (Object.keys(b) as (keyof DocumentState)[]).every((key) => a[key] === b[key]);
 }

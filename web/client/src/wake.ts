@@ -1,11 +1,12 @@
+/** How often the clock is checked, in milliseconds. */
 const TICK_MS = 10_000;
 
-/** Beyond a tick by this much the machine was asleep, or the tab was frozen. */
+/** If a tick is late by more than this, the machine was asleep, or the tab was frozen. */
 const SLEPT_MS = 5_000;
 
 /**
- * Calls `listener` when it is worth looking at the connection again at once: the network is back, the page is shown, or the clock
- * jumped because the machine was asleep. Returns what ends it.
+ * Calls `listener` when the connection should be checked at once: the network is back, the page becomes visible, or the clock has
+ * jumped because the machine was asleep. The returned function ends that.
  */
 export function onWake(listener: () => void): () => void {
   const ended = new AbortController();
@@ -23,7 +24,7 @@ export function onWake(listener: () => void): () => void {
     last = now;
   }, TICK_MS);
   signal.addEventListener("abort", () => clearInterval(timer as number));
-  // In Node a program may end although a client exists.
+  // In Node this timer does not keep the program running.
   if (isNodeTimer(timer)) timer.unref();
   return () => ended.abort();
 }

@@ -1,7 +1,7 @@
-// Runs before the first paint, so that a remembered theme does not flash. See src/theme/theme.ts.
+// Sets the stored theme before the first paint, so that the other one is never visible. See src/theme/theme.ts.
 try {
   const theme = localStorage.getItem("theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // Without storage the system's theme holds.
+  // Without storage the theme of the system is used.
 }

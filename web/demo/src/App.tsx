@@ -6,17 +6,17 @@ import { useSession } from "./session/session";
 import { Announcer } from "./status/announcer";
 import { ErrorBoundary } from "./ui/ErrorBoundary";
 
-/** The editor is most of the page's code, and the list does without. */
+/** The editor is most of the page's code, and the list does not need it. */
 const loadDocumentView = () =>
   import("./document/DocumentView").then(({ DocumentView }) => ({ default: DocumentView }));
 const DocumentView = lazy(loadDocumentView);
 
-/** The whole page: one of its two views, as the address says. */
+/** The whole page. It shows one of its two views, depending on the address. */
 export function App() {
   const { identity, client } = useSession();
   const route = useRoute();
   useEffect(() => {
-    // By the time someone has read the list, the editor is there; if not, opening a document asks again.
+    // The editor is loaded while the user reads the list. If that fails, opening a document loads it again.
     loadDocumentView().catch(() => undefined);
   }, []);
   return (

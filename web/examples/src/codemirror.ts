@@ -4,7 +4,7 @@ import { DocumentProvider } from "@realtime-server/client";
 import { EditorView, basicSetup } from "codemirror";
 import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
 import { client, me, room } from "./client";
-import { mayWrite, words } from "./status";
+import { mayWrite, statusText } from "./status";
 
 const provider = new DocumentProvider(client, room);
 provider.awareness.setLocalStateField("user", me);
@@ -15,7 +15,7 @@ const view = new EditorView({
   parent: document.querySelector("#editor") ?? document.body,
   doc: text.toString(),
   extensions: [
-    keymap.of(yUndoManagerKeymap), // first: undo takes back one's own edits only
+    keymap.of(yUndoManagerKeymap), // comes first, so that undo takes back only the user's own edits
     basicSetup,
     EditorView.lineWrapping,
     yCollab(text, provider.awareness),
@@ -24,7 +24,7 @@ const view = new EditorView({
 });
 
 const show = () => {
-  document.querySelector("#status")?.replaceChildren(words(client.state, provider.state));
+  document.querySelector("#status")?.replaceChildren(statusText(client.state, provider.state));
   const locked = !mayWrite(provider.state);
   if (view.state.readOnly !== locked) view.dispatch({ effects: readOnly.reconfigure(EditorState.readOnly.of(locked)) });
 };

@@ -5,9 +5,9 @@ import { createRoot } from "react-dom/client";
 import { IndexeddbPersistence } from "y-indexeddb";
 import type * as Y from "yjs";
 import { client, me, room } from "./client";
-import { mayWrite, words } from "./status";
+import { mayWrite, statusText } from "./status";
 
-/** A copy in the browser, one for each person and team: a reload without the network loses nothing. */
+/** Keeps a copy in the browser, one for each user and team, so that a reload without the network loses no edits. */
 const persistence: OpenPersistence = (name, doc) => new IndexeddbPersistence(`demo/${me.id}/${name}`, doc);
 
 function Document({ room }: { room: string }) {
@@ -17,7 +17,7 @@ function Document({ room }: { room: string }) {
   useEffect(() => provider?.awareness.setLocalStateField("user", me), [provider]);
   return (
     <>
-      <p id="status">{words(connection, state)}</p>
+      <p id="status">{statusText(connection, state)}</p>
       <p id="people">Here: {people.map(({ name, isSelf }) => (isSelf ? "you" : name)).join(", ")}</p>
       {provider && <List provider={provider} editable={mayWrite(state)} />}
     </>
@@ -48,7 +48,7 @@ function List({ provider, editable }: { provider: DocumentProvider; editable: bo
   );
 }
 
-/** What a shared list holds; renders again when that changes. */
+/** The items of a shared list; renders again when they change. */
 function useItems<T>(list: Y.Array<T>): readonly T[] {
   const [items, setItems] = useState<readonly T[]>([]);
   useEffect(() => {

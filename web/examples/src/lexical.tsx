@@ -14,9 +14,9 @@ import { IndexeddbPersistence } from "y-indexeddb";
 import { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import { client, me, room } from "./client";
-import { mayWrite, words } from "./status";
+import { mayWrite, statusText } from "./status";
 
-/** Lexical draws the name at the top of a state, which anyone may claim. The server vouches for the one in `user`. */
+/** Lexical shows the name at the top level of a state, which any client can set freely. The server guarantees the one in `user`. */
 class VouchedAwareness extends Awareness {
   override getStates() {
     const states = [...super.getStates()];
@@ -24,7 +24,7 @@ class VouchedAwareness extends Awareness {
   }
 }
 
-/** The content comes from the document, and nothing is undone but by way of it: no initial state, no history. */
+/** The content and the undo history come from the document, so there is neither an initial state nor a history extension. */
 const extension = defineExtension({
   name: "text",
   dependencies: [RichTextExtension],
@@ -32,7 +32,7 @@ const extension = defineExtension({
   editable: false,
 });
 
-/** Edits made offline outlive the editor in this copy. */
+/** Edits made offline stay in this copy when the editor is unmounted. */
 const persistence: OpenPersistence = (name, doc) => new IndexeddbPersistence(`demo/${me.id}/${name}`, doc);
 
 function Document({ room }: { room: string }) {
@@ -42,7 +42,7 @@ function Document({ room }: { room: string }) {
   const connection = useConnection();
   const carets = useRef<HTMLDivElement>(null);
 
-  // Lexical begins with an empty document each time it is mounted, and connects when it is ready to show what comes in.
+  // Lexical needs an empty document each time it is mounted, and connects it when it is ready to show changes.
   const providerFactory = useCallback(
     (id: string, docs: Map<string, Y.Doc>) => {
       const doc = new Y.Doc();
@@ -50,13 +50,13 @@ function Document({ room }: { room: string }) {
       const awareness = new VouchedAwareness(doc);
       const made = new DocumentProvider(client, id, { doc, awareness, persistence, connect: false });
       setProvider(made);
-      return made as unknown as Provider; // whose types know only its own fields
+      return made as unknown as Provider; // the type of the awareness states in Lexical has only its own fields
     },
     [client],
   );
   useEffect(() => () => provider?.doc.destroy(), [provider]);
 
-  // An empty document gets its first paragraph from someone who may write.
+  // An empty document gets its first paragraph from a user who may write.
   const begin = useCallback(() => {
     if (provider && mayWrite(provider.state)) $getRoot().append($createParagraphNode());
   }, [provider]);
@@ -64,7 +64,7 @@ function Document({ room }: { room: string }) {
   return (
     <LexicalCollaboration>
       <LexicalExtensionComposer extension={extension} contentEditable={null}>
-        <p id="status">{words(connection, state)}</p>
+        <p id="status">{statusText(connection, state)}</p>
         <div ref={carets} style={{ position: "relative" }}>
           <ContentEditable id="editor" />
         </div>

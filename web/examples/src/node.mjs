@@ -7,7 +7,7 @@ const token = async () => {
 };
 
 const client = new RealtimeClient({ url, token });
-const provider = new DocumentProvider(client, "article-42", { awareness: null }); // nobody sees a cursor
+const provider = new DocumentProvider(client, "article-42", { awareness: null }); // a program has no cursor
 await provider.whenSynced;
 
 const text = provider.doc.getText("quickstart");
@@ -16,4 +16,4 @@ await provider.whenSaved();
 console.log(text.toString());
 
 provider.destroy();
-client.destroy(); // or the program would not end
+client.destroy(); // without this the program would not end

@@ -16,15 +16,15 @@ type Synced = { update?: ArrayBuffer; state_vector: ArrayBuffer };
 const fetchToken = async () => (await fetch(`/dev/token?${who.toString()}`)).json() as Promise<Token>;
 
 const socket = io(import.meta.env.VITE_REALTIME_SERVER_URL as string, {
-  // Asked before every connection, for { token }. Without one, the attempt ends, and the next one begins a little later.
+  // Called before every connection. Without a token the attempt ends, and the next one begins a little later.
   auth: (send) => void fetchToken().then(send, () => socket.io.engine.close()),
 });
 const doc = new Y.Doc();
 const text = doc.getText("plain");
-let unsaved = 0; // updates that were sent on this connection and are not acknowledged
-let isUnsure = false; // whether acks were lost with an earlier one: what they would have said is not known to be saved
+let unsaved = 0; // the number of updates that were sent on this connection and are not acknowledged
+let areAcksLost = false; // whether acks were lost with an earlier connection, so that it is unknown whether those updates are saved
 
-// On every connection: take what is missing here, and send what the server lacks.
+// On every connection: apply what is missing here, and send what the server lacks.
 function synchronize(request: "join_room" | "document_sync") {
   const payload = { room, state_vector: Y.encodeStateVector(doc) };
   socket.emit(request, payload, (answer: Answer<Synced>) => {
@@ -34,21 +34,21 @@ function synchronize(request: "join_room" | "document_sync") {
     }
     if (answer.update) Y.applyUpdate(doc, new Uint8Array(answer.update), socket);
     const lacking = Y.encodeStateAsUpdate(doc, new Uint8Array(answer.state_vector));
-    // An empty update has two bytes. Its ack, too, comes when all that the document holds is saved.
-    if (isUnsure || lacking.length > 2) send(lacking);
+    // An empty update has two bytes. The server acknowledges it, too, when everything in the document is saved.
+    if (areAcksLost || lacking.length > 2) send(lacking);
     else if (unsaved === 0) show("Saved");
-    isUnsure = false;
+    areAcksLost = false;
   });
 }
 socket.on("connect", () => synchronize("join_room"));
 socket.on("document_resync", () => synchronize("document_sync"));
 
-// What others write comes in, and what is written here goes out.
+// Apply the updates of others, and send those of this page.
 socket.on("document_update", ({ update }: { update: ArrayBuffer }) =>
   Y.applyUpdate(doc, new Uint8Array(update), socket),
 );
 doc.on("update", (update: Uint8Array, origin: unknown) => {
-  if (origin !== socket && socket.connected) send(update); // the next join carries what is written offline
+  if (origin !== socket && socket.connected) send(update); // edits made offline are sent after the next join
 });
 function send(update: Uint8Array) {
   unsaved += 1;
@@ -56,16 +56,16 @@ function send(update: Uint8Array) {
   socket.emit("document_update", { room, update }, (answer: Answer<{ seq: number; pending?: boolean }>) => {
     unsaved -= 1;
     if (!answer.ok) show(`Not saved: ${answer.error.message}`);
-    // Nobody sees it before something arrives that it depends on, and that may be here.
+    // Others do not see the update until the edits on which it depends arrive, and this page may have those edits.
     else if (answer.pending) setTimeout(() => synchronize("document_sync"), 1_000);
-    else if (unsaved === 0) show("Saved"); // the ack says: it is in the database
+    else if (unsaved === 0) show("Saved"); // an ack means that the update is in the database
   });
 }
 
-// A session lives as long as its token. socket.io does not come back by itself where the server refused or disconnected it.
+// A session ends with its token. socket.io does not reconnect by itself if the server has refused or closed the connection.
 socket.on("token_expiring", () => void fetchToken().then((token) => socket.emit("token_refresh", token)));
 socket.on("disconnect", (reason) => {
-  isUnsure ||= unsaved > 0;
+  areAcksLost ||= unsaved > 0;
   unsaved = 0;
   if (reason === "io server disconnect") socket.connect();
 });

@@ -9,7 +9,7 @@ const provider = new DocumentProvider(client, "article-42");
 const text = provider.doc.getText("quickstart");
 
 text.observe(() => document.querySelector("#text")?.replaceChildren(text.toString()));
-await provider.whenSynced; // what others wrote is here
+await provider.whenSynced; // the document has everything that others wrote
 text.insert(text.length, "Hello. ");
-await provider.whenSaved(); // it is in the server's database
+await provider.whenSaved(); // the edit is in the server's database
 document.querySelector("#status")?.replaceChildren("Saved");

@@ -4,7 +4,7 @@ import QuillCursors from "quill-cursors";
 import "quill/dist/quill.snow.css";
 import { QuillBinding } from "y-quill";
 import { client, me, room } from "./client";
-import { mayWrite, words } from "./status";
+import { mayWrite, statusText } from "./status";
 
 const provider = new DocumentProvider(client, room);
 provider.awareness.setLocalStateField("user", me);
@@ -15,7 +15,7 @@ const quill = new Quill("#editor", {
   readOnly: true,
   modules: {
     cursors: true,
-    history: { userOnly: true }, // undo takes back one's own edits only
+    history: { userOnly: true }, // undo takes back only the user's own edits
     toolbar: [
       [{ header: [1, 2, false] }, "bold", "italic", "underline"],
       [{ list: "ordered" }, { list: "bullet" }],
@@ -25,7 +25,7 @@ const quill = new Quill("#editor", {
 new QuillBinding(provider.doc.getText("quill"), quill, provider.awareness);
 
 const show = () => {
-  document.querySelector("#status")?.replaceChildren(words(client.state, provider.state));
+  document.querySelector("#status")?.replaceChildren(statusText(client.state, provider.state));
   if (quill.isEnabled() !== mayWrite(provider.state)) quill.enable(mayWrite(provider.state));
 };
 provider.on("change", show);

@@ -1,12 +1,12 @@
 import type { ConnectionState, DocumentState } from "@realtime-server/client";
 
-/** Whether what is typed now would be taken. False until that is known. */
+/** Whether the user may write. False until that is known. */
 export function mayWrite({ permission, readOnly, ended }: DocumentState): boolean {
   return permission !== undefined && !readOnly && !ended;
 }
 
-/** How an open document is, in words. */
-export function words(connection: ConnectionState, document: DocumentState): string {
+/** The status of an open document, in words. */
+export function statusText(connection: ConnectionState, document: DocumentState): string {
   const { error } = document;
   if (document.ended) return "This document was deleted. What you see is only in this window.";
   if (connection.status === "disconnected") return `Not connected: ${connection.error?.message ?? "signed out"}`;

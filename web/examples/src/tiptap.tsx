@@ -8,14 +8,14 @@ import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import "./carets.css";
 import { client, me, room } from "./client";
-import { mayWrite, words } from "./status";
+import { mayWrite, statusText } from "./status";
 
 function Document({ room }: { room: string }) {
   const connection = useConnection();
   const { provider, ...state } = useDocument(room);
   return (
     <>
-      <p id="status">{words(connection, state)}</p>
+      <p id="status">{statusText(connection, state)}</p>
       {provider && <TextEditor provider={provider} editable={mayWrite(state)} />}
     </>
   );
@@ -25,7 +25,7 @@ function TextEditor({ provider, editable }: { provider: DocumentProvider; editab
   const editor = useEditor({
     editable: false,
     extensions: [
-      // Collaboration brings its own undo. A trailing node would be written by everyone who looks, viewers included.
+      // Collaboration has its own undo. A trailing node would be written by every client that shows the text, also by viewers.
       StarterKit.configure({ undoRedo: false, trailingNode: false }),
       Collaboration.configure({ document: provider.doc }),
       CollaborationCaret.configure({ provider, user: me }),

@@ -3,7 +3,7 @@ import { EditorView, basicSetup } from "codemirror";
 import { yCollab } from "y-codemirror.next";
 import { WebrtcProvider } from "y-webrtc";
 import { client, room } from "./client";
-import { words } from "./status";
+import { statusText } from "./status";
 
 const provider = new DocumentProvider(client, room);
 const signaling = [new URLSearchParams(location.search).get("signaling") ?? "ws://localhost:4444"];
@@ -16,7 +16,7 @@ new EditorView({
   extensions: [basicSetup, EditorView.lineWrapping, yCollab(text, provider.awareness)],
 });
 
-const show = () => document.querySelector("#status")?.replaceChildren(words(client.state, provider.state));
+const show = () => document.querySelector("#status")?.replaceChildren(statusText(client.state, provider.state));
 provider.on("change", show);
 client.on("change", show);
 show();

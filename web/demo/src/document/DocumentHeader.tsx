@@ -12,7 +12,7 @@ interface DocumentHeaderProps {
   provider: DocumentProvider | undefined;
 }
 
-/** The top of a document: the way back, its name, who is here. */
+/** The top of a document: the link to the list, the document's name, the people in it. */
 export function DocumentHeader({ room, status, provider }: DocumentHeaderProps) {
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">

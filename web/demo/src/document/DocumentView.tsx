@@ -19,9 +19,9 @@ import { Toolbar } from "./Toolbar";
 import { useCaretUser, usePresence } from "./useCaretUser";
 import { useRebuilds } from "./useRebuilds";
 
-/** One document. */
+/** The view of one document. */
 export function DocumentView({ room }: { room: string }) {
-  // A document that has ended stays as it was; going on means to open it anew.
+  // A document that has ended does not change any more. To continue, it is opened again.
   const [opening, setOpening] = useState(0);
   useEffect(() => {
     document.title = `${room} · Realtime Server`;

@@ -5,7 +5,7 @@ interface EndedNoticeProps {
   onReopen: () => void;
 }
 
-/** Says that what is shown is all that is left of a document, and how to go on. */
+/** Explains that the document has ended and only its old text is shown, and how to continue. */
 export function EndedNotice({ ended, onReopen }: EndedNoticeProps) {
   const isDeleted = ended === "deleted";
   return (

@@ -3,7 +3,7 @@ import { useState, type SubmitEvent } from "react";
 import { Dialog } from "../ui/Dialog";
 import { linkAddress } from "./linkAddress";
 
-/** Asks where the selected text shall lead. */
+/** Asks for the address of a link on the selected text. */
 export function LinkDialog({ editor, onClose }: { editor: Editor; onClose: () => void }) {
   const [current] = useState(() => hrefOf(editor));
   const [problem, setProblem] = useState<string>();
@@ -73,7 +73,7 @@ function hrefOf(editor: Editor): string {
 function setLink(editor: Editor, href: string): void {
   const chain = editor.chain().extendMarkRange("link");
   if (editor.state.selection.empty && !editor.isActive("link")) {
-    // Nothing is selected: the address itself becomes the text.
+    // If nothing is selected, the address itself is inserted as the text.
     chain.insertContent({ type: "text", text: href, marks: [{ type: "link", attrs: { href } }] }).run();
   } else {
     chain.setLink({ href }).run();

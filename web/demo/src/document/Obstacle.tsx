@@ -3,7 +3,7 @@ import type { Role } from "../session/identity";
 import { Notice } from "../ui/Notice";
 import type { Obstacle } from "./access";
 
-/** Says why a document is not shown, and what one can do. */
+/** Explains why a document is not shown, and what the user can do. */
 export function ObstacleNotice({ obstacle, room, role }: { obstacle: Obstacle; room: string; role: Role }) {
   switch (obstacle.kind) {
     case "not started":
@@ -46,7 +46,7 @@ export function ObstacleNotice({ obstacle, room, role }: { obstacle: Obstacle; r
   }
 }
 
-/** An address that names no possible document. */
+/** The view for an address whose name no document can have. */
 export function UnusableName({ room, problem }: { room: string; problem: string }) {
   return (
     <main className="column" id="content" tabIndex={-1}>

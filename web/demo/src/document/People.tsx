@@ -4,10 +4,10 @@ import { useId, useRef, type ToggleEvent } from "react";
 import { Avatar } from "../ui/Avatar";
 import { useNarrow } from "../ui/useNarrow";
 
-/** How many are shown beside the title; the rest is a number. */
+/** How many people are shown beside the title; the number of the others is shown after them. */
 const SHOWN_MAX = { wide: 4, narrow: 2 };
 
-/** Who is in the document: initials at a glance, and everyone by name on a click. */
+/** The people in the document: a button with some initials, and the list of all names that it opens. */
 export function People({ provider }: { provider: DocumentProvider | undefined }) {
   const people = usePeople(provider);
   const max = useNarrow() ? SHOWN_MAX.narrow : SHOWN_MAX.wide;
@@ -17,7 +17,7 @@ export function People({ provider }: { provider: DocumentProvider | undefined })
   const shown = people.length > max ? people.slice(0, max - 1) : people;
   const hidden = people.length - shown.length;
   const names = people.map(nameOf).join(", ");
-  // The list is in the browser's top layer, where it knows nothing of the button.
+  // The list is in the browser's top layer, so its position has to be computed from that of the button.
   const place = ({ newState, currentTarget }: ToggleEvent<HTMLElement>) => {
     const under = button.current?.getBoundingClientRect();
     if (newState !== "open" || !under) return;

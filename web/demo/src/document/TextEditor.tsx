@@ -1,7 +1,7 @@
 import type { DocumentProvider } from "@realtime-server/client";
 import { EditorContent, useEditor, type Editor } from "@tiptap/react";
 import { useEffect, useMemo, useState } from "react";
-import { takeBegin } from "../navigation/route";
+import { takeFocusRequest } from "../navigation/route";
 import { extensionsOf } from "./extensions";
 import type { CaretUser } from "./useCaretUser";
 
@@ -12,12 +12,12 @@ interface TextEditorProps {
   onEditor: (editor: Editor | undefined) => void;
 }
 
-/** Keeps the line that is written clear of the bars above it. */
+/** Keeps the line with the caret from being hidden by the bars above the text. */
 const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 
-/** The text of a document. Mount it anew for another provider. */
+/** The text of a document. It has to be mounted again for another provider. */
 export function TextEditor({ provider, user, access, onEditor }: TextEditorProps) {
-  // Made once: Tiptap would make a new editor, and lose the selection and what can be undone, for new extensions.
+  // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
   const [extensions] = useState(() => extensionsOf(provider, user));
   const isEditable = access === "edit";
   const editorProps = useMemo(
@@ -27,7 +27,7 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
         "aria-multiline": "true",
         "aria-label": `Text of ${provider.room}`,
         "aria-readonly": String(!isEditable),
-        // Also for those who only read: to scroll, select and copy by keyboard.
+        // Users who only read need the focus as well, to scroll, select and copy by keyboard.
         tabindex: "0",
       },
       scrollThreshold: SCROLL_MARGIN,
@@ -39,9 +39,9 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
 
   useEffect(() => {
     editor.setEditable(isEditable, false);
-    // The placeholder looks at whether one may write, and is drawn with the next transaction.
+    // The placeholder depends on whether the user may write, and is drawn with the next transaction.
     editor.view.dispatch(editor.state.tr);
-    if (isEditable && takeBegin()) editor.commands.focus("end");
+    if (isEditable && takeFocusRequest()) editor.commands.focus("end");
   }, [editor, isEditable]);
   useEffect(() => {
     onEditor(editor);

@@ -7,7 +7,7 @@ import { hasMod } from "./shortcut";
 import { ToolbarButton } from "./ToolbarButton";
 import { useRovingFocus } from "./useRovingFocus";
 
-/** What changes the text, as one stop of the tab key: arrows go from button to button, Escape back into the text. */
+/** The buttons that change the text, as one stop of the tab key: arrows go from button to button, Escape goes back to the text. */
 export function Toolbar({ editor }: { editor: Editor }) {
   const toolbar = useRef<HTMLDivElement>(null);
   const [isLinking, setLinking] = useState(false);
@@ -72,7 +72,7 @@ function mayLink(editor: Editor): boolean {
   return editor.can().setLink({ href: "https://example.com" });
 }
 
-/** The keys that lead out of the text. */
+/** The keys that move the focus out of the text: Alt+F10 to the toolbar, Ctrl+K or Command+K to the link dialog. */
 function useEditorKeys(editor: Editor, { toToolbar, toLink }: { toToolbar: () => void; toLink: () => void }): void {
   const actions = useRef({ toToolbar, toLink });
   useEffect(() => {

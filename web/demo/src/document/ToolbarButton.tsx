@@ -4,14 +4,14 @@ import { ariaShortcut, shownShortcut } from "./shortcut";
 interface ToolbarButtonProps {
   label: string;
   shortcut?: string | undefined;
-  /** Undefined for what is done once and does not stay. */
+  /** Whether the selection has the format; undefined for actions, such as undo. */
   isPressed?: boolean | undefined;
   isPossible: boolean;
   onPress: () => void;
   children: ReactNode;
 }
 
-/** One button. What is not possible stays reachable, so that the focus is never lost. */
+/** One button of the toolbar. It can be focused even if it is disabled, so that the focus is never lost. */
 export function ToolbarButton({ label, shortcut, isPressed, isPossible, onPress, children }: ToolbarButtonProps) {
   return (
     <button
@@ -23,7 +23,7 @@ export function ToolbarButton({ label, shortcut, isPressed, isPossible, onPress,
       aria-disabled={!isPossible}
       aria-keyshortcuts={shortcut && ariaShortcut(shortcut)}
       data-tooltip={shortcut ? `${label} (${shownShortcut(shortcut)})` : label}
-      // The text keeps the focus and its selection; on phones the keyboard stays.
+      // So the text keeps the focus and its selection, and on phones the keyboard stays open.
       onMouseDown={(event) => event.preventDefault()}
       onClick={() => {
         if (isPossible) onPress();

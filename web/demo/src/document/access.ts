@@ -1,21 +1,21 @@
 import type { DocumentState } from "@realtime-server/client";
 import { reasonOf } from "../status/reason";
 
-/** What keeps a document from being shown at all. */
+/** The reason why a document cannot be shown at all. */
 export type Obstacle =
   | { readonly kind: "not started" }
   | { readonly kind: "forbidden" }
   | { readonly kind: "offline" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** What one may do with the text just now. */
+/** What the user may do with the text at present. */
 export type Access = "opening" | "view" | "edit" | Obstacle;
 
-/** What one may do with a document, as far as that is known. */
+/** What the user may do with a document, as far as that is known. */
 export function accessOf(document: DocumentState, isAway: boolean): Access {
   const { permission, readOnly, ended, status, error } = document;
   if (permission !== undefined || ended) {
-    // Who lost the right to open it keeps the copy, and writes into it no more.
+    // A user who has lost the right to open the document keeps the copy, but cannot write any more.
     const isLost = status === "disconnected" && error !== undefined;
     return readOnly || ended || isLost ? "view" : "edit";
   }

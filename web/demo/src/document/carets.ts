@@ -4,23 +4,23 @@ import type { EditorView } from "@tiptap/pm/view";
 import type { Awareness } from "y-protocols/awareness";
 import { readableOn, safeColor } from "../ui/contrast";
 
-/** How long a name stays at a caret after it moved. */
+/** How long the name at a caret is shown after a move. */
 const LABEL_MS = 2_500;
 
-/** What an awareness state says about a person; others' states may hold anything. */
+/** The field `user` of an awareness state. The states of others may contain any value. */
 type CaretUserFields = Record<string, unknown>;
 
-/** When the carets of people moved last, by their ids. Carets are drawn anew for many reasons, and moves are but one. */
+/** When the carets of people moved last, by user id. It is needed because carets are also drawn again without a move. */
 const movedAt = new Map<string, number>();
 
 const timers = new WeakMap<Element, ReturnType<typeof setTimeout>>();
 
-/** Draws someone's caret: a line that takes no room, and a label above it. */
+/** Draws the caret of a person: a line without width, and a label above it. */
 export function renderCaret(user: CaretUserFields): HTMLElement {
   const { id, name, color } = { id: textOf(user.id), name: textOf(user.name), color: safeColor(user.color) };
   const caret = document.createElement("span");
   caret.className = "caret";
-  // In the middle of a sentence it would be read as part of it. Who is here is said above the text.
+  // Screen readers would read the name as part of the sentence. The people in the document are listed above the text.
   caret.ariaHidden = "true";
   caret.dataset.user = id;
   caret.style.setProperty("--person", color);
@@ -33,7 +33,7 @@ export function renderCaret(user: CaretUserFields): HTMLElement {
   return caret;
 }
 
-/** Draws someone's selection. */
+/** Draws the selection of a person. */
 export function renderSelection(user: CaretUserFields) {
   return { class: "others-selection", style: `--person: ${safeColor(user.color)}` };
 }
@@ -75,7 +75,7 @@ function watchMoves(awareness: Awareness, view: EditorView) {
 
 function moved(view: EditorView, user: string): void {
   movedAt.set(user, Date.now());
-  // A caret that stays where it is in the tree, because text was written before it, is not drawn anew.
+  // A caret is not drawn again if its place in the tree stays the same, for example when text was inserted before it.
   for (const caret of view.dom.querySelectorAll<HTMLElement>(".caret")) {
     if (caret.dataset.user === user) showLabel(caret, LABEL_MS);
   }
@@ -92,7 +92,7 @@ function showLabel(caret: HTMLElement, milliseconds: number): void {
   requestAnimationFrame(() => keepInside(caret));
 }
 
-/** Turns a label to the left where it would leave the text on the right. */
+/** Puts a label to the left of its caret if it would otherwise be wider than the text on the right. */
 function keepInside(caret: HTMLElement): void {
   const [label, text] = [caret.firstElementChild, caret.closest(".ProseMirror")];
   if (!label || !text) return;

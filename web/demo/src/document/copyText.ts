@@ -1,15 +1,15 @@
-/** Puts text on the clipboard; says whether that worked. */
+/** Copies text to the clipboard; returns whether that worked. */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // The clipboard is there on secure pages only, and a browser may ask and be told no.
+    // Only secure pages have the clipboard, and the user may deny access to it.
     return copyBySelection(text);
   }
 }
 
-/** The old way: from a text field, by the browser's own command. */
+/** Copies by the browser's old command, from a text field. */
 function copyBySelection(text: string): boolean {
   const focused = document.activeElement;
   const field = document.createElement("textarea");
@@ -17,7 +17,7 @@ function copyBySelection(text: string): boolean {
   field.className = "visually-hidden";
   document.body.append(field);
   field.select();
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is nothing else for pages without https
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- pages without https have no other way
   const isCopied = document.execCommand("copy");
   field.remove();
   if (focused instanceof HTMLElement) focused.focus();

@@ -7,13 +7,13 @@ import { StarterKit } from "@tiptap/starter-kit";
 import { CaretLabels, renderCaret, renderSelection } from "./carets";
 import type { CaretUser } from "./useCaretUser";
 
-/** What the editor can do with the text of a document, together with everyone in it. */
+/** The extensions of the editor: the formats of the text, and the collaboration with others. */
 export function extensionsOf({ doc, awareness }: DocumentProvider, user: CaretUser): Extensions {
   return [
     StarterKit.configure({
-      // The one of Collaboration takes back one's own edits only.
+      // The undo of Collaboration is used instead, which undoes only the edits of this user.
       undoRedo: false,
-      // It writes without anyone typing: every replica would add a line of its own, also those of people who may only view.
+      // It writes without user input: every replica would add a line of its own, also those of users who may only view.
       trailingNode: false,
       heading: { levels: [1, 2, 3] },
       link: { openOnClick: false, defaultProtocol: "https", HTMLAttributes: { rel: "noopener noreferrer" } },

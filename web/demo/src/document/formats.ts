@@ -4,16 +4,16 @@ import type { IconName } from "../ui/Icon";
 /** A button of the toolbar that changes the text. */
 export interface Format {
   readonly label: string;
-  /** As Tiptap writes it: `Mod` is Ctrl, or Command on a Mac. */
+  /** In the notation of Tiptap: `Mod` is Ctrl, or Command on a Mac. */
   readonly shortcut?: string;
   /** An icon, or a few letters. */
   readonly face: { readonly icon: IconName } | { readonly letters: string };
-  /** Whether it holds at the selection; not there for what is done once. */
+  /** Whether the selection has the format; absent for actions, such as undo. */
   readonly isActive?: (editor: Editor) => boolean;
   readonly run: (chain: ChainedCommands) => ChainedCommands;
 }
 
-/** Belongs to the link dialog, which asks for the address before anything changes. */
+/** The shortcut of the link dialog, which asks for the address before the text changes. */
 export const LINK_SHORTCUT = "Mod-K";
 
 const icon = (name: IconName) => ({ icon: name });
@@ -25,7 +25,7 @@ const heading = (level: 1 | 2 | 3): Format => ({
   run: (chain) => chain.toggleHeading({ level }),
 });
 
-/** What the toolbar offers, in groups. The link button follows the last of them. */
+/** The buttons of the toolbar, in groups. The link button follows them in the last group. */
 export const FORMATS: readonly (readonly Format[])[] = [
   [
     { label: "Undo", shortcut: "Mod-Z", face: icon("undo"), run: (chain) => chain.undo() },
@@ -106,18 +106,18 @@ export const FORMATS: readonly (readonly Format[])[] = [
   ],
 ];
 
-/** What the toolbar shows of the selection. */
+/** The state of all formats at the selection, by label. */
 export interface FormatState {
   readonly active: Readonly<Record<string, boolean>>;
   readonly possible: Readonly<Record<string, boolean>>;
 }
 
-/** Which formats hold at the selection, and which could be changed there. */
+/** Which formats the selection has, and which can be changed there. */
 export function formatState(editor: Editor): FormatState {
   const formats = FORMATS.flat();
   return {
     active: Object.fromEntries(formats.map(({ label, isActive }) => [label, isActive?.(editor) ?? false])),
-    // Text that is a paragraph already cannot become one, and its button is not to look forbidden.
+    // A paragraph cannot be made a paragraph, but its button must not look disabled.
     possible: Object.fromEntries(
       formats.map(({ label, isActive, run }) => [
         label,

@@ -1,6 +1,6 @@
 const ALLOWED = ["http:", "https:", "mailto:", "tel:"];
 
-/** What someone typed as an address that a link may have; undefined where it is none. */
+/** Makes the address of a link from what the user typed; undefined if it is not an allowed address. */
 export function linkAddress(typed: string): string | undefined {
   const text = typed.trim();
   if (text === "" || /\s/.test(text)) return undefined;

@@ -1,7 +1,7 @@
 import type { OpenPersistence } from "@realtime-server/client";
 import { IndexeddbPersistence } from "y-indexeddb";
 
-/** Keeps copies in this browser, for each person and team their own. */
+/** Keeps copies of documents in this browser, separately for each user and team. */
 export function openCopy(team: string, user: string): OpenPersistence {
   return (name, doc) => new IndexeddbPersistence(`realtime/${team}/${user}/${name}`, doc);
 }

@@ -1,7 +1,7 @@
 import type { DocumentProvider } from "@realtime-server/client";
 import { useEffect, useState } from "react";
 
-/** How often the document's content was taken out and put in again. What an editor remembers to undo is gone then. */
+/** How often the document's content was removed and inserted again. After that the undo history of an editor is invalid. */
 export function useRebuilds(provider: DocumentProvider | undefined): number {
   const [rebuilds, setRebuilds] = useState(0);
   useEffect(() => {

@@ -1,6 +1,6 @@
 import { useEffect, type FocusEvent, type KeyboardEvent, type RefObject } from "react";
 
-/** Makes the buttons of a toolbar one stop of the tab key: it is the one that had the focus last, at first the first. */
+/** Makes the buttons of a toolbar one stop of the tab key: the button that had the focus last, initially the first one. */
 export function useRovingFocus(toolbar: RefObject<HTMLElement | null>, leave: () => void) {
   useEffect(() => {
     const [first] = buttonsOf(toolbar.current);

@@ -3,7 +3,7 @@ import { navigate } from "../navigation/route";
 import { Icon } from "../ui/Icon";
 import { roomProblem } from "./room";
 
-/** Makes a document by opening it: the server brings it into being. A name that exists opens what is there. */
+/** Creates a document by opening it: the server creates it. If the name exists already, that document is opened. */
 export function CreateForm() {
   const [name, setName] = useState("");
   const [problem, setProblem] = useState<string>();
@@ -13,12 +13,12 @@ export function CreateForm() {
     const room = name.trim();
     const found = roomProblem(room);
     setProblem(found);
-    if (found === undefined) navigate({ view: "document", room }, { begin: true });
+    if (found === undefined) navigate({ view: "document", room }, { focusText: true });
     else document.getElementById(fieldId)?.focus();
   };
   const change = (value: string) => {
     setName(value);
-    // A complaint goes as soon as it is answered, and a new one waits for the button.
+    // The message disappears as soon as the name is valid. A new one appears only with the button.
     if (problem !== undefined && roomProblem(value.trim()) === undefined) setProblem(undefined);
   };
   return (

@@ -10,11 +10,11 @@ interface DocumentListProps {
   listing: Documents & DocumentActions;
   team: string;
   isWriter: boolean;
-  /** The banner tells of the connection and offers to try again; the list need not do the same. */
+  /** Whether the banner already reports the connection and offers another attempt, so that the list does not. */
   isAway: boolean;
 }
 
-/** The documents, or why there are none. */
+/** The documents, or the reason why none are shown. */
 export function DocumentList({ listing, team, isWriter, isAway }: DocumentListProps) {
   const { documents, hasMore, isLoadingMore, error, showMore } = listing;
   const now = useNow();
@@ -86,7 +86,7 @@ function Loading() {
   );
 }
 
-/** The time, anew twice a minute. */
+/** The time, updated twice a minute. */
 function useNow(): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

@@ -5,7 +5,7 @@ import { timeAgo } from "./timeAgo";
 
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
 
-/** A document of the list. */
+/** A document in the list. */
 export function DocumentRow({ document, now }: { document: ListedDocument; now: number }) {
   const { room, permission, updatedAt } = document;
   const isViewOnly = permission !== "edit" && permission !== "manage";

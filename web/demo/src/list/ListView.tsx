@@ -12,7 +12,7 @@ import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
 import { useDocuments } from "./useDocuments";
 
-/** The team's documents, and a way to make one. */
+/** The team's documents, and the form that creates one. */
 export function ListView() {
   const { identity } = useSession();
   const isAway = useAway();
@@ -43,7 +43,7 @@ export function ListView() {
   );
 }
 
-/** Whether one may make documents: what the server says, and before it said anything, what the role means. */
+/** Whether the user may create documents: according to the server, or to the role before the first connection. */
 function useIsWriter({ role }: Identity): boolean {
   const { connection } = useConnection();
   return connection ? connection.rights.includes("edit") : mayWrite(role);

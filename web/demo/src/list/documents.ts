@@ -2,27 +2,27 @@ import { RealtimeError } from "@realtime-server/client";
 import type { Identity } from "../session/identity";
 import { fetchToken } from "../session/token";
 
-/** A document of the list. */
+/** A document in the list. */
 export interface ListedDocument {
   readonly room: string;
   readonly permission: string;
   readonly updatedAt: number;
 }
 
-/** Some documents, the last edited first, and where the next ones begin. */
+/** Some documents, the last edited first, and the cursor of the next page. */
 export interface Page {
   readonly documents: readonly ListedDocument[];
   readonly nextCursor: string | undefined;
 }
 
-/** What a server without this list answers. */
+/** The error for a server that has no list of documents. */
 export const NO_LIST = new RealtimeError("not_found", "this server has no list of documents");
 
 /** Fetches one page of the team's documents. */
 export async function fetchPage(identity: Identity, cursor: string | undefined, signal: AbortSignal): Promise<Page> {
   const token = await fetchToken(identity);
   const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-  const response = await reach(`/api/v1/documents${query}`, token, signal);
+  const response = await fetchOrDisconnected(`/api/v1/documents${query}`, token, signal);
   const body: unknown = await response.json().catch(() => undefined);
   if (response.ok && isPage(body)) {
     return { documents: body.documents.map(listed), nextCursor: body.next_cursor };
@@ -31,7 +31,7 @@ export async function fetchPage(identity: Identity, cursor: string | undefined, 
   throw new RealtimeError(codeOf(response.status));
 }
 
-async function reach(address: string, token: string, signal: AbortSignal): Promise<Response> {
+async function fetchOrDisconnected(address: string, token: string, signal: AbortSignal): Promise<Response> {
   try {
     return await fetch(address, { headers: { Authorization: `Bearer ${token}` }, cache: "no-store", signal });
   } catch (cause) {
@@ -43,7 +43,7 @@ function codeOf(status: number): "unauthorized" | "forbidden" | "overloaded" | "
   if (status === 401) return "unauthorized";
   if (status === 403) return "forbidden";
   if (status === 429) return "overloaded";
-  // A proxy whose server is away answers 500 or 502; the server itself says 503 without its database.
+  // A proxy answers 500 or 502 while its server is away; the server itself answers 503 while its database is unavailable.
   return status === 503 ? "storage_unavailable" : "disconnected";
 }
 

@@ -1,7 +1,7 @@
-/** What the protocol allows as a room's name. */
+/** The longest name of a room that the protocol allows, in bytes of UTF-8. */
 const BYTES_MAX = 255;
 
-/** Why a name cannot be a document's, in words; undefined where it can. */
+/** Why a name cannot be that of a document, in words; undefined if it can. */
 export function roomProblem(name: string): string | undefined {
   if (name === "") return "Give the document a name.";
   if (name.includes(",")) return "A name cannot have a comma.";

@@ -5,7 +5,7 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** How long ago, in words: 'just now', '3 minutes ago', 'yesterday', and a date after a week. */
+/** How long ago a time was, in words: "just now", "3 minutes ago", "yesterday", and a date after a week. */
 export function timeAgo(moment: number, now: number): string {
   const age = now - moment;
   if (age < MINUTE) return "just now";

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useReducer, useRef } from "react";
 import type { Identity } from "../session/identity";
 import { fetchPage, type ListedDocument } from "./documents";
 
-/** The list of documents as far as it was fetched. */
+/** The part of the list of documents that was fetched. */
 export interface Documents {
   /** Undefined until the first answer. */
   readonly documents: readonly ListedDocument[] | undefined;
@@ -15,7 +15,7 @@ export interface Documents {
   readonly retryAt: number | undefined;
 }
 
-/** What can be done with the list. */
+/** The actions on the list. */
 export interface DocumentActions {
   refresh: () => void;
   showMore: () => void;
@@ -23,7 +23,7 @@ export interface DocumentActions {
 
 type Listing = Documents & { readonly pages: number };
 
-const NOTHING: Listing = {
+const NOT_FETCHED: Listing = {
   documents: undefined,
   hasMore: false,
   isLoadingMore: false,
@@ -32,14 +32,17 @@ const NOTHING: Listing = {
   pages: 1,
 };
 
-/** The documents of the team. Fetched again when the window gets the focus and when the connection is back. */
+/** The documents of the team. They are fetched again when the window gets the focus and when the connection is back. */
 export function useDocuments(identity: Identity): Documents & DocumentActions {
-  const [listing, change] = useReducer((before: Listing, now: Partial<Listing>) => ({ ...before, ...now }), NOTHING);
+  const [listing, change] = useReducer(
+    (before: Listing, now: Partial<Listing>) => ({ ...before, ...now }),
+    NOT_FETCHED,
+  );
   const fetching = useRef<AbortController>(undefined);
   const retries = useRef(new Backoff({ firstMs: 2_000, maxMs: 15_000 }));
   const { pages } = listing;
 
-  /** Fetches the list from the top, as many pages of it as are shown: the order may have changed everywhere. */
+  /** Fetches all pages that are shown, from the first on, because the order may have changed everywhere. */
   const refresh = useCallback(() => {
     fetching.current?.abort();
     fetching.current = new AbortController();
@@ -69,7 +72,7 @@ export function useDocuments(identity: Identity): Documents & DocumentActions {
   return { ...listing, refresh, showMore };
 }
 
-/** When to fetch: at first, on focus, when the connection is back, and when a failed attempt is due again. */
+/** Fetches at first, on focus, when the connection is back, and when the next attempt after a failure is due. */
 function useRefreshing(refresh: () => void, retryAt: number | undefined): void {
   const isConnected = useConnection().status === "connected";
   useEffect(() => {

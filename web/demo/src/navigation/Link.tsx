@@ -9,7 +9,7 @@ interface LinkProps {
   children: ReactNode;
 }
 
-/** A link within the page: without loading it anew, except where the browser is asked for another tab. */
+/** A link within the page. It does not load the page again, unless the user opens it in another tab or window. */
 export function Link({ to, className, label, tooltip, children }: LinkProps) {
   const follow = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,15 +1,15 @@
 import { useSyncExternalStore } from "react";
 
-/** What the address shows: the list, or one document. */
+/** What the address stands for: the list, or one document. */
 export type Route = { readonly view: "list" } | { readonly view: "document"; readonly room: string };
 
-/** Told to `popstate` listeners of this page, because the browser tells of going back and forward only. */
+/** The event of `navigate`, because the browser reports only steps back and forward, as `popstate`. */
 const NAVIGATED = "navigated";
 
 let isFirst = true;
 addEventListener("popstate", () => (isFirst = false));
 
-/** Whether one came here from another view, and not by opening the page. */
+/** Whether the user came from another view, and not by opening the page. */
 export function hasNavigated(): boolean {
   return !isFirst;
 }
@@ -20,26 +20,26 @@ export function useRoute(): Route {
   return room === undefined ? { view: "list" } : { view: "document", room };
 }
 
-/** The address of a route, relative to the page: any static server can serve it. */
+/** The address of a route. It differs from the page's only in its query, so that any static server can serve it. */
 export function addressOf(route: Route): string {
   if (route.view === "list") return location.pathname;
   return `${location.pathname}?document=${encodeURIComponent(route.room)}`;
 }
 
-/** Goes to a route. `begin` says that the person is there to write: the text takes the focus. */
-export function navigate(route: Route, { begin = false } = {}): void {
+/** Goes to a route. With `focusText` the text gets the focus, because the user is going to write. */
+export function navigate(route: Route, { focusText = false } = {}): void {
   isFirst = false;
-  history.pushState({ begin }, "", addressOf(route));
+  history.pushState({ focusText }, "", addressOf(route));
   scrollTo(0, 0);
   dispatchEvent(new Event(NAVIGATED));
 }
 
-/** Whether this entry of the history was made by someone who wants to write. Says so once. */
-export function takeBegin(): boolean {
+/** Whether `navigate` was called with `focusText` for this entry of the history. True only once. */
+export function takeFocusRequest(): boolean {
   const state: unknown = history.state;
-  const begins = typeof state === "object" && state !== null && "begin" in state && state.begin === true;
-  if (begins) history.replaceState({ begin: false }, "");
-  return begins;
+  const isRequested = typeof state === "object" && state !== null && "focusText" in state && state.focusText === true;
+  if (isRequested) history.replaceState({ focusText: false }, "");
+  return isRequested;
 }
 
 function readRoom(): string | undefined {

@@ -4,7 +4,7 @@ import { IdentityDialog } from "./IdentityDialog";
 import { useSession } from "./session";
 import { useOwnColor } from "./useOwnColor";
 
-/** Who one is; opens the dialog that changes it. */
+/** Shows the identity of this window; opens the dialog that changes it. */
 export function IdentityButton() {
   const [isOpen, setOpen] = useState(false);
   const { identity } = useSession();

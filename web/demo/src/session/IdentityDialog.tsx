@@ -1,14 +1,14 @@
 import type { SubmitEvent } from "react";
 import { Dialog } from "../ui/Dialog";
 import { isRole, ROLES, type Identity } from "./identity";
-import { become } from "./session";
+import { changeIdentity } from "./session";
 
 interface IdentityDialogProps {
   identity: Identity;
   onClose: () => void;
 }
 
-/** Changes who this window is. In development anyone may be anyone; in an application the login says it. */
+/** Changes the identity of this window. In development users choose it freely; in an application it comes from the login. */
 export function IdentityDialog({ identity, onClose }: IdentityDialogProps) {
   const save = ({ currentTarget }: SubmitEvent<HTMLFormElement>) => {
     const fields = new FormData(currentTarget);
@@ -23,8 +23,8 @@ export function IdentityDialog({ identity, onClose }: IdentityDialogProps) {
       role: isRole(role) ? role : identity.role,
       team: text("team", identity.team),
     };
-    // Once the dialog is closed: with another team the view that it belongs to goes away.
-    setTimeout(() => become(changed));
+    // This waits until the dialog is closed, because a change of the team removes the view that contains it.
+    setTimeout(() => changeIdentity(changed));
   };
   return (
     <Dialog title="Who you are" onClose={onClose}>

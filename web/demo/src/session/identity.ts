@@ -1,6 +1,6 @@
 import { randomName } from "./names";
 
-/** The roles that a person of this page may have, and what they are called. */
+/** The roles that a user of this page can choose, and their labels. */
 export const ROLES = {
   viewer: "Viewer: reads",
   commenter: "Commenter: reads",
@@ -12,26 +12,26 @@ export const ROLES = {
 /** A role in the token. */
 export type Role = keyof typeof ROLES;
 
-/** Who this window is. */
+/** The identity of the user in this window. */
 export interface Identity {
   readonly id: string;
   readonly name: string;
   readonly role: Role;
   /** Documents belong to a team: another team sees other documents. */
   readonly team: string;
-  /** How long a token is valid, where the address asked for that. */
+  /** How long a token is valid, if the address has set that. */
   readonly ttlSeconds: number | undefined;
 }
 
-/** A window keeps its identity across reloads; another window is someone else. */
+/** Session storage, so that a window keeps its identity across reloads, and another window gets another one. */
 const STORAGE_KEY = "identity";
 
-/** Whether people of that role may write, and make documents. */
+/** Whether users of that role may write, and create documents. */
 export function mayWrite(role: Role): boolean {
   return role === "editor" || role === "admin";
 }
 
-/** The identity of this window, as the address presets it: `?name=Ben&role=viewer&team=x&ttl=20`. */
+/** The stored or a new identity, with what the address presets: `?name=Ben&role=viewer&team=x&ttl=20`. */
 export function loadIdentity(): Identity {
   const address = new URL(location.href);
   const identity = preset(address.searchParams, stored() ?? newIdentity());
@@ -55,7 +55,7 @@ function newIdentity(): Identity {
   return { id, name: randomName(), role: "editor", team: "demo", ttlSeconds: undefined };
 }
 
-/** Takes what is preset out of the address, so that a copied address does not make others the same person. */
+/** Moves the presets from the address into the identity, so that a copied address does not give others the same identity. */
 function preset(parameters: URLSearchParams, identity: Identity): Identity {
   const take = (name: string) => {
     const value = parameters.get(name)?.trim();
@@ -81,7 +81,7 @@ function stored(): Identity | undefined {
   }
 }
 
-/** Whether that is the name of a role. */
+/** Whether a value is the name of a role. */
 export function isRole(value: unknown): value is Role {
   return typeof value === "string" && Object.hasOwn(ROLES, value);
 }

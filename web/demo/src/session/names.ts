@@ -1,4 +1,4 @@
-const MANNERS = [
+const ADJECTIVES = [
   "Amber",
   "Brave",
   "Calm",
@@ -14,9 +14,9 @@ const MANNERS = [
 ];
 const ANIMALS = ["Badger", "Falcon", "Finch", "Fox", "Hare", "Heron", "Lynx", "Otter", "Owl", "Robin", "Seal", "Wren"];
 
-/** A friendly name for someone who has not said theirs. */
+/** A friendly name for a user who has not chosen one. */
 export function randomName(): string {
-  return `${pick(MANNERS)} ${pick(ANIMALS)}`;
+  return `${pick(ADJECTIVES)} ${pick(ANIMALS)}`;
 }
 
 function pick(words: readonly string[]): string {

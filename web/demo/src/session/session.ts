@@ -4,7 +4,7 @@ import { forgetUnsaved } from "../status/unsaved";
 import { loadIdentity, saveIdentity, type Identity } from "./identity";
 import { fetchToken } from "./token";
 
-/** Who this window is, and the connection as that person. */
+/** The identity of the user in this window, and the connection of that user. */
 export interface Session {
   readonly identity: Identity;
   readonly client: RealtimeClient;
@@ -13,20 +13,20 @@ export interface Session {
 let session: Session = { identity: loadIdentity(), client: newClient() };
 const listeners = new Set<() => void>();
 
-/** The session; renders again when this window becomes someone else. */
+/** The session; renders again when the identity of this window changes. */
 export function useSession(): Session {
   return useSyncExternalStore(subscribe, () => session);
 }
 
-/** Goes on as someone else. */
-export function become(identity: Identity): void {
+/** Continues with another identity. */
+export function changeIdentity(identity: Identity): void {
   saveIdentity(identity);
   if (identity.team === session.identity.team) {
-    // Open documents stay as they are, with edits that are not saved yet, and are joined again with the new rights.
+    // Open documents stay open, with edits that are not saved yet, and are joined again with the new rights.
     session = { ...session, identity };
     reconnect(session.client);
   } else {
-    // Names of documents mean others in another team.
+    // In another team the same names are those of other documents.
     session.client.destroy();
     forgetUnsaved();
     session = { identity, client: newClient() };
@@ -34,7 +34,7 @@ export function become(identity: Identity): void {
   for (const listener of listeners) listener();
 }
 
-/** Connects at once, however long the client meant to wait. */
+/** Connects at once, even if the client is waiting for its next attempt. */
 function reconnect(client: RealtimeClient): void {
   client.disconnect();
   client.connect();

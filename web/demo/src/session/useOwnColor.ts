@@ -2,7 +2,7 @@ import { useConnection } from "@realtime-server/client/react";
 import { useState } from "react";
 import { NEUTRAL_COLOR } from "../ui/contrast";
 
-/** One's colour. The server chooses it, so it is known with the first connection; it stays while that is lost. */
+/** The colour of this user. The server chooses it, so it is known from the first connection on, also while that is lost. */
 export function useOwnColor(): string {
   const { connection } = useConnection();
   const [known, setKnown] = useState(NEUTRAL_COLOR);

@@ -5,12 +5,12 @@ import { announce } from "./announcer";
 import type { Status } from "./status";
 import { useCountdown } from "./useCountdown";
 
-/** How long good news stays. */
+/** How long the banner shows that the connection is back. */
 const BACK_MS = 5_000;
 
-/** Says across the page what is wrong, and, shortly, that it is good again. */
+/** Shows a problem across the page, and for a short time that the connection is back. */
 export function Banner({ status, isAway }: { status: Status; isAway: boolean }) {
-  const isBack = useReturn(status, isAway);
+  const isBack = useIsBack(status, isAway);
   const { tone, sentence, action } = status;
   if (sentence !== undefined) {
     return (
@@ -47,8 +47,8 @@ function RetryButton({ label }: { label: string }) {
   );
 }
 
-/** Whether the server came back a moment ago and all is well since. */
-function useReturn({ tone, label }: Status, isAway: boolean): boolean {
+/** Whether the connection came back a moment ago and everything has worked since. */
+function useIsBack({ tone, label }: Status, isAway: boolean): boolean {
   const [phase, setPhase] = useState<"well" | "away" | "back">("well");
   const isCalm = tone === "calm";
   if (isAway && phase !== "away") setPhase("away");

@@ -1,7 +1,7 @@
 import { useAnnouncement } from "./announcer";
 import type { Status } from "./status";
 
-/** How things are, in a few words. What changes is read out, in whole sentences. */
+/** The status in a few words. Screen readers read changes of it, in whole sentences. */
 export function StatusLabel({ status }: { status: Status }) {
   useAnnouncement(status.sentence ?? status.label);
   return (

@@ -1,23 +1,23 @@
 import { useEffect, useRef, useSyncExternalStore } from "react";
 
-/** How long a message stays, so that the same one later is read out again. */
+/** How long a message stays. After that, screen readers read the same message again. */
 const STAYS_MS = 5_000;
 
-/** How long a status has to last before it is read out: typing changes it many times a second. */
+/** How long a status has to last before it is announced, since typing changes it many times a second. */
 const SETTLED_MS = 1_000;
 
 let message = "";
 let timer: ReturnType<typeof setTimeout> | undefined;
 const listeners = new Set<() => void>();
 
-/** Lets screen readers say something when they have a moment. */
+/** Lets screen readers read a text as soon as they have finished what they are reading. */
 export function announce(text: string): void {
   clearTimeout(timer);
   timer = setTimeout(() => put(""), STAYS_MS);
   put(text);
 }
 
-/** Announces a status once it has settled, and only where it is another one than before. */
+/** Announces a status when it has lasted for a second, and only if it differs from the last announced one. */
 export function useAnnouncement(text: string): void {
   const last = useRef("");
   useEffect(() => {
@@ -30,7 +30,7 @@ export function useAnnouncement(text: string): void {
   }, [text]);
 }
 
-/** Where announcements are made. There is one, and it is always there: regions that come and go are not read out. */
+/** The region for announcements. It exists once and always, because screen readers do not read regions that are added later. */
 export function Announcer() {
   const text = useSyncExternalStore(subscribe, () => message);
   return (

@@ -1,6 +1,6 @@
 import type { RealtimeError } from "@realtime-server/client";
 
-/** Why something does not work, as a sentence that follows a colon. */
+/** The reason of an error, as a sentence that follows a colon. */
 export function reasonOf({ code, message }: RealtimeError): string {
   switch (code) {
     case "forbidden":

@@ -1,21 +1,21 @@
 import type { ConnectionState, DocumentState, RealtimeError } from "@realtime-server/client";
 import { reasonOf } from "./reason";
 
-/** How much it matters: nothing to do, wait, be aware, do something. */
+/** How important a status is. `calm`: nothing to do; `busy`: wait; `warning`: be aware of it; `problem`: do something. */
 export type Tone = "calm" | "busy" | "warning" | "problem";
 
-/** How things are, in words. */
+/** The status of the connection, the list or a document, in words. */
 export interface Status {
   readonly tone: Tone;
-  /** A few words, always visible. */
+  /** A few words, which are always visible. */
   readonly label: string;
-  /** The whole sentence, where a few words are not enough: shown across the page. */
+  /** A whole sentence, if a few words are not enough. It is shown across the page. */
   readonly sentence?: string;
-  /** What can be done at once. */
+  /** What the user can do at once. */
   readonly action?: "Try now" | "Try again";
 }
 
-/** How the connection is. `isAway` is true from a failure until the server is back: trying again is still being away. */
+/** The status of the connection. `isAway` is true from a failure until the server is back, also during new attempts. */
 function connectionStatus({ status, error }: ConnectionState, isAway: boolean): Status {
   if (status === "connected") return { tone: "calm", label: "Connected" };
   if (status === "disconnected" && error) {
@@ -32,7 +32,7 @@ function connectionStatus({ status, error }: ConnectionState, isAway: boolean): 
   };
 }
 
-/** How the list is; documents that were left may still have edits on their way. */
+/** The status of the list. Documents whose view was left may still have edits that are not saved. */
 export function listStatus(connection: ConnectionState, isAway: boolean, unsavedDocuments: number): Status {
   const status = connectionStatus(connection, isAway);
   if (unsavedDocuments === 0) return status;
@@ -41,14 +41,14 @@ export function listStatus(connection: ConnectionState, isAway: boolean, unsaved
   return { ...status, tone: status.tone === "calm" ? "busy" : status.tone, label: `${status.label}, ${label}` };
 }
 
-/** How an open document is, and whether what was written here is safe. */
+/** The status of an open document, and whether the edits made here are saved. */
 export function documentStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
   if (document.ended) return endedStatus(document.ended);
   const status = wholeStatus(connection, isAway, document);
   return document.storage === "damaged" ? damagedStatus(status) : status;
 }
 
-/** How a document is that the server could read. */
+/** The status of a document that the server could read completely. */
 function wholeStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
   if (connection.status !== "connected") return withoutConnection(connectionStatus(connection, isAway), document);
   if (document.status !== "connected") return notJoined(document);
@@ -59,7 +59,7 @@ function wholeStatus(connection: ConnectionState, isAway: boolean, document: Doc
   return document.synced ? { tone: "calm", label: "Saved" } : { tone: "busy", label: "Opening…" };
 }
 
-/** An empty or shortened text must not look as if all were well. */
+/** Adds that parts of the document are missing: an empty or incomplete text must not look like the complete document. */
 function damagedStatus(status: Status): Status {
   const sentence =
     "Parts of this document could not be read from the database. What you see is the rest; the operator has been told.";
@@ -87,7 +87,7 @@ function notJoined({ status, error, saved, unsaved, permission }: DocumentState)
   if (error.code === "not_found") return { tone: "busy", label: "Not started yet" };
   const label = `${error.code === "forbidden" ? "No access" : "Cannot be opened"}${kept}`;
   const tone = status === "connecting" ? "warning" : "problem";
-  // Where there is no copy to show, the page itself says it.
+  // Without a copy to show, the page shows the reason instead of the text.
   if (permission === undefined) return { tone, label };
   return { tone, label, sentence: `This document cannot be opened: ${reasonOf(error)}` };
 }

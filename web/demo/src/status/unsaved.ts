@@ -1,27 +1,27 @@
 import type { DocumentProvider, DocumentState } from "@realtime-server/client";
 import { useEffect, useSyncExternalStore } from "react";
 
-/** Documents with edits on their way to the server, also those whose view was left meanwhile. */
+/** The documents with edits that are not saved yet, also those whose view was left meanwhile. */
 const unsaved = new Set<DocumentProvider>();
 const listeners = new Set<() => void>();
 
-/** Warns who closes the page while edits of this document are not saved yet. */
+/** Warns the user when the page is closed while edits of this document are not saved yet. */
 export function useUnsavedWarning(provider: DocumentProvider | undefined): void {
   useEffect(() => {
     if (!provider) return;
     const check = ({ saved, ended, readOnly }: DocumentState) => note(provider, !saved && !ended && !readOnly);
-    // It goes on when the view is left: the provider saves in the background, and drops its listeners at its end.
+    // The listener is not removed with the view: the provider saves in the background, and removes its listeners when destroyed.
     provider.on("change", check);
     check(provider.state);
   }, [provider]);
 }
 
-/** How many documents have edits on their way. */
+/** The number of documents with edits that are not saved yet. */
 export function useUnsavedDocuments(): number {
   return useSyncExternalStore(subscribe, () => unsaved.size);
 }
 
-/** Forgets what belongs to an identity that was given up: its edits are in the browser's copy. */
+/** Forgets the documents of the previous identity. Their edits are in the browser's copies. */
 export function forgetUnsaved(): void {
   for (const provider of unsaved) note(provider, false);
 }
@@ -30,7 +30,7 @@ function note(provider: DocumentProvider, isUnsaved: boolean): void {
   if (unsaved.has(provider) === isUnsaved) return;
   if (isUnsaved) unsaved.add(provider);
   else unsaved.delete(provider);
-  // Only while needed: browsers keep pages without this listener ready for going back.
+  // The listener exists only while it is needed: only pages without it can be in the browser's back/forward cache.
   if (unsaved.size > 0) addEventListener("beforeunload", warn);
   else removeEventListener("beforeunload", warn);
   for (const listener of listeners) listener();

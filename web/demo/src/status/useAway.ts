@@ -1,7 +1,7 @@
 import { useConnection } from "@realtime-server/client/react";
 import { useState } from "react";
 
-/** Whether the server was lost, or never reached, and is not back yet. */
+/** Whether the connection was lost, or was never made, and is not back yet. */
 export function useAway(): boolean {
   const { status, error } = useConnection();
   const [isAway, setAway] = useState(false);

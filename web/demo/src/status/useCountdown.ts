@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** Whole seconds until a moment, at least 1; undefined where there is no moment. */
+/** The whole seconds until a time, at least 1; undefined if there is no time. */
 export function useCountdown(until: number | undefined): number | undefined {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

@@ -3,7 +3,7 @@ import { chooseTheme, THEMES, useTheme, type Theme } from "./theme";
 
 const ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 
-/** Goes through the themes. */
+/** Changes to the next theme. */
 export function ThemeButton() {
   const theme = useTheme();
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";

@@ -1,9 +1,9 @@
 import { useSyncExternalStore } from "react";
 
-/** What people choose: what the system says, or one of the two. */
+/** The themes that users can choose: that of the system, or one of the two. */
 export const THEMES = ["system", "light", "dark"] as const;
 
-/** A choice. */
+/** A theme. */
 export type Theme = (typeof THEMES)[number];
 
 /** public/theme.js reads the same key before the first paint. */
@@ -30,7 +30,7 @@ export function chooseTheme(theme: Theme): void {
   for (const listener of listeners) listener();
 }
 
-/** The browser's own bar follows the choice: each of the two `theme-color` of index.html counts for one theme. */
+/** Sets the colour of the browser's own bar: index.html has one `theme-color` for each of the two themes. */
 function colourBrowser(theme: Theme): void {
   for (const scheme of ["light", "dark"]) {
     const media = theme === "system" ? `(prefers-color-scheme: ${scheme})` : theme === scheme ? "all" : "not all";

@@ -3,7 +3,7 @@ import { readableOn, safeColor } from "./contrast";
 
 const letters = new Intl.Segmenter();
 
-/** Someone's initials in that person's colour. The name has to be said beside it. */
+/** The initials of a person in that person's colour. Screen readers ignore it, so the name has to be beside it. */
 export function Avatar({ name, color }: { name: string; color: string }) {
   const background = safeColor(color);
   const style: CSSProperties = { background, color: readableOn(background) };
@@ -20,7 +20,7 @@ function initials(name: string): string {
   return ends.map((word = "") => firstLetter(word).toLocaleUpperCase()).join("");
 }
 
-/** What people take for one letter may be several characters. */
+/** The first letter of a word, which may consist of several characters. */
 function firstLetter(word: string): string {
   for (const { segment } of letters.segment(word)) return segment;
   return "";

@@ -8,8 +8,8 @@ interface DialogProps {
 }
 
 /**
- * A modal dialog, open for as long as it is rendered. The browser keeps the focus inside and gives it back. A form inside with
- * `method="dialog"` closes it.
+ * A modal dialog, open for as long as it is rendered. The browser keeps the focus inside and restores it afterwards. A form inside
+ * with `method="dialog"` closes it.
  */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -19,7 +19,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     // Strict mode runs effects twice.
     if (!current || current.open) return;
     current.showModal();
-    // The first field, where the browser would take the button that closes.
+    // The first field gets the focus. Without this the browser would focus the button that closes the dialog.
     current.querySelector<HTMLInputElement>("input")?.select();
   }, []);
   const close = () => dialog.current?.close();

@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from "react";
 import { Notice } from "./Notice";
 
-/** Shows that something broke instead of an empty page. React takes a class for this and nothing else. */
+/** Shows a message instead of an empty page after an error. React supports this only in class components. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { hasFailed: boolean }> {
   override state = { hasFailed: false };
 

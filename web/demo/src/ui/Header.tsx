@@ -7,13 +7,13 @@ import { ThemeButton } from "../theme/ThemeButton";
 interface HeaderProps {
   title: string;
   status: Status;
-  /** What stands before the title. */
+  /** The content before the title. */
   before?: ReactNode;
-  /** What stands behind it, before who one is. */
+  /** The content after the title, before the theme and the identity. */
   children?: ReactNode;
 }
 
-/** The top of every view: where one is, how things are, who one is. */
+/** The top of every view: its title, the status, and the identity of the user. */
 export function Header({ title, status, before, children }: HeaderProps) {
   return (
     <div className="header">

@@ -43,7 +43,7 @@ const STROKES = {
 /** The name of an icon. */
 export type IconName = keyof typeof STROKES;
 
-/** An icon beside words, or inside something that has a label. */
+/** An icon beside a text, or inside an element with a label. Screen readers ignore it. */
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg className="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">

@@ -7,7 +7,7 @@ interface NoticeProps {
   children: ReactNode;
 }
 
-/** Says why there is nothing to see, and what one can do. */
+/** Explains why there is no content, and what the user can do. */
 export function Notice({ title, icon = "document", children }: NoticeProps) {
   return (
     <section className="notice">

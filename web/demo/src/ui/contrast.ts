@@ -13,10 +13,10 @@ function luminance(color: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** The colour of someone whose colour is not known, or is none. */
+/** The colour of a person whose colour is unknown or invalid. */
 export const NEUTRAL_COLOR = "#5f6672";
 
-/** A colour as the rest of the page takes it; what others claim may be anything. */
+/** A valid colour such as `#1e6f2e`: others may have sent any value. */
 export function safeColor(color: unknown): string {
   return typeof color === "string" && /^#[0-9a-f]{6}$/i.test(color) ? color : NEUTRAL_COLOR;
 }
