@@ -3,7 +3,7 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
-# The caches stay with the builder: the binary alone leaves this stage.
+# The caches stay with the builder; only the binary is copied from this stage.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin realtime-server \
@@ -19,14 +19,14 @@ RUN apt-get update \
 COPY --from=build /usr/local/bin/realtime-server /usr/local/bin/realtime-server
 
 USER realtime
-# The embedded database, where that is used, lies in data/ below this.
+# The embedded database, if it is used, is in data/ below this folder.
 WORKDIR /var/lib/realtime
 VOLUME /var/lib/realtime/data
-# Refuses to start until it is told a signing key and the allowed origins.
+# In production the server refuses to start without a signing key and the allowed origins.
 ENV REALTIME_ENV=production
 EXPOSE 3001
 
-# bash opens the connection itself, so that the image needs no HTTP client.
+# bash opens the TCP connection itself, so that the image needs no HTTP client.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", \
     "exec 3<>/dev/tcp/127.0.0.1/${REALTIME_SERVER_PORT:-3001} && printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
 

@@ -64,7 +64,7 @@ fn bus_for(sessions: &Sessions) -> (EventBus, Arc<Recorder>) {
 fn an_event_is_delivered_to_its_rooms_people_and_team_and_to_no_other_team() {
     let sessions = sessions();
     let _connected = [("acme", "ana"), ("acme", "ben"), ("other", "ana")]
-        .map(|(team, user)| sessions.admit(claims(team, user)).expect("in"));
+        .map(|(team, user)| sessions.admit(claims(team, user)).expect("admitted"));
     let (bus, recorder) = bus_for(&sessions);
     let ben = UserId::parse("ben").expect("an id");
     bus.deliver(&published(1, vec![Audience::Room(room("a"))]).into());
@@ -84,7 +84,7 @@ fn an_event_is_delivered_to_its_rooms_people_and_team_and_to_no_other_team() {
 #[test]
 fn a_session_in_several_audiences_receives_an_event_once() {
     let sessions = sessions();
-    let _connected = sessions.admit(claims("acme", "ana")).expect("in");
+    let _connected = sessions.admit(claims("acme", "ana")).expect("admitted");
     let (bus, recorder) = bus_for(&sessions);
     let ana = UserId::parse("ana").expect("an id");
     let to = vec![
@@ -101,8 +101,8 @@ fn only_sessions_that_may_view_a_document_receive_events_about_it() {
     let sessions = sessions();
     let mut stranger = claims("acme", "ben");
     stranger.roles.clear();
-    let ana = sessions.admit(claims("acme", "ana")).expect("in");
-    let _ben = sessions.admit(stranger).expect("in");
+    let ana = sessions.admit(claims("acme", "ana")).expect("admitted");
+    let _ben = sessions.admit(stranger).expect("admitted");
     let (bus, recorder) = bus_for(&sessions);
     let mut event = published(1, vec![Audience::Team]);
     event.event = event.event.about(&room("secret"));
@@ -122,7 +122,7 @@ fn only_sessions_that_may_view_a_document_receive_events_about_it() {
 #[test]
 fn other_subscribers_are_called_after_one_has_panicked() {
     let sessions = sessions();
-    let _connected = sessions.admit(claims("acme", "ana")).expect("in");
+    let _connected = sessions.admit(claims("acme", "ana")).expect("admitted");
     let metrics = Metrics::new();
     let bus = EventBus::new(sessions, Supervisor::new(metrics.clone()));
     let recorder = Arc::new(Recorder::default());

@@ -90,8 +90,9 @@ fn sessions_are_limited_for_each_person_and_for_the_instance() {
 #[test]
 fn sessions_are_found_by_their_team_and_their_user_until_they_are_forgotten() {
     let sessions = sessions();
-    let [ana, ana_too] = [(), ()].map(|()| sessions.admit(claims("acme", "ana")).expect("in"));
-    let other = sessions.admit(claims("other", "ana")).expect("in");
+    let [ana, ana_too] =
+        [(), ()].map(|()| sessions.admit(claims("acme", "ana")).expect("admitted"));
+    let other = sessions.admit(claims("other", "ana")).expect("admitted");
     let (acme, user) = (ana.claims().team.clone(), ana.claims().user.id.clone());
     let both = vec![ana.id().0, ana_too.id().0];
     assert_eq!(ids(&sessions.of_team(&acme)), both);
@@ -114,7 +115,7 @@ fn no_session_is_admitted_while_the_server_stops() {
 #[test]
 fn a_fresh_token_of_another_person_or_team_changes_nothing() {
     let sessions = sessions();
-    let session = sessions.admit(claims("acme", "ana")).expect("in");
+    let session = sessions.admit(claims("acme", "ana")).expect("admitted");
     for other in [claims("acme", "ben"), claims("other", "ana")] {
         let refused = session.renew(Claims {
             roles: vec!["admin".to_owned()],
@@ -157,7 +158,7 @@ fn a_notice_is_due_before_a_token_expires_and_the_end_after_the_grace() {
 #[test]
 fn a_client_is_notified_once_for_each_token_and_once_of_the_end() {
     let sessions = sessions();
-    let session = sessions.admit(claims("acme", "ana")).expect("in");
+    let session = sessions.admit(claims("acme", "ana")).expect("admitted");
     let recorder = Arc::new(Recorder::default());
     let link: Weak<dyn Link> = Arc::<Recorder>::downgrade(&recorder);
     session.connect(link);
