@@ -14,7 +14,9 @@ try {
   const names = [...new Set([...built.keys(), ...committed.keys()])].sort();
   const different = names.filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.from("missing")));
   if (different.length > 0) {
-    console.error(`dist differs from a build of its sources: run npm run build --prefix web\n  ${different.join("\n  ")}`);
+    console.error(
+      `dist differs from a build of its sources: run npm run build --prefix web\n  ${different.join("\n  ")}`,
+    );
     process.exitCode = 1;
   }
 } finally {
