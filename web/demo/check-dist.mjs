@@ -1,4 +1,4 @@
-// Builds the page anew, aside, and compares it with what is committed and compiled into the server: the two cannot drift apart.
+// Builds the page into a temporary folder, and checks that `dist`, which is committed and compiled into the server, is the same.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -14,7 +14,9 @@ try {
   const names = [...new Set([...built.keys(), ...committed.keys()])].sort();
   const different = names.filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.from("missing")));
   if (different.length > 0) {
-    console.error(`dist is not what its source builds: npm run build --prefix web\n  ${different.join("\n  ")}`);
+    console.error(
+      `dist differs from a build of its sources: run npm run build --prefix web\n  ${different.join("\n  ")}`,
+    );
     process.exitCode = 1;
   }
 } finally {

@@ -1,8 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv } from "vite";
 
-// The page always talks to where it came from. While developing that is Vite, which passes everything on to the server named by
-// VITE_REALTIME_SERVER_URL. The variable never reaches the built page, so the build has the same bytes on every machine.
+// The page always sends its requests to its own origin. During development that is Vite, which forwards them to the server of
+// VITE_REALTIME_SERVER_URL. The variable is not part of the built page, so the build has the same bytes on every machine.
 export default defineConfig(({ mode }) => {
   const { VITE_REALTIME_SERVER_URL: target = "http://localhost:3001" } = loadEnv(mode, ".", "VITE_");
   const proxy = {
