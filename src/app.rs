@@ -49,6 +49,8 @@ pub struct App {
     verifier: Verifier,
     store: Store,
     sessions: Sessions,
+    /// Keeps the delivery of events running.
+    _bus: EventBus,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -132,6 +134,7 @@ impl App {
             verifier,
             store,
             sessions,
+            _bus: bus,
             rooms,
             sockets,
             started,

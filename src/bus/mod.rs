@@ -82,13 +82,19 @@ impl EventBus {
         self.inner.subscribers.write().push(subscriber);
     }
 
-    /// Delivers the events that `store` commits from now on.
+    /// Delivers the events that `store` commits from now on, until the last clone of this bus is
+    /// dropped. The store does not keep the bus alive, because the bus keeps its subscribers alive,
+    /// and these use the store.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::error::Error::Conflict) where the store has a subscriber already.
     pub fn attach(&self, store: &Store) -> Result<()> {
-        let bus = self.clone();
+        let inner = Arc::downgrade(&self.inner);
         store.subscribe(move |events| {
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
+            let bus = EventBus { inner };
             for stored in events {
                 match Published::read(stored) {
                     Ok(event) => bus.deliver(&Arc::new(event)),

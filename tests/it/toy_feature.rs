@@ -110,6 +110,7 @@ struct Heard {
     room: mpsc::UnboundedReceiver<Arc<Published>>,
     team: mpsc::UnboundedReceiver<Arc<Published>>,
     _connected: Arc<Session>,
+    _bus: EventBus,
 }
 
 /// Has a room and a team told of what `store` commits, with one of the team connected.
@@ -129,6 +130,7 @@ fn listen(store: &Store) -> Heard {
         room,
         team,
         _connected: sessions.admit(claims("acme", "ana")).unwrap(),
+        _bus: bus,
     }
 }
 
