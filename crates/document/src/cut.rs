@@ -251,22 +251,23 @@ impl<'a, 'k> Cut<'a, 'k> {
             return Err(Unplaceable::Collected);
         }
         // Where several elements under a key are split, Yjs finds only the last part of them,
-        // and fails when the map is deleted.
+        // and fails when the map is deleted. Those of the log were accepted, and their deletion
+        // may be in a later row.
         let splits = site.shape == Shape::Key && block.run().extent == Extent::Several;
-        if splits && !self.is_deleted(block) {
+        if splits && self.source != Source::Log && !self.is_deleted(block) {
             return Err(Unplaceable::DifferentParents);
         }
         Ok(site)
     }
 
-    /// Whether all of `block` is deleted along with it. An update that was accepted before may
-    /// have been cut, so that some of its deletions are in another row, or pending.
+    /// Whether all of `block` is deleted along with it. Deletions of a pending block may be
+    /// pending, too.
     fn is_deleted(&self, block: &Block<'a>) -> bool {
         let Id { client, clock } = block.id;
         let here = |range| self.deletes.covers(client, &range);
         let earlier = |range| self.earlier_deletes.covers(client, &range);
         here(clock..block.end())
-            || self.source != Source::Client
+            || self.source == Source::Pending
                 && (clock..block.end()).all(|at| here(at..at + 1) || earlier(at..at + 1))
     }
 

@@ -244,9 +244,10 @@ impl Document {
         let (staged, reached) = (cut.staged, cut.reached);
         let (ready_deletes, pending_deletes) = (cut.ready_deletes, cut.pending_deletes);
         let start = (recurring > cost::CHEAP_MAX).then(ThreadTime::now);
-        let changed = match parts {
-            None => !none && self.integrate_bytes(&ready)?,
-            Some(parts) if self.integrate_in_time(&parts, self.time_left())? => true,
+        match parts {
+            None if none => {}
+            None => drop(self.integrate_bytes(&ready)?),
+            Some(parts) if self.integrate_in_time(&parts, self.time_left())? => {}
             Some(_) => {
                 // It takes too long: it stays pending, and nothing releases it any more.
                 for block in blocks {
@@ -256,14 +257,16 @@ impl Document {
                 self.pending.add_deletes(deletes);
                 return Ok((None, AllAdvanced::new()));
             }
-        };
+        }
         self.recurring_spent += start.map_or(Duration::ZERO, |start| start.elapsed());
         let advanced = self.add(staged, ready_deletes.iter(), reached);
         for block in again {
             self.pending.add(block);
         }
         self.pending.add_deletes(&pending_deletes);
-        Ok((changed.then_some(ready), advanced))
+        // Deletions of elements that yrs deleted by itself are written as well: they were accepted,
+        // and are not pending any more.
+        Ok(((!none).then_some(ready), advanced))
     }
 }
 

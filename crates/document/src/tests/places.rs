@@ -1,8 +1,8 @@
 //! Places of elements that are accepted, and that are refused.
 
-use super::super::ApplyError;
+use super::super::{ApplyError, Integrated, split};
 use super::cuts::{Recorded, Typed, update};
-use super::{Outcome, apply, document};
+use super::{Outcome, apply, apply_as, document, restore, view};
 
 #[test]
 fn neighbours_in_different_types_are_refused() {
@@ -140,4 +140,61 @@ fn several_elements_under_one_key_are_refused_unless_they_are_deleted() {
         Ok(Outcome::New),
         "as a client without garbage collection sends replaced values"
     );
+}
+
+/// A value of client 1 under the key k of the root map.
+const FIRST_VALUE: [u8; 17] = [1, 1, 1, 0, 40, 1, 3, 109, 97, 112, 1, 107, 1, 119, 1, 97, 0];
+/// The value of client 2 that replaces it.
+const LAST_VALUE: [u8; 12] = [1, 1, 2, 0, 136, 1, 0, 1, 119, 1, 98, 0];
+/// Two values between them.
+const SEVERAL_VALUES: [u8; 12] = [200, 1, 0, 2, 0, 2, 119, 1, 120, 119, 1, 121];
+
+/// A forger's value behind the last one and before (7, 1). It becomes the last one, unless the
+/// document does not know that (7, 1) stands under the key, too: then it is collected.
+const FORGED_VALUE: [u8; 14] = [1, 1, 9, 0, 200, 2, 0, 7, 1, 1, 119, 1, 122, 0];
+
+#[test]
+fn a_released_deletion_is_in_the_log_even_if_the_elements_were_deleted_already() {
+    let mut recorded = Recorded::new();
+    assert_eq!(recorded.send(&FIRST_VALUE), Ok(Outcome::New));
+    assert_eq!(recorded.send(&LAST_VALUE), Ok(Outcome::New));
+    let several = [&[1, 1, 7, 1][..], &SEVERAL_VALUES, &[0]].concat();
+    assert_eq!(recorded.send(&several), Ok(Outcome::Pending));
+    // The element before them, and the deletion of all three.
+    let release = [1, 1, 7, 0, 0, 1, 1, 7, 1, 0, 3];
+    let applied = apply_as(&mut recorded.document, &release, |_| u32::MAX).expect("applies");
+    assert_eq!(applied.pending, None);
+    let expected = [&[1, 2, 7, 0, 0, 1][..], &SEVERAL_VALUES, &release[6..]].concat();
+    assert_eq!(applied.integrated, Integrated::WithPending(expected));
+}
+
+#[test]
+fn a_restart_does_not_change_the_place_of_several_elements_under_a_key() {
+    // The deletion is released together with the elements.
+    let mut recorded = Recorded::new();
+    let several = [&[1, 1, 7, 1][..], &SEVERAL_VALUES, &[0]].concat();
+    let release = [1, 1, 7, 0, 0, 1, 1, 7, 1, 0, 3];
+    for update in [&FIRST_VALUE[..], &LAST_VALUE, &several, &release] {
+        recorded.send(update).expect("applies");
+    }
+    assert!(!recorded.document.has_pending());
+    assert_eq!(recorded.send(&FORGED_VALUE), Ok(Outcome::New));
+    assert_eq!(view(&recorded.document).0, r#"||[]|{"k":"z"}"#);
+
+    // The deletion is in a later part of the row.
+    let text = [&[0x04, 1, 4][..], b"text", &[100], &[b'x'; 100]].concat();
+    let deletion = [1, 7, 1, 0, 2];
+    let whole = [&[1, 2, 7, 0][..], &SEVERAL_VALUES, &text, &deletion].concat();
+    let parts = split(&whole, 64).expect("valid");
+    assert_eq!(parts.last(), Some(&[&[0], &deletion[..]].concat()));
+    let (mut live, mut opened) = (document(), document());
+    for update in [&FIRST_VALUE[..], &LAST_VALUE, &whole, &FORGED_VALUE] {
+        assert_eq!(apply(&mut live, update), Ok(Outcome::New));
+    }
+    let rows = [FIRST_VALUE.to_vec(), LAST_VALUE.to_vec()];
+    for row in rows.into_iter().chain(parts).chain([FORGED_VALUE.to_vec()]) {
+        restore(&mut opened, &row).expect("a row");
+    }
+    assert_eq!(view(&opened), view(&live));
+    assert!(view(&live).0.ends_with(r#"{"k":"z"}"#));
 }
