@@ -92,7 +92,7 @@ impl Driver {
     }
 
     /// Serves the room until it is unloaded or closed.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         self.shared.metrics.room_opened();
         while let Err(panic) = AssertUnwindSafe(self.serve()).catch_unwind().await {
             self.recover(panic);
@@ -117,7 +117,9 @@ impl Driver {
                 // First, because it is rare, and the inbox of a flooded room is never empty.
                 Ok(()) = self.availability.changed() => {
                     let availability = *self.availability.borrow_and_update();
-                    self.step(Now::read(), Input::Storage(availability)).await;
+                    let now = Now::read();
+                    self.put(now, Input::Storage(availability));
+                    self.settle(now).await;
                 }
                 _ = self.inbox.recv_many(&mut self.turn, TURN_MAX) => self.turn.reverse(),
                 () = &mut timer => {}
@@ -135,7 +137,8 @@ impl Driver {
                 time,
             };
             let input = self.input(incoming);
-            self.step(now, input).await;
+            self.put(now, input);
+            self.settle(now).await;
         }
         let now = Now {
             instant: Instant::now(),
@@ -143,7 +146,8 @@ impl Driver {
         };
         self.report_drained(now).await;
         let pressure = self.shared.memory.pressure();
-        self.step(now, Input::EndOfTurn(pressure)).await;
+        self.put(now, Input::EndOfTurn(pressure));
+        self.settle(now).await;
         self.effects.audiences.flush();
     }
 
@@ -193,14 +197,15 @@ impl Driver {
             .map(|peer| peer.identity().session)
             .collect();
         for session in drained {
-            self.step(now, Input::Drained(session)).await;
+            self.put(now, Input::Drained(session));
+            self.settle(now).await;
         }
     }
 
-    /// Gives the core one input, and carries out what it decides.
-    async fn step(&mut self, now: Now, input: Input<DynPeer>) {
+    /// Gives the core one input; [`settle`](Self::settle) carries out what it decides. It is not
+    /// async, so that the task of a room has no space for an input at each place that calls it.
+    fn put(&mut self, now: Now, input: Input<DynPeer>) {
         self.core.on(now, input, &mut self.outputs);
-        self.settle(now).await;
     }
 
     /// Carries out outputs, and gives the core the inputs that result from them, until none is

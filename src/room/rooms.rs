@@ -79,14 +79,16 @@ impl Rooms {
         }
         let (incoming, inbox) = mpsc::unbounded_channel();
         let backlog = Arc::<Backlog>::default();
-        let driver = Driver::new(
+        let mut driver = Driver::new(
             key.clone(),
             Arc::clone(&self.shared),
             incoming.clone(),
             inbox,
             Arc::clone(&backlog),
         );
-        self.shared.spawn(Task::Room, driver.run());
+        // In a block, which keeps the driver once; an async function would keep its argument twice.
+        self.shared
+            .spawn(Task::Room, async move { driver.run().await });
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
         let handle = RoomHandle {
             inbox: Arc::new(Inbox {

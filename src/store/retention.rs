@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    database::{Database, reading, writing},
+    database::{Database, writing},
     failure::report,
     timeouts::{REPLY_TIMEOUT, TRANSFER_TIMEOUT, bounded},
 };
@@ -85,7 +85,7 @@ impl EventTrimmer {
         &self,
         last_team: &str,
     ) -> sqlx::Result<Vec<(String, Option<Timestamp>)>> {
-        let teams = reading!(&*self.database, transaction => {
+        let teams = writing!(&*self.database, transaction => {
             sqlx::query_as::<_, (String, Option<Timestamp>)>(
                 "select team, (
                      select at from event where event.team = event_counter.team
