@@ -22,7 +22,7 @@ use crate::{
     id::RoomName,
     metrics::Metrics,
     room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Ticket},
-    session::Identity,
+    session::{Identity, Session},
 };
 
 /// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
@@ -36,7 +36,7 @@ struct NativeDoor {
 
 /// A client's seat in a room.
 pub(super) struct NativeSeat {
-    identity: Identity,
+    session: Arc<Session>,
     room: RoomName,
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
@@ -46,7 +46,7 @@ pub(super) struct NativeSeat {
 impl NativeSeat {
     pub(super) fn new(client: &Arc<Client>, room: RoomName, metrics: Metrics) -> Self {
         Self {
-            identity: client.session.identity().clone(),
+            session: Arc::clone(&client.session),
             room,
             client: Arc::downgrade(client),
             metrics,
@@ -163,7 +163,7 @@ impl NativeDoor {
 
 impl Peer for NativeSeat {
     fn identity(&self) -> &Identity {
-        &self.identity
+        self.session.identity()
     }
 
     fn accept(&self, ticket: Ticket, acked: Acked) {
