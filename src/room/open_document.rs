@@ -207,10 +207,7 @@ impl OpenDocument {
 
     /// Makes an update of `edit`, under a new client id. The document is not changed.
     pub(super) fn make(&mut self, edit: &Edit) -> Result<Bytes, EditError> {
-        let size = match edit {
-            Edit::Operations(_) => self.encoded_bytes + self.added_bytes,
-            Edit::ReplaceWith(state) => self.encoded_bytes + self.added_bytes + state.len(),
-        };
+        let size = self.encoded_bytes + self.added_bytes + edit.bytes();
         let made = run_heavy(size, || {
             let _lock = (size >= LARGE_BYTES).then(|| lock_large(&mut self.lock_wait));
             let client = self.document.draw_client_id();
