@@ -95,7 +95,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if let Some(due) = self.commits.await_all(ack) {
             // The delayed acks go first, since the acks of a client are sent in order.
             self.acknowledge();
-            let durable = self.document.durable();
+            let durable = self.document.durable;
             self.outputs.push(Output::Acks(vec![(due, durable)]));
         }
     }

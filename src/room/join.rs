@@ -113,7 +113,7 @@ impl<P: PeerHandle> RoomCore<P> {
     fn describe(&self, record: &DocumentRecord, update: Bytes) -> Joined {
         Joined {
             document: record.id,
-            seq: self.document.durable(),
+            seq: self.document.durable,
             state_vector: self.document.state_vector(),
             update,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
@@ -179,7 +179,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let synced = Synced {
             update,
             state_vector: self.document.state_vector(),
-            seq: self.document.durable(),
+            seq: self.document.durable,
         };
         self.answer(peer, ticket, Answer::Synced(synced));
         let declared = self.document.missing_here(theirs);

@@ -112,11 +112,6 @@ impl OpenDocument {
         }
     }
 
-    /// The newest durable position that is known here.
-    pub(super) fn durable(&self) -> Seq {
-        self.durable
-    }
-
     /// Whether some rows of the log cannot be read.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged == Damaged::Yes
