@@ -7,6 +7,7 @@ const NULL: u8 = 126;
 const FALSE: u8 = 121;
 const TRUE: u8 = 120;
 const OBJECT: u8 = 118;
+const BYTES: u8 = 116;
 
 impl Reader<'_> {
     /// Steps over a lib0 `Any` value that nests at most [`DEPTH_MAX`] deep.
@@ -55,7 +56,7 @@ impl Reader<'_> {
             123 => self.take(8).map(drop)?,
             122 => self.big_integer()?,
             119 => self.var_string().map(drop)?,
-            116 => self.var_bytes().map(drop)?,
+            BYTES => self.var_bytes().map(drop)?,
             117 | OBJECT if depth == 0 => return malformed("a value nests too deep"),
             117 => {
                 for _ in 0..self.count()? {
@@ -64,7 +65,12 @@ impl Reader<'_> {
             }
             OBJECT => {
                 for _ in 0..self.count()? {
-                    self.var_string()?;
+                    let key = self.var_string()?;
+                    // In JavaScript they become the prototype of the object, which lib0 then
+                    // takes for bytes itself and fails to encode.
+                    if key == "__proto__" && self.rest.first() == Some(&BYTES) {
+                        return malformed("bytes are the prototype of an object");
+                    }
                     self.any_within(depth - 1)?;
                 }
             }
@@ -98,6 +104,14 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_that_would_be_the_prototype_of_an_object_are_refused() {
+        let object = |value: &[u8]| [&[OBJECT, 1, 9], b"__proto__".as_slice(), value].concat();
+        assert!(Reader::new(&object(&[BYTES, 0])).any().is_err());
+        assert!(Reader::new(&object(&[OBJECT, 0])).any().is_ok());
+        assert!(Reader::new(&object(&[TRUE])).any().is_ok());
+    }
 
     #[test]
     fn values_nest_up_to_a_depth() {
