@@ -39,13 +39,14 @@ pub enum Audience {
     Team,
 }
 
-/// A durable event with its id.
+/// An event on its way to clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     /// The team.
     pub team: Team,
-    /// The position of the event among all events of the team.
-    pub event_id: EventId,
+    /// The position of the event among all durable events of the team; `None` for a passing event,
+    /// which is not stored ([`EventBus::announce`](super::EventBus::announce)).
+    pub event_id: Option<EventId>,
     /// When it happened.
     pub at: Timestamp,
     /// The event, as it was published.
@@ -101,7 +102,7 @@ impl Published {
     pub fn read(stored: &store::Event) -> serde_json::Result<Self> {
         Ok(Self {
             team: stored.team.clone(),
-            event_id: stored.event_id,
+            event_id: Some(stored.event_id),
             at: stored.at,
             event: Event::deserialize(&stored.payload)?,
         })

@@ -1,8 +1,8 @@
-//! Delivery of durable events to rooms, people and teams.
+//! Delivery of events to rooms, people and teams.
 //!
 //! ```text
 //! Event       a feature publishes it: a name, audiences and content
-//! Published   a durable event with its id
+//! Published   an event on its way to clients, with its id if it is durable
 //! Audience    a room, a person, or a team
 //! EventBus    finds the sessions that receive an event, and calls the subscribers
 //! Subscriber  sends events to the members of rooms, or to the clients of a door
@@ -12,6 +12,9 @@
 //! to the bus after the commit, the events of one team in the order of their ids. Subscribers
 //! deliver events and never write to the database. Events of other instances enter by
 //! [`EventBus::deliver`] as well.
+//!
+//! What is out of date in a moment, such as who is online, is a passing event: it is announced
+//! ([`EventBus::announce`]), has no id, and is not stored.
 //!
 //! The bus does not guarantee delivery: if the process ends between the commit and the delivery, no
 //! client receives the event. A client that reconnects asks for the events after the last id that it
@@ -29,7 +32,7 @@ use parking_lot::RwLock;
 pub use self::event::{Audience, Event, Published};
 use crate::{
     error::Result,
-    id::{DocumentKey, SessionId},
+    id::{DocumentKey, SessionId, Team, Timestamp},
     session::{Session, Sessions},
     store::Store,
     supervise::{Supervisor, Task},
@@ -105,6 +108,17 @@ impl EventBus {
                 }
             }
         })
+    }
+
+    /// Sends a passing event of `team`, which is not stored, to all clients in its audiences on this
+    /// instance. It has no order among the durable events.
+    pub fn announce(&self, team: &Team, event: Event) {
+        self.deliver(&Arc::new(Published {
+            team: team.clone(),
+            event_id: None,
+            at: Timestamp::now(),
+            event,
+        }));
     }
 
     /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a

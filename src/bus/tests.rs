@@ -17,7 +17,7 @@ struct Recorder(Mutex<Vec<String>>);
 impl Subscriber for Recorder {
     fn tell_room(&self, room: &DocumentKey, event: &Arc<Published>) {
         let (team, room) = (room.team.as_str(), room.room.as_str());
-        let delivery = format!("{} to {team}/{room}", event.event_id.0);
+        let delivery = format!("{} to {team}/{room}", event.event_id.expect("an id").0);
         self.0.lock().push(delivery);
     }
 
@@ -25,7 +25,7 @@ impl Subscriber for Recorder {
         for session in sessions {
             let claims = session.claims();
             let (team, user) = (claims.team.as_str(), claims.user.id.as_str());
-            let delivery = format!("{} to {user} of {team}", event.event_id.0);
+            let delivery = format!("{} to {user} of {team}", event.event_id.expect("an id").0);
             self.0.lock().push(delivery);
         }
     }
@@ -47,7 +47,7 @@ fn room(name: &str) -> RoomName {
 fn published(id: i64, to: Vec<Audience>) -> Published {
     Published {
         team: Team::parse("acme").expect("a team"),
-        event_id: EventId(id),
+        event_id: Some(EventId(id)),
         at: Timestamp(7),
         event: Event::new("happened", to, &json!({ "what": "a test" })).expect("an object"),
     }
@@ -146,7 +146,7 @@ fn a_stored_event_is_read_as_it_was_published() {
     event.event = event.event.about(&room("a"));
     let stored = crate::store::Event {
         team: event.team.clone(),
-        event_id: event.event_id,
+        event_id: event.event_id.expect("an id"),
         payload: serde_json::to_value(&event.event).expect("JSON"),
         at: event.at,
     };

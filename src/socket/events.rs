@@ -16,10 +16,11 @@ use crate::{
     session::Session,
 };
 
-/// The payload of an event: its id and its fields.
+/// The payload of an event: its id, if it is durable, and its fields.
 #[derive(Serialize)]
 struct EventPayload<'a> {
-    event_id: EventId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
     #[serde(flatten)]
     body: &'a Map<String, Value>,
 }

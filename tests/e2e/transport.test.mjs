@@ -124,7 +124,7 @@ describe("the transport", () => {
     const polls = await Promise.all([polling.poll(), polling.poll()]);
     const [waited, refused] = polls.sort((one, other) => one.status - other.status);
     assert.deepEqual([waited.status, waited.body, refused.status], [200, "1", 400]);
-    assert.equal((await polling.poll()).status, 400, "it is gone");
+    await until("it is gone", async () => (await polling.poll()).status === 400);
 
     const other = await Polling.open(server);
     const half = connectTcp(server.port, "127.0.0.1");
@@ -274,7 +274,7 @@ describe("the transport", () => {
     const answered = polling.poll();
     await polling.post('421["leave_room","nowhere"]');
     assert.match((await answered).body, /^431\[/);
-    assert.equal(await count("polling"), 1);
+    await until("it still counts as polling", async () => (await count("polling")) === 1);
     await polling.post("1");
   });
 
@@ -288,10 +288,12 @@ describe("the transport", () => {
     assert.equal(await closed, 4321);
     const lost = await RawSocket.open(server);
     lost.close();
-    const polling = await Polling.open(server);
-    const waiting = polling.poll();
-    await polling.post("1");
-    assert.equal((await waiting).body, "1");
+    await until("a poll that waits is answered by the close packet", async () => {
+      const polling = await Polling.open(server);
+      // Two requests over two connections: if the POST arrives first, there is no poll to answer.
+      const [waiting] = await Promise.all([polling.poll(), polling.post("1")]);
+      return waiting.body === "1";
+    });
     await until("everybody is gone", async () => (await connections()) === 0);
   });
 

@@ -44,7 +44,7 @@ impl Door for LineDoor {
             Message::Update(bytes) => format!("update {}", BASE64.encode(bytes)).into(),
             Message::Resync(_) => "resync".into(),
             Message::Closed(error) => format!("closed {}", error.code()).into(),
-            Message::Event(event) => format!("event {}", event.event_id.0).into(),
+            Message::Event(event) => format!("event {}", event.event_id.expect("an id").0).into(),
             Message::Awareness(_) | Message::Storage(_) => "".into(),
         }
     }

@@ -147,7 +147,7 @@ async fn the_team_and_the_room_are_told_of_a_toy(home: Home) {
         for (id, name) in [(1, "bear"), (2, "kite")] {
             let made = heard.try_recv().unwrap();
             assert_eq!(
-                (made.event_id.0, &made.event.body["name"]),
+                (made.event_id.expect("an id").0, &made.event.body["name"]),
                 (id, &name.into())
             );
         }
@@ -213,7 +213,7 @@ async fn child() {
             .await
             .unwrap();
         let made = heard.team.try_recv().unwrap();
-        println!("told {}", made.event_id.0);
+        println!("told {}", made.event_id.expect("an id").0);
         step("answered");
     }
 }

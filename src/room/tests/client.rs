@@ -116,7 +116,7 @@ impl Door for TestDoor {
             Message::Update(bytes) => Heard::Update(bytes.clone()),
             Message::Resync(_) => Heard::Resync,
             Message::Awareness(_) | Message::Storage(_) => Heard::Other,
-            Message::Event(event) => Heard::Event(event.event_id),
+            Message::Event(event) => Heard::Event(event.event_id.expect("an id")),
             Message::Closed(_) => Heard::Closed,
         }
     }

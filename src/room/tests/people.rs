@@ -201,7 +201,7 @@ impl World {
         let held = StateVector::decode(&held).expect("a state vector");
         let published = Published {
             team: Team::parse("acme").expect("a team"),
-            event_id: EventId(self.events.len() as i64 + 1),
+            event_id: Some(EventId(self.events.len() as i64 + 1)),
             at: self.now.time,
             event: Event::new("happened", Vec::new(), &serde_json::json!({})).expect("an event"),
         };
