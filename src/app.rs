@@ -51,6 +51,7 @@ pub struct App {
     sessions: Sessions,
     /// Keeps the delivery of events running.
     _bus: EventBus,
+    catalog: Catalog,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -103,15 +104,18 @@ impl App {
         let url = &config.database_url;
         let store = Store::open(url, journal, metrics.clone(), &supervisor).await?;
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
+        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
+        let bus = EventBus::new(sessions.clone(), supervisor.clone());
+        let catalog = Catalog::new(store.clone(), bus.announcer(), config.document_creation);
         let rooms = Rooms::new(
             store.clone(),
+            catalog.clone(),
             config.limits,
             config.timing,
             memory,
             metrics.clone(),
             supervisor.clone(),
         );
-        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),
@@ -122,7 +126,6 @@ impl App {
             supervisor.clone(),
             config.instance.clone(),
         );
-        let bus = EventBus::new(sessions.clone(), supervisor.clone());
         // The rooms subscribe first, because they keep an event in order with their updates.
         bus.subscribe(Arc::new(rooms.clone()));
         bus.subscribe(Arc::new(sockets.clone()));
@@ -135,6 +138,7 @@ impl App {
             store,
             sessions,
             _bus: bus,
+            catalog,
             rooms,
             sockets,
             started,
@@ -214,7 +218,7 @@ impl App {
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
-            catalog: Catalog::new(self.store.clone()),
+            catalog: self.catalog.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

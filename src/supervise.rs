@@ -58,6 +58,8 @@ pub enum Task {
     Delivery,
     /// Deletes old events.
     EventTrimmer,
+    /// Deletes documents that have been in the trash for too long.
+    TrashPurger,
     /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
@@ -73,7 +75,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 16] = [
+    pub const ALL: [Task; 17] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -89,6 +91,7 @@ impl Task {
         Task::Transaction,
         Task::Delivery,
         Task::EventTrimmer,
+        Task::TrashPurger,
         Task::Signals,
     ];
 
@@ -110,6 +113,7 @@ impl Task {
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
             Task::EventTrimmer => "event_trimmer",
+            Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
         }
     }
@@ -131,7 +135,8 @@ impl Task {
             | Task::Receipt
             | Task::Transaction
             | Task::Delivery
-            | Task::EventTrimmer => Death::EndsAlone,
+            | Task::EventTrimmer
+            | Task::TrashPurger => Death::EndsAlone,
         }
     }
 }

@@ -6,6 +6,8 @@
 //! GET /health/ready      200 if the server accepts new connections
 //! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! GET|PUT|PATCH|DELETE /api/v1/documents/{room}  a document without its content
+//! POST /api/v1/documents/{room}/restore  restores it from the trash
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files
@@ -13,6 +15,7 @@
 
 mod api;
 mod body;
+mod documents;
 mod health;
 mod origin;
 mod page;
@@ -99,7 +102,15 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(api::list_documents))
+        .route("/api/v1/documents", get(documents::list))
+        .route(
+            "/api/v1/documents/{room}",
+            get(documents::get)
+                .put(documents::put)
+                .patch(documents::patch)
+                .delete(documents::delete),
+        )
+        .route("/api/v1/documents/{room}/restore", post(documents::restore))
         .route(
             "/api/v1/documents/{room}/updates",
             post(updates::post_update).with_state(Updates::new(parts.clone())),

@@ -43,6 +43,8 @@ mod join;
 mod lifecycle;
 mod load;
 mod members;
+mod metadata;
+mod notices;
 mod open_document;
 mod ownership;
 mod pace;
@@ -70,8 +72,9 @@ use crate::{
     auth::User,
     bus::Published,
     error::Error,
-    id::{DocumentId, Seq, SessionId, Timestamp},
+    id::{Seq, SessionId, Timestamp},
     session::Identity,
+    store::Metadata,
 };
 use document::{Checked, StateVector, Visibility, awareness::Entry, edit::Operation};
 
@@ -167,8 +170,8 @@ pub enum Answer {
 /// The answer to a join.
 #[derive(Debug)]
 pub struct Joined {
-    /// The id of the document; a document that is deleted and created again gets a new one.
-    pub document: DocumentId,
+    /// The metadata of the document.
+    pub document: Arc<Metadata>,
     /// The newest durable position in its log.
     pub seq: Seq,
     /// The state vector of the server's replica.
