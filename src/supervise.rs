@@ -17,10 +17,11 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
@@ -185,6 +186,33 @@ impl Supervisor {
                 }
             }
         }))
+    }
+
+    /// Calls `work` at once and then after each `interval`, as a separate task, until the last other
+    /// reference to `state` is dropped.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn repeat<T: Send + Sync + 'static>(
+        &self,
+        task: Task,
+        interval: Duration,
+        state: &Arc<T>,
+        work: impl Fn(Arc<T>) + Send + 'static,
+    ) {
+        let state = Arc::downgrade(state);
+        let repeating = async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                match state.upgrade() {
+                    Some(state) => work(state),
+                    None => return,
+                }
+            }
+        };
+        self.spawn(task, repeating);
     }
 
     /// Runs `work` on a thread where it may block, and waits for it; `None` if it

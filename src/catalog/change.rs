@@ -154,9 +154,7 @@ impl Catalog {
                 return Err(MANAGE_IS_NEEDED);
             }
             if find_record(&tx, &key).await?.is_some() {
-                return Err(Error::Conflict {
-                    reason: "another document has this name",
-                });
+                return Err(NAME_IS_TAKEN);
             }
             tx.execute(
                 "update document
@@ -171,7 +169,12 @@ impl Catalog {
             tx.publish(&key.team, now, &event)?;
             Ok(record)
         });
-        summary(&restored.await?.metadata, claims)
+        match restored.await {
+            Ok(record) => summary(&record.metadata, claims),
+            // Somebody else has taken the name at the same moment.
+            Err(Error::Internal) if self.find(&key).await?.is_some() => Err(NAME_IS_TAKEN),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates a document, or finds the one that has the name already, also where several callers
@@ -215,6 +218,9 @@ impl Catalog {
     }
 }
 
+const NAME_IS_TAKEN: Error = Error::Conflict {
+    reason: "another document has this name",
+};
 const MANAGE_IS_NEEDED: Error = Error::Forbidden {
     needed: Right::Manage.name(),
 };

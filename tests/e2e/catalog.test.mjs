@@ -193,6 +193,24 @@ for (const database of databases) {
       assert.equal(joined.text.toString(), "first");
     });
 
+    it("of restorations and creations at once one has the name", async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const path = `/contested-${round}`;
+        const ids = [];
+        for (let n = 0; n < 3; n += 1) {
+          await caller().ok("PUT", path);
+          ids.push((await caller().ok("DELETE", path)).document_id);
+        }
+        const restoring = ids.map((document_id) => caller().send("POST", `${path}/restore`, { document_id }));
+        const [created, ...restored] = await Promise.all([caller().send("PUT", path), ...restoring]);
+        assert.ok([200, 201].includes(created.status), "whoever comes second finds the document");
+        const statuses = restored.map(({ status }) => status);
+        const wins = statuses.filter((status) => status === 200).length;
+        assert.equal(wins + (created.status === 201 ? 1 : 0), 1, statuses.join());
+        assert.ok(statuses.every((status) => status === 200 || status === 409), statuses.join());
+      }
+    });
+
     it("an edit that is on its way while its document is deleted is refused or durable, never both", async () => {
       for (let round = 0; round < 10; round += 1) {
         const name = `race-${round}`;

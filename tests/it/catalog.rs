@@ -1,6 +1,6 @@
 //! The list of a team's documents: its order, its pages, and the documents that it omits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use realtime_server::{
     auth::{Claims, MintRequest, Verifier, mint},
@@ -226,7 +226,9 @@ async fn postgres_updates_the_time_of_the_last_change_in_place() {
         home.number(&sql).await
     };
     // A connection reports its statistics when it ends, which may be a moment later.
+    let deadline = Instant::now() + Duration::from_secs(20);
     while counted("n_tup_upd").await < 200 {
+        assert!(Instant::now() < deadline, "the statistics do not come");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let in_place = counted("n_tup_hot_upd").await;

@@ -34,6 +34,7 @@ mod refusal;
 mod rollout;
 mod snapshots;
 mod transactions;
+mod trash;
 mod values;
 
 /// A supervisor for the tasks of one store.
