@@ -207,7 +207,10 @@ for (const database of databases) {
         const statuses = restored.map(({ status }) => status);
         const wins = statuses.filter((status) => status === 200).length;
         assert.equal(wins + (created.status === 201 ? 1 : 0), 1, statuses.join());
-        assert.ok(statuses.every((status) => status === 200 || status === 409), statuses.join());
+        assert.ok(
+          statuses.every((status) => status === 200 || status === 409),
+          statuses.join(),
+        );
       }
     });
 
