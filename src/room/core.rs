@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Ticket, Update,
+    colors::Colors,
     commits::{Ack, Commits},
     interface::{Fetch, Fetched, Input, Now, Output, Resources},
     members::{ChangedBy, Members, PeerHandle},
@@ -86,6 +87,7 @@ pub(super) struct RoomCore<P> {
     pub(super) record: Option<DocumentRecord>,
     pub(super) document: OpenDocument,
     pub(super) members: Members<P>,
+    pub(super) colors: Colors,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness<SessionId>,
     /// The awareness states that are not relayed yet: the newest of each client.
@@ -140,6 +142,7 @@ impl<P: PeerHandle> RoomCore<P> {
             record: None,
             document,
             members: Members::default(),
+            colors: Colors::default(),
             ownership: Ownership::default(),
             awareness: Awareness::default(),
             changed_states: Vec::new(),
@@ -180,6 +183,7 @@ impl<P: PeerHandle> RoomCore<P> {
         core.after_fetch = None;
         core.record = broken.record;
         core.commits = broken.commits;
+        core.colors = broken.colors;
         for ack in core.commits.keep_first(handed) {
             core.refuse(ack, Error::StorageUnavailable);
         }

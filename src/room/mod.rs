@@ -22,6 +22,7 @@
 //!   Members       who is in the room, who lags, who has to resync
 //!   Commits       accepted updates that are not durable yet, and their acks
 //!   Ownership     which user may advance which Yjs client id
+//!   Colors        which colour each person in the room has
 //! Audiences       the seats of each door in the room
 //! ```
 //! No lock is held across an await, and no method of a peer that a room calls may block.
@@ -31,6 +32,7 @@
 mod audiences;
 mod author;
 mod awareness;
+mod colors;
 mod commits;
 mod core;
 mod driver;
@@ -73,7 +75,11 @@ use crate::{
     id::{DocumentId, Seq, SessionId, Timestamp},
     session::Identity,
 };
-use document::{Checked, StateVector, Visibility, awareness::Entry, edit::Operation};
+use document::{
+    Checked, StateVector, Visibility,
+    awareness::{Color, Entry},
+    edit::Operation,
+};
 
 /// A client that sends commands to a room, as its door represents it.
 ///
@@ -178,8 +184,12 @@ pub struct Joined {
     /// The awareness states of all members, in the encoding of y-protocols; `None` if there are
     /// none.
     pub awareness: Option<Bytes>,
-    /// The people in the room, each once, including the one who joins.
+    /// The colour of the person who joins, the same in all of their sessions in this room.
+    pub color: Color,
+    /// The people in the room, each once, including the one who joins: of a crowd, a hundred.
     pub members: Vec<Person>,
+    /// How many people are in the room.
+    pub members_total: usize,
     /// How the storage of the document is at present.
     pub storage: StorageStatus,
 }

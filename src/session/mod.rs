@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 pub use self::{
     callers::{Caller, Callers},
-    identity::Identity,
+    identity::{Identity, PALETTE},
     registry::Sessions,
 };
 use crate::{
@@ -70,7 +70,7 @@ pub struct Session {
 impl Session {
     fn new(id: SessionId, claims: Claims, limits: &Limits) -> Self {
         Self {
-            identity: Identity::new(id, claims.user.clone()),
+            identity: Identity::new(id, &claims.team, claims.user.clone()),
             budget: Budget::new(limits, Role::of(claims.rights())),
             claims: RwLock::new(Arc::new(claims)),
             link: OnceLock::new(),

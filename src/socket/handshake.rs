@@ -195,7 +195,7 @@ fn send_connection(shared: &Shared, client: &Client, id: &str) {
         },
         user: ColoredUser {
             user: &claims.user,
-            color: session.identity().color,
+            color: session.identity().color(),
         },
         team: claims.team.as_str(),
         roles: &claims.roles,

@@ -127,7 +127,10 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) update: Placeholder,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) awareness: Option<Placeholder>,
+    /// The colour of the person in this room.
+    pub(super) color: &'a str,
     pub(super) members: Vec<PresencePayload<'a>>,
+    pub(super) members_total: usize,
     pub(super) storage: &'static str,
 }
 

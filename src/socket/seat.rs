@@ -69,11 +69,13 @@ impl NativeSeat {
             state_vector: attach(joined.state_vector.into()),
             update: attach(joined.update),
             awareness: joined.awareness.map(&mut attach),
+            color: joined.color.as_str(),
             members: joined
                 .members
                 .iter()
                 .map(|member| PresencePayload::new(member, &self.room))
                 .collect(),
+            members_total: joined.members_total,
             storage: storage_status(joined.storage),
         };
         Frame::ack(ack, &payload, attachments)

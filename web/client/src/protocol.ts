@@ -98,7 +98,12 @@ export interface Joined {
   state_vector: WireBytes;
   update?: WireBytes;
   awareness?: WireBytes;
+  /** The colour of this person in this room, as `#rrggbb`. */
+  color: string;
+  /** The people in the room, at most 100, this person first. */
   members: PresenceEntry[];
+  /** How many people are in the room. */
+  members_total: number;
   storage: StorageStatus;
 }
 
