@@ -30,6 +30,7 @@ use crate::{
     http,
     limits::Memory,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     socket::Sockets,
@@ -50,7 +51,8 @@ pub struct App {
     store: Store,
     sessions: Sessions,
     /// Keeps the delivery of events running.
-    _bus: EventBus,
+    bus: EventBus,
+    presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -112,9 +114,11 @@ impl App {
             supervisor.clone(),
         );
         let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
+        let presence = Presence::new(sessions.clone(), supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),
+            presence.clone(),
             rooms.clone(),
             config.limits,
             config.timing,
@@ -134,7 +138,8 @@ impl App {
             verifier,
             store,
             sessions,
-            _bus: bus,
+            bus,
+            presence,
             rooms,
             sockets,
             started,
@@ -184,6 +189,7 @@ impl App {
     ) -> Result<Stopped> {
         self.sessions.watch();
         self.sockets.watch();
+        self.presence.watch(&self.bus);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.
@@ -215,6 +221,7 @@ impl App {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
             catalog: Catalog::new(self.store.clone()),
+            presence: self.presence.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

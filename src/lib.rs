@@ -10,7 +10,8 @@
 //! 7  main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
 //! 6  http  socket                   doors: parse, check the rights, call, answer
-//! 5  room  catalog                  live documents, one task each; the list of documents
+//! 5  room  catalog  presence        live documents, one task each; the list of documents;
+//!                                   who is there
 //! 4  bus                            events, delivered to rooms, people and teams
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
@@ -61,6 +62,7 @@ pub mod http;
 pub mod id;
 pub mod limits;
 pub mod metrics;
+pub mod presence;
 pub mod room;
 pub mod runtime;
 pub mod session;

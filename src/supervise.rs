@@ -56,6 +56,8 @@ pub enum Task {
     Transaction,
     /// Tells clients of one event.
     Delivery,
+    /// Tells clients who is present. Its ticks are guarded one by one.
+    Presence,
     /// Deletes old events.
     EventTrimmer,
     /// Waits for the signals to stop. Without it the server would not react to them.
@@ -73,7 +75,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 16] = [
+    pub const ALL: [Task; 17] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -88,6 +90,7 @@ impl Task {
         Task::Receipt,
         Task::Transaction,
         Task::Delivery,
+        Task::Presence,
         Task::EventTrimmer,
         Task::Signals,
     ];
@@ -109,6 +112,7 @@ impl Task {
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
+            Task::Presence => "presence",
             Task::EventTrimmer => "event_trimmer",
             Task::Signals => "signals",
         }
@@ -131,6 +135,7 @@ impl Task {
             | Task::Receipt
             | Task::Transaction
             | Task::Delivery
+            | Task::Presence
             | Task::EventTrimmer => Death::EndsAlone,
         }
     }

@@ -6,6 +6,8 @@
 //! GET /health/ready      200 if the server accepts new connections
 //! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! GET /api/v1/presence   who is present in the caller's team
+//! GET /api/v1/documents/{room}/presence  who is in a room
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files
@@ -16,6 +18,7 @@ mod body;
 mod health;
 mod origin;
 mod page;
+mod presence;
 mod updates;
 
 use std::sync::Arc;
@@ -44,6 +47,7 @@ use crate::{
     error::Error,
     id::Timestamp,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     store::Store,
@@ -59,6 +63,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// The list of all documents.
     pub catalog: Catalog,
+    /// Who is present.
+    pub presence: Presence,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
     /// The limits of requests.
@@ -100,6 +106,8 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/documents", get(api::list_documents))
+        .route("/api/v1/presence", get(presence::of_team))
+        .route("/api/v1/documents/{room}/presence", get(presence::of_room))
         .route(
             "/api/v1/documents/{room}/updates",
             post(updates::post_update).with_state(Updates::new(parts.clone())),

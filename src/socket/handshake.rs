@@ -140,6 +140,8 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     let session = &client.session;
     let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);
     session.connect(link);
+    // Before the connection may be found closed, so that a departure comes after it.
+    shared.presence.arrive(session);
     shared
         .clients
         .lock()

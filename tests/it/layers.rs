@@ -15,7 +15,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
     (6, &["http", "socket"]),
-    (5, &["room", "catalog"]),
+    (5, &["room", "catalog", "presence"]),
     (4, &["bus"]),
     (3, &["session"]),
     (2, &["store", "limits"]),
