@@ -30,6 +30,7 @@ use crate::{
     http,
     limits::Memory,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     socket::Sockets,
@@ -50,8 +51,9 @@ pub struct App {
     store: Store,
     sessions: Sessions,
     /// Keeps the delivery of events running.
-    _bus: EventBus,
+    bus: EventBus,
     catalog: Catalog,
+    presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -116,9 +118,11 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
+        let presence = Presence::new(sessions.clone(), supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),
+            presence.clone(),
             rooms.clone(),
             config.limits,
             config.timing,
@@ -137,8 +141,9 @@ impl App {
             verifier,
             store,
             sessions,
-            _bus: bus,
+            bus,
             catalog,
+            presence,
             rooms,
             sockets,
             started,
@@ -188,6 +193,7 @@ impl App {
     ) -> Result<Stopped> {
         self.sessions.watch();
         self.sockets.watch();
+        self.presence.watch(&self.bus);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.
@@ -219,6 +225,7 @@ impl App {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
             catalog: self.catalog.clone(),
+            presence: self.presence.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

@@ -11,7 +11,7 @@
 //!                                   build, start and stop the parts
 //! 7  http  socket                   doors: parse, check the rights, call, answer
 //! 6  room                           live documents, one task each
-//! 5  catalog                        documents without their content: titles, lists, the trash
+//! 5  catalog  presence              documents without their content; who is there
 //! 4  bus                            events, delivered to rooms, people and teams
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
@@ -62,6 +62,7 @@ pub mod http;
 pub mod id;
 pub mod limits;
 pub mod metrics;
+pub mod presence;
 pub mod room;
 pub mod runtime;
 pub mod session;

@@ -57,6 +57,8 @@ pub enum Task {
     Transaction,
     /// Tells clients of one event.
     Delivery,
+    /// Tells clients who is present. Its ticks are guarded one by one.
+    Presence,
     /// Deletes old events.
     EventTrimmer,
     /// Deletes documents that have been in the trash for too long.
@@ -76,7 +78,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 17] = [
+    pub const ALL: [Task; 18] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -91,6 +93,7 @@ impl Task {
         Task::Receipt,
         Task::Transaction,
         Task::Delivery,
+        Task::Presence,
         Task::EventTrimmer,
         Task::TrashPurger,
         Task::Signals,
@@ -113,6 +116,7 @@ impl Task {
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
+            Task::Presence => "presence",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
@@ -136,6 +140,7 @@ impl Task {
             | Task::Receipt
             | Task::Transaction
             | Task::Delivery
+            | Task::Presence
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,
         }

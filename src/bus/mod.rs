@@ -145,6 +145,28 @@ impl EventBus {
         }))
     }
 
+    /// Sends a passing event to the clients of these `sessions` of `team`, whatever its audiences:
+    /// for events whose content depends on the receiver.
+    pub fn announce_to(&self, team: &Team, sessions: &[Arc<Session>], event: Event) {
+        let event = Arc::new(Published {
+            team: team.clone(),
+            event_id: None,
+            at: Timestamp::now(),
+            event,
+        });
+        for subscriber in self.inner.subscribers.read().iter() {
+            let tell = || subscriber.tell_sessions(sessions, &event);
+            self.inner.supervisor.guard(Task::Delivery, tell);
+        }
+    }
+
+    /// Returns this bus while another clone of it exists: for a task that must not keep the bus, and
+    /// by that its subscribers, alive.
+    pub fn weak(&self) -> impl Fn() -> Option<EventBus> + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.inner);
+        move || inner.upgrade().map(|inner| EventBus { inner })
+    }
+
     /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a
     /// subscriber is logged and counted, and the other subscribers are still called. Returns the
     /// number of sessions that receive it because it is for their person or their team.

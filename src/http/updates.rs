@@ -102,7 +102,11 @@ impl Shared {
         let read = self.bodies.read(headers, body, limit).await?;
         let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
         let author = Author {
-            identity: Identity::new(self.parts.sessions.next_id(), claims.user.clone()),
+            identity: Identity::new(
+                self.parts.sessions.next_id(),
+                &claims.team,
+                claims.user.clone(),
+            ),
             caller,
         };
         let team = claims.team.clone();

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Ticket, Update,
+    colors::Colors,
     commits::{Ack, Commits},
     interface::{Fetch, Fetched, Input, Now, Output, Resources},
     members::{ChangedBy, Members, PeerHandle},
@@ -88,6 +89,7 @@ pub(super) struct RoomCore<P> {
     pub(super) edit_notices: EditNotices,
     pub(super) document: OpenDocument,
     pub(super) members: Members<P>,
+    pub(super) colors: Colors,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness<SessionId>,
     /// The awareness states that are not relayed yet: the newest of each client.
@@ -143,6 +145,7 @@ impl<P: PeerHandle> RoomCore<P> {
             edit_notices: EditNotices::new(now.instant),
             document,
             members: Members::default(),
+            colors: Colors::default(),
             ownership: Ownership::default(),
             awareness: Awareness::default(),
             changed_states: Vec::new(),
@@ -184,6 +187,7 @@ impl<P: PeerHandle> RoomCore<P> {
         core.metadata = broken.metadata;
         core.edit_notices = broken.edit_notices;
         core.commits = broken.commits;
+        core.colors = broken.colors;
         for ack in core.commits.keep_first(handed) {
             core.refuse(ack, Error::StorageUnavailable);
         }

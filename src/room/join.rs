@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
+    Answer, CatchingUp, Creation, Identity, Joined, Message, ResyncReason, Synced, Ticket,
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Fetch, Output, Work},
     members::{CatchUp, Member, PeerHandle, SyncState},
@@ -20,6 +20,10 @@ use crate::{
 use document::StateVector;
 
 const NO_DOCUMENT: Error = Error::NotFound { what: "document" };
+
+/// The most people that the answer to a join lists. Listing everybody would cost a crowd that joins
+/// the square of its size.
+const MEMBERS_MAX: usize = 100;
 
 impl<P: PeerHandle> RoomCore<P> {
     /// Adds a member and answers with what its client lacks. An unknown document is created first,
@@ -118,9 +122,14 @@ impl<P: PeerHandle> RoomCore<P> {
             let declared = theirs.map(|theirs| self.document.missing_here(theirs));
             let declared = declared.unwrap_or_default();
             let before = self.members.admit(peer.clone(), declared, self.now.time);
+            let who = peer.identity();
+            if before.is_none() {
+                let (user, now) = (&who.user.id, self.now.instant);
+                self.colors.enter(user, who.preferred_color, now);
+            }
             self.settle_charges(before);
             self.outputs.push(Output::AddSeat(peer.clone()));
-            Ok(self.describe(metadata, update))
+            Ok(self.describe(metadata, update, who))
         });
         let answer = match joined {
             Ok(joined) => Answer::Joined(Box::new(joined)),
@@ -133,14 +142,16 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// The answer to a join.
-    fn describe(&self, metadata: Arc<Metadata>, update: Bytes) -> Joined {
+    fn describe(&mut self, metadata: Arc<Metadata>, update: Bytes, who: &Identity) -> Joined {
         Joined {
             document: metadata,
             seq: self.document.durable,
             state_vector: self.document.state_vector(),
             update,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
-            members: self.members.people(),
+            color: self.colors.show(&who.user.id, who.session, None),
+            members: self.members.people(MEMBERS_MAX, who.session),
+            members_total: self.colors.present(),
             storage: self.storage(),
         }
     }
@@ -160,6 +171,8 @@ impl<P: PeerHandle> RoomCore<P> {
             return;
         };
         self.outputs.push(Output::RemoveSeat(session));
+        let user = &member.peer.identity().user.id;
+        self.colors.leave(user, session, self.now.instant);
         self.settle_charges(Some(member));
         self.ownership.release(session);
         let gone = self.awareness.remove_session(session);

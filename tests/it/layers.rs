@@ -16,7 +16,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     ),
     (7, &["http", "socket"]),
     (6, &["room"]),
-    (5, &["catalog"]),
+    (5, &["catalog", "presence"]),
     (4, &["bus"]),
     (3, &["session"]),
     (2, &["store", "limits"]),
