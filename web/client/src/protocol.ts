@@ -79,10 +79,28 @@ export interface Connection {
   recovered?: boolean;
 }
 
+/** What the server knows of a document besides its content. Times are RFC 3339 in UTC. */
+export interface DocumentMetadata {
+  room: string;
+  /** It distinguishes documents that had the same name one after the other. */
+  document_id: string;
+  /** 1 to 255 characters; absent if it was given none. */
+  title?: string;
+  created_by: User;
+  created_at: string;
+  /** When the content was last edited. */
+  updated_at: string;
+  /** When it was deleted, if it is in the trash. */
+  deleted_at?: string;
+}
+
+/** What a person may say of themselves. */
+export type PresenceStatus = "online" | "away" | "busy";
+
 /** A person who is present: one entry for all tabs and devices of that person. */
 export interface PresenceEntry {
   user: User;
-  status: "online" | "away" | "busy" | "offline";
+  status: PresenceStatus | "offline";
   activity?: { kind: string; room?: string; label?: string };
   rooms: string[];
   last_seen_at: string;
@@ -100,6 +118,9 @@ export interface Joined {
   awareness?: WireBytes;
   members: PresenceEntry[];
   storage: StorageStatus;
+  document: DocumentMetadata;
+  /** The colour of this user in this room: `#rrggbb`. */
+  color: string;
 }
 
 /** The answer to a synchronisation. */
@@ -123,15 +144,28 @@ export interface Requests {
     ack: { seq: number; pending?: boolean };
   };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
+  presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[] } };
+  presence_update: { payload: Partial<Pick<PresenceEntry, "activity">> & { status?: PresenceStatus }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
 }
 
-/** The events that the server sends without a request. */
+/** The payload of an event about the metadata of a document. */
+interface DocumentEvent {
+  room: string;
+  document: DocumentMetadata;
+}
+
+/** The events that the server sends without a request: `client.subscribe` accepts each of them. */
 export interface ServerEvents {
   connection: Connection;
   document_update: { room: string; update: WireBytes };
   document_resync: { room: string; reason: "lagging" | "rebuilt" | "restored" };
   document_storage: { room: string; status: StorageStatus };
+  document_created: DocumentEvent & { event_id: number; by: User };
+  /** Without `event_id` and `by` it reports that the content was edited: `document.updated_at` is later than before. */
+  document_changed: DocumentEvent & { event_id?: number; by?: User };
+  document_deleted: DocumentEvent & { event_id: number; by: User; document_id: string };
+  presence_update: PresenceEntry;
   awareness_update: { room: string; update: WireBytes };
   room_closed: { room: string; code: ServerErrorCode };
   token_expiring: { expires_at: string };

@@ -1,3 +1,5 @@
+"use client";
+
 /**
  * React hooks for the client and its documents.
  *
@@ -10,8 +12,10 @@
  */
 import type { Awareness } from "y-protocols/awareness";
 import { createContext, createElement, useContext, useMemo, useSyncExternalStore, type ReactNode } from "react";
-import type { ConnectionState, RealtimeClient } from "./client.js";
-import type { DocumentProvider, DocumentProviderOptions } from "./document.js";
+import type { RealtimeClient } from "./client.js";
+import type { ConnectionState } from "./connection.js";
+import type { DocumentProvider } from "./document.js";
+import type { DocumentProviderOptions } from "./document-options.js";
 import { openDocument } from "./open.js";
 import { people, type Person } from "./people.js";
 import { INITIAL_STATE, type DocumentState } from "./state.js";
