@@ -8,7 +8,7 @@ import type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions }
 import { DocumentWaiters } from "./document-waiters.js";
 import { RealtimeError } from "./error.js";
 import { Exchange, type Member } from "./exchange.js";
-import { Persisted } from "./persisted.js";
+import { Persisted, type Remembered } from "./persisted.js";
 import { bytes, type DocumentMetadata, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
 import type { RoomListener, RoomPayload } from "./rooms.js";
 import { INITIAL_STATE, access, finalError, isSame, type DocumentState, type DocumentStatus } from "./state.js";
@@ -203,7 +203,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   readonly #edited = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
     if (origin === this) return;
     this.#hasEdited ||= transaction.local;
-    if (this.#persisted?.isOrigin(origin)) this.#exchange.checkSoon();
+    if (this.#persisted?.isOrigin(origin)) this.#loaded(this.#persisted);
     else this.#exchange.edited(update, transaction);
   };
 
@@ -218,9 +218,30 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   }
 
   async #load(persisted: Persisted): Promise<void> {
-    const known = await persisted.load();
-    this.#documentId ??= known.documentId;
-    if (known.permission && !this.#state.permission) this.#setState(access(known.permission));
+    this.#know(await persisted.load((known) => this.#loadedLate(known)));
+    if (this.#detach && this.client.connection) this.#join();
+  }
+
+  #know({ documentId, permission }: Remembered): void {
+    this.#documentId ??= documentId;
+    if (permission && !this.#state.permission) this.#setState(access(permission));
+  }
+
+  /** Content of the copy has arrived. While it is unknown to which document it belongs, nothing is sent. */
+  #loaded(persisted: Persisted): void {
+    if (persisted.loading) this.#exchange.begin();
+    this.#exchange.checkSoon();
+  }
+
+  /** The copy was read after the document had been opened without it. */
+  #loadedLate(known: Remembered): void {
+    if (this.#state.ended) return;
+    if (known.documentId && this.#documentId && known.documentId !== this.#documentId) {
+      this.#documentId = known.documentId;
+      this.#replaced();
+      return;
+    }
+    this.#know(known);
     if (this.#detach && this.client.connection) this.#join();
   }
 
@@ -235,10 +256,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #joinAccepted(answer: Joined): void {
     if (this.#documentId && this.#documentId !== answer.document_id) {
-      this.#end(
-        "replaced",
-        new RealtimeError("conflict", "the document was deleted, and another one has the same name"),
-      );
+      this.#replaced();
       return;
     }
     this.#documentId = answer.document_id;
@@ -296,6 +314,10 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   #closed(error: RealtimeError): void {
     if (error.code === "not_found") this.#end("deleted", new RealtimeError("not_found", "the document was deleted"));
     else this.#refused(error);
+  }
+
+  #replaced(): void {
+    this.#end("replaced", new RealtimeError("conflict", "the document was deleted, and another one has the same name"));
   }
 
   #end(ended: "deleted" | "replaced", error: RealtimeError): void {
