@@ -365,7 +365,9 @@ class SlowCopy {
     this.#resolve();
   }
 
-  get = async (key) => this.stored.get(key);
+  /** What is read of the copy besides its content comes after this. */
+  told = Promise.resolve();
+  get = (key) => this.told.then(() => this.stored.get(key));
   set = async (key, value) => void this.stored.set(key, value);
   clearData = async () => {};
   destroy = () => {};
@@ -401,9 +403,13 @@ describe("a copy in the browser that is read late", () => {
     const ana = await join(server, "late-replaced", { persistence: copy.open });
     const sent = [];
     ana.client.socket.onAnyOutgoing((event) => sent.push(event));
+    let tell;
+    copy.told = new Promise((resolve) => (tell = resolve));
     copy.deliver();
     // A reconnect in the moment in which the id is not read yet.
     ana.connected();
+    await pause(800);
+    tell();
     await until("it is told", () => ana.state.ended === "replaced");
     assert.equal(text(await join(server, "late-replaced")).toString(), "");
     assert.ok(!sent.includes("document_update"), `${sent} were sent`);
