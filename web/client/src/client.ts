@@ -2,7 +2,10 @@ import { ObservableV2 } from "lib0/observable";
 import { io, type Socket } from "socket.io-client";
 import { Backoff } from "./backoff.js";
 import type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
+import { Documents } from "./documents.js";
 import { RealtimeError } from "./error.js";
+import { Http } from "./http.js";
+import { Presence } from "./presence.js";
 import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
 import { Renewal } from "./renewal.js";
 import { Rooms, type RoomListener } from "./rooms.js";
@@ -13,6 +16,11 @@ import { onWake } from "./wake.js";
 
 /** How long an attempt to connect may take until the server sends `connection`, in milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** The token of a session is used for an HTTP request if it is valid for so many milliseconds at least. */
+const TOKEN_VALID_MS = 5_000;
 
 /** The listeners by event. */
 type Channels = { [E in keyof ServerEvents]: (payload: ServerEvents[E]) => void };
@@ -31,6 +39,10 @@ const RENEW_BEFORE_MS = 60_000;
  * a promise that waits), the error is written to the console.
  */
 export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
+  /** The documents of the team: list, create, rename, remove, restore. */
+  readonly documents: Documents;
+  /** Who of the team is present. */
+  readonly presence = new Presence(this);
   readonly #options: RealtimeClientOptions;
   readonly #socket: Socket;
   readonly #backoff: Backoff;
@@ -63,6 +75,11 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#options = options;
     this.#backoff = new Backoff(options.backoff);
     this.#tokens = new Tokens(options.token);
+    const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+    this.documents = new Documents(
+      this,
+      new Http({ origin: options.url, token: (which) => this.#token(which), timeoutMs }),
+    );
     const settings = {
       transports: options.transports ?? ["websocket", "polling"],
       tryAllTransports: true,
@@ -181,7 +198,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     event: E,
     payload: Requests[E]["payload"],
     answered: (answer: Requests[E]["ack"] | RealtimeError) => void,
-    timeoutMs: number = this.#options.requestTimeoutMs ?? 15_000,
+    timeoutMs: number = this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
   ): void {
     if (!this.#state.connection) {
       answered(new RealtimeError("disconnected"));
@@ -239,6 +256,14 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     } catch (error) {
       if (attempt === this.#attempt) this.#failed(error as RealtimeError);
     }
+  }
+
+  /** The token for an HTTP request. */
+  #token(which: "present" | "another"): string | Promise<string> {
+    const { connection } = this.#state;
+    const { last } = this.#tokens;
+    const isValid = connection && Date.parse(connection.session.expires_at) - Date.now() > TOKEN_VALID_MS;
+    return which === "present" && isValid && last !== undefined ? last : this.#tokens.next("request");
   }
 
   #connected(connection: Connection): void {

@@ -13,9 +13,19 @@ export { RealtimeClient } from "./client.js";
 export type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
 export { DocumentProvider } from "./document.js";
 export type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
+export {
+  Documents,
+  type DocumentInfo,
+  type DocumentListOptions,
+  type DocumentPage,
+  type DocumentQuery,
+} from "./documents.js";
+export { DocumentList, type DocumentListState } from "./document-list.js";
 export { RealtimeError, type ErrorCode, type RealtimeErrorOptions } from "./error.js";
+export type { Live } from "./live.js";
 export { people, type Person } from "./people.js";
 export type { OpenPersistence, Persistence } from "./persisted.js";
+export { Presence, type OwnPresence, type PresenceState } from "./presence.js";
 export {
   PROTOCOL_VERSION,
   type Connection,
