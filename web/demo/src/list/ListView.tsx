@@ -1,5 +1,6 @@
 import { useConnection } from "@realtime-server/client/react";
 import { useEffect } from "react";
+import { Footer } from "../connect/Footer";
 import { useArrival } from "../navigation/useArrival";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
@@ -39,6 +40,7 @@ export function ListView() {
         )}
         <DocumentList listing={documents} team={identity.team} isWriter={isWriter} isAway={isAway} />
       </main>
+      <Footer />
     </>
   );
 }
