@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Auth, Config, DevDoors, Environment, LogFormat, Origins, SigningKey, auth::SECRET_BYTES_MIN,
-    without_password,
+    Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, SigningKey,
+    auth::SECRET_BYTES_MIN, without_password,
 };
 
 /// A variable and the value that the server uses, as it is shown.
@@ -92,6 +92,10 @@ impl Config {
             DevDoors::Open => "true",
             DevDoors::Closed => "false",
         };
+        let creation = match self.document_creation {
+            DocumentCreation::Join => "join",
+            DocumentCreation::Api => "api",
+        };
         let metrics = match self.metrics_token {
             Some(_) => HIDDEN,
             None => "none: /metrics is public",
@@ -110,6 +114,7 @@ impl Config {
             ("REALTIME_SERVER_PORT", self.port.to_string()),
             ("REALTIME_INSTANCE", self.instance.clone()),
             ("REALTIME_DEV_DOORS", doors.into()),
+            ("DOCUMENT_CREATION", creation.into()),
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
             ("METRICS_TOKEN", metrics.into()),

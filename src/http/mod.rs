@@ -6,6 +6,10 @@
 //! GET /health/ready      200 if the server accepts new connections
 //! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! GET|PUT|PATCH|DELETE /api/v1/documents/{room}  a document without its content
+//! POST /api/v1/documents/{room}/restore  restores it from the trash
+//! GET /api/v1/presence   who is present in the caller's team
+//! GET /api/v1/documents/{room}/presence  who is in a room
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files
@@ -17,9 +21,11 @@
 
 mod api;
 mod body;
+mod documents;
 mod health;
 mod origin;
 mod page;
+mod presence;
 mod updates;
 
 use std::sync::Arc;
@@ -48,6 +54,7 @@ use crate::{
     error::Error,
     id::Timestamp,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     store::Store,
@@ -63,6 +70,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// The list of all documents.
     pub catalog: Catalog,
+    /// Who is present.
+    pub presence: Presence,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
     /// The limits of requests.
@@ -103,7 +112,17 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(api::list_documents))
+        .route("/api/v1/documents", get(documents::list))
+        .route(
+            "/api/v1/documents/{room}",
+            get(documents::get)
+                .put(documents::put)
+                .patch(documents::patch)
+                .delete(documents::delete),
+        )
+        .route("/api/v1/documents/{room}/restore", post(documents::restore))
+        .route("/api/v1/presence", get(presence::of_team))
+        .route("/api/v1/documents/{room}/presence", get(presence::of_room))
         .route(
             "/api/v1/documents/{room}/updates",
             post(updates::post_update).with_state(Updates::new(parts.clone())),

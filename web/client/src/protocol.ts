@@ -79,11 +79,18 @@ export interface Connection {
   recovered?: boolean;
 }
 
+/** What a person is doing: `kind` is a word of the application, `label` a text for people. */
+export interface Activity {
+  kind: string;
+  room?: string;
+  label?: string;
+}
+
 /** A person who is present: one entry for all tabs and devices of that person. */
 export interface PresenceEntry {
   user: User;
   status: "online" | "away" | "busy" | "offline";
-  activity?: { kind: string; room?: string; label?: string };
+  activity?: Activity;
   rooms: string[];
   last_seen_at: string;
 }
@@ -98,7 +105,12 @@ export interface Joined {
   state_vector: WireBytes;
   update?: WireBytes;
   awareness?: WireBytes;
+  /** The colour of this person in this room, as `#rrggbb`. */
+  color: string;
+  /** The people in the room, at most 100, this person first. */
   members: PresenceEntry[];
+  /** How many people are in the room. */
+  members_total: number;
   storage: StorageStatus;
 }
 
@@ -124,6 +136,10 @@ export interface Requests {
   };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
+  /** What is left out stays as it is; `activity: null` ends the activity. */
+  presence_update: { payload: { status?: "online" | "away" | "busy"; activity?: Activity | null }; ack: object };
+  /** At most 500 entries; `users_total` is how many people there are. */
+  presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[]; users_total: number } };
 }
 
 /** The events that the server sends without a request. */
@@ -136,6 +152,10 @@ export interface ServerEvents {
   room_closed: { room: string; code: ServerErrorCode };
   token_expiring: { expires_at: string };
   session_ended: { code: ServerErrorCode };
+  /** Of everybody in a team of at most 128 people; in a larger one of the people in the same small rooms. */
+  presence_update: PresenceEntry;
+  /** In a team of more than 128 people: somebody came, went or changed, so that a list may be old. */
+  presence_changed: { users_total: number };
   request_error: { event: string; error: ErrorPayload };
 }
 
