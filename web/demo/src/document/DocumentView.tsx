@@ -1,6 +1,8 @@
 import { useConnection, useDocument } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
+import { offlineStatus, useAwaySince } from "../copies/offline";
+import { useCopy } from "../copies/useCopy";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
@@ -38,7 +40,9 @@ function OpenDocument({ room, onReopen }: { room: string; onReopen: () => void }
   const rebuilds = useRebuilds(provider);
   const isAway = useAway();
   const [editor, setEditor] = useState<Editor>();
-  const status = documentStatus(useConnection(), isAway, used);
+  const copy = useCopy(provider);
+  const since = useAwaySince(isAway);
+  const status = offlineStatus(documentStatus(useConnection(), isAway, used), isAway, since, used, copy);
   const access = accessOf(used, isAway);
   const main = useArrival();
   const user = useCaretUser(identity);

@@ -64,7 +64,7 @@ export function Toolbar({ editor }: { editor: Editor }) {
   const { HISTORY, TEXT_STYLES, BOLD, ITALIC, UNDERLINE, BULLET_LIST, ORDERED_LIST, TASK_LIST, ALIGNMENTS } = formats;
   const { MORE_MARKS, BLOCKS } = formats;
   const more = isCompact
-    ? [TEXT_STYLES, [UNDERLINE, ...MORE_MARKS], [ORDERED_LIST, ...BLOCKS], ALIGNMENTS]
+    ? [HISTORY.slice(1), TEXT_STYLES, [ITALIC, UNDERLINE, ...MORE_MARKS], [ORDERED_LIST, ...BLOCKS], ALIGNMENTS]
     : [MORE_MARKS, BLOCKS];
   return (
     <div
@@ -76,11 +76,11 @@ export function Toolbar({ editor }: { editor: Editor }) {
       onKeyDown={onKeyDown}
       onFocus={onFocus}
     >
-      <div className="toolbar-group">{HISTORY.map(button)}</div>
+      <div className="toolbar-group">{(isCompact ? HISTORY.slice(0, 1) : HISTORY).map(button)}</div>
       {!isCompact && <div className="toolbar-group">{TEXT_STYLES.map(button)}</div>}
       <div className="toolbar-group">
-        {[BOLD, ITALIC].map(button)}
-        {!isCompact && button(UNDERLINE)}
+        {button(BOLD)}
+        {!isCompact && [ITALIC, UNDERLINE].map(button)}
         {!isCompact && link}
       </div>
       <div className="toolbar-group">
