@@ -91,7 +91,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
       <main ref={main} className="column document" id="content" aria-label={title} tabIndex={-1}>
         {ended && <EndedNotice {...{ ended, info, onReopen }} onInfo={apply} />}
         {typeof access === "object" ? (
-          <ObstacleNotice obstacle={access} room={room} role={identity.role} />
+          <ObstacleNotice obstacle={access} role={identity.role} />
         ) : (
           provider && (
             <TextEditor key={`${provider.doc.guid} ${rebuilds}`} {...{ provider, user, access }} onEditor={setEditor} />

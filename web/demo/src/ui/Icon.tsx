@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 
 /** Strokes on a grid of 20 by 20. */
 const STROKES = {
+  actions: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
   back: <path d="M12 4.5 6.5 10l5.5 5.5" />,
   bold: <path d="M6 4h4.8a2.9 2.9 0 0 1 0 6H6zM6 10h5.6a3 3 0 0 1 0 6H6z" />,
   bulletList: <path d="M8 5h8M8 10h8M8 15h8M4 5h.01M4 10h.01M4 15h.01" />,
@@ -24,7 +25,6 @@ const STROKES = {
     <path d="m8.2 11.8 3.6-3.6M9.5 6.2l1.6-1.6a3.05 3.05 0 0 1 4.3 4.3l-1.6 1.6m-3.3 3.3-1.6 1.6a3.05 3.05 0 0 1-4.3-4.3l1.6-1.6" />
   ),
   moon: <path d="M16.3 12A6.8 6.8 0 0 1 8 3.7a6.8 6.8 0 1 0 8.3 8.3z" />,
-  more: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
   orderedList: <path d="M9 5h7M9 10h7M9 15h7M3.5 4 5 3.3V7M3.5 12.6c.3-1.3 2.6-1.1 2.6.2 0 1.2-2.5 1.6-2.6 3.4h2.7" />,
   paragraph: <path d="M12.5 16V4m-3 12V4M15 4H8.2a3.1 3.1 0 0 0 0 6.2h1.3" />,
   plus: <path d="M10 4.5v11M4.5 10h11" />,
