@@ -37,7 +37,8 @@ describe("colours", () => {
     const people = await Promise.all(Array.from({ length: 10 }, (_, number) => enter("ten", `user ${number}`)));
     assert.equal(new Set(people.map(({ color }) => color)).size, 10);
     for (const person of people) show(person, { user: { name: "x" }, cursor: 1 });
-    for (const viewer of people) for (const shown of people) if (viewer !== shown) await sees(viewer, shown, shown.color);
+    for (const viewer of people)
+      for (const shown of people) if (viewer !== shown) await sees(viewer, shown, shown.color);
   });
 
   it("when all colours are in use, they are shared evenly", async () => {

@@ -69,7 +69,10 @@ describe("presence", () => {
     await ana.client.ok("leave_room", "a");
     await ben.sees("ana", { rooms: ["b"] });
     const stranger = await open("told elsewhere", "eve");
-    assert.deepEqual((await stranger.ok("presence_list", {})).users.map(({ user }) => user.id), ["eve"]);
+    assert.deepEqual(
+      (await stranger.ok("presence_list", {})).users.map(({ user }) => user.id),
+      ["eve"],
+    );
   });
 
   it("a reload is seen by nobody", async () => {
@@ -93,7 +96,10 @@ describe("presence", () => {
     await ben.sees("dan", { status: "offline", rooms: [] });
     assert.deepEqual(ben.of("ana").slice(told), []);
     const { users } = await ben.client.ok("presence_list", { room: "a" });
-    assert.deepEqual(users.map(({ user, status }) => [user.id, status]), [["ana", "busy"]]);
+    assert.deepEqual(
+      users.map(({ user, status }) => [user.id, status]),
+      [["ana", "busy"]],
+    );
   });
 
   it("a person is offline five seconds after the last tab has closed, and not before", async () => {
@@ -110,7 +116,10 @@ describe("presence", () => {
     assert.ok(Date.now() - closed > KEPT_MS - 100, `after ${Date.now() - closed} ms`);
     assert.ok(Math.abs(Date.parse(last_seen_at) - closed) < 2_000, last_seen_at);
     const { users } = await ben.client.ok("presence_list", {});
-    assert.deepEqual(users.map(({ user }) => user.id), ["ben"]);
+    assert.deepEqual(
+      users.map(({ user }) => user.id),
+      ["ben"],
+    );
   });
 
   it("busy in any tab wins, then online; the activity is the one set last", async () => {
@@ -282,7 +291,10 @@ describe("presence", () => {
     assert.ok(watcher.summaries.length <= 15, `${watcher.summaries.length} summaries`);
     for (const [place, { members }] of joins.entries()) {
       assert.ok(members.length <= 100);
-      assert.ok(members.some(({ user }) => user.id === names[place]), "the list has who joins");
+      assert.ok(
+        members.some(({ user }) => user.id === names[place]),
+        "the list has who joins",
+      );
     }
     assert.ok(joins.some(({ members_total }) => members_total === CROWD + 1));
     const { users, users_total } = await watcher.client.ok("presence_list", { room: "hall" });
