@@ -1,7 +1,8 @@
+import type { DocumentInfo } from "@realtime-server/client";
 import { useDocument, useConnection } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
-import { mayEdit, titleOf, type DocumentInfo } from "../list/documents";
+import { mayEdit, titleOf } from "../list/documents";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
