@@ -88,4 +88,24 @@ describe("the hooks", () => {
     const { documents, ...rest } = await renders();
     assert.deepEqual({ documents, ...rest }, { ...before, documents });
   });
+
+  it("let the browser ask before it closes a page with unsaved edits, and only then", async () => {
+    const { page, shows } = await enter("asking", { user: "ana", name: "Ana" });
+    await shows("self", "Ana");
+    const asks = () => page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+    const write = () => page.evaluate(() => window.provider.doc.getText("text").insert(0, "x"));
+    await until("it is synchronised", () => page.evaluate(() => window.provider.synced));
+    assert.equal(await asks(), false);
+    await server.kill9();
+    await write();
+    assert.equal(await asks(), true);
+    await server.launch();
+    await until("it is saved", () => page.evaluate(() => window.provider.saved));
+    assert.equal(await asks(), false);
+    await server.kill9();
+    await write();
+    await page.evaluate(() => window.provider.destroy());
+    assert.equal(await asks(), false, "a document that was closed on purpose");
+    await server.launch();
+  });
 });
