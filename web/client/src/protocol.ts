@@ -79,6 +79,13 @@ export interface Connection {
   recovered?: boolean;
 }
 
+/** What a person is doing: `kind` is a word of the application, `label` a text for people. */
+export interface Activity {
+  kind: string;
+  room?: string;
+  label?: string;
+}
+
 /** What the server knows of a document besides its content. Times are RFC 3339 in UTC. */
 export interface DocumentMetadata {
   room: string;
@@ -101,7 +108,7 @@ export type PresenceStatus = "online" | "away" | "busy";
 export interface PresenceEntry {
   user: User;
   status: PresenceStatus | "offline";
-  activity?: { kind: string; room?: string; label?: string };
+  activity?: Activity;
   rooms: string[];
   last_seen_at: string;
 }
@@ -116,11 +123,14 @@ export interface Joined {
   state_vector: WireBytes;
   update?: WireBytes;
   awareness?: WireBytes;
+  /** The colour of this person in this room, as `#rrggbb`. */
+  color: string;
+  /** The people in the room, at most 100, this person first. */
   members: PresenceEntry[];
+  /** How many people are in the room. */
+  members_total: number;
   storage: StorageStatus;
   document: DocumentMetadata;
-  /** The colour of this user in this room: `#rrggbb`. */
-  color: string;
 }
 
 /** The answer to a synchronisation. */
@@ -144,9 +154,11 @@ export interface Requests {
     ack: { seq: number; pending?: boolean };
   };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
-  presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[] } };
-  presence_update: { payload: Partial<Pick<PresenceEntry, "activity">> & { status?: PresenceStatus }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
+  /** What is left out stays as it is; `activity: null` ends the activity. */
+  presence_update: { payload: { status?: PresenceStatus; activity?: Activity | null }; ack: object };
+  /** At most 500 entries; `users_total` is how many people there are. */
+  presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[]; users_total: number } };
 }
 
 /** The payload of an event about the metadata of a document. */
@@ -165,11 +177,14 @@ export interface ServerEvents {
   /** Without `event_id` and `by` it reports that the content was edited: `document.updated_at` is later than before. */
   document_changed: DocumentEvent & { event_id?: number; by?: User };
   document_deleted: DocumentEvent & { event_id: number; by: User; document_id: string };
-  presence_update: PresenceEntry;
   awareness_update: { room: string; update: WireBytes };
   room_closed: { room: string; code: ServerErrorCode };
   token_expiring: { expires_at: string };
   session_ended: { code: ServerErrorCode };
+  /** Of everybody in a team of at most 128 people; in a larger one of the people in the same small rooms. */
+  presence_update: PresenceEntry;
+  /** In a team of more than 128 people: somebody came, went or changed, so that a list may be old. */
+  presence_changed: { users_total: number };
   request_error: { event: string; error: ErrorPayload };
 }
 
