@@ -1,9 +1,9 @@
 import { ObservableV2 } from "lib0/observable";
-import { Awareness } from "y-protocols/awareness";
+import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import type { RealtimeClient } from "./client.js";
 import type { ConnectionStatus } from "./connection.js";
-import { Cursors } from "./cursors.js";
+import { Cursors, ownAwareness } from "./cursors.js";
 import type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
 import { DocumentWaiters } from "./document-waiters.js";
 import { RealtimeError } from "./error.js";
@@ -63,7 +63,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.doc = options.doc ?? new Y.Doc();
     this.#ownsAwareness = !options.awareness;
     this.#preventsUnsavedChanges = options.preventUnsavedChanges ?? client.preventsUnsavedChanges;
-    this.awareness = options.awareness ?? new Awareness(this.doc);
+    this.awareness = options.awareness ?? ownAwareness(this.doc);
     this.#exchange = new Exchange(this.#member());
     if (options.awareness !== null) {
       this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
