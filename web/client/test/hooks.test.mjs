@@ -108,4 +108,16 @@ describe("the hooks", () => {
     assert.equal(await asks(), false, "a document that was closed on purpose");
     await server.launch();
   });
+
+  it("write to the console that edits of a page that was left cannot be saved", async () => {
+    const { page, shows } = await enter("left", { user: "ana", name: "Ana" });
+    await shows("self", "Ana");
+    await until("it is synchronised", () => page.evaluate(() => window.provider.synced));
+    await page.evaluate(() => {
+      window.provider.doc.getText("text").insertEmbed(0, { image: "x".repeat(3 * 1024 * 1024) });
+      window.leave();
+    });
+    await until("it is written", () => page.problems.length > 0);
+    assert.match(page.problems.splice(0).join(), /Edits of the document left are not saved: .* \(too_large\)/);
+  });
 });

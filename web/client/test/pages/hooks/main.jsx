@@ -82,7 +82,9 @@ function Documents() {
 
 const nameOf = ({ person }) => person.name;
 
-createRoot(document.getElementById("root")).render(
+const root = createRoot(document.getElementById("root"));
+window.leave = () => root.unmount();
+root.render(
     <RealtimeProvider client={client}>
         <Page />
     </RealtimeProvider>,
