@@ -186,7 +186,7 @@ impl Shared {
                 To::Sessions(sessions) => sessions,
             };
             for (visible, sessions) in grouped(entry, receivers) {
-                let seen = entry.seen(visible);
+                let seen = entry.clone().seen(visible);
                 tell(bus, &news.team, &sessions, PRESENCE_UPDATE, &seen);
             }
         }

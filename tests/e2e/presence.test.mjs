@@ -24,6 +24,7 @@ class Watcher {
 
   constructor(client) {
     this.client = client;
+    this.user = client.welcome.user.id;
     client.socket.on("presence_update", (entry) => this.told.push(entry));
     client.socket.on("presence_changed", (summary) => this.summaries.push(summary));
   }
@@ -51,6 +52,13 @@ describe("presence", () => {
   /** A tab of `user`. Each test has a team of its own. */
   const open = (team, user, person = {}) => Client.connect(server, { person: { team, user, ...person } });
   const watch = async (team, user = "watcher", person) => new Watcher(await open(team, user, person));
+  /** Lets so much time pass that `watcher` is told whatever has happened before. */
+  const settle = async (watcher) => {
+    for (const status of ["away", "busy", "online"]) {
+      await watcher.client.ok("presence_update", { status });
+      await watcher.sees(watcher.user, { status });
+    }
+  };
 
   it("the team is told who comes, with the joined rooms, and so are the person's own tabs", async () => {
     const ben = await watch("told", "ben");
@@ -69,7 +77,10 @@ describe("presence", () => {
     await ana.client.ok("leave_room", "a");
     await ben.sees("ana", { rooms: ["b"] });
     const stranger = await open("told elsewhere", "eve");
-    assert.deepEqual((await stranger.ok("presence_list", {})).users.map(({ user }) => user.id), ["eve"]);
+    assert.deepEqual(
+      (await stranger.ok("presence_list", {})).users.map(({ user }) => user.id),
+      ["eve"],
+    );
   });
 
   it("a reload is seen by nobody", async () => {
@@ -82,6 +93,7 @@ describe("presence", () => {
     const told = ben.of("ana").length;
     for (let reload = 0; reload < 3; reload += 1) {
       page.close();
+      await settle(ben);
       page = await open("reload", "ana");
       await page.join("a");
       await page.ok("presence_update", { status: "busy", activity });
@@ -93,7 +105,10 @@ describe("presence", () => {
     await ben.sees("dan", { status: "offline", rooms: [] });
     assert.deepEqual(ben.of("ana").slice(told), []);
     const { users } = await ben.client.ok("presence_list", { room: "a" });
-    assert.deepEqual(users.map(({ user, status }) => [user.id, status]), [["ana", "busy"]]);
+    assert.deepEqual(
+      users.map(({ user, status }) => [user.id, status]),
+      [["ana", "busy"]],
+    );
   });
 
   it("a person is offline five seconds after the last tab has closed, and not before", async () => {
@@ -110,7 +125,10 @@ describe("presence", () => {
     assert.ok(Date.now() - closed > KEPT_MS - 100, `after ${Date.now() - closed} ms`);
     assert.ok(Math.abs(Date.parse(last_seen_at) - closed) < 2_000, last_seen_at);
     const { users } = await ben.client.ok("presence_list", {});
-    assert.deepEqual(users.map(({ user }) => user.id), ["ben"]);
+    assert.deepEqual(
+      users.map(({ user }) => user.id),
+      ["ben"],
+    );
   });
 
   it("busy in any tab wins, then online; the activity is the one set last", async () => {
@@ -237,7 +255,10 @@ describe("presence", () => {
     await ben.sees("ana", { rooms: ["a"] });
     const told = ben.of("ana").length;
     const { session } = ana.welcome;
+    ana.socket.io.reconnection(false);
     ana.breakTransport();
+    await settle(ben);
+    ana.socket.connect();
     await until("Ana has a new session", () => ana.welcome.session.id !== session.id);
     const dan = await open("network", "dan");
     await ben.sees("dan", { status: "online" });
@@ -282,7 +303,10 @@ describe("presence", () => {
     assert.ok(watcher.summaries.length <= 15, `${watcher.summaries.length} summaries`);
     for (const [place, { members }] of joins.entries()) {
       assert.ok(members.length <= 100);
-      assert.ok(members.some(({ user }) => user.id === names[place]), "the list has who joins");
+      assert.ok(
+        members.some(({ user }) => user.id === names[place]),
+        "the list has who joins",
+      );
     }
     assert.ok(joins.some(({ members_total }) => members_total === CROWD + 1));
     const { users, users_total } = await watcher.client.ok("presence_list", { room: "hall" });
