@@ -52,6 +52,7 @@ pub struct App {
     sessions: Sessions,
     /// Keeps the delivery of events running.
     bus: EventBus,
+    catalog: Catalog,
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
@@ -105,15 +106,18 @@ impl App {
         let url = &config.database_url;
         let store = Store::open(url, journal, metrics.clone(), &supervisor).await?;
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
+        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
+        let bus = EventBus::new(sessions.clone(), supervisor.clone());
+        let catalog = Catalog::new(store.clone(), bus.announcer(), config.document_creation);
         let rooms = Rooms::new(
             store.clone(),
+            catalog.clone(),
             config.limits,
             config.timing,
             memory,
             metrics.clone(),
             supervisor.clone(),
         );
-        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
         let presence = Presence::new(sessions.clone(), supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
@@ -126,7 +130,6 @@ impl App {
             supervisor.clone(),
             config.instance.clone(),
         );
-        let bus = EventBus::new(sessions.clone(), supervisor.clone());
         // The rooms subscribe first, because they keep an event in order with their updates.
         bus.subscribe(Arc::new(rooms.clone()));
         bus.subscribe(Arc::new(sockets.clone()));
@@ -139,6 +142,7 @@ impl App {
             store,
             sessions,
             bus,
+            catalog,
             presence,
             rooms,
             sockets,
@@ -220,7 +224,7 @@ impl App {
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
-            catalog: Catalog::new(self.store.clone()),
+            catalog: self.catalog.clone(),
             presence: self.presence.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,

@@ -17,10 +17,11 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
@@ -60,6 +61,8 @@ pub enum Task {
     Presence,
     /// Deletes old events.
     EventTrimmer,
+    /// Deletes documents that have been in the trash for too long.
+    TrashPurger,
     /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
@@ -75,7 +78,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 17] = [
+    pub const ALL: [Task; 18] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -92,6 +95,7 @@ impl Task {
         Task::Delivery,
         Task::Presence,
         Task::EventTrimmer,
+        Task::TrashPurger,
         Task::Signals,
     ];
 
@@ -114,6 +118,7 @@ impl Task {
             Task::Delivery => "delivery",
             Task::Presence => "presence",
             Task::EventTrimmer => "event_trimmer",
+            Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
         }
     }
@@ -136,7 +141,8 @@ impl Task {
             | Task::Transaction
             | Task::Delivery
             | Task::Presence
-            | Task::EventTrimmer => Death::EndsAlone,
+            | Task::EventTrimmer
+            | Task::TrashPurger => Death::EndsAlone,
         }
     }
 }
@@ -185,6 +191,33 @@ impl Supervisor {
                 }
             }
         }))
+    }
+
+    /// Calls `work` at once and then after each `interval`, as a separate task, until the last other
+    /// reference to `state` is dropped.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn repeat<T: Send + Sync + 'static>(
+        &self,
+        task: Task,
+        interval: Duration,
+        state: &Arc<T>,
+        work: impl Fn(Arc<T>) + Send + 'static,
+    ) {
+        let state = Arc::downgrade(state);
+        let repeating = async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                match state.upgrade() {
+                    Some(state) => work(state),
+                    None => return,
+                }
+            }
+        };
+        self.spawn(task, repeating);
     }
 
     /// Runs `work` on a thread where it may block, and waits for it; `None` if it

@@ -6,6 +6,8 @@
 //! GET /health/ready      200 if the server accepts new connections
 //! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! GET|PUT|PATCH|DELETE /api/v1/documents/{room}  a document without its content
+//! POST /api/v1/documents/{room}/restore  restores it from the trash
 //! GET /api/v1/presence   who is present in the caller's team
 //! GET /api/v1/documents/{room}/presence  who is in a room
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
@@ -15,6 +17,7 @@
 
 mod api;
 mod body;
+mod documents;
 mod health;
 mod origin;
 mod page;
@@ -105,7 +108,15 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(api::list_documents))
+        .route("/api/v1/documents", get(documents::list))
+        .route(
+            "/api/v1/documents/{room}",
+            get(documents::get)
+                .put(documents::put)
+                .patch(documents::patch)
+                .delete(documents::delete),
+        )
+        .route("/api/v1/documents/{room}/restore", post(documents::restore))
         .route("/api/v1/presence", get(presence::of_team))
         .route("/api/v1/documents/{room}/presence", get(presence::of_room))
         .route(

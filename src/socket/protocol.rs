@@ -8,9 +8,10 @@ use super::packet::Placeholder;
 use crate::{
     auth::User,
     error::Error,
-    id::{RoomName, Timestamp},
+    id::{DocumentId, RoomName, Timestamp},
     presence::Entry,
     room::{ResyncReason, StorageStatus},
+    store::Metadata,
 };
 
 /// The version of this protocol.
@@ -124,7 +125,8 @@ pub(super) struct LimitsPayload {
 pub(super) struct JoinedPayload<'a> {
     pub(super) ok: bool,
     pub(super) room: &'a RoomName,
-    pub(super) document_id: String,
+    pub(super) document_id: DocumentId,
+    pub(super) document: &'a Metadata,
     pub(super) permission: Option<&'static str>,
     pub(super) rights: Vec<&'static str>,
     pub(super) seq: i64,

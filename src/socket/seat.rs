@@ -68,7 +68,8 @@ impl NativeSeat {
         let payload = JoinedPayload {
             ok: true,
             room: &self.room,
-            document_id: joined.document.to_string(),
+            document_id: joined.document.document_id,
+            document: &joined.document,
             permission: rights.permission().map(|permission| permission.name()),
             rights: rights.names(),
             seq: joined.seq.0,
