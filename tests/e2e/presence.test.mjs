@@ -190,6 +190,17 @@ describe("presence", () => {
     await ben.sees("ana", { status: "online", rooms: [], activity: undefined });
   });
 
+  it("a document that is deleted is no longer among anybody's rooms", async () => {
+    const ben = await watch("deleted", "ben");
+    const ana = await open("deleted", "ana", { role: "admin" });
+    for (const name of ["doomed", "kept"]) await ana.join(name);
+    await ben.sees("ana", { rooms: ["doomed", "kept"] });
+    const headers = { authorization: `Bearer ${token({ team: "deleted", user: "ana", role: "admin" })}` };
+    const response = await fetch(`${server.url}/api/v1/documents/doomed`, { method: "DELETE", headers });
+    assert.equal(response.status, 200);
+    await ben.sees("ana", { rooms: ["kept"] });
+  });
+
   it("the ack of a join has an entry of each person in the room, with status and rooms", async () => {
     const [one, two] = [await open("members", "ana"), await open("members", "ana")];
     await one.join("a");
