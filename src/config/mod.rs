@@ -9,6 +9,7 @@ mod auth;
 mod limits;
 mod origins;
 mod read;
+mod report;
 #[cfg(test)]
 mod tests;
 mod variables;

@@ -13,7 +13,11 @@
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files
+//! GET /docs, /docs/…     in development: the documentation
+//! GET /client.tgz        in development: the packed client, for `npm install`
 //! ```
+//!
+//! Another path is `not_found`: an error as JSON, or in development a page for clients that accept HTML.
 
 mod api;
 mod body;
@@ -29,7 +33,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{MatchedPath, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -226,8 +230,13 @@ async fn dev_token(
     }
 }
 
-async fn not_found() -> Response {
-    refuse(&Error::NotFound { what: "route" })
+async fn not_found(State(parts): State<Parts>, method: Method, headers: HeaderMap) -> Response {
+    let page = match parts.dev_doors {
+        DevDoors::Open => page::not_found(&method, &headers),
+        DevDoors::Closed => None,
+    };
+    let answer = page.unwrap_or_else(|| refuse(&Error::NotFound { what: "route" }));
+    ([(header::VARY, "accept")], answer).into_response()
 }
 
 /// The HTTP response for an error.

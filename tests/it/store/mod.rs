@@ -194,6 +194,11 @@ pub(crate) async fn create(store: &Store, room: &str) -> DocumentId {
     created.unwrap().id()
 }
 
+/// A time at which an event is not old, so that it is not deleted during the test: in the year 2100.
+pub(crate) fn young(ms: i64) -> Timestamp {
+    Timestamp(4_102_444_800_000 + ms)
+}
+
 /// Receives the outcome of an append.
 pub(crate) type Outcome = oneshot::Receiver<Result<Seq, AppendError>>;
 

@@ -86,10 +86,28 @@ export interface Activity {
   label?: string;
 }
 
+/** What the server knows of a document besides its content. Times are RFC 3339 in UTC. */
+export interface DocumentMetadata {
+  room: string;
+  /** It distinguishes documents that had the same name one after the other. */
+  document_id: string;
+  /** 1 to 255 characters; absent if it was given none. */
+  title?: string;
+  created_by: User;
+  created_at: string;
+  /** When the content was last edited. */
+  updated_at: string;
+  /** When it was deleted, if it is in the trash. */
+  deleted_at?: string;
+}
+
+/** What a person may say of themselves. */
+export type PresenceStatus = "online" | "away" | "busy";
+
 /** A person who is present: one entry for all tabs and devices of that person. */
 export interface PresenceEntry {
   user: User;
-  status: "online" | "away" | "busy" | "offline";
+  status: PresenceStatus | "offline";
   activity?: Activity;
   rooms: string[];
   last_seen_at: string;
@@ -112,6 +130,7 @@ export interface Joined {
   /** How many people are in the room. */
   members_total: number;
   storage: StorageStatus;
+  document: DocumentMetadata;
 }
 
 /** The answer to a synchronisation. */
@@ -137,17 +156,27 @@ export interface Requests {
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
   /** What is left out stays as it is; `activity: null` ends the activity. */
-  presence_update: { payload: { status?: "online" | "away" | "busy"; activity?: Activity | null }; ack: object };
+  presence_update: { payload: { status?: PresenceStatus; activity?: Activity | null }; ack: object };
   /** At most 500 entries; `users_total` is how many people there are. */
   presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[]; users_total: number } };
 }
 
-/** The events that the server sends without a request. */
+/** The payload of an event about the metadata of a document. */
+interface DocumentEvent {
+  room: string;
+  document: DocumentMetadata;
+}
+
+/** The events that the server sends without a request: `client.subscribe` accepts each of them. */
 export interface ServerEvents {
   connection: Connection;
   document_update: { room: string; update: WireBytes };
   document_resync: { room: string; reason: "lagging" | "rebuilt" | "restored" };
   document_storage: { room: string; status: StorageStatus };
+  document_created: DocumentEvent & { event_id: number; by: User };
+  /** Without `event_id` and `by` it reports that the content was edited: `document.updated_at` is later than before. */
+  document_changed: DocumentEvent & { event_id?: number; by?: User };
+  document_deleted: DocumentEvent & { event_id: number; by: User; document_id: string };
   awareness_update: { room: string; update: WireBytes };
   room_closed: { room: string; code: ServerErrorCode };
   token_expiring: { expires_at: string };
