@@ -118,7 +118,12 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
-        let presence = Presence::new(sessions.clone(), bus.announcer(), supervisor.clone());
+        let presence = Presence::new(
+            sessions.clone(),
+            bus.announcer(),
+            metrics.clone(),
+            supervisor.clone(),
+        );
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),

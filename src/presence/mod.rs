@@ -39,6 +39,7 @@ use crate::{
     bus::{Announcer, Event},
     error::Result,
     id::{RoomName, Team, Timestamp, UserId},
+    metrics::Metrics,
     session::{Session, Sessions},
     supervise::{Supervisor, Task},
 };
@@ -63,6 +64,7 @@ struct Shared {
     core: Mutex<Core>,
     sessions: Sessions,
     announcer: Announcer,
+    metrics: Metrics,
     supervisor: Supervisor,
 }
 
@@ -85,12 +87,18 @@ struct Changed {
 
 impl Presence {
     /// Presence without people. `announcer` tells the news to `sessions`.
-    pub fn new(sessions: Sessions, announcer: Announcer, supervisor: Supervisor) -> Self {
+    pub fn new(
+        sessions: Sessions,
+        announcer: Announcer,
+        metrics: Metrics,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 core: Mutex::default(),
                 sessions,
                 announcer,
+                metrics,
                 supervisor,
             }),
         }
@@ -215,6 +223,7 @@ impl Shared {
         // The cause of an error is logged there.
         if let Ok(event) = Event::new(name, Vec::new(), body) {
             self.announcer.announce_to(team, sessions, event);
+            self.metrics.presence_told(sessions.len() as u64);
         }
     }
 }
