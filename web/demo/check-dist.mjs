@@ -8,7 +8,8 @@ import { build } from "vite";
 
 const aside = mkdtempSync(join(tmpdir(), "realtime-page-"));
 try {
-  execFileSync("tsc", ["-p", "tsconfig.json", "--noEmit"], { stdio: "inherit" });
+  for (const project of ["tsconfig.json", "worker/tsconfig.json"])
+    execFileSync("tsc", ["-p", project, "--noEmit"], { stdio: "inherit" });
   await build({ build: { outDir: aside, emptyOutDir: true }, logLevel: "warn" });
   const [built, committed] = [filesOf(aside), filesOf("dist")];
   const names = [...new Set([...built.keys(), ...committed.keys()])].sort();

@@ -2,6 +2,7 @@ import { RealtimeProvider } from "@realtime-server/client/react";
 import { lazy, Suspense, useEffect } from "react";
 import { ListView } from "./list/ListView";
 import { useRoute } from "./navigation/route";
+import { SendUnsent } from "./recovery/SendUnsent";
 import { useSession } from "./session/session";
 import { Announcer } from "./status/announcer";
 import { ErrorBoundary } from "./ui/ErrorBoundary";
@@ -33,6 +34,7 @@ export function App() {
           </Suspense>
         )}
       </ErrorBoundary>
+      <SendUnsent identity={identity} />
       <Announcer />
     </RealtimeProvider>
   );

@@ -1,6 +1,7 @@
 import { useConnection } from "@realtime-server/client/react";
 import { useEffect } from "react";
 import { useArrival } from "../navigation/useArrival";
+import { RecoveredEdits } from "../recovery/RecoveredEdits";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
 import { Banner } from "../status/Banner";
@@ -37,6 +38,7 @@ export function ListView() {
             You are here as a {identity.role}: you can read documents, but not make new ones. Editors and admins can.
           </p>
         )}
+        <RecoveredEdits identity={identity} />
         <DocumentList listing={documents} team={identity.team} isWriter={isWriter} isAway={isAway} />
       </main>
     </>
