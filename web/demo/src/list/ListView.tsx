@@ -2,6 +2,7 @@ import { useConnection } from "@realtime-server/client/react";
 import { useEffect, useState } from "react";
 import { Footer } from "../connect/Footer";
 import { useArrival } from "../navigation/useArrival";
+import { RecoveredEdits } from "../recovery/RecoveredEdits";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
 import { Banner } from "../status/Banner";
@@ -39,6 +40,7 @@ export function ListView() {
             You are here as a {identity.role}: you can read documents, but not make new ones. Editors and admins can.
           </p>
         )}
+        <RecoveredEdits identity={identity} />
         <ListTools query={query} onChange={setQuery} />
         <DocumentList key={String(query.trash)} {...{ identity, query, isWriter, isAway }} />
       </main>
