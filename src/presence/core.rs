@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     entry::{Activity, Change, Entry, ROOMS_MAX, Status},
-    pace::TellBudget,
+    pace::{RETRY_AFTER, TellBudget},
 };
 use crate::{
     auth::{Claims, Right, User},
@@ -49,6 +49,8 @@ pub(super) struct People {
     pub(super) changed: BTreeSet<UserId>,
     /// The sessions whose rights may have changed: they are told the entries anew.
     pub(super) renewed: Vec<Arc<Session>>,
+    /// The sessions that have missed news, and when they are told the entries.
+    pub(super) missed: Vec<(Instant, Arc<Session>)>,
     /// The sessions that have ended and whose contribution stays, in the order of their ends.
     pub(super) ended: VecDeque<(Instant, UserId, SessionId)>,
     /// When the next changes are told.
@@ -163,6 +165,16 @@ impl Core {
         if let (Some(people), Some(session)) = (self.teams.get_mut(&claims.team), renewed) {
             people.renewed.retain(|it| it.id() != session.id());
             people.renewed.push(session);
+        }
+    }
+
+    /// A session has missed news, because its queue was full.
+    pub(super) fn missed(&mut self, session: &Arc<Session>, now: Now) {
+        if let Some(people) = self.teams.get_mut(&session.claims().team)
+            && people.missed.iter().all(|(_, it)| it.id() != session.id())
+        {
+            let at = now.instant + RETRY_AFTER;
+            people.missed.push((at, Arc::clone(session)));
         }
     }
 

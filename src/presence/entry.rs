@@ -161,6 +161,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::session::tests::claims;
+
+    #[test]
+    fn an_entry_is_json_as_clients_expect_it() {
+        let room = RoomName::parse("a").expect("a name");
+        let entry = Entry {
+            user: claims("acme", "ana").user,
+            status: Status::Online,
+            activity: None,
+            rooms: vec![room],
+            last_seen_at: Timestamp(1_700_000_000_000),
+        };
+        let expected = json!({
+            "user": { "id": "ana", "name": "ana" },
+            "status": "online",
+            "rooms": ["a"],
+            "last_seen_at": "2023-11-14T22:13:20.000Z",
+        });
+        assert_eq!(serde_json::to_value(entry).expect("JSON"), expected);
+    }
 
     #[test]
     fn an_activity_has_bounded_texts_and_every_error_names_its_field() {

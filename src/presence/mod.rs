@@ -32,7 +32,7 @@ pub use self::entry::{Activity, Change, Entry, Status};
 use self::{
     core::{Core, Now},
     entry::Visible,
-    tick::{News, To},
+    tick::News,
 };
 use crate::{
     auth::{Claims, Right},
@@ -157,6 +157,12 @@ impl Presence {
         self.shared.core.lock().renew(session, &claims, Now::read());
     }
 
+    /// A session has missed news, because its queue was full: it is told the entries a second later,
+    /// and again until its queue has room.
+    pub fn missed(&self, session: &Arc<Session>) {
+        self.shared.core.lock().missed(session, Now::read());
+    }
+
     /// The people who are present in the team of `claims`, or in one of its rooms, as `claims` may see
     /// them.
     ///
@@ -198,18 +204,16 @@ impl Shared {
     fn tell(&self, news: &News) {
         let all = self.sessions.of_team(&news.team);
         for (entry, to) in &news.entries {
-            let receivers = match to {
-                To::Team => &all,
-                To::Sessions(sessions) => sessions,
-            };
-            for (visible, sessions) in grouped(entry, receivers) {
+            for (visible, sessions) in grouped(entry, to.among(&all)) {
                 let seen = entry.clone().seen(visible);
                 self.send(&news.team, &sessions, PRESENCE_UPDATE, &seen);
             }
         }
-        if let Some(users_total) = news.users_total {
-            let changed = Changed { users_total };
-            self.send(&news.team, &all, PRESENCE_CHANGED, &changed);
+        if let Some((users_total, to)) = &news.users_total {
+            let changed = Changed {
+                users_total: *users_total,
+            };
+            self.send(&news.team, to.among(&all), PRESENCE_CHANGED, &changed);
         }
     }
 
