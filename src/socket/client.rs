@@ -1,6 +1,12 @@
 //! A connected client: its session, the rooms that it has joined, and messages to it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use engineio::{Message, Reason, Sent};
 use foldhash::fast::RandomState;
@@ -44,6 +50,8 @@ pub struct Client {
     pub(super) presence: Presence,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
+    /// Whether a durable event was dropped, because the queue was full.
+    has_missed_event: AtomicBool,
     /// How many bytes may be queued for the socket; twice as many for events.
     queue_bytes_max: usize,
 }
@@ -64,6 +72,7 @@ impl Client {
             presence: shared.presence.clone(),
             socket,
             metrics: shared.metrics.clone(),
+            has_missed_event: AtomicBool::new(false),
             queue_bytes_max: shared.limits.socket_queue_bytes_max,
         }
     }
@@ -112,6 +121,20 @@ impl Client {
     /// a client whose queue is full of updates still receives them.
     pub(super) fn offer_event(&self, message: Message) -> Delivery {
         self.queue_within(message, self.queue_bytes_max.saturating_mul(2))
+    }
+
+    /// Notes that a durable event was dropped, because the queue was full. A client that is reading a
+    /// large document can read it to its end; then it is [cut](Self::cut_if_incomplete).
+    pub(super) fn note_missed_event(&self) {
+        self.has_missed_event.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the transport of a client that has missed an event and has read everything else: it
+    /// connects again, and asks for what it has missed.
+    pub(super) fn cut_if_incomplete(&self) {
+        if self.has_missed_event.load(Ordering::Relaxed) && self.socket.is_drained() {
+            self.cut("missed_event");
+        }
     }
 
     fn queue_within(&self, message: Message, bytes_max: usize) -> Delivery {

@@ -54,8 +54,7 @@ impl Subscriber for Sockets {
                 Delivery::Full if published.event_id.is_none() => {
                     self.shared.presence.missed(&client.session);
                 }
-                // After it has reconnected it asks for the events that it has missed.
-                Delivery::Full => client.cut("lagging"),
+                Delivery::Full => client.note_missed_event(),
             }
         }
     }

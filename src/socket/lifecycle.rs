@@ -1,4 +1,5 @@
-//! Closes connections that have not begun a session in time.
+//! Closes connections that have not begun a session in time, and those of clients that have missed
+//! an event.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +15,21 @@ impl Sockets {
     /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
     pub fn watch(&self) {
         let shared = &self.shared;
-        let check = |shared: Arc<Shared>| close_silent(&shared);
+        let check = |shared: Arc<Shared>| {
+            close_silent(&shared);
+            cut_incomplete(&shared);
+        };
         shared
             .supervisor
             .repeat(Task::Handshakes, CHECK_INTERVAL, shared, check);
+    }
+}
+
+/// Cuts the clients that have missed an event and have read everything else.
+fn cut_incomplete(shared: &Shared) {
+    let clients: Vec<_> = shared.clients.lock().values().cloned().collect();
+    for client in clients {
+        client.cut_if_incomplete();
     }
 }
 

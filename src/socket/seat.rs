@@ -178,7 +178,12 @@ impl Door for NativeDoor {
             seat.remove_from(&client);
         }
         match message {
-            Message::Event(_) => client.offer_event(wire.clone()),
+            Message::Event(_) => {
+                if client.offer_event(wire.clone()) == Delivery::Full {
+                    client.note_missed_event();
+                }
+                Delivery::Queued
+            }
             _ => client.offer(wire.clone()),
         }
     }

@@ -7,6 +7,7 @@ import { suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
 import { until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
+import { RawSocket } from "./support/raw.mjs";
 
 const DOCUMENTS = "/api/v1/documents";
 const EVENTS = ["document_created", "document_changed", "document_deleted", "room_closed"];
@@ -191,6 +192,26 @@ for (const database of databases) {
       assert.equal(restored.document_id, document_id);
       const joined = await (await Client.connect(server, { person: { user: "eve" } })).join("twice");
       assert.equal(joined.text.toString(), "first");
+    });
+
+    it("an event of the team does not end the download of a large document, and is not missed in silence", async () => {
+      const writer = await Client.connect(server, { person: { user: "ana" } });
+      const room = await writer.join("large");
+      for (let part = 0; part < 8; part += 1) {
+        await room.edit(({ map }) => map.set(`${part}`, "x".repeat(1.9 * 2 ** 20)));
+      }
+      const raw = await RawSocket.connect(server, { user: "slow" });
+      raw.webSocket.pause();
+      raw.send('421["join_room","large"]');
+      await until("it has joined", async () => (await writer.ok("join_room", "large")).members.length === 2);
+      await caller().ok("PUT", "/meanwhile");
+      await caller().ok("PATCH", "/large", { title: "Larger" });
+      await caller().ok("GET", "/large");
+      raw.webSocket.resume();
+      await until("the document is there", () => raw.frames.some((frame) => frame.length > 15 * 2 ** 20));
+      const has = (name) => raw.frames.some((frame) => String(frame.slice(0, 60)).includes(name));
+      await until("it has the event, or is made to connect again", () => has("document_created") || raw.closed);
+      raw.close();
     });
 
     it("of restorations and creations at once one has the name", async () => {
