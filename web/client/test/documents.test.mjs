@@ -284,8 +284,8 @@ describe("an open document", () => {
     await assert.rejects(provider.whenSynced(), { code: "not_found" });
     relay.instead = () => undefined;
     relay.tell("document_created", {});
-    // The first wait before another attempt would be 500 ms at least.
-    await until("it is joined", () => provider.synced, 250);
+    assert.equal(relay.of("join_room").length, 2, "it waits for its next attempt");
+    await until("it is joined", () => provider.synced);
     relay.tell("document_created", {});
     assert.equal(relay.of("join_room").length, 2);
   });
