@@ -35,7 +35,7 @@ const ARCHIVE: &str = "application/gzip";
 /// The page may run only its own code and connect to any WebSocket; no page may frame it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; connect-src 'self' ws: wss:; \
-    object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+    worker-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// One file with the headers of its response.
 #[derive(Clone)]

@@ -11,13 +11,17 @@ use tokio::time::Instant;
 
 use super::{
     entry::{Activity, Change, Entry, ROOMS_MAX, Status},
-    pace::TellBudget,
+    pace::{RETRY_AFTER, TellBudget},
 };
 use crate::{
     auth::{Claims, Right, User},
     id::{RoomName, SessionId, Team, Timestamp, UserId},
     session::Session,
 };
+
+/// The most ended sessions of a person whose contribution stays: one who connects without end takes
+/// little memory.
+const ENDED_TABS_MAX: usize = 32;
 
 /// The time of a call, from two clocks.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,8 @@ pub(super) struct People {
     pub(super) changed: BTreeSet<UserId>,
     /// The sessions whose rights may have changed: they are told the entries anew.
     pub(super) renewed: Vec<Arc<Session>>,
+    /// The sessions that have missed news, and when they are told the entries.
+    pub(super) missed: Vec<(Instant, Arc<Session>)>,
     /// The sessions that have ended and whose contribution stays, in the order of their ends.
     pub(super) ended: VecDeque<(Instant, UserId, SessionId)>,
     /// When the next changes are told.
@@ -109,6 +115,7 @@ impl Core {
             remove_from(&mut people.rooms, room, session.id());
         }
         person.left_at = now.time;
+        person.limit_ended_tabs();
         let ended = (now.instant, user.clone(), session.id());
         people.ended.push_back(ended);
     }
@@ -161,6 +168,16 @@ impl Core {
         }
     }
 
+    /// A session has missed news, because its queue was full.
+    pub(super) fn missed(&mut self, session: &Arc<Session>, now: Now) {
+        if let Some(people) = self.teams.get_mut(&session.claims().team)
+            && people.missed.iter().all(|(_, it)| it.id() != session.id())
+        {
+            let at = now.instant + RETRY_AFTER;
+            people.missed.push((at, Arc::clone(session)));
+        }
+    }
+
     /// The people who are present, in `room` if one is given, as `claims` may see them: the first
     /// `max` in the order of their ids, and how many there are.
     pub(super) fn list(
@@ -178,7 +195,8 @@ impl Core {
             total += 1;
             if entries.len() < max {
                 let entry = person.entry(person.shown());
-                entries.push(entry.seen(entry.visible_to(claims)));
+                let visible = entry.visible_to(claims);
+                entries.push(entry.seen(visible));
             }
         }
         (entries, total)
@@ -188,7 +206,8 @@ impl Core {
     pub(super) fn find(&self, claims: &Claims, user: &UserId) -> Option<Entry> {
         let person = self.teams.get(&claims.team)?.people.get(user)?;
         let entry = person.is_in(None).then(|| person.entry(person.shown()))?;
-        Some(entry.seen(entry.visible_to(claims)))
+        let visible = entry.visible_to(claims);
+        Some(entry.seen(visible))
     }
 
     /// Calls `act` with an open session's contribution and the rooms of its team, and marks the person
@@ -225,6 +244,15 @@ impl Person {
     fn open_tab(&mut self, session: SessionId) -> Option<&mut Tab> {
         let mut tabs = self.tabs.iter_mut();
         tabs.find(|tab| tab.session.id() == session && !tab.has_ended)
+    }
+
+    /// Drops the contribution of the session that ended first, if there are too many.
+    fn limit_ended_tabs(&mut self) {
+        if self.tabs.iter().filter(|tab| tab.has_ended).count() > ENDED_TABS_MAX
+            && let Some(first) = self.tabs.iter().position(|tab| tab.has_ended)
+        {
+            self.tabs.remove(first);
+        }
     }
 
     /// Whether the person is present, and in this room if one is given.

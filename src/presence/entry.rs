@@ -145,16 +145,14 @@ impl Entry {
     }
 
     /// The entry with only its visible parts.
-    pub(super) fn seen(&self, Visible(bits): Visible) -> Self {
-        let rooms = self.rooms.iter().take(ROOMS_MAX).enumerate();
-        let rooms = rooms.filter(|(at, _)| bits & (1 << at) != 0);
-        Self {
-            user: self.user.clone(),
-            status: self.status,
-            activity: self.activity.clone().filter(|_| bits & ACTIVITY_BIT != 0),
-            rooms: rooms.map(|(_, room)| room.clone()).collect(),
-            last_seen_at: self.last_seen_at,
-        }
+    pub(super) fn seen(mut self, Visible(bits): Visible) -> Self {
+        let mut at = 0;
+        self.rooms.retain(|_| {
+            at += 1;
+            at <= ROOMS_MAX && bits & (1 << (at - 1)) != 0
+        });
+        self.activity = self.activity.filter(|_| bits & ACTIVITY_BIT != 0);
+        self
     }
 }
 
@@ -163,6 +161,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::session::tests::claims;
+
+    #[test]
+    fn an_entry_is_json_as_clients_expect_it() {
+        let room = RoomName::parse("a").expect("a name");
+        let entry = Entry {
+            user: claims("acme", "ana").user,
+            status: Status::Online,
+            activity: None,
+            rooms: vec![room],
+            last_seen_at: Timestamp(1_700_000_000_000),
+        };
+        let expected = json!({
+            "user": { "id": "ana", "name": "ana" },
+            "status": "online",
+            "rooms": ["a"],
+            "last_seen_at": "2023-11-14T22:13:20.000Z",
+        });
+        assert_eq!(serde_json::to_value(entry).expect("JSON"), expected);
+    }
 
     #[test]
     fn an_activity_has_bounded_texts_and_every_error_names_its_field() {

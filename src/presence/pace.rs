@@ -15,6 +15,8 @@ const COLLECT: Duration = Duration::from_millis(100);
 const COLLECT_LARGE: Duration = Duration::from_secs(1);
 const COLLECT_HUGE: Duration = Duration::from_secs(2);
 const HUGE_TEAM_MIN: usize = 1000;
+/// When a session that has missed news, because its queue was full, is told the entries.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often in a row a person's entry is told, and how long it takes until it may be told once more.
 pub(super) const TELLS_MAX: u32 = 10;
 pub(super) const TELL_EVERY: Duration = Duration::from_secs(2);

@@ -31,7 +31,7 @@ pub(super) struct News {
     /// Entries with all of their rooms, of which a receiver may see only a part.
     pub(super) entries: Vec<(Entry, To)>,
     /// How many people are present, where the team is too large to be told all entries.
-    pub(super) users_total: Option<usize>,
+    pub(super) users_total: Option<(usize, To)>,
 }
 
 /// The receivers of an entry.
@@ -55,6 +55,16 @@ impl Core {
     }
 }
 
+impl To {
+    /// The receivers, where these are all sessions of the team.
+    pub(super) fn among<'a>(&'a self, all: &'a [Arc<Session>]) -> &'a [Arc<Session>] {
+        match self {
+            To::Team => all,
+            To::Sessions(sessions) => sessions,
+        }
+    }
+}
+
 impl People {
     /// Notes that the entry of `user` may have changed.
     pub(super) fn change(&mut self, user: &UserId, now: Instant) {
@@ -70,6 +80,7 @@ impl People {
 
     fn tick(&mut self, team: &Team, now: Now) -> Option<News> {
         self.drop_ended(now.instant);
+        self.retry_missed(now.instant);
         self.due.take_if(|due| *due <= now.instant)?;
         let is_large = self.people.len() > TEAM_MAX;
         let mut entries = Vec::new();
@@ -78,19 +89,33 @@ impl People {
         }
         let mut renewed = mem::take(&mut self.renewed);
         renewed.retain(|session| !session.has_ended());
-        let users_total = is_large && !(entries.is_empty() && renewed.is_empty());
-        if !renewed.is_empty() && !is_large {
-            let all = self.people.values();
-            let shown = all.map(|person| person.entry(person.shown()));
-            let sessions = To::Sessions(renewed);
-            entries.extend(shown.map(|entry| (entry, sessions.clone())));
+        let mut told_total = (!entries.is_empty()).then_some(To::Team);
+        if !renewed.is_empty() {
+            let renewed = To::Sessions(renewed);
+            if !is_large {
+                let all = self.people.values();
+                let shown = all.map(|person| person.entry(person.shown()));
+                entries.extend(shown.map(|entry| (entry, renewed.clone())));
+            }
+            told_total = told_total.or(Some(renewed));
         }
         let of_present = |person: &&Person| !person.tabs.is_empty();
+        let total = || self.people.values().filter(of_present).count();
         Some(News {
             team: team.clone(),
             entries,
-            users_total: users_total.then(|| self.people.values().filter(of_present).count()),
+            users_total: told_total.filter(|_| is_large).map(|to| (total(), to)),
         })
+    }
+
+    /// Has the sessions told anew that have missed news some time ago.
+    fn retry_missed(&mut self, now: Instant) {
+        let due = self.missed.extract_if(.., |(at, _)| *at <= now);
+        let before = self.renewed.len();
+        self.renewed.extend(due.map(|(_, session)| session));
+        if self.renewed.len() > before {
+            self.due_by(now);
+        }
     }
 
     /// Removes the contribution of sessions that ended long enough ago.

@@ -49,6 +49,11 @@ impl Subscriber for Sockets {
             let message = encoded.get_or_insert_with(|| frame(published));
             match client.offer_event(message.clone()) {
                 Delivery::Queued => client.socket().flush(engineio::Writer::Task),
+                // It may be reading a large document. What passes is dropped, and presence is told
+                // again later.
+                Delivery::Full if published.event_id.is_none() => {
+                    self.shared.presence.missed(&client.session);
+                }
                 // After it has reconnected it asks for the events that it has missed.
                 Delivery::Full => client.cut("lagging"),
             }

@@ -1,7 +1,7 @@
 // Chromium, driven by Playwright, for tests that use a page as a person does. `suiteBrowser` in suite.mjs gives a suite its
 // browser.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 const PROGRAM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 
@@ -21,6 +21,45 @@ const ARGUMENTS = [
 export function launchBrowser(chromium) {
   if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM} (Debian: apt-get install chromium)`);
   return chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS, timeout: 60_000 });
+}
+
+/**
+ * Starts a browser with the profile in `folder`, as a person has it: what its pages store is there after a restart. Returns the
+ * context with its windows. `close` ends it in order; `kill` ends its process at once, as a crash does.
+ */
+export async function launchProfile(chromium, folder, options = {}) {
+  if (!existsSync(PROGRAM)) throw new Error(`there is no ${PROGRAM} (Debian: apt-get install chromium)`);
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: PROGRAM,
+    args: ARGUMENTS,
+    timeout: 60_000,
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: "reduce",
+    ...options,
+  });
+  context.setDefaultTimeout(30_000);
+  const kill = async () => {
+    const closed = new Promise((resolve) => context.once("close", resolve));
+    for (const pid of processesOf(folder)) process.kill(pid, "SIGKILL");
+    await closed;
+  };
+  return Object.assign(context, { kill });
+}
+
+/** The processes of the browser that uses that profile; its main process comes first. */
+function processesOf(folder) {
+  const running = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const commands = running.map((pid) => [Number(pid), commandOf(pid)]);
+  const own = commands.filter(([, command]) => command.includes(`--user-data-dir=${folder}`));
+  return own.sort(([, a], [, b]) => Number(a.includes("--type=")) - Number(b.includes("--type="))).map(([pid]) => pid);
+}
+
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
 }
 
 /**

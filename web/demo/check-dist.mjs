@@ -9,7 +9,8 @@ import { writeSite } from "./site/site.mjs";
 
 const aside = mkdtempSync(join(tmpdir(), "realtime-page-"));
 try {
-  execFileSync("tsc", ["-p", "tsconfig.json", "--noEmit"], { stdio: "inherit" });
+  for (const project of ["tsconfig.json", "worker/tsconfig.json"])
+    execFileSync("tsc", ["-p", project, "--noEmit"], { stdio: "inherit" });
   await build({ build: { outDir: aside, emptyOutDir: true }, logLevel: "warn" });
   writeSite(aside);
   const [built, committed] = [filesOf(aside), filesOf("dist")];

@@ -1,5 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv } from "vite";
+import { serviceWorker } from "./service-worker.ts";
 
 // The page always sends its requests to its own origin. During development that is Vite, which forwards them to the server of
 // VITE_REALTIME_SERVER_URL. The variable is not part of the built page, so the build has the same bytes on every machine.
@@ -13,7 +14,7 @@ export default defineConfig(({ mode }) => {
   return {
     // Relative, so that the page works at `/` and below any folder.
     base: "./",
-    plugins: [react()],
+    plugins: [react(), serviceWorker(["favicon.svg", "theme.js"])],
     server: { port: 5173, proxy },
     preview: { port: 4173, proxy },
     build: {

@@ -3,6 +3,7 @@ import { lazy, Suspense, useEffect } from "react";
 import { ListView } from "./list/ListView";
 import { OtherTeam } from "./navigation/OtherTeam";
 import { useRoute } from "./navigation/route";
+import { SendUnsent } from "./recovery/SendUnsent";
 import { useSession } from "./session/session";
 import { Announcer } from "./status/announcer";
 import { ErrorBoundary } from "./ui/ErrorBoundary";
@@ -36,6 +37,7 @@ export function App() {
           </Suspense>
         )}
       </ErrorBoundary>
+      <SendUnsent identity={identity} />
       <Announcer />
     </RealtimeProvider>
   );

@@ -11,3 +11,9 @@ createRoot(root).render(
     <App />
   </StrictMode>,
 );
+
+// The page opens without the network. Vite serves files that the worker does not know, so there is none during development.
+if (import.meta.env.PROD) {
+  // Only secure pages have service workers, and a browser may refuse them.
+  (navigator.serviceWorker as ServiceWorkerContainer | undefined)?.register("./sw.js").catch(() => undefined);
+}

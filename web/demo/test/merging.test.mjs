@@ -31,6 +31,7 @@ describe("merging", () => {
   const browser = suiteBrowser(chromium);
 
   const open = async (room, name) => {
+    await server.createDocument(room);
     const page = await browser.open(`${server.url}/?document=${room}&name=${name}`);
     await saved(page);
     await editor(page).click();

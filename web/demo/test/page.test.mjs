@@ -11,7 +11,11 @@ describe("the page", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
 
-  const open = (query = "", options) => browser.open(`${server.url}/${query}`, options);
+  const open = async (query = "", options) => {
+    const room = new URLSearchParams(query).get("document");
+    if (room !== null) await server.createDocument(room);
+    return browser.open(`${server.url}/${query}`, options);
+  };
   /** A window with `room` open, whose person may write. */
   const write = async (room, name) => {
     const page = await open(`?document=${room}&name=${name}`);
@@ -24,7 +28,7 @@ describe("the page", () => {
     const ana = await open();
     await ana.getByLabel("New document").fill("Launch plan");
     await ana.getByRole("button", { name: /create/i }).click();
-    await ana.waitForURL(/document=Launch/);
+    await ana.waitForURL(/team=demo&document=[a-z2-9]{16}$/);
     await saved(ana);
     await editor(ana).click();
     await ana.keyboard.type("Hello from the first window.");
@@ -139,6 +143,7 @@ describe("the page", () => {
   });
 
   it("tells when parts of a document could not be read from the database", async () => {
+    await server.createDocument("damaged");
     const ana = await browser.blank();
     await ana.routeWebSocket(/socket\.io/, (near) => {
       const far = near.connectToServer();
@@ -213,6 +218,7 @@ describe("the page, when the database stops", () => {
 
   it("shows saved only when the edits are stored", async () => {
     const open = (name) => browser.open(`${server.url}/?document=outage&name=${name}`);
+    await server.createDocument("outage");
     const [ana, ben] = await Promise.all([open("Ana"), open("Ben")]);
     await saved(ana, ben);
     await postgres.cluster.stop("immediate");

@@ -17,6 +17,7 @@ describe("pasting", () => {
 
   const write = async () => {
     rooms += 1;
+    await server.createDocument(`paste-${rooms}`);
     const page = await browser.open(`${server.url}/?document=paste-${rooms}&name=Ana`);
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await saved(page);

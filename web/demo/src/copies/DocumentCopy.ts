@@ -37,9 +37,13 @@ export class DocumentCopy implements Persistence {
   #isSettled = true;
   #writing: Promise<void> | undefined;
   #isClosed = false;
+  #release: () => void = () => undefined;
 
   constructor(name: string, doc: Y.Doc) {
     this.#doc = doc;
+    // By this lock other windows see that the copy is in use. Only secure pages have locks.
+    const held = new Promise<void>((resolve) => (this.#release = resolve));
+    (navigator.locks as LockManager | undefined)?.request(name, { mode: "shared" }, () => held).catch(() => undefined);
     this.#words = new WrittenWords(doc);
     if (doc.store.clients.size > 0) this.#queue.push(Y.encodeStateAsUpdate(doc));
     doc.on("update", this.#updated);
@@ -103,6 +107,7 @@ export class DocumentCopy implements Persistence {
 
   #close(): void {
     this.#isClosed = true;
+    this.#release();
     this.#queue = [];
     this.#doc.off("update", this.#updated);
     this.#doc.off("destroy", this.#docDestroyed);

@@ -1,6 +1,5 @@
-import { RealtimeError } from "@realtime-server/client";
+import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
 import { useState } from "react";
-import type { DocumentInfo } from "../list/documents";
 import { reasonOf } from "../status/reason";
 
 interface ActionButtonProps {

@@ -1,8 +1,6 @@
-import type { DocumentProvider } from "@realtime-server/client";
-import type { DocumentInfo } from "../list/documents";
+import type { DocumentInfo, DocumentProvider } from "@realtime-server/client";
 import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
-import { useSession } from "../session/session";
 import type { Status } from "../status/status";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
@@ -21,13 +19,12 @@ interface DocumentHeaderProps {
 
 /** The top of a document: the link to the list, the document's title, the people in it. */
 export function DocumentHeader({ room, title, info, onInfo, status, provider }: DocumentHeaderProps) {
-  const { identity } = useSession();
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
     </Link>
   );
-  const field = info && <TitleField document={info} identity={identity} onSaved={onInfo} />;
+  const field = info && <TitleField document={info} onSaved={onInfo} />;
   return (
     <Header title={title} titleField={field} status={status} before={back}>
       <People provider={provider} />

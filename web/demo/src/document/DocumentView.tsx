@@ -1,7 +1,8 @@
+import type { DocumentInfo } from "@realtime-server/client";
 import { useDocument, useConnection } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
-import { mayEdit, titleOf, type DocumentInfo } from "../list/documents";
+import { mayEdit, titleOf } from "../list/documents";
 import { offlineStatus, useAwaySince } from "../copies/offline";
 import { useCopy } from "../copies/useCopy";
 import { roomProblem } from "../list/room";
@@ -95,7 +96,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
       <main ref={main} className="column document" id="content" aria-label={title} tabIndex={-1}>
         {ended && <EndedNotice {...{ ended, info, onReopen }} onInfo={apply} />}
         {typeof access === "object" ? (
-          <ObstacleNotice obstacle={access} room={room} role={identity.role} />
+          <ObstacleNotice obstacle={access} role={identity.role} />
         ) : (
           provider && (
             <TextEditor key={`${provider.doc.guid} ${rebuilds}`} {...{ provider, user, access }} onEditor={setEditor} />

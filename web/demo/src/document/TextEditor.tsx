@@ -27,7 +27,7 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
       attributes: {
         role: "textbox",
         "aria-multiline": "true",
-        "aria-label": `Text of ${provider.room}`,
+        "aria-label": "Text of the document",
         "aria-readonly": String(!isEditable),
         // Users who only read need the focus as well, to scroll, select and copy by keyboard.
         tabindex: "0",
@@ -35,7 +35,7 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
       scrollThreshold: SCROLL_MARGIN,
       scrollMargin: SCROLL_MARGIN,
     }),
-    [provider.room, isEditable],
+    [isEditable],
   );
   const editor = useEditor({
     extensions,

@@ -2,6 +2,7 @@ import { useConnection } from "@realtime-server/client/react";
 import { useEffect, useState } from "react";
 import { Footer } from "../connect/Footer";
 import { useArrival } from "../navigation/useArrival";
+import { RecoveredEdits } from "../recovery/RecoveredEdits";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
 import { Banner } from "../status/Banner";
@@ -11,7 +12,7 @@ import { useAway } from "../status/useAway";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
-import type { DocumentQuery } from "./documents";
+import type { ShownQuery } from "./documents";
 import { ListTools } from "./ListTools";
 
 /** The team's documents, and the form that creates one. */
@@ -20,7 +21,7 @@ export function ListView() {
   const isAway = useAway();
   const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
-  const [query, setQuery] = useState<DocumentQuery>({ q: "", sort: "updated", trash: false });
+  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false });
   const main = useArrival();
   useEffect(() => {
     document.title = "Documents · Realtime Server";
@@ -39,6 +40,7 @@ export function ListView() {
             You are here as a {identity.role}: you can read documents, but not make new ones. Editors and admins can.
           </p>
         )}
+        <RecoveredEdits identity={identity} />
         <ListTools query={query} onChange={setQuery} />
         <DocumentList key={String(query.trash)} {...{ identity, query, isWriter, isAway }} />
       </main>

@@ -1,4 +1,5 @@
 import { randomName } from "./names";
+import { defaultPerson, isDefaultPerson, personByName, rememberPerson, windowPerson } from "./people";
 
 /** The roles that a user of this page can choose, and their labels. */
 export const ROLES = {
@@ -23,18 +24,20 @@ export interface Identity {
   readonly ttlSeconds: number | undefined;
 }
 
-/** Session storage, so that a window keeps its identity across reloads, and another window gets another one. */
-const STORAGE_KEY = "identity";
-
 /** Whether users of that role may write, and create documents. */
 export function mayWrite(role: Role): boolean {
   return role === "editor" || role === "admin";
 }
 
-/** The stored or a new identity, with what the address presets: `?name=Ben&role=viewer&team=x&ttl=20`. */
+/**
+ * The identity of this window, with what the address presets: `?name=Ben&role=viewer&team=x&ttl=20`.
+ *
+ * A browser has one person, who is the same in every window and after a restart. A name in the address is another person of this
+ * browser, who is the same as well whenever that name is used again.
+ */
 export function loadIdentity(): Identity {
   const address = new URL(location.href);
-  const known = stored();
+  const known = stored(address.searchParams.get("name")?.trim() ?? "");
   const identity = preset(address.searchParams, known ?? newIdentity());
   // The team of a link to a document is part of the link. Whoever is in no team yet enters it; others are told (OtherTeam.tsx).
   const linked = address.searchParams.get("team")?.trim() ?? "";
@@ -44,13 +47,19 @@ export function loadIdentity(): Identity {
   return entered;
 }
 
-/** Remembers the identity for this window. */
+/** Remembers the identity for this window and for this browser. */
 export function saveIdentity(identity: Identity): void {
-  try {
-    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(identity));
-  } catch {
-    // Without storage the identity lasts until the next reload.
-  }
+  rememberPerson(identity, { isDefault: isUnnamed || isDefaultPerson(identity) });
+}
+
+/** Whether the address of this window named nobody, so that its person is that of the browser. */
+let isUnnamed = false;
+
+function stored(name: string): Identity | undefined {
+  const ofWindow = windowPerson();
+  if (name !== "") return ofWindow?.name === name ? ofWindow : personByName(name);
+  isUnnamed = ofWindow === undefined;
+  return ofWindow ?? defaultPerson();
 }
 
 function newIdentity(): Identity {
@@ -77,21 +86,13 @@ function preset(parameters: URLSearchParams, identity: Identity): Identity {
   };
 }
 
-function stored(): Identity | undefined {
-  try {
-    const value: unknown = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "null");
-    return isIdentity(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Whether a value is the name of a role. */
 export function isRole(value: unknown): value is Role {
   return typeof value === "string" && Object.hasOwn(ROLES, value);
 }
 
-function isIdentity(value: unknown): value is Identity {
+/** Whether a value is an identity, for those that were stored. */
+export function isIdentity(value: unknown): value is Identity {
   if (typeof value !== "object" || value === null) return false;
   const { id, name, role, team, ttlSeconds } = value as Record<string, unknown>;
   const areTexts = [id, name, team].every((text) => typeof text === "string" && text !== "");

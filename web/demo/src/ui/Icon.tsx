@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 
 /** Strokes on a grid of 20 by 20. */
 const STROKES = {
+  actions: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
   alignCenter: <path d="M4 5h12M6.5 10h7M5 15h10" />,
   alignJustify: <path d="M4 5h12M4 10h12M4 15h12" />,
   alignLeft: <path d="M4 5h12M4 10h7M4 15h10" />,
@@ -38,7 +39,7 @@ const STROKES = {
     <path d="M4 3.5h12a.5.5 0 0 1 .5.5v12a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V4a.5.5 0 0 1 .5-.5zM10 3.5V7M10 13v3.5M6 10h2.5m3 0H14M7.2 8.7 8.5 10l-1.3 1.3M12.8 8.7 11.5 10l1.3 1.3" />
   ),
   moon: <path d="M16.3 12A6.8 6.8 0 0 1 8 3.7a6.8 6.8 0 1 0 8.3 8.3z" />,
-  more: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
+  more: <path d="M5 10h.01M10 10h.01M15 10h.01" strokeWidth="2.2" />,
   orderedList: <path d="M9 5h7M9 10h7M9 15h7M3.5 4 5 3.3V7M3.5 12.6c.3-1.3 2.6-1.1 2.6.2 0 1.2-2.5 1.6-2.6 3.4h2.7" />,
   paragraph: <path d="M12.5 16V4m-3 12V4M15 4H8.2a3.1 3.1 0 0 0 0 6.2h1.3" />,
   picture: (

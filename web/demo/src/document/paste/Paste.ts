@@ -28,7 +28,8 @@ const WITHOUT_FORMATS = "The paste was added as plain text, because its formatti
  * and pictures. What cannot be kept is named in a notice. With Ctrl+Shift+V text is inserted as it is.
  */
 export const Paste = Extension.create<PasteOptions>({
-  name: "paste",
+  // Tiptap has an extension `paste` of its own, which only reports pastes.
+  name: "pasteContent",
   // Before the pasting of tables, which would take a part of the pasted content only.
   priority: 1_000,
 
