@@ -187,14 +187,15 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   received(event: string, payload: RoomPayload): void {
     if (!Object.hasOwn(this.#on, event)) return;
     const handle = this.#on[event as keyof RoomEvents] as (payload: RoomPayload) => void;
-    // Before the ack of the join the id of the document is not known. The ack contains what these events report.
-    if (this.#joined || event === "room_closed") handle(payload);
+    // Before the ack of the join the id of the document is not known. The ack contains what the other events report.
+    if (this.#joined || event === "room_closed" || event === "document_created") handle(payload);
   }
 
   readonly #on: { [E in keyof RoomEvents]?: (payload: RoomEvents[E]) => void } = {
     document_update: ({ update }) => this.#exchange.receive(bytes(update)),
     document_resync: () => this.#exchange.synchronize(),
     document_storage: ({ status }) => this.#storageChanged(status),
+    document_created: () => this.#state.error?.code === "not_found" && this.connected(),
     document_changed: ({ document }) => this.#documentChanged(document),
     document_deleted: ({ document }) => this.#documentChanged(document),
     awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),

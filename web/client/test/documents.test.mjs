@@ -277,6 +277,19 @@ describe("an open document", () => {
     }
   });
 
+  it("is joined as soon as it is created, where it did not exist", async () => {
+    const relay = new Relay();
+    relay.instead = (event) => (event === "join_room" ? Relay.refusal("not_found") : undefined);
+    const provider = open(relay, "room");
+    await assert.rejects(provider.whenSynced(), { code: "not_found" });
+    relay.instead = () => undefined;
+    relay.tell("document_created", {});
+    assert.equal(relay.of("join_room").length, 2, "it waits for its next attempt");
+    await until("it is joined", () => provider.synced);
+    relay.tell("document_created", {});
+    assert.equal(relay.of("join_room").length, 2);
+  });
+
   it("has another colour at the caret where the server gives another one in this room", async () => {
     const relay = new Relay();
     relay.color = "#0b6e63";

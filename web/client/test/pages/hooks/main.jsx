@@ -9,6 +9,7 @@ import {
     useOthers,
     useSelf,
 } from "@realtime-server/client/react";
+import { useMemo } from "react";
 import { createRoot } from "react-dom/client";
 
 const query = new URLSearchParams(location.search);
