@@ -81,7 +81,7 @@ describe("the page", () => {
     for (const page of [ana, ben]) await page.getByTestId("banner").getByText("Offline").waitFor();
     await Promise.all([ana.keyboard.type("ANA"), ben.keyboard.type("BEN")]);
     for (const page of [ana, ben])
-      await until("it is told", async () => /Offline, 3 changes not saved yet/.test(await status(page)));
+      await until("it is told", async () => /Offline since .*, 1 word not sent yet/.test(await status(page)));
     await server.launch();
     for (const page of [ana, ben])
       await page.getByTestId("banner").getByText("Back online, everything is saved").waitFor();
@@ -119,7 +119,7 @@ describe("the page", () => {
     await editor(ana).click();
     await ana.keyboard.press("Control+End");
     await ana.keyboard.type("offline.");
-    await until("it is not called saved", async () => /not saved yet/.test(await status(ana)));
+    await until("it is not called saved", async () => /1 word not sent yet/.test(await status(ana)));
     await ana.unrouteAll();
     const again = await ana.context().newPage();
     await again.goto(`${server.url}/?document=reloaded&name=Ana`);

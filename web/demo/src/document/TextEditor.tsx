@@ -2,6 +2,7 @@ import type { DocumentProvider } from "@realtime-server/client";
 import { EditorContent, useEditor, type Editor } from "@tiptap/react";
 import { useEffect, useMemo, useState } from "react";
 import { takeFocusRequest } from "../navigation/route";
+import { EditorNotice } from "./EditorNotice";
 import { extensionsOf } from "./extensions";
 import type { CaretUser } from "./useCaretUser";
 
@@ -18,7 +19,8 @@ const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 /** The text of a document. It has to be mounted again for another provider. */
 export function TextEditor({ provider, user, access, onEditor }: TextEditorProps) {
   // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
-  const [extensions] = useState(() => extensionsOf(provider, user));
+  const [notice, setNotice] = useState<string>();
+  const [extensions] = useState(() => extensionsOf(provider, user, { onNotice: setNotice }));
   const isEditable = access === "edit";
   const editorProps = useMemo(
     () => ({
@@ -35,7 +37,14 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
     }),
     [isEditable],
   );
-  const editor = useEditor({ extensions, editorProps, editable: isEditable, injectCSS: false });
+  const editor = useEditor({
+    extensions,
+    editorProps,
+    editable: isEditable,
+    injectCSS: false,
+    // The rules of the marks would take the stars from `2 * 3 * 4`. Markdown is read by the extension Paste.
+    enablePasteRules: ["link"],
+  });
 
   useEffect(() => {
     editor.setEditable(isEditable, false);
@@ -51,6 +60,7 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
   return (
     <div className="page" data-opening={access === "opening"} aria-busy={access === "opening"}>
       <EditorContent editor={editor} />
+      <EditorNotice text={notice} onClose={() => setNotice(undefined)} />
     </div>
   );
 }

@@ -132,7 +132,7 @@ function Empty({ team, query, isWriter }: { team: string; query: ShownQuery; isW
   }
   if (query.trash) {
     return (
-      <Notice title="The trash is empty" icon="trash">
+      <Notice title="The trash is empty" icon="bin">
         <p>Deleted documents are kept here for 30 days, for those who may restore them.</p>
       </Notice>
     );
