@@ -42,7 +42,7 @@ for (const creation of ["join", "api"]) {
       await ana.getByText("This link is for another team").waitFor();
       assert.match(await ana.getByRole("main").innerText(), /“acme”.*“other”/s);
       assert.deepEqual(
-        asked.filter((url) => url.includes("/api/v1/documents")),
+        asked.filter((url) => url.includes("/api/v1/documents/")),
         [],
         "the server is not asked about it",
       );

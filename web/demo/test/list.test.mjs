@@ -153,6 +153,8 @@ describe("the list of documents", () => {
       const shown = await titles(ana);
       return shown[0] === "Minutes" && shown[1] === "Report 00";
     });
+    // The pointer stays on the list, whose order is held for what others do, and not for another search.
+    await ana.getByRole("link", { name: "Report 03" }).hover();
     await ana.getByLabel("Search the documents").fill("rePORT 4");
     await until("ten are found", async () => (await titles(ana)).length === 10);
     await server.createDocument("r99", { team: "many", title: "Report 4, again" });

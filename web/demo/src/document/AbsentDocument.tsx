@@ -100,7 +100,7 @@ function Deleted({ info, onInfo }: { info: DocumentInfo; onInfo: (info: Document
   const isAllowed = mayDelete(info, identity);
   const moment = Date.parse(info.deleted_at ?? info.updated_at);
   return (
-    <Notice title="This document was deleted" icon="trash">
+    <Notice title="This document was deleted" icon="bin">
       <p>
         “{titleOf(info)}” was moved to the trash {timeAgo(moment, now)}, and stays there for 30 days.{" "}
         {!isAllowed && "Whoever created or deleted it, or an admin, can restore it."}

@@ -9,7 +9,7 @@ import { Notice } from "../ui/Notice";
 import { titleOf, type ShownQuery } from "./documents";
 import { DocumentRow, TrashRow, type RowContext } from "./DocumentRow";
 import { useHeldOrder } from "./useHeldOrder";
-import { useListing } from "./useListing";
+import { useListing, type Listing } from "./useListing";
 import { useNow } from "./useNow";
 import { useWhereabouts } from "./useWhereabouts";
 
@@ -38,18 +38,18 @@ export function DocumentList({ identity, query, isWriter, isAway }: DocumentList
 
 interface RowsProps {
   documents: readonly DocumentInfo[];
-  listing: UsedDocuments;
+  listing: Listing;
   identity: Identity;
   query: ShownQuery;
 }
 
 function Rows({ documents, listing, identity, query: { trash } }: RowsProps) {
-  const { hasMore, isLoadingMore, loadMore } = listing;
+  const { hasMore, isLoadingMore, loadMore, key } = listing;
   const now = useNow();
   const people = useWhereabouts();
   const [isPointed, setPointed] = useState(false);
   const [isHeld, hold] = useState(false);
-  const shown = useHeldOrder(documents, isPointed || isHeld);
+  const shown = useHeldOrder(documents, isPointed || isHeld, key);
   const { moved, problem, remove, restore, forget } = useTrash();
   const context: RowContext = { identity, now, remove, restore, hold };
   const Row = trash ? TrashRow : DocumentRow;
@@ -132,7 +132,7 @@ function Empty({ team, query, isWriter }: { team: string; query: ShownQuery; isW
   }
   if (query.trash) {
     return (
-      <Notice title="The trash is empty" icon="trash">
+      <Notice title="The trash is empty" icon="bin">
         <p>Deleted documents are kept here for 30 days, for those who may restore them.</p>
       </Notice>
     );

@@ -77,7 +77,7 @@ export function TrashRow({ shown: { document, isGone }, now, restore }: RowProps
   const title = titleOf(document);
   return (
     <li className="document-row">
-      <Icon name="trash" />
+      <Icon name="bin" />
       <span className="document-name">{title}</span>
       <Time at={document.deleted_at ?? document.updated_at} now={now} what="deleted" />
       <button type="button" className="button" aria-label={`Restore ${title}`} onClick={() => restore(document)}>
@@ -91,7 +91,7 @@ export function TrashRow({ shown: { document, isGone }, now, restore }: RowProps
 function GoneRow({ document }: { document: DocumentInfo }) {
   return (
     <li className="document-row" data-gone="true">
-      <Icon name={document.deleted_at === undefined ? "trash" : "document"} />
+      <Icon name={document.deleted_at === undefined ? "bin" : "document"} />
       <span className="document-name">{titleOf(document)}</span>
       <span className="gone">no longer here</span>
     </li>

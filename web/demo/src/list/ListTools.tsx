@@ -49,7 +49,7 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         aria-pressed={query.trash}
         onClick={() => onChange({ ...query, trash: !query.trash })}
       >
-        <Icon name="trash" />
+        <Icon name="bin" />
         Trash
       </button>
     </div>

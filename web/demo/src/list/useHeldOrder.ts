@@ -10,19 +10,25 @@ export interface ShownDocument {
 
 /**
  * The documents in their order, or while `isHeld` in the order that they had at its beginning: then changed documents stay where
- * they are, documents that left the list keep their place, and new ones are added at the end.
+ * they are, documents that left the list keep their place, and new ones are added at the end. The order is held for one `key` only,
+ * which is the query whose documents they are.
  */
-export function useHeldOrder(documents: readonly DocumentInfo[], isHeld: boolean): readonly ShownDocument[] {
-  const [held, setHeld] = useState<readonly DocumentInfo[]>();
+export function useHeldOrder(
+  documents: readonly DocumentInfo[],
+  isHeld: boolean,
+  key: string,
+): readonly ShownDocument[] {
+  const [state, setState] = useState<{ held: readonly DocumentInfo[]; key: string }>();
+  const held = state?.key === key ? state.held : undefined;
   if (!isHeld) {
-    if (held !== undefined) setHeld(undefined);
+    if (state !== undefined) setState(undefined);
     return documents.map((document) => ({ document, isGone: false }));
   }
   const now = new Map(documents.map((document) => [document.document_id, document]));
   const known = new Set(held?.map(({ document_id }) => document_id));
   const added = documents.filter(({ document_id }) => !known.has(document_id));
   const order = held ? [...held, ...added] : documents;
-  if (held === undefined || added.length > 0) setHeld(order);
+  if (held === undefined || added.length > 0) setState({ held: order, key });
   return order.map((document) => ({
     document: now.get(document.document_id) ?? document,
     isGone: !now.has(document.document_id),

@@ -2,7 +2,6 @@ import type { ReactNode } from "react";
 
 /** Strokes on a grid of 20 by 20. */
 const STROKES = {
-  actions: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
   alignCenter: <path d="M4 5h12M6.5 10h7M5 15h10" />,
   alignJustify: <path d="M4 5h12M4 10h12M4 15h12" />,
   alignLeft: <path d="M4 5h12M4 10h7M4 15h10" />,
@@ -39,7 +38,7 @@ const STROKES = {
     <path d="M4 3.5h12a.5.5 0 0 1 .5.5v12a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V4a.5.5 0 0 1 .5-.5zM10 3.5V7M10 13v3.5M6 10h2.5m3 0H14M7.2 8.7 8.5 10l-1.3 1.3M12.8 8.7 11.5 10l1.3 1.3" />
   ),
   moon: <path d="M16.3 12A6.8 6.8 0 0 1 8 3.7a6.8 6.8 0 1 0 8.3 8.3z" />,
-  more: <path d="M5 10h.01M10 10h.01M15 10h.01" strokeWidth="2.2" />,
+  more: <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" strokeWidth={2.6} />,
   orderedList: <path d="M9 5h7M9 10h7M9 15h7M3.5 4 5 3.3V7M3.5 12.6c.3-1.3 2.6-1.1 2.6.2 0 1.2-2.5 1.6-2.6 3.4h2.7" />,
   paragraph: <path d="M12.5 16V4m-3 12V4M15 4H8.2a3.1 3.1 0 0 0 0 6.2h1.3" />,
   picture: (
@@ -60,9 +59,6 @@ const STROKES = {
     <path d="M10 6.5a3.5 3.5 0 1 1 0 7 3.5 3.5 0 0 1 0-7zM10 2.5v1M10 16.5v1M2.5 10h1M16.5 10h1M4.7 4.7l.7.7M14.6 14.6l.7.7M15.3 4.7l-.7.7M5.4 14.6l-.7.7" />
   ),
   system: <path d="M4 4h12a1 1 0 0 1 1 1v7.5a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1zM7.5 16.5h5M10 13.5v3" />,
-  trash: (
-    <path d="M4 5.5h12M8 5.5V4a.8.8 0 0 1 .8-.8h2.4a.8.8 0 0 1 .8.8v1.5M5.5 5.5l.7 10.2a1 1 0 0 0 1 .9h5.6a1 1 0 0 0 1-.9l.7-10.2M8.5 9v4.5M11.5 9v4.5" />
-  ),
   table: (
     <path d="M4 3.5h12a.5.5 0 0 1 .5.5v12a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V4a.5.5 0 0 1 .5-.5zM3.5 7.8h13M3.5 12.2h13M10 7.8v8.7" />
   ),

@@ -59,7 +59,7 @@ export function Menu({ label, items, onToggle }: MenuProps) {
         aria-controls={isOpen ? id : undefined}
         onClick={() => toggle(!isOpen)}
       >
-        <Icon name="actions" />
+        <Icon name="more" />
       </button>
       {isOpen && (
         <div ref={list} className="actions-menu" id={id} role="menu" aria-label={label} onKeyDown={press}>
