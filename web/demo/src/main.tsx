@@ -1,11 +1,14 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./App";
+import { restorePeople } from "./session/people";
 import "./styles/index.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 
+await restorePeople();
+// Imported afterwards, because its session begins with the person of this window.
+const { App } = await import("./App");
 createRoot(root).render(
   <StrictMode>
     <App />

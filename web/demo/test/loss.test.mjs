@@ -72,6 +72,7 @@ class Person {
 
   /** Opens the document once with the server, so that the page and the document are in the browser. */
   async begin() {
+    if (!this.#server.alive) await this.#server.launch();
     await this.#launch();
     await saved(this.#page);
     await until("the page is kept", () =>

@@ -1,3 +1,4 @@
+import { FIELDS, openDatabase, resultOf, written } from "../copies/database";
 import { isIdentity, type Identity } from "./identity";
 
 /** The people of this browser, so that each keeps the same id, and with it the copies and unsent edits. */
@@ -8,6 +9,12 @@ const DEFAULT_KEY = "person";
 
 /** The id of the person of this window, for reloads. */
 const WINDOW_KEY = "identity";
+
+/** The database that has the people as well. */
+const BACKUP = "realtime-people";
+
+/** How long the page waits for it, in milliseconds: browsers sometimes never answer. */
+const RESTORE_TIMEOUT_MS = 1_000;
 
 /** The people who have used this browser. */
 export function knownPeople(): Identity[] {
@@ -43,6 +50,45 @@ export function rememberPerson(person: Identity, { isDefault }: { isDefault: boo
   write(() => localStorage, PEOPLE_KEY, [...others, person]);
   write(() => sessionStorage, WINDOW_KEY, person.id);
   if (isDefault) write(() => localStorage, DEFAULT_KEY, person.id);
+  void backUp().catch(() => undefined);
+}
+
+/**
+ * Brings back people who are not in the local storage. A browser writes that seconds later, so that a crash may lose it; the database
+ * is written at once. To be called before anything asks who this window is.
+ */
+export async function restorePeople(): Promise<void> {
+  const tooLong = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), RESTORE_TIMEOUT_MS));
+  const stored = await Promise.race([readBackup(), tooLong]).catch(() => undefined);
+  const people = Array.isArray(stored?.people) ? stored.people.filter(isIdentity) : [];
+  const known = knownPeople();
+  const lost = people.filter(({ id }) => !known.some((person) => person.id === id));
+  if (lost.length > 0) write(() => localStorage, PEOPLE_KEY, [...lost, ...known]);
+  if (stored?.person !== undefined && !defaultPerson()) write(() => localStorage, DEFAULT_KEY, stored.person);
+}
+
+async function backUp(): Promise<void> {
+  const database = await openDatabase(BACKUP);
+  const transaction = database.transaction(FIELDS, "readwrite", { durability: "strict" });
+  const fields = transaction.objectStore(FIELDS);
+  fields.put(knownPeople(), PEOPLE_KEY);
+  fields.put(
+    read(() => localStorage, DEFAULT_KEY),
+    DEFAULT_KEY,
+  );
+  await written(transaction);
+  database.close();
+}
+
+async function readBackup(): Promise<{ people: unknown; person: unknown }> {
+  const database = await openDatabase(BACKUP);
+  const fields = database.transaction(FIELDS).objectStore(FIELDS);
+  const [people, person] = await Promise.all([
+    resultOf<unknown>(fields.get(PEOPLE_KEY)),
+    resultOf<unknown>(fields.get(DEFAULT_KEY)),
+  ]);
+  database.close();
+  return { people, person: person ?? undefined };
 }
 
 /** Whether new windows begin with that person. */
