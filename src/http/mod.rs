@@ -8,7 +8,7 @@
 //! GET /api/v1/documents  the documents of the caller's team
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
-//! GET /                  in development: the demo page and its files
+//! GET /                  in development: the demo page and its files, among them its service worker, /sw.js
 //! ```
 
 mod api;
