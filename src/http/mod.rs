@@ -12,7 +12,7 @@
 //! GET /api/v1/documents/{room}/presence  who is in a room
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
-//! GET /                  in development: the demo page and its files
+//! GET /                  in development: the demo page and its files, among them its service worker, /sw.js
 //! GET /docs, /docs/…     in development: the documentation
 //! GET /client.tgz        in development: the packed client, for `npm install`
 //! ```

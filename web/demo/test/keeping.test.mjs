@@ -42,7 +42,8 @@ describe("what is kept in a browser", () => {
     await ana.getByRole("button", { name: /You are/ }).click();
     await ana.getByLabel("Name").fill("Ana of this browser");
     await ana.getByRole("button", { name: "Go on as this person" }).click();
-    const id = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("identity")));
+    const id = (page) =>
+      until("the page knows who it is", () => page.evaluate(() => JSON.parse(sessionStorage.getItem("identity"))));
     const ben = await another(ana, "?name=Ben");
     const anaId = await id(ana);
     const benId = await id(ben);

@@ -14,7 +14,7 @@ const FOREIGN = {
 
 /** What a page does not show, and what only describes the rest. The texts of comments are counted at their places. */
 const SILENT =
-  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], [style*='mso-element:comment-list' i]";
+  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], [style*='mso-element'][style*='comment-list']";
 
 /** The signs of a document, in which a background is a highlight. Those of web pages are the look of the page. */
 const DOCUMENT = "[id^='docs-internal-guid'], [class^=Mso], meta[content*=LibreOffice]";
