@@ -4,6 +4,7 @@ import { Backoff, type BackoffOptions } from "./backoff.js";
 import { RealtimeError } from "./error.js";
 import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
 import { Renewal } from "./renewal.js";
+import { Unanswered } from "./unanswered.js";
 import { onWake } from "./wake.js";
 
 /**
@@ -45,6 +46,8 @@ export interface ConnectionState {
   readonly error: RealtimeError | undefined;
   /** When the next attempt is due, in milliseconds since 1970, while the client waits for it. */
   readonly retryAt: number | undefined;
+  /** Whether the server has left a request, or the attempt to connect, unanswered for more than 5 s. */
+  readonly slow: boolean;
 }
 
 /** The events of a client. */
@@ -75,6 +78,8 @@ const ROOM_EVENTS = [
 /** The events that belong to a room. */
 export type RoomEvent = (typeof ROOM_EVENTS)[number];
 
+const DISCONNECTED = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined } as const;
+
 /** How long an attempt to connect may take until the server sends `connection`, and a call of the token source. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
 
@@ -97,7 +102,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   readonly #backoff: Backoff;
   readonly #rooms = new Map<string, RoomListener>();
   readonly #endWake: () => void;
-  #state: ConnectionState = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined };
+  #state: ConnectionState = { ...DISCONNECTED, slow: false };
+  readonly #unanswered = new Unanswered(() => this.#setState(this.#state));
   /** The number of the current attempt, by which late results of earlier ones are recognised and ignored. */
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -211,7 +217,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       return;
     }
     const within = this.#socket.timeout(Math.min(timeoutMs, NO_TIMEOUT_MS));
+    const ended = this.#unanswered.sent();
     within.emit(event, payload, (failure: Error | null, ack?: Ack<Requests[E]["ack"]>) => {
+      ended(ack || !this.#socket.connected ? "answered" : "given up");
       if (failure || !ack) answered(new RealtimeError(this.#socket.connected ? "timeout" : "disconnected"));
       else answered(ack.ok ? ack : RealtimeError.fromPayload(ack.error));
     });
@@ -255,6 +263,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#attemptedAt = Date.now();
     this.#isTrying = true;
     this.#endedWith = undefined;
+    this.#unanswered.clear();
+    this.#unanswered.sent();
     clearTimeout(this.#timer);
     this.#setState({ ...this.#state, status: "connecting", retryAt: undefined });
     try {
@@ -288,6 +298,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       this.#options.backoff,
     );
     this.#isSecondToken = false;
+    this.#unanswered.clear();
     this.#setState({ status: "connected", connection, error: undefined, retryAt: undefined });
     for (const room of [...this.#rooms.values()]) room.connected();
   }
@@ -325,6 +336,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #wait(error: RealtimeError): void {
     clearTimeout(this.#timer);
+    this.#unanswered.clear();
     const wait = Math.max(this.#backoff.next(), error.retryAfterMs ?? 0);
     this.#timer = setTimeout(() => void this.#try(), wait);
     this.#setState({ status: "connecting", connection: undefined, error, retryAt: Date.now() + wait });
@@ -334,8 +346,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#attempt += 1;
     this.#isTrying = false;
     clearTimeout(this.#timer);
+    this.#unanswered.clear();
     this.#dropConnection();
-    this.#setState({ status: "disconnected", connection: undefined, error, retryAt: undefined });
+    this.#setState({ ...DISCONNECTED, error });
     this.#socket.disconnect();
   }
 
@@ -368,11 +381,11 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.connect();
   }
 
-  #setState(state: ConnectionState): void {
+  #setState(state: Omit<ConnectionState, "slow">): void {
     const before = this.#state.status;
-    this.#state = state;
+    this.#state = { ...state, slow: this.#unanswered.isSlow };
     if (state.status !== before) this.emit("status", [state.status]);
-    this.emit("change", [state]);
+    this.emit("change", [this.#state]);
   }
 }
 

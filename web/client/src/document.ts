@@ -242,7 +242,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
     this.#setState({ ...rights, status: "connected", storage: answer.storage, error: undefined });
     this.#exchange.merge(answer);
-    this.#showOwnUser();
+    this.#showOwnUser(answer.color);
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
   }
 
@@ -260,12 +260,15 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.emit("rebuilt", []);
   }
 
-  /** Sets the field `user` of the awareness to the user of the session, unless the application has set it. */
-  #showOwnUser(): void {
+  /**
+   * Sets the field `user` of the awareness to the user of the session, with the colour that the server has chosen for this room,
+   * unless the application has set it.
+   */
+  #showOwnUser(color: string | undefined): void {
     const own = this.awareness.getLocalState();
     const user = this.client.connection?.user;
     if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#ownUser)) return;
-    this.#ownUser = { ...user };
+    this.#ownUser = { ...user, ...(color !== undefined && { color }) };
     this.awareness.setLocalStateField("user", this.#ownUser);
   }
 

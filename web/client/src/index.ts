@@ -19,6 +19,7 @@ export {
 } from "./client.js";
 export { DocumentProvider, type DocumentProviderEvents, type DocumentProviderOptions } from "./document.js";
 export { RealtimeError, type ErrorCode, type RealtimeErrorOptions } from "./error.js";
+export { mayWrite } from "./may-write.js";
 export { people, type Person } from "./people.js";
 export type { OpenPersistence, Persistence } from "./persisted.js";
 export {

@@ -99,6 +99,8 @@ export interface Joined {
   update?: WireBytes;
   awareness?: WireBytes;
   members: PresenceEntry[];
+  /** The colour of this person in this room, such as `#1e6f2e`; absent on older servers. */
+  color?: string;
   storage: StorageStatus;
 }
 

@@ -1,6 +1,7 @@
 import type { DocumentProvider } from "@realtime-server/client";
+import type { Status } from "@realtime-server/client/kit";
+import type { Editor } from "@tiptap/react";
 import { Link } from "../navigation/Link";
-import type { Status } from "../status/status";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { People } from "./People";
@@ -10,10 +11,11 @@ interface DocumentHeaderProps {
   room: string;
   status: Status;
   provider: DocumentProvider | undefined;
+  editor: Editor | undefined;
 }
 
 /** The top of a document: the link to the list, the document's name, the people in it. */
-export function DocumentHeader({ room, status, provider }: DocumentHeaderProps) {
+export function DocumentHeader({ room, status, provider, editor }: DocumentHeaderProps) {
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
@@ -21,7 +23,7 @@ export function DocumentHeader({ room, status, provider }: DocumentHeaderProps) 
   );
   return (
     <Header title={room} status={status} before={back}>
-      <People provider={provider} />
+      <People provider={provider} editor={editor} />
       <ShareButton room={room} />
     </Header>
   );

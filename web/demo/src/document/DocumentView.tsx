@@ -1,13 +1,11 @@
-import { useConnection, useDocument } from "@realtime-server/client/react";
+import { ConnectionBanner, useAway, useDocumentStatus } from "@realtime-server/client/kit";
+import { useDocument } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { documentStatus } from "../status/status";
 import { useUnsavedWarning } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Icon } from "../ui/Icon";
 import { accessOf } from "./access";
 import { DocumentHeader } from "./DocumentHeader";
@@ -16,8 +14,6 @@ import { ObstacleNotice, UnusableName } from "./Obstacle";
 import { openCopy } from "./persistence";
 import { TextEditor } from "./TextEditor";
 import { Toolbar } from "./Toolbar";
-import { useCaretUser, usePresence } from "./useCaretUser";
-import { useRebuilds } from "./useRebuilds";
 
 /** The view of one document. */
 export function DocumentView({ room }: { room: string }) {
@@ -35,19 +31,16 @@ function OpenDocument({ room, onReopen }: { room: string; onReopen: () => void }
   const { identity } = useSession();
   const used = useDocument(room, { persistence: openCopy(identity.team, identity.id) });
   const { provider, ended } = used;
-  const rebuilds = useRebuilds(provider);
   const isAway = useAway();
   const [editor, setEditor] = useState<Editor>();
-  const status = documentStatus(useConnection(), isAway, used);
+  const status = useDocumentStatus(used);
   const access = accessOf(used, isAway);
   const main = useArrival();
-  const user = useCaretUser(identity);
-  usePresence(provider, user);
   useUnsavedWarning(provider);
   return (
     <>
       <header className="top">
-        <DocumentHeader room={room} status={status} provider={provider} />
+        <DocumentHeader room={room} status={status} provider={provider} editor={editor} />
         {access === "edit" && editor && <Toolbar editor={editor} />}
         {access === "view" && !ended && (
           <p className="view-only">
@@ -56,16 +49,14 @@ function OpenDocument({ room, onReopen }: { room: string; onReopen: () => void }
           </p>
         )}
         {(access === "opening" || (access === "edit" && !editor)) && <div className="toolbar" />}
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column document" id="content" aria-label={room} tabIndex={-1}>
         {ended && <EndedNotice ended={ended} onReopen={onReopen} />}
         {typeof access === "object" ? (
           <ObstacleNotice obstacle={access} room={room} role={identity.role} />
         ) : (
-          provider && (
-            <TextEditor key={`${provider.doc.guid} ${rebuilds}`} {...{ provider, user, access }} onEditor={setEditor} />
-          )
+          provider && <TextEditor key={provider.doc.guid} provider={provider} access={access} onEditor={setEditor} />
         )}
       </main>
     </>

@@ -3,11 +3,9 @@ import { EditorContent, useEditor, type Editor } from "@tiptap/react";
 import { useEffect, useMemo, useState } from "react";
 import { takeFocusRequest } from "../navigation/route";
 import { extensionsOf } from "./extensions";
-import type { CaretUser } from "./useCaretUser";
 
 interface TextEditorProps {
   provider: DocumentProvider;
-  user: CaretUser;
   access: "opening" | "view" | "edit";
   onEditor: (editor: Editor | undefined) => void;
 }
@@ -16,9 +14,9 @@ interface TextEditorProps {
 const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 
 /** The text of a document. It has to be mounted again for another provider. */
-export function TextEditor({ provider, user, access, onEditor }: TextEditorProps) {
+export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
   // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
-  const [extensions] = useState(() => extensionsOf(provider, user));
+  const [extensions] = useState(() => extensionsOf(provider));
   const isEditable = access === "edit";
   const editorProps = useMemo(
     () => ({
@@ -35,12 +33,9 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
     }),
     [provider.room, isEditable],
   );
-  const editor = useEditor({ extensions, editorProps, editable: isEditable, injectCSS: false });
+  const editor = useEditor({ extensions, editorProps, injectCSS: false });
 
   useEffect(() => {
-    editor.setEditable(isEditable, false);
-    // The placeholder depends on whether the user may write, and is drawn with the next transaction.
-    editor.view.dispatch(editor.state.tr);
     if (isEditable && takeFocusRequest()) editor.commands.focus("end");
   }, [editor, isEditable]);
   useEffect(() => {

@@ -1,6 +1,5 @@
 import { useEffect, useState } from "react";
-import { reasonOf } from "../status/reason";
-import { useCountdown } from "../status/useCountdown";
+import { reasonOf, useCountdown } from "@realtime-server/client/kit";
 import { Notice } from "../ui/Notice";
 import { NO_LIST } from "./documents";
 import { DocumentRow } from "./DocumentRow";

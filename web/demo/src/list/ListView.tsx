@@ -1,12 +1,11 @@
+import { ConnectionBanner, useAway, useConnectionStatus } from "@realtime-server/client/kit";
 import { useConnection } from "@realtime-server/client/react";
 import { useEffect } from "react";
 import { useArrival } from "../navigation/useArrival";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { listStatus } from "../status/status";
+import { listStatus } from "../status/listStatus";
 import { useUnsavedDocuments } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
@@ -16,7 +15,7 @@ import { useDocuments } from "./useDocuments";
 export function ListView() {
   const { identity } = useSession();
   const isAway = useAway();
-  const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
+  const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
   const documents = useDocuments(identity);
   const main = useArrival();
@@ -27,7 +26,7 @@ export function ListView() {
     <>
       <header className="top">
         <Header title="Documents" status={status} before={<img src="./favicon.svg" alt="" width={32} height={32} />} />
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column" id="content" aria-label="Documents" tabIndex={-1}>
         {isWriter ? (

@@ -1,5 +1,5 @@
 import type { CSSProperties } from "react";
-import { readableOn, safeColor } from "./contrast";
+import { readableOn, safeColor } from "./contrast.js";
 
 const letters = new Intl.Segmenter();
 
@@ -8,7 +8,7 @@ export function Avatar({ name, color }: { name: string; color: string }) {
   const background = safeColor(color);
   const style: CSSProperties = { background, color: readableOn(background) };
   return (
-    <span className="avatar" style={style} aria-hidden="true">
+    <span className="realtime-avatar" style={style} aria-hidden="true">
       {initials(name)}
     </span>
   );
