@@ -30,6 +30,7 @@ use crate::{
     http,
     limits::Memory,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     socket::Sockets,
@@ -50,7 +51,9 @@ pub struct App {
     store: Store,
     sessions: Sessions,
     /// Keeps the delivery of events running.
-    _bus: EventBus,
+    bus: EventBus,
+    catalog: Catalog,
+    presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
     started: Instant,
@@ -103,18 +106,23 @@ impl App {
         let url = &config.database_url;
         let store = Store::open(url, journal, metrics.clone(), &supervisor).await?;
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
+        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
+        let bus = EventBus::new(sessions.clone(), supervisor.clone());
+        let catalog = Catalog::new(store.clone(), bus.announcer(), config.document_creation);
         let rooms = Rooms::new(
             store.clone(),
+            catalog.clone(),
             config.limits,
             config.timing,
             memory,
             metrics.clone(),
             supervisor.clone(),
         );
-        let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
+        let presence = Presence::new(sessions.clone(), supervisor.clone());
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),
+            presence.clone(),
             rooms.clone(),
             config.limits,
             config.timing,
@@ -122,7 +130,6 @@ impl App {
             supervisor.clone(),
             config.instance.clone(),
         );
-        let bus = EventBus::new(sessions.clone(), supervisor.clone());
         // The rooms subscribe first, because they keep an event in order with their updates.
         bus.subscribe(Arc::new(rooms.clone()));
         bus.subscribe(Arc::new(sockets.clone()));
@@ -134,7 +141,9 @@ impl App {
             verifier,
             store,
             sessions,
-            _bus: bus,
+            bus,
+            catalog,
+            presence,
             rooms,
             sockets,
             started,
@@ -184,6 +193,7 @@ impl App {
     ) -> Result<Stopped> {
         self.sessions.watch();
         self.sockets.watch();
+        self.presence.watch(&self.bus);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.
@@ -214,7 +224,8 @@ impl App {
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
-            catalog: Catalog::new(self.store.clone()),
+            catalog: self.catalog.clone(),
+            presence: self.presence.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

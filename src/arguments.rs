@@ -24,7 +24,7 @@ pub struct Arguments {
 /// A command that runs instead of the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Checks the settings and shows them without secrets.
+    /// Checks the settings; shows each with its value, without secrets, and where the value comes from.
     CheckConfig,
     /// Migrates the tables of the database.
     Migrate,

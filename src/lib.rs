@@ -7,10 +7,11 @@
 //! Arrows point down: a module uses modules of lower layers only. Modules of layer 0 also
 //! use one another, and `main` uses its whole layer. `tests/it/layers.rs` checks it.
 //! ```text
-//! 7  main  app  arguments  settings  signals  runtime
+//! 8  main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 6  http  socket                   doors: parse, check the rights, call, answer
-//! 5  room  catalog                  live documents, one task each; the list of documents
+//! 7  http  socket                   doors: parse, check the rights, call, answer
+//! 6  room                           live documents, one task each
+//! 5  catalog  presence              documents without their content; who is there
 //! 4  bus                            events, delivered to rooms, people and teams
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
@@ -61,6 +62,7 @@ pub mod http;
 pub mod id;
 pub mod limits;
 pub mod metrics;
+pub mod presence;
 pub mod room;
 pub mod runtime;
 pub mod session;

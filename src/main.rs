@@ -47,8 +47,12 @@ fn start(arguments: Arguments) -> Outcome {
             runtime::run(logged(migrate(config)))?
         }),
         Some(Command::CheckConfig) => {
+            let outcome = print(&check(&config, &settings))?;
             settings.report_misspelt(|warning| eprintln!("warning: {warning}"));
-            print(&format!("configuration is valid\n{config}"))
+            for warning in config.warnings() {
+                eprintln!("warning: {warning}");
+            }
+            Ok(outcome)
         }
         Some(Command::Token(arguments)) => {
             // The log goes to stderr, since stdout is for the token.
@@ -91,6 +95,15 @@ async fn logged(work: impl Future<Output = Outcome>) -> Outcome {
         tracing::error!("{error}");
         Exit::after(&*error)
     }))
+}
+
+/// What `check-config` prints about valid settings.
+fn check(config: &Config, settings: &Settings) -> String {
+    let table = config.table(|variable| settings.origin(variable));
+    format!(
+        "The settings are valid. These are used, without secrets:\n\n{}",
+        table.trim_end()
+    )
 }
 
 /// Prints `text`. Fails without a panic if stdout is closed.

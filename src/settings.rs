@@ -26,6 +26,19 @@ impl Settings {
         })
     }
 
+    /// Where the value of a variable comes from, in a word; `None` where the default is used.
+    pub fn origin(&self, variable: &str) -> Option<&'static str> {
+        let is_set = |value: Option<String>| value.is_some_and(|value| !value.trim().is_empty());
+        // As in `get`: an empty value hides those of the sources behind it.
+        if let Some(flag) = self.flags.get(variable) {
+            return is_set(Some(flag.clone())).then_some("flag");
+        }
+        if let Some(value) = environment(variable) {
+            return is_set(Some(value)).then_some("environment");
+        }
+        is_set(self.file.get(variable).cloned()).then_some(".env")
+    }
+
     /// Calls `report` with a warning for each variable that is set and is probably the
     /// misspelt name of a setting.
     pub fn report_misspelt(&self, mut report: impl FnMut(String)) {

@@ -17,10 +17,11 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
@@ -56,8 +57,12 @@ pub enum Task {
     Transaction,
     /// Tells clients of one event.
     Delivery,
+    /// Tells clients who is present. Its ticks are guarded one by one.
+    Presence,
     /// Deletes old events.
     EventTrimmer,
+    /// Deletes documents that have been in the trash for too long.
+    TrashPurger,
     /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
@@ -73,7 +78,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 16] = [
+    pub const ALL: [Task; 18] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -88,7 +93,9 @@ impl Task {
         Task::Receipt,
         Task::Transaction,
         Task::Delivery,
+        Task::Presence,
         Task::EventTrimmer,
+        Task::TrashPurger,
         Task::Signals,
     ];
 
@@ -109,7 +116,9 @@ impl Task {
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
+            Task::Presence => "presence",
             Task::EventTrimmer => "event_trimmer",
+            Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
         }
     }
@@ -131,7 +140,9 @@ impl Task {
             | Task::Receipt
             | Task::Transaction
             | Task::Delivery
-            | Task::EventTrimmer => Death::EndsAlone,
+            | Task::Presence
+            | Task::EventTrimmer
+            | Task::TrashPurger => Death::EndsAlone,
         }
     }
 }
@@ -180,6 +191,33 @@ impl Supervisor {
                 }
             }
         }))
+    }
+
+    /// Calls `work` at once and then after each `interval`, as a separate task, until the last other
+    /// reference to `state` is dropped.
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn).
+    pub fn repeat<T: Send + Sync + 'static>(
+        &self,
+        task: Task,
+        interval: Duration,
+        state: &Arc<T>,
+        work: impl Fn(Arc<T>) + Send + 'static,
+    ) {
+        let state = Arc::downgrade(state);
+        let repeating = async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                match state.upgrade() {
+                    Some(state) => work(state),
+                    None => return,
+                }
+            }
+        };
+        self.spawn(task, repeating);
     }
 
     /// Runs `work` on a thread where it may block, and waits for it; `None` if it

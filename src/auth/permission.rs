@@ -43,7 +43,7 @@ impl Right {
     ];
 
     /// The right's name on the wire.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Right::View => "view",
             Right::Comment => "comment",

@@ -5,6 +5,7 @@
 //! Published   an event on its way to clients, with its id if it is durable
 //! Audience    a room, a person, or a team
 //! EventBus    finds the sessions that receive an event, and calls the subscribers
+//! Announcer   announces events that are not stored
 //! Subscriber  sends events to the members of rooms, or to the clients of a door
 //! ```
 //! A feature publishes within the transaction that writes its rows
@@ -25,7 +26,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
@@ -60,6 +61,21 @@ pub trait Subscriber: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct EventBus {
     inner: Arc<Inner>,
+}
+
+/// Announces passing events for as long as the bus exists. The default one has no bus. Cheap to
+/// clone.
+#[derive(Clone, Default)]
+pub struct Announcer {
+    bus: Weak<Inner>,
+}
+
+impl Announcer {
+    /// As [`EventBus::announce`]; does nothing once the bus is gone.
+    pub fn announce(&self, team: &Team, event: Event) -> usize {
+        let bus = self.bus.upgrade();
+        bus.map_or(0, |inner| EventBus { inner }.announce(team, event))
+    }
 }
 
 struct Inner {
@@ -100,7 +116,7 @@ impl EventBus {
             let bus = EventBus { inner };
             for stored in events {
                 match Published::read(stored) {
-                    Ok(event) => bus.deliver(&Arc::new(event)),
+                    Ok(event) => drop(bus.deliver(&Arc::new(event))),
                     Err(error) => {
                         let (team, id) = (stored.team.as_str(), stored.event_id.0);
                         tracing::error!(%error, team, id, "an event cannot be read; no client receives it");
@@ -110,20 +126,51 @@ impl EventBus {
         })
     }
 
+    /// Announces passing events on this bus, and does not keep it alive.
+    pub fn announcer(&self) -> Announcer {
+        Announcer {
+            bus: Arc::downgrade(&self.inner),
+        }
+    }
+
     /// Sends a passing event of `team`, which is not stored, to all clients in its audiences on this
-    /// instance. It has no order among the durable events.
-    pub fn announce(&self, team: &Team, event: Event) {
+    /// instance. It has no order among the durable events. Returns the number of sessions that
+    /// receive it because it is for their person or their team.
+    pub fn announce(&self, team: &Team, event: Event) -> usize {
         self.deliver(&Arc::new(Published {
             team: team.clone(),
             event_id: None,
             at: Timestamp::now(),
             event,
-        }));
+        }))
+    }
+
+    /// Sends a passing event to the clients of these `sessions` of `team`, whatever its audiences:
+    /// for events whose content depends on the receiver.
+    pub fn announce_to(&self, team: &Team, sessions: &[Arc<Session>], event: Event) {
+        let event = Arc::new(Published {
+            team: team.clone(),
+            event_id: None,
+            at: Timestamp::now(),
+            event,
+        });
+        for subscriber in self.inner.subscribers.read().iter() {
+            let tell = || subscriber.tell_sessions(sessions, &event);
+            self.inner.supervisor.guard(Task::Delivery, tell);
+        }
+    }
+
+    /// Returns this bus while another clone of it exists: for a task that must not keep the bus, and
+    /// by that its subscribers, alive.
+    pub fn weak(&self) -> impl Fn() -> Option<EventBus> + Send + Sync + 'static {
+        let inner = Arc::downgrade(&self.inner);
+        move || inner.upgrade().map(|inner| EventBus { inner })
     }
 
     /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a
-    /// subscriber is logged and counted, and the other subscribers are still called.
-    pub fn deliver(&self, event: &Arc<Published>) {
+    /// subscriber is logged and counted, and the other subscribers are still called. Returns the
+    /// number of sessions that receive it because it is for their person or their team.
+    pub fn deliver(&self, event: &Arc<Published>) -> usize {
         let sessions = self.receivers(event);
         for subscriber in self.inner.subscribers.read().iter() {
             let tell = || {
@@ -136,6 +183,7 @@ impl EventBus {
             };
             self.inner.supervisor.guard(Task::Delivery, tell);
         }
+        sessions.len()
     }
 
     /// The sessions that receive the event because it is for their person or their team, each

@@ -10,7 +10,7 @@ use super::{
 
 /// The variables that set the signing key. At most one of them may be set.
 const KEYS: &str = "JWT_SECRET, JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL";
-const SECRET_BYTES_MIN: usize = 32;
+pub(super) const SECRET_BYTES_MIN: usize = 32;
 const SHARED_SECRET: &[&str] = &["HS256", "HS384", "HS512"];
 const PUBLIC_KEY: &[&str] = &[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",

@@ -37,7 +37,6 @@ macro_rules! settings {
             }
 
             /// Each variable with its value, in the order of the fields.
-            #[cfg(test)]
             pub(super) fn values(&self) -> Vec<(&'static str, String)> {
                 vec![$((stringify!($variable), self.$field.to_string())),*]
             }

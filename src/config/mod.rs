@@ -9,6 +9,7 @@ mod auth;
 mod limits;
 mod origins;
 mod read;
+mod report;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -50,6 +51,8 @@ pub struct Config {
     pub auth: Auth,
     /// The origins of the web pages that may use the server.
     pub origins: Origins,
+    /// How documents come into being.
+    pub document_creation: DocumentCreation,
     /// Whether the development routes are served.
     pub dev_doors: DevDoors,
     /// The bearer token for `/metrics`; without one, `/metrics` is public.
@@ -71,6 +74,15 @@ pub enum Environment {
     Development,
     /// The defaults are safe on a network, and unsafe settings are refused.
     Production,
+}
+
+/// How documents come into being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentCreation {
+    /// When someone who may edit first joins or writes to them, or by the API.
+    Join,
+    /// By the API only: an unknown document cannot be joined.
+    Api,
 }
 
 /// Whether `/dev/token` and the demo page are served.
@@ -128,6 +140,7 @@ impl Config {
             auth: Auth::read(&reader, environment, development_key(&database_url))?,
             database_url,
             origins: origins(&reader, environment)?,
+            document_creation: document_creation(&reader)?,
             dev_doors: dev_doors(&reader, environment)?,
             metrics_token: metrics_token(&reader)?,
             otlp_endpoint: reader.web_address("OTEL_EXPORTER_OTLP_ENDPOINT")?,
@@ -155,6 +168,7 @@ impl Config {
                 claims: ClaimNames::default(),
             },
             origins: Origins::Localhost,
+            document_creation: DocumentCreation::Join,
             dev_doors: DevDoors::Open,
             metrics_token: None,
             otlp_endpoint: None,
@@ -184,6 +198,7 @@ impl fmt::Display for Config {
         writeln!(f, "database     {}", without_password(&self.database_url))?;
         writeln!(f, "signing key  {}", self.auth.key)?;
         writeln!(f, "origins      {}", self.origins)?;
+        writeln!(f, "documents    created by {:?}", self.document_creation)?;
         writeln!(f, "dev doors    {:?}", self.dev_doors)?;
         writeln!(f, "metrics      {metrics}")?;
         writeln!(f, "traces       {traces}")?;
@@ -271,6 +286,15 @@ fn dev_doors(reader: &Reader<'_>, environment: Environment) -> Result<DevDoors, 
         (None, Environment::Development) => Ok(DevDoors::Open),
         (None, Environment::Production) => Ok(DevDoors::Closed),
     }
+}
+
+fn document_creation(reader: &Reader<'_>) -> Result<DocumentCreation, ConfigError> {
+    let words = [
+        ("join", DocumentCreation::Join),
+        ("api", DocumentCreation::Api),
+    ];
+    let chosen = reader.choice("DOCUMENT_CREATION", &words)?;
+    Ok(chosen.unwrap_or(DocumentCreation::Join))
 }
 
 fn metrics_token(reader: &Reader<'_>) -> Result<Option<String>, ConfigError> {

@@ -6,16 +6,26 @@
 //! GET /health/ready      200 if the server accepts new connections
 //! GET /metrics           Prometheus text; requires METRICS_TOKEN if that is set
 //! GET /api/v1/documents  the documents of the caller's team
+//! GET|PUT|PATCH|DELETE /api/v1/documents/{room}  a document without its content
+//! POST /api/v1/documents/{room}/restore  restores it from the trash
+//! GET /api/v1/presence   who is present in the caller's team
+//! GET /api/v1/documents/{room}/presence  who is in a room
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files
+//! GET /docs, /docs/…     in development: the documentation
+//! GET /client.tgz        in development: the packed client, for `npm install`
 //! ```
+//!
+//! Another path is `not_found`: an error as JSON, or in development a page for clients that accept HTML.
 
 mod api;
 mod body;
+mod documents;
 mod health;
 mod origin;
 mod page;
+mod presence;
 mod updates;
 
 use std::sync::Arc;
@@ -23,7 +33,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{MatchedPath, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -44,6 +54,7 @@ use crate::{
     error::Error,
     id::Timestamp,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     store::Store,
@@ -59,6 +70,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// The list of all documents.
     pub catalog: Catalog,
+    /// Who is present.
+    pub presence: Presence,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
     /// The limits of requests.
@@ -99,7 +112,17 @@ pub fn routes(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(api::list_documents))
+        .route("/api/v1/documents", get(documents::list))
+        .route(
+            "/api/v1/documents/{room}",
+            get(documents::get)
+                .put(documents::put)
+                .patch(documents::patch)
+                .delete(documents::delete),
+        )
+        .route("/api/v1/documents/{room}/restore", post(documents::restore))
+        .route("/api/v1/presence", get(presence::of_team))
+        .route("/api/v1/documents/{room}/presence", get(presence::of_room))
         .route(
             "/api/v1/documents/{room}/updates",
             post(updates::post_update).with_state(Updates::new(parts.clone())),
@@ -207,8 +230,13 @@ async fn dev_token(
     }
 }
 
-async fn not_found() -> Response {
-    refuse(&Error::NotFound { what: "route" })
+async fn not_found(State(parts): State<Parts>, method: Method, headers: HeaderMap) -> Response {
+    let page = match parts.dev_doors {
+        DevDoors::Open => page::not_found(&method, &headers),
+        DevDoors::Closed => None,
+    };
+    let answer = page.unwrap_or_else(|| refuse(&Error::NotFound { what: "route" }));
+    ([(header::VARY, "accept")], answer).into_response()
 }
 
 /// The HTTP response for an error.

@@ -1,10 +1,10 @@
-//! The demo page of `web/demo`, compiled into the binary and served at `/` in development.
+//! The demo page of `web/demo`, the documentation and the packed client, compiled into the binary and served in development.
 //!
 //! Every file has its own route, so no other path is served.
 
 use axum::{
     Router,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -26,6 +26,12 @@ struct Dist;
 /// The file that is served at `/`.
 const INDEX: &str = "index.html";
 
+/// The answer to browsers that request an unknown path.
+const NOT_FOUND: &str = "404.html";
+
+/// The type of the packed client.
+const ARCHIVE: &str = "application/gzip";
+
 /// The page may run only its own code and connect to any WebSocket; no page may frame it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; connect-src 'self' ws: wss:; \
@@ -43,20 +49,57 @@ struct PageFile {
 
 /// The page and its files.
 pub(super) fn routes() -> Router<Parts> {
-    let files = Dist::iter().filter_map(|path| Some(PageFile::new(&path, Dist::get(&path)?)));
+    let served = Dist::iter().filter(|path| path != NOT_FOUND);
+    let files = served.filter_map(|path| Some(PageFile::new(&path, Dist::get(&path)?)));
     let routes = files.fold(Router::new(), |router, file| {
         let route = file.route.clone();
         router.route(&route, get(async move |headers| file.answer(&headers)))
     });
-    // Fonts are already compressed, like the types that the default predicate excludes.
-    let compressible = DefaultPredicate::new().and(NotForContentType::const_new("font/"));
+    // Fonts and archives are already compressed, like the types that the default predicate excludes.
+    let compressible = DefaultPredicate::new()
+        .and(NotForContentType::const_new("font/"))
+        .and(NotForContentType::const_new(ARCHIVE));
     routes.layer(CompressionLayer::new().compress_when(compressible))
+}
+
+/// The answer with status 404 for a person at a browser, as a page; `None` for programs, which get an error as JSON.
+pub(super) fn not_found(method: &Method, request: &HeaderMap) -> Option<Response> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let file = Dist::get(NOT_FOUND).filter(|_| is_read && wants_html(request))?;
+    let mut response = PageFile::new(NOT_FOUND, file).answer(&HeaderMap::new());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().remove(header::ETAG);
+    Some(response)
+}
+
+/// Whether the client accepts HTML by name, as browsers do when they open an address. Scripts and programs send other types,
+/// or `*/*`.
+fn wants_html(request: &HeaderMap) -> bool {
+    let lists = request.get_all(header::ACCEPT).iter();
+    let mut ranges = lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','));
+    ranges.any(|range| {
+        let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let is_refused = ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains(&parameters.trim());
+        kind.trim().eq_ignore_ascii_case("text/html") && !is_refused
+    })
 }
 
 impl PageFile {
     fn new(path: &str, file: EmbeddedFile) -> Self {
-        let route = if path == INDEX { "" } else { path };
-        let kind = file.metadata.mimetype();
+        let route = if path == INDEX {
+            ""
+        } else {
+            path.strip_suffix(".html").unwrap_or(path)
+        };
+        // The table of types knows this ending by an older name.
+        let is_archive = path.ends_with(".tgz");
+        let kind = if is_archive {
+            ARCHIVE
+        } else {
+            file.metadata.mimetype()
+        };
         let charset = if kind.starts_with("text/") {
             "; charset=utf-8"
         } else {
@@ -120,8 +163,38 @@ mod tests {
         for path in Dist::iter() {
             assert!(path.chars().all(plain), "{path}");
         }
-        assert!(Dist::get(INDEX).is_some());
+        for path in [
+            INDEX,
+            NOT_FOUND,
+            "client.tgz",
+            "docs.html",
+            "docs/client.html",
+        ] {
+            assert!(Dist::get(path).is_some(), "{path}");
+        }
         assert!(routes().has_routes());
+    }
+
+    #[test]
+    fn only_clients_that_accept_html_by_name_get_a_page_for_an_unknown_path() {
+        let page = |method: Method, accept: &str| {
+            let mut request = HeaderMap::new();
+            request.insert(header::ACCEPT, accept.parse().expect("a header"));
+            not_found(&method, &request).map(|response| response.status())
+        };
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for accept in [browser, "TEXT/HTML; q=0.1", "application/json, text/html"] {
+            assert_eq!(
+                page(Method::GET, accept),
+                Some(StatusCode::NOT_FOUND),
+                "{accept}"
+            );
+        }
+        for accept in ["*/*", "application/json", "text/html;q=0", "text/*", ""] {
+            assert_eq!(page(Method::GET, accept), None, "{accept}");
+        }
+        assert_eq!(page(Method::POST, browser), None);
+        assert!(not_found(&Method::GET, &HeaderMap::new()).is_none());
     }
 
     #[test]

@@ -20,12 +20,12 @@ use super::{
     Parts,
     api::authenticate,
     body::{Bodies, discard},
-    refuse,
+    documents, refuse,
 };
 use crate::{
     auth::Right,
     error::{Error, Result},
-    id::{DocumentKey, RoomName, Seq},
+    id::{DocumentKey, Seq},
     room::Author,
     session::Identity,
     supervise::{Supervisor, Task},
@@ -88,11 +88,7 @@ impl Shared {
         body: &mut Body,
     ) -> Result<Accepted> {
         let claims = authenticate(&self.parts, headers).await?;
-        let Path(room) = room.map_err(|_| Error::Invalid {
-            field: "room",
-            reason: "must be UTF-8",
-        })?;
-        let room = RoomName::parse(&room)?;
+        let room = documents::room_of(room)?;
         claims.rights_in(&room).require(Right::Edit)?;
         if self.parts.stopping() {
             return Err(Error::Draining);
@@ -106,7 +102,11 @@ impl Shared {
         let read = self.bodies.read(headers, body, limit).await?;
         let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
         let author = Author {
-            identity: Identity::new(self.parts.sessions.next_id(), claims.user.clone()),
+            identity: Identity::new(
+                self.parts.sessions.next_id(),
+                &claims.team,
+                claims.user.clone(),
+            ),
             caller,
         };
         let team = claims.team.clone();

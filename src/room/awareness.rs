@@ -1,5 +1,5 @@
-//! How a room handles awareness states, such as cursors: it stamps them with the name of their
-//! user, relays them at a limited rate and removes them.
+//! How a room handles awareness states, such as cursors: it stamps them with the name and
+//! the colour of their user, relays them at a limited rate and removes them.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -20,18 +20,21 @@ impl<P: PeerHandle> RoomCore<P> {
         let who = peer.identity();
         let member = self.members.find(who.session).ok_or(NOT_JOINED)?;
         member.last_seen_at = self.now.time;
+        let age_ms = self.age_ms();
         let author = Author {
             session: who.session,
             user: Identity {
                 id: who.user.id.as_str(),
                 name: &who.user.name,
                 avatar_url: who.user.avatar_url.as_deref(),
-                color: who.color,
             },
         };
+        let colors = &mut self.colors;
+        let mut coloring = |chosen: Option<&str>| colors.show(&who.user.id, who.session, chosen);
         let ids_max = self.limits.client_ids_per_session;
-        let age_ms = self.age_ms();
-        for entry in self.awareness.apply(&author, entries, age_ms, ids_max) {
+        let awareness = &mut self.awareness;
+        let applied = awareness.apply(&author, entries, age_ms, ids_max, &mut coloring);
+        for entry in applied {
             match self
                 .changed_states
                 .iter_mut()

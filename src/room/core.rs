@@ -10,9 +10,9 @@
 //! [`Input::AwarenessShown`]).
 //!
 //! The rules are in files by subject: `join.rs` (joining, resync, leaving), `edits.rs` (updates),
-//! `durability.rs` (relay, append, ack), `awareness.rs`.
+//! `durability.rs` (relay, append, ack), `awareness.rs`, `metadata.rs`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use document::{
@@ -23,9 +23,11 @@ use tokio::time::Instant;
 
 use super::{
     Answer, Command, Ticket, Update,
+    colors::Colors,
     commits::{Ack, Commits},
     interface::{Fetch, Fetched, Input, Now, Output, Resources},
     members::{ChangedBy, Members, PeerHandle},
+    notices::EditNotices,
     open_document::{OpenDocument, Opened},
     ownership::Ownership,
     pace::Pace,
@@ -37,7 +39,7 @@ use crate::{
     id::SessionId,
     limits::Pressure,
     metrics::Metrics,
-    store::{Availability, DocumentRecord},
+    store::{Availability, Metadata},
 };
 
 /// How often a room checks the queues of lagging members.
@@ -51,7 +53,7 @@ const UNLOAD_RETRY_AFTER: Duration = Duration::from_millis(50);
 pub(super) enum AfterFetch<P> {
     /// Nothing.
     Nothing,
-    /// The join for which the document was created.
+    /// The join for which the document was created, or looked for once more.
     Join {
         peer: P,
         ticket: Ticket,
@@ -82,10 +84,12 @@ pub(super) struct RoomCore<P> {
     pub(super) outputs: Vec<Output<P>>,
     /// Set while a read of the database is under way.
     pub(super) after_fetch: Option<AfterFetch<P>>,
-    /// The document in the database; `None` as long as it does not exist.
-    pub(super) record: Option<DocumentRecord>,
+    /// The metadata of the document; `None` as long as it does not exist.
+    pub(super) metadata: Option<Arc<Metadata>>,
+    pub(super) edit_notices: EditNotices,
     pub(super) document: OpenDocument,
     pub(super) members: Members<P>,
+    pub(super) colors: Colors,
     pub(super) ownership: Ownership,
     pub(super) awareness: Awareness<SessionId>,
     /// The awareness states that are not relayed yet: the newest of each client.
@@ -137,9 +141,11 @@ impl<P: PeerHandle> RoomCore<P> {
             now,
             outputs: Vec::new(),
             after_fetch: Some(AfterFetch::Nothing),
-            record: None,
+            metadata: None,
+            edit_notices: EditNotices::new(now.instant),
             document,
             members: Members::default(),
+            colors: Colors::default(),
             ownership: Ownership::default(),
             awareness: Awareness::default(),
             changed_states: Vec::new(),
@@ -178,8 +184,10 @@ impl<P: PeerHandle> RoomCore<P> {
             now,
         );
         core.after_fetch = None;
-        core.record = broken.record;
+        core.metadata = broken.metadata;
+        core.edit_notices = broken.edit_notices;
         core.commits = broken.commits;
+        core.colors = broken.colors;
         for ack in core.commits.keep_first(handed) {
             core.refuse(ack, Error::StorageUnavailable);
         }
@@ -189,7 +197,7 @@ impl<P: PeerHandle> RoomCore<P> {
             core.members
                 .admit(peer.clone(), StateVector::default(), now.time);
         }
-        match core.record {
+        match core.metadata {
             Some(_) => core.reload(),
             None => core.fetch(Fetch::Document, AfterFetch::Nothing),
         }
@@ -279,23 +287,21 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     fn fetched(&mut self, fetched: Fetched) {
-        let then = self.after_fetch.take();
+        let then = self.after_fetch.take().unwrap_or(AfterFetch::Nothing);
         match fetched {
-            Fetched::Document(Ok(None)) => {}
-            Fetched::Document(Ok(Some((record, opened)))) => self.install(record, opened),
-            Fetched::Document(Err(error)) => self.close(error),
-            Fetched::Created(created) => self.created(created, then.unwrap_or(AfterFetch::Nothing)),
+            Fetched::Document(found) => self.found(found, then),
+            Fetched::Created(created) => self.created(created, then),
             Fetched::Reloaded(reloaded) => self.reloaded(reloaded),
             Fetched::Log(log) => self.caught_up(log),
         }
     }
 
     /// Puts a loaded document in place of the present one.
-    pub(super) fn install(&mut self, record: DocumentRecord, opened: Opened) {
+    pub(super) fn install(&mut self, metadata: Arc<Metadata>, opened: Opened) {
         let before = std::mem::replace(&mut self.document, opened.document);
         self.document.inherit_snapshot_state(&before);
         self.ownership.load(opened.authors);
-        self.record = Some(record);
+        self.metadata = Some(metadata);
     }
 
     /// Relays, appends and acknowledges what is due, then does the periodic work.
@@ -308,6 +314,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.cut_lagging();
         self.sweep_awareness();
         self.put_snapshot_when_due();
+        self.notice_edit_when_due();
         self.end_when_due();
     }
 
@@ -378,6 +385,7 @@ impl<P: PeerHandle> RoomCore<P> {
             self.commits.acks_due(),
             check_lagging,
             sweep,
+            self.edit_notice_due(),
         ];
         all.into_iter().flatten().min()
     }

@@ -77,7 +77,7 @@ impl Driver {
         let is_available = *availability.borrow();
         Self {
             core: blank_core(&shared, is_available, Now::read()),
-            effects: Effects::new(Arc::clone(&shared), events),
+            effects: Effects::new(key.clone(), Arc::clone(&shared), events),
             key,
             shared,
             inbox,

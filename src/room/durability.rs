@@ -1,8 +1,6 @@
 //! How accepted updates are relayed, appended to the log and acknowledged, and what the room does
 //! when the log refuses rows or holds rows of other instances.
 
-use std::sync::Arc;
-
 use tracing::{error, info};
 
 use super::{
@@ -15,7 +13,6 @@ use super::{
     rows,
 };
 use crate::{
-    bus::Published,
     error::{Error, Result},
     id::Seq,
     store::{AppendError, Availability, Loaded, NewRows},
@@ -24,7 +21,9 @@ use crate::{
 impl<P: PeerHandle> RoomCore<P> {
     /// Relays the accepted updates, then appends them to the log.
     pub(super) fn flush(&mut self) {
-        let Some(record) = self.record else { return };
+        let Some(document) = self.document_id() else {
+            return;
+        };
         let now = self.now.instant;
         let (accepted, acks) = self.commits.take_accepted();
         let rows = rows::merged_rows(accepted);
@@ -48,7 +47,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
         self.commits.begin_append(bytes.collect(), acks);
         let new_rows = NewRows { rows, authors };
-        self.outputs.push(Output::Append(record.id, new_rows));
+        self.outputs.push(Output::Append(document, new_rows));
     }
 
     /// Handles the result of the oldest append.
@@ -85,8 +84,8 @@ impl<P: PeerHandle> RoomCore<P> {
         if self.members.len() < 2 || self.relay_pace.is_quiet(now) {
             self.acknowledge();
         }
-        if let Some(record) = self.record.filter(|_| has_foreign_rows) {
-            let document = record.id;
+        self.edited();
+        if let Some(document) = self.document_id().filter(|_| has_foreign_rows) {
             self.fetch(Fetch::Log { document }, AfterFetch::Nothing);
         }
     }
@@ -121,18 +120,6 @@ impl<P: PeerHandle> RoomCore<P> {
         self.outputs.push(Output::Announce(storage));
     }
 
-    /// Tells every member of `event`, behind the updates that were accepted before it.
-    pub(super) fn happened(&mut self, event: Arc<Published>) {
-        if self.members.is_empty() {
-            return;
-        }
-        if self.commits.accepted() > 0 {
-            self.flush();
-        }
-        let event = Output::Announce(Message::Event(event));
-        self.outputs.push(event);
-    }
-
     /// Sends the delayed acks.
     pub(super) fn acknowledge(&mut self) {
         let acks = self.commits.take_acks();
@@ -143,7 +130,7 @@ impl<P: PeerHandle> RoomCore<P> {
 
     /// Applies the rows that other instances have written to the log, and relays them.
     pub(super) fn caught_up(&mut self, log: Result<Loaded>) {
-        let Some(document) = self.record.map(|record| record.id) else {
+        let Some(document) = self.document_id() else {
             return;
         };
         let loaded = match log {
@@ -172,9 +159,11 @@ impl<P: PeerHandle> RoomCore<P> {
 
     /// Has the document rebuilt from its log and from the updates that are not in it yet.
     pub(super) fn reload(&mut self) {
-        let Some(record) = self.record else { return };
+        let Some(document) = self.document_id() else {
+            return;
+        };
         self.commits.drop_messages();
-        let (document, unwritten) = (record.id, self.commits.unwritten());
+        let unwritten = self.commits.unwritten();
         let reload = Fetch::Reload {
             document,
             unwritten,
@@ -184,26 +173,31 @@ impl<P: PeerHandle> RoomCore<P> {
 
     /// Puts the rebuilt document in place, and has every member resync.
     pub(super) fn reloaded(&mut self, reloaded: Result<Opened>) {
-        let Some(record) = self.record else { return };
+        let Some(metadata) = self.metadata.clone() else {
+            return;
+        };
+        let document = metadata.document_id;
         let had = self.state_before_last_relay();
         match reloaded {
-            Ok(opened) => self.install(record, opened),
+            Ok(opened) => self.install(metadata, opened),
             Err(error) => return self.close(error),
         }
-        info!(document = %record.id, "the document was rebuilt from its log");
+        info!(%document, "the document was rebuilt from its log");
         self.announce_storage();
         self.resync_all(ResyncReason::Rebuilt, &had);
     }
 
     /// Writes a snapshot if the log has grown enough.
     pub(super) fn put_snapshot_when_due(&mut self) {
-        let Some(record) = self.record else { return };
+        let Some(document) = self.document_id() else {
+            return;
+        };
         if self.availability != Availability::Ok || !self.document.snapshot_is_due() {
             return;
         }
         if let Ok((seq, state)) = self.document.take_snapshot() {
             self.outputs.push(Output::PutSnapshot {
-                document: record.id,
+                document,
                 seq,
                 state,
             });

@@ -38,7 +38,7 @@ impl<P: PeerHandle> RoomCore<P> {
     /// first if an author without a seat writes to an unknown one.
     pub(super) fn update(&mut self, update: Box<Update<P>>, resources: Resources) {
         let of_author = update.standing == Standing::Author;
-        if of_author && self.record.is_none() && self.phase == Phase::Open {
+        if of_author && self.metadata.is_none() && self.phase == Phase::Open {
             let peer = update.peer.clone();
             return self.create(&peer, AfterFetch::Write(update, resources));
         }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    id::{DocumentId, Seq, SessionId},
+    id::{DocumentId, DocumentKey, Seq, SessionId},
     store::{Damage, NewRows},
     supervise::Task,
 };
@@ -30,6 +30,7 @@ pub(super) type DynPeer = Arc<dyn Peer>;
 
 /// The seats of one room, and its connection to the log and the database.
 pub(super) struct Effects {
+    key: DocumentKey,
     shared: Arc<Shared>,
     /// Where the results of the work that is started here are sent: the room's inbox.
     events: mpsc::UnboundedSender<Incoming>,
@@ -55,8 +56,13 @@ pub(super) enum FollowUp {
 
 impl Effects {
     /// No seats yet; the document is to be fetched first.
-    pub(super) fn new(shared: Arc<Shared>, events: mpsc::UnboundedSender<Incoming>) -> Self {
+    pub(super) fn new(
+        key: DocumentKey,
+        shared: Arc<Shared>,
+        events: mpsc::UnboundedSender<Incoming>,
+    ) -> Self {
         Self {
+            key,
             shared,
             events,
             audiences: Audiences::default(),
@@ -113,6 +119,10 @@ impl Effects {
             Output::Announce(message) => self.audiences.announce(&message),
             Output::Cut(peer, reason) => peer.cut(reason),
             Output::Append(document, entry) => self.append(document, entry),
+            Output::NoticeEdit(metadata, at) => {
+                let wait = self.shared.catalog.edited(&self.key.team, &metadata, at);
+                core.next_edit_notice_after(wait);
+            }
             Output::PutSnapshot {
                 document,
                 seq,

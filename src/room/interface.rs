@@ -16,11 +16,12 @@ use super::{
     seats::{AwarenessChange, AwarenessShown, Gate},
 };
 use crate::{
+    auth::User,
     bus::Published,
     error::{Error, Result},
-    id::{DocumentId, Seq, SessionId, Timestamp, UserId},
+    id::{DocumentId, Seq, SessionId, Timestamp},
     limits::Pressure,
-    store::{AppendError, Availability, Damage, DocumentRecord, Loaded, NewRows, Reservation},
+    store::{AppendError, Availability, Damage, Loaded, Metadata, NewRows, Reservation},
 };
 
 /// The time of an input, from two clocks.
@@ -74,10 +75,10 @@ pub(super) struct Resources {
 /// The result of a [`Fetch`].
 pub(super) enum Fetched {
     /// Of [`Fetch::Document`]: `None` if the document does not exist.
-    Document(Result<Option<(DocumentRecord, Opened)>>),
+    Document(Result<Option<(Arc<Metadata>, Opened)>>),
     /// Of [`Fetch::Create`]: with the content if another instance has created the document
     /// meanwhile.
-    Created(Result<(DocumentRecord, Option<Opened>)>),
+    Created(Result<(Arc<Metadata>, Option<Opened>)>),
     /// Of [`Fetch::Reload`].
     Reloaded(Result<Opened>),
     /// Of [`Fetch::Log`].
@@ -90,7 +91,7 @@ pub(super) enum Fetch {
     /// Find the document and load it.
     Document,
     /// Create the document.
-    Create { by: UserId, at: Timestamp },
+    Create { by: User, at: Timestamp },
     /// Load the document again and add the updates that are not in its log yet. It is retried until
     /// it succeeds, unless the document is deleted or the server stops.
     Reload {
@@ -135,6 +136,9 @@ pub(super) enum Output<P> {
     Cut(P, &'static str),
     /// Append rows to the log.
     Append(DocumentId, NewRows),
+    /// Tell the team that the document was edited at this time. How long to wait before the next
+    /// notice is reported to [`RoomCore::next_edit_notice_after`](super::core::RoomCore).
+    NoticeEdit(Arc<Metadata>, Timestamp),
     /// Write a snapshot that holds the log up to `seq`.
     PutSnapshot {
         document: DocumentId,

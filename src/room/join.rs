@@ -1,11 +1,11 @@
 //! How members join, lag, resync and leave.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
-    Answer, CatchingUp, Creation, Joined, Message, ResyncReason, Synced, Ticket,
+    Answer, CatchingUp, Creation, Identity, Joined, Message, ResyncReason, Synced, Ticket,
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Fetch, Output, Work},
     members::{CatchUp, Member, PeerHandle, SyncState},
@@ -15,12 +15,20 @@ use super::{
 use crate::{
     error::{Error, Result},
     id::{ClientId, SessionId},
-    store::DocumentRecord,
+    store::Metadata,
 };
 use document::StateVector;
 
+const NO_DOCUMENT: Error = Error::NotFound { what: "document" };
+
+/// The most people that the answer to a join lists. Listing everybody would cost a crowd that joins
+/// the square of its size.
+const MEMBERS_MAX: usize = 100;
+
 impl<P: PeerHandle> RoomCore<P> {
-    /// Adds a member and answers with what its client lacks. An unknown document is created first.
+    /// Adds a member and answers with what its client lacks. An unknown document is created first,
+    /// if `creation` allows it; otherwise it is looked for once more, since somebody else may have
+    /// created it by now.
     pub(super) fn join(
         &mut self,
         peer: P,
@@ -29,42 +37,61 @@ impl<P: PeerHandle> RoomCore<P> {
         theirs: Option<StateVector>,
         queued_bytes: usize,
     ) {
-        let record = match (self.record, creation) {
+        let metadata = match &self.metadata {
             _ if self.phase != Phase::Open => Err(Error::Draining),
-            (Some(record), _) => Ok(record),
-            (None, Creation::Forbidden) => Err(Error::NotFound { what: "document" }),
-            (None, Creation::Allowed) => {
+            Some(metadata) => Ok(Arc::clone(metadata)),
+            None => {
                 let then = AfterFetch::Join {
                     peer: peer.clone(),
                     ticket,
                     state_vector: theirs,
                     queued_bytes,
                 };
-                return self.create(&peer, then);
+                return match creation {
+                    Creation::Allowed => self.create(&peer, then),
+                    Creation::Forbidden => self.fetch(Fetch::Document, then),
+                };
             }
         };
-        self.admit(peer, ticket, record, theirs.as_ref(), queued_bytes);
+        self.admit(peer, ticket, metadata, theirs.as_ref(), queued_bytes);
     }
 
     /// Has the document created for `peer`, which may create it.
     pub(super) fn create(&mut self, peer: &P, then: AfterFetch<P>) {
-        let by = peer.identity().user.id.clone();
+        let by = peer.identity().user.clone();
         let at = self.now.time;
         self.fetch(Fetch::Create { by, at }, then);
+    }
+
+    /// Continues after the document was looked for: at the room's start, or for a join.
+    pub(super) fn found(
+        &mut self,
+        found: Result<Option<(Arc<Metadata>, Opened)>>,
+        then: AfterFetch<P>,
+    ) {
+        match (found, then) {
+            (Ok(None), AfterFetch::Nothing) => {}
+            (Err(error), AfterFetch::Nothing) => self.close(error),
+            (found, then) => {
+                let found = found.and_then(|found| found.ok_or(NO_DOCUMENT));
+                let found = found.map(|(metadata, opened)| (metadata, Some(opened)));
+                self.created(found, then);
+            }
+        }
     }
 
     /// Continues with the command for which the document was created.
     pub(super) fn created(
         &mut self,
-        created: Result<(DocumentRecord, Option<Opened>)>,
+        created: Result<(Arc<Metadata>, Option<Opened>)>,
         then: AfterFetch<P>,
     ) {
-        let record = created.map(|(record, opened)| {
+        let metadata = created.map(|(metadata, opened)| {
             match opened {
-                Some(opened) => self.install(record, opened),
-                None => self.record = Some(record),
+                Some(opened) => self.install(Arc::clone(&metadata), opened),
+                None => self.metadata = Some(Arc::clone(&metadata)),
             }
-            record
+            metadata
         });
         match then {
             AfterFetch::Nothing => {}
@@ -73,8 +100,8 @@ impl<P: PeerHandle> RoomCore<P> {
                 ticket,
                 state_vector,
                 queued_bytes,
-            } => self.admit(peer, ticket, record, state_vector.as_ref(), queued_bytes),
-            AfterFetch::Write(update, resources) => match record {
+            } => self.admit(peer, ticket, metadata, state_vector.as_ref(), queued_bytes),
+            AfterFetch::Write(update, resources) => match metadata {
                 Ok(_) => self.update(update, resources),
                 Err(error) => self.answer(update.peer, update.ticket, Answer::Refused(error)),
             },
@@ -86,18 +113,23 @@ impl<P: PeerHandle> RoomCore<P> {
         &mut self,
         peer: P,
         ticket: Ticket,
-        record: Result<DocumentRecord>,
+        metadata: Result<Arc<Metadata>>,
         theirs: Option<&StateVector>,
         queued_bytes: usize,
     ) {
-        let joined = record.and_then(|record| {
+        let joined = metadata.and_then(|metadata| {
             let update = self.difference(theirs, queued_bytes)?;
             let declared = theirs.map(|theirs| self.document.missing_here(theirs));
             let declared = declared.unwrap_or_default();
             let before = self.members.admit(peer.clone(), declared, self.now.time);
+            let who = peer.identity();
+            if before.is_none() {
+                let (user, now) = (&who.user.id, self.now.instant);
+                self.colors.enter(user, who.preferred_color, now);
+            }
             self.settle_charges(before);
             self.outputs.push(Output::AddSeat(peer.clone()));
-            Ok(self.describe(&record, update))
+            Ok(self.describe(metadata, update, who))
         });
         let answer = match joined {
             Ok(joined) => Answer::Joined(Box::new(joined)),
@@ -110,14 +142,16 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// The answer to a join.
-    fn describe(&self, record: &DocumentRecord, update: Bytes) -> Joined {
+    fn describe(&mut self, metadata: Arc<Metadata>, update: Bytes, who: &Identity) -> Joined {
         Joined {
-            document: record.id,
+            document: metadata,
             seq: self.document.durable,
             state_vector: self.document.state_vector(),
             update,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
-            members: self.members.people(),
+            color: self.colors.show(&who.user.id, who.session, None),
+            members: self.members.people(MEMBERS_MAX, who.session),
+            members_total: self.colors.present(),
             storage: self.storage(),
         }
     }
@@ -137,6 +171,8 @@ impl<P: PeerHandle> RoomCore<P> {
             return;
         };
         self.outputs.push(Output::RemoveSeat(session));
+        let user = &member.peer.identity().user.id;
+        self.colors.leave(user, session, self.now.instant);
         self.settle_charges(Some(member));
         self.ownership.release(session);
         let gone = self.awareness.remove_session(session);

@@ -22,6 +22,7 @@ impl<P: PeerHandle> RoomCore<P> {
                     .idle_from()
                     .is_some_and(|from| self.now.instant >= from) =>
             {
+                self.notice_edit();
                 self.outputs.push(Output::Unload);
             }
             _ => {}
@@ -33,7 +34,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let is_needed = !self.members.is_empty()
             || !self.commits.is_idle()
             || self.document.is_snapshot_in_progress();
-        match (&self.record, is_needed) {
+        match (&self.metadata, is_needed) {
             (_, true) => None,
             (None, false) => Some(self.needed_at),
             (Some(_), false) => Some(self.needed_at + self.idle_time()),

@@ -3,7 +3,7 @@
 //! No row is dropped silently: a row that cannot be applied is moved out of the log and kept for
 //! repair by hand, and everyone who opens the document is told that it is damaged.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tracing::error;
@@ -15,11 +15,12 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    auth::User,
     config::Limits,
     error::{Error, Result},
-    id::{DocumentId, DocumentKey, Seq, Timestamp, UserId},
+    id::{DocumentId, DocumentKey, Seq, Timestamp},
     limits::Memory,
-    store::{Damage, Damaged, DocumentRecord, Loaded, Reason},
+    store::{Damage, Damaged, Loaded, Metadata, Reason},
 };
 use document::{self, ApplyError, Document};
 
@@ -58,27 +59,27 @@ pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> F
 pub(super) async fn find(
     shared: &Shared,
     key: &DocumentKey,
-) -> Result<Option<(DocumentRecord, Opened)>> {
-    let Some(record) = shared.store.find_document(key).await? else {
+) -> Result<Option<(Arc<Metadata>, Opened)>> {
+    let Some(record) = shared.catalog.find(key).await? else {
         return Ok(None);
     };
-    let opened = load(shared, record.id, &[]).await?;
-    Ok(Some((record, opened)))
+    let opened = load(shared, record.id(), &[]).await?;
+    Ok(Some((record.metadata, opened)))
 }
 
-/// Creates a document. If another instance has created it meanwhile, its content is loaded.
+/// Creates a document. If somebody else has created it meanwhile, its content is loaded.
 pub(super) async fn create(
     shared: &Shared,
     key: &DocumentKey,
-    by: &UserId,
+    by: &User,
     at: Timestamp,
-) -> Result<(DocumentRecord, Option<Opened>)> {
-    let record = shared.store.create_document(key, by, at).await?;
+) -> Result<(Arc<Metadata>, Option<Opened>)> {
+    let record = shared.catalog.find_or_create(key, by, at).await?;
     let opened = match record.head_seq > Seq(0) {
-        true => Some(load(shared, record.id, &[]).await?),
+        true => Some(load(shared, record.id(), &[]).await?),
         false => None,
     };
-    Ok((record, opened))
+    Ok((record.metadata, opened))
 }
 
 /// Loads a document and adds the updates `unwritten`, which its log does not hold yet.

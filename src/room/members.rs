@@ -216,11 +216,17 @@ impl<P: PeerHandle> Members<P> {
     }
 
     /// The people in the room, each once, with the newest time at which one of their sessions sent
-    /// a command.
-    pub(super) fn people(&self) -> Vec<Person> {
-        let mut people: Vec<Person> = Vec::with_capacity(self.list.len());
-        let mut places: HashMap<&UserId, usize> = HashMap::with_capacity(self.list.len());
-        for member in &self.list {
+    /// a command: at most `max`, among them the person of `session`.
+    pub(super) fn people(&self, max: usize, session: SessionId) -> Vec<Person> {
+        let capacity = self.list.len().min(max);
+        let mut people: Vec<Person> = Vec::with_capacity(capacity);
+        let mut places: HashMap<&UserId, usize, RandomState> =
+            HashMap::with_capacity_and_hasher(capacity, RandomState::default());
+        let own = self.get(session).into_iter();
+        for member in own.chain(&self.list) {
+            if people.len() == max {
+                break;
+            }
             let user = &member.peer.identity().user;
             let place = *places.entry(&user.id).or_insert(people.len());
             match people.get_mut(place) {

@@ -22,15 +22,18 @@
 //!   Members       who is in the room, who lags, who has to resync
 //!   Commits       accepted updates that are not durable yet, and their acks
 //!   Ownership     which user may advance which Yjs client id
+//!   Colors        which colour each person in the room has
 //! Audiences       the seats of each door in the room
 //! ```
 //! No lock is held across an await, and no method of a peer that a room calls may block.
 //!
 //! Read this file first, then `interface.rs`, `core.rs` and `driver.rs`.
 
+mod answer;
 mod audiences;
 mod author;
 mod awareness;
+mod colors;
 mod commits;
 mod core;
 mod driver;
@@ -43,6 +46,8 @@ mod join;
 mod lifecycle;
 mod load;
 mod members;
+mod metadata;
+mod notices;
 mod open_document;
 mod ownership;
 mod pace;
@@ -60,20 +65,15 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub use self::{
+    answer::{Acked, Answer, Joined, Person, ResyncReason, StorageStatus, Synced},
     audiences::Audiences,
     author::Author,
     rooms::Rooms,
     seats::{Delivery, Door},
     shared::RoomHandle,
 };
-use crate::{
-    auth::User,
-    bus::Published,
-    error::Error,
-    id::{DocumentId, Seq, SessionId, Timestamp},
-    session::Identity,
-};
-use document::{Checked, StateVector, Visibility, awareness::Entry, edit::Operation};
+use crate::{bus::Published, error::Error, id::SessionId, session::Identity};
+use document::{Checked, StateVector, awareness::Entry, edit::Operation};
 
 /// A client that sends commands to a room, as its door represents it.
 ///
@@ -137,91 +137,6 @@ pub struct Ticket {
     pub request: &'static str,
     /// The number that the answer must carry; `None` if the client expects no answer.
     pub id: Option<u64>,
-}
-
-/// The content of the ack of an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acked {
-    /// Everything in the document's log up to this position is durable.
-    pub seq: Seq,
-    /// Whether all of the update is visible to everybody. If some of it is pending, the
-    /// client has to resync and to send everything that the server lacks.
-    pub visibility: Visibility,
-}
-
-/// The answer to a request.
-#[derive(Debug)]
-pub enum Answer {
-    /// To a join.
-    Joined(Box<Joined>),
-    /// To a sync.
-    Synced(Synced),
-    /// To an edit: the update that was made of it, Yjs v1.
-    Made(Bytes),
-    /// To requests that have nothing to return.
-    Done,
-    /// To any request: it was refused.
-    Refused(Error),
-}
-
-/// The answer to a join.
-#[derive(Debug)]
-pub struct Joined {
-    /// The id of the document; a document that is deleted and created again gets a new one.
-    pub document: DocumentId,
-    /// The newest durable position in its log.
-    pub seq: Seq,
-    /// The state vector of the server's replica.
-    pub state_vector: Vec<u8>,
-    /// What the client lacks, if it sent its state vector; otherwise the whole state.
-    pub update: Bytes,
-    /// The awareness states of all members, in the encoding of y-protocols; `None` if there are
-    /// none.
-    pub awareness: Option<Bytes>,
-    /// The people in the room, each once, including the one who joins.
-    pub members: Vec<Person>,
-    /// How the storage of the document is at present.
-    pub storage: StorageStatus,
-}
-
-/// The answer to a sync.
-#[derive(Debug)]
-pub struct Synced {
-    /// What the client lacks.
-    pub update: Bytes,
-    /// The state vector of the server's replica.
-    pub state_vector: Vec<u8>,
-    /// The newest durable position in the log.
-    pub seq: Seq,
-}
-
-/// A person in a room, however many tabs and devices they use.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// The person.
-    pub user: User,
-    /// When the last command of one of their sessions came.
-    pub last_seen_at: Timestamp,
-}
-
-/// The state of the storage of one document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageStatus {
-    /// Updates are written and can be read.
-    Ok,
-    /// No update can be written at present.
-    Unavailable,
-    /// Updates are written, but some of the earlier ones cannot be read.
-    Damaged,
-}
-
-/// Why a client has to resync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResyncReason {
-    /// It was lagging.
-    Lagging,
-    /// The document was rebuilt from its log.
-    Rebuilt,
 }
 
 /// A message from a room to its members.

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     bus::{Published, Subscriber},
+    catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
     id::DocumentKey,
@@ -36,9 +37,11 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// A set without open documents. All documents share `memory`.
+    /// A set without open documents. `catalog` finds and creates them. All documents share
+    /// `memory`.
     pub fn new(
         store: Store,
+        catalog: Catalog,
         limits: Limits,
         timing: Timing,
         memory: Memory,
@@ -51,6 +54,7 @@ impl Rooms {
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
                 store,
+                catalog,
                 limits,
                 timing,
                 memory,

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Command;
 use crate::{
     bus::Published,
+    catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
     id::{DocumentKey, Seq},
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) draining: AtomicBool,
     pub(super) store: Store,
+    pub(super) catalog: Catalog,
     pub(super) limits: Limits,
     pub(super) timing: Timing,
     pub(super) memory: Memory,

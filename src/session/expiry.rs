@@ -3,12 +3,7 @@
 //! One task checks all sessions twice a second. That is cheaper than thousands of timers, one for
 //! each session, and exact enough for deadlines in seconds.
 
-use std::{
-    sync::{Arc, Weak, atomic::Ordering},
-    time::Duration,
-};
-
-use tokio::time::MissedTickBehavior;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Session, Sessions, registry::Shared};
 use crate::{config::Timing, error::Error, id::Timestamp, supervise::Task};
@@ -44,25 +39,19 @@ pub(super) fn due(expires_at: Timestamp, now: Timestamp, timing: &Timing) -> Due
 impl Sessions {
     /// Spawns the task that checks all sessions until the last clone of this registry is dropped.
     pub fn watch(&self) {
-        let watching = watch(Arc::downgrade(&self.shared));
-        self.shared.supervisor.spawn(Task::Sessions, watching);
+        let shared = &self.shared;
+        let check = |shared| Sessions { shared }.check_expiry();
+        shared
+            .supervisor
+            .repeat(Task::Sessions, CHECK_INTERVAL, shared, check);
     }
-}
 
-async fn watch(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        let sessions = Sessions { shared };
+    fn check_expiry(&self) {
         let Shared {
             timing, supervisor, ..
-        } = &*sessions.shared;
+        } = &*self.shared;
         let now = Timestamp::now();
-        for session in sessions.all() {
+        for session in self.all() {
             let check = || session.check_expiry(now, timing);
             // If the check panics, the session is closed, because its token might never expire.
             if supervisor.guard(Task::Sessions, check).is_none() {

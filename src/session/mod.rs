@@ -22,7 +22,7 @@ pub(crate) mod tests;
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use parking_lot::RwLock;
@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 pub use self::{
     callers::{Caller, Callers},
-    identity::Identity,
+    identity::{Identity, PALETTE},
     registry::Sessions,
 };
 use crate::{
@@ -60,6 +60,8 @@ pub struct Session {
     /// Limits its requests and updates.
     pub budget: Budget,
     claims: RwLock<Arc<Claims>>,
+    /// When its client sent the last request, in milliseconds since 1970.
+    last_seen_ms: AtomicI64,
     link: OnceLock<Weak<dyn Link>>,
     /// Whether the client was notified that its present token expires.
     expiry_announced: AtomicBool,
@@ -70,9 +72,10 @@ pub struct Session {
 impl Session {
     fn new(id: SessionId, claims: Claims, limits: &Limits) -> Self {
         Self {
-            identity: Identity::new(id, claims.user.clone()),
+            identity: Identity::new(id, &claims.team, claims.user.clone()),
             budget: Budget::new(limits, Role::of(claims.rights())),
             claims: RwLock::new(Arc::new(claims)),
+            last_seen_ms: AtomicI64::new(0),
             link: OnceLock::new(),
             expiry_announced: AtomicBool::new(false),
             ended_at: OnceLock::new(),
@@ -88,6 +91,16 @@ impl Session {
     /// the same for the whole session.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Notes that its client has sent a request at `now`.
+    pub fn seen(&self, now: Timestamp) {
+        self.last_seen_ms.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When its client sent the last request.
+    pub fn last_seen_at(&self) -> Timestamp {
+        Timestamp(self.last_seen_ms.load(Ordering::Relaxed))
     }
 
     /// The claims of the session's present token.

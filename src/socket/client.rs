@@ -21,6 +21,7 @@ use crate::{
     id::{RoomName, Timestamp},
     limits::RefusalKind,
     metrics::Metrics,
+    presence::Presence,
     room::{Command, Delivery, Peer, RoomHandle},
     session::{Link, Session},
 };
@@ -38,6 +39,9 @@ pub struct Client {
     pub(super) session: Arc<Session>,
     /// The rooms whose joins were sent to the room and not refused.
     pub(super) rooms: Mutex<HashMap<RoomName, JoinedRoom, RandomState>>,
+    /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
+    /// that the client has left meanwhile.
+    pub(super) presence: Presence,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
     /// How many bytes may be queued for the socket; twice as many for events.
@@ -57,6 +61,7 @@ impl Client {
         Self {
             session,
             rooms: Mutex::default(),
+            presence: shared.presence.clone(),
             socket,
             metrics: shared.metrics.clone(),
             queue_bytes_max: shared.limits.socket_queue_bytes_max,
@@ -72,6 +77,7 @@ impl Client {
         let joined = rooms.get(name).ok_or(NOT_JOINED)?;
         if joined.handle.has_ended() {
             rooms.remove(name);
+            self.presence.exit(&self.session, name);
             return Err(NOT_JOINED);
         }
         Ok(joined.clone())
@@ -181,6 +187,7 @@ impl Client {
             joined.rights = claims.rights_in(name);
             let stays = joined.rights.allows(Right::View);
             if !stays {
+                self.presence.exit(&self.session, name);
                 closed.push((name.clone(), joined.handle.clone()));
             }
             stays
@@ -191,11 +198,16 @@ impl Client {
             let payload = RoomClosedPayload { room: &name, code };
             self.tell(event::ROOM_CLOSED, &payload);
         }
+        self.presence.renew(&self.session);
     }
 
-    /// Leaves every room.
+    /// Leaves every room, because the session has ended.
     pub(super) fn leave_all(&self) {
-        let rooms = std::mem::take(&mut *self.rooms.lock());
+        let rooms = {
+            let mut rooms = self.rooms.lock();
+            self.presence.depart(&self.session);
+            std::mem::take(&mut *rooms)
+        };
         for joined in rooms.into_values() {
             self.leave(&joined.handle);
         }

@@ -8,7 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use smallvec::SmallVec;
 
 use super::packet::{Attachments, Placeholder, Text};
@@ -35,7 +35,11 @@ impl<'a> Fields<'a> {
             reason,
         };
         let json = argument.ok_or(invalid.clone())?.get();
-        let entries = serde_json::from_str(json).map_err(|_| invalid)?;
+        let entries: Entries<'a> = serde_json::from_str(json).map_err(|_| invalid.clone())?;
+        // The whole payload is an attachment.
+        if entries.0.iter().any(|(name, _)| name == "_placeholder") {
+            return Err(invalid);
+        }
         Ok(Self {
             entries,
             attachments,
@@ -75,6 +79,21 @@ impl<'a> Fields<'a> {
             reason: "must be a string",
         })?;
         Ok(text)
+    }
+
+    /// A string, if there is one.
+    pub(super) fn find_text(&self, field: &'static str) -> Result<Option<Cow<'a, str>>> {
+        self.find(field).map(|_| self.text(field)).transpose()
+    }
+
+    /// Any value, if there is one; `null` is a value.
+    pub(super) fn find_json(&self, field: &'static str) -> Result<Option<Value>> {
+        let entry = self.entries.0.iter().find(|(name, _)| name == field);
+        let value = entry.map(|(_, raw)| serde_json::from_str(raw.get()));
+        value.transpose().map_err(|_| Error::Invalid {
+            field,
+            reason: "is nested too deeply",
+        })
     }
 
     /// Bytes, which are a binary attachment of the packet.

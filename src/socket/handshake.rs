@@ -140,6 +140,8 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     let session = &client.session;
     let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);
     session.connect(link);
+    // Before the connection may be found closed, so that a departure comes after it.
+    shared.presence.arrive(session);
     shared
         .clients
         .lock()
@@ -195,7 +197,7 @@ fn send_connection(shared: &Shared, client: &Client, id: &str) {
         },
         user: ColoredUser {
             user: &claims.user,
-            color: session.identity().color,
+            color: session.identity().color(),
         },
         team: claims.team.as_str(),
         roles: &claims.roles,

@@ -1,12 +1,8 @@
 //! Closes connections that have not begun a session in time.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use engineio::Reason;
-use tokio::time::MissedTickBehavior;
 
 use super::{Shared, Sockets, connection::Phase};
 use crate::supervise::Task;
@@ -17,20 +13,11 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 impl Sockets {
     /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
     pub fn watch(&self) {
-        let watching = watch(Arc::downgrade(&self.shared));
-        self.shared.supervisor.spawn(Task::Handshakes, watching);
-    }
-}
-
-async fn watch(shared: Weak<Shared>) {
-    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        close_silent(&shared);
+        let shared = &self.shared;
+        let check = |shared: Arc<Shared>| close_silent(&shared);
+        shared
+            .supervisor
+            .repeat(Task::Handshakes, CHECK_INTERVAL, shared, check);
     }
 }
 

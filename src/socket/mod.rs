@@ -49,6 +49,7 @@ use crate::{
     id::SessionId,
     limits::Role,
     metrics::Metrics,
+    presence::Presence,
     room::Rooms,
     session::Sessions,
     supervise::Supervisor,
@@ -76,6 +77,7 @@ pub struct Sockets {
 struct Shared {
     verifier: Verifier,
     sessions: Sessions,
+    presence: Presence,
     rooms: Rooms,
     limits: Limits,
     timing: Timing,
@@ -92,7 +94,7 @@ struct Shared {
 
 impl Sockets {
     /// A door to `rooms` for clients whose token `verifier` accepts and whose session `sessions`
-    /// admits. `instance` is the name of this server in the event `connection`.
+    /// admits; it reports to `presence` who is there. `instance` is the name of this server in the event `connection`.
     #[expect(
         clippy::too_many_arguments,
         reason = "each part is built once, in `app`"
@@ -100,6 +102,7 @@ impl Sockets {
     pub fn new(
         verifier: Verifier,
         sessions: Sessions,
+        presence: Presence,
         rooms: Rooms,
         limits: Limits,
         timing: Timing,
@@ -111,6 +114,7 @@ impl Sockets {
             shared: Arc::new(Shared {
                 verifier,
                 sessions,
+                presence,
                 rooms,
                 limits,
                 timing,
@@ -182,6 +186,7 @@ impl Shared {
     /// Removes a client whose session has ended, and its session.
     fn forget(&self, client: &Client) {
         self.clients.lock().remove(&client.session.id());
+        self.presence.depart(&client.session);
         self.sessions.forget(&client.session);
     }
 

@@ -8,9 +8,10 @@ use super::packet::Placeholder;
 use crate::{
     auth::User,
     error::Error,
-    id::{RoomName, Timestamp},
-    room::StorageStatus,
-    room::{Person, ResyncReason},
+    id::{DocumentId, RoomName, Timestamp},
+    presence::Entry,
+    room::{ResyncReason, StorageStatus},
+    store::Metadata,
 };
 
 /// The version of this protocol.
@@ -30,9 +31,14 @@ pub mod request {
     pub const AWARENESS_UPDATE: &str = "awareness_update";
     /// Replaces the session's token with a fresh one.
     pub const TOKEN_REFRESH: &str = "token_refresh";
+    /// Changes the status or the activity that others see.
+    pub const PRESENCE_UPDATE: &str = "presence_update";
+    /// Asks who is present.
+    pub const PRESENCE_LIST: &str = "presence_list";
 }
 
-/// The events that the server sends.
+/// The events that the server sends. Those of the bus, such as `presence_update`, are named where they are
+/// published.
 pub mod event {
     /// The session has begun.
     pub const CONNECTION: &str = "connection";
@@ -119,7 +125,8 @@ pub(super) struct LimitsPayload {
 pub(super) struct JoinedPayload<'a> {
     pub(super) ok: bool,
     pub(super) room: &'a RoomName,
-    pub(super) document_id: String,
+    pub(super) document_id: DocumentId,
+    pub(super) document: &'a Metadata,
     pub(super) permission: Option<&'static str>,
     pub(super) rights: Vec<&'static str>,
     pub(super) seq: i64,
@@ -127,28 +134,11 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) update: Placeholder,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) awareness: Option<Placeholder>,
-    pub(super) members: Vec<PresencePayload<'a>>,
+    /// The colour of the person in this room.
+    pub(super) color: &'a str,
+    pub(super) members: Vec<Entry>,
+    pub(super) members_total: usize,
     pub(super) storage: &'static str,
-}
-
-/// A person in a room.
-#[derive(Serialize)]
-pub(super) struct PresencePayload<'a> {
-    user: &'a User,
-    status: &'static str,
-    rooms: [&'a RoomName; 1],
-    last_seen_at: Timestamp,
-}
-
-impl<'a> PresencePayload<'a> {
-    pub(super) fn new(member: &'a Person, room: &'a RoomName) -> Self {
-        Self {
-            user: &member.user,
-            status: "online",
-            rooms: [room],
-            last_seen_at: member.last_seen_at,
-        }
-    }
 }
 
 /// The ack of `document_sync`.

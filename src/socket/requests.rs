@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use document::awareness;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
+use tokio::time::Instant;
 
 use super::{
     Shared,
@@ -16,12 +17,14 @@ use super::{
     fields::Fields,
     handshake,
     packet::{Attachments, EventBody, NotAPacket, Packet},
-    protocol::request,
+    protocol::{Done, request},
     seat::NativeSeat,
 };
 use crate::{
     auth::Right,
     error::{Error, Result},
+    id::{RoomName, Timestamp},
+    presence::{Activity, Change, Status},
     room::{Command, Creation, Peer, Standing, Ticket, Update},
 };
 
@@ -49,6 +52,7 @@ pub(super) fn receive(
     if client.session.has_ended() {
         return Ok(());
     }
+    client.session.seen(Timestamp::now());
     let ack = packet.ack;
     let request = Request {
         shared,
@@ -64,6 +68,8 @@ pub(super) fn receive(
         request::LEAVE_ROOM => request.leave(),
         request::DOCUMENT_SYNC => request.sync(),
         request::TOKEN_REFRESH => request.refresh(),
+        request::PRESENCE_UPDATE => request.change_presence(),
+        request::PRESENCE_LIST => request.list_presence(),
         _ => request.unknown(),
     };
     if let Err(error) = done {
@@ -181,7 +187,12 @@ impl Request<'_> {
         self.client.session.budget.admit_request()?;
         let ticket = self.ticket(request::LEAVE_ROOM);
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
-        let joined = self.client.rooms.lock().remove(&room).ok_or(NOT_JOINED)?;
+        let joined = {
+            let mut rooms = self.client.rooms.lock();
+            let joined = rooms.remove(&room).ok_or(NOT_JOINED)?;
+            self.client.presence.exit(&self.client.session, &room);
+            joined
+        };
         let session = self.client.session.id();
         let answer = Some((joined.seat, ticket));
         joined.handle.send(Command::Leave { session, answer })
@@ -206,6 +217,36 @@ impl Request<'_> {
         let fields = Fields::parse(self.argument, self.attachments)?;
         let token = fields.text("token")?.into_owned();
         handshake::refresh(self.shared, self.client, token, self.ack);
+        Ok(())
+    }
+
+    fn change_presence(self) -> Result<()> {
+        self.client.session.budget.admit_request()?;
+        let fields = Fields::parse(self.argument, self.attachments)?;
+        let status = fields.find_text("status")?;
+        let status = status.map(|status| Status::parse(&status)).transpose()?;
+        let activity = match fields.find_json("activity")? {
+            None => None,
+            Some(Value::Null) => Some(None),
+            Some(activity) => Some(Some(Activity::read(&activity)?)),
+        };
+        let change = Change { status, activity };
+        self.client.presence.update(&self.client.session, change)?;
+        self.client.accept(self.ack, &Done { ok: true });
+        Ok(())
+    }
+
+    fn list_presence(self) -> Result<()> {
+        let budget = &self.client.session.budget;
+        budget.admit_request()?;
+        let began = Instant::now();
+        let fields = Fields::parse(self.argument, self.attachments)?;
+        let room = fields.find_text("room")?;
+        let room = room.map(|room| RoomName::parse(&room)).transpose()?;
+        let claims = self.client.session.claims();
+        let list = self.client.presence.list(&claims, room.as_ref())?;
+        self.client.accept(self.ack, &list);
+        budget.charge(began.elapsed(), 0);
         Ok(())
     }
 

@@ -1,27 +1,30 @@
 //! A client's seat in a room: sends the room's messages and answers as Socket.IO packets.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::{
-    client::Client,
+    client::{Client, JoinedRoom},
     events,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
-        BytesPayload, Done, JoinedPayload, PresencePayload, ResyncPayload, RoomClosedPayload,
-        StoragePayload, SyncedPayload, event, request, resync_reason, storage_status,
+        BytesPayload, Done, JoinedPayload, ResyncPayload, RoomClosedPayload, StoragePayload,
+        SyncedPayload, event, request, resync_reason, storage_status,
     },
 };
 use crate::{
-    auth::Rights,
+    auth::Claims,
     error::Error,
     id::RoomName,
     metrics::Metrics,
-    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Ticket},
+    presence::{Entry, Status},
+    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Person, Ticket},
     session::{Identity, Session},
 };
 
@@ -53,7 +56,10 @@ impl NativeSeat {
         }
     }
 
-    fn joined(&self, rights: Rights, ack: u64, joined: Joined) -> engineio::Message {
+    fn joined(&self, client: &Client, ack: u64, joined: Joined) -> engineio::Message {
+        let claims = client.session.claims();
+        let rights = claims.rights_in(&self.room);
+        let members = self.members(client, &claims, joined.members);
         let mut attachments = Attachments::new();
         let mut attach = |bytes: Bytes| {
             attachments.push(bytes);
@@ -62,31 +68,58 @@ impl NativeSeat {
         let payload = JoinedPayload {
             ok: true,
             room: &self.room,
-            document_id: joined.document.to_string(),
+            document_id: joined.document.document_id,
+            document: &joined.document,
             permission: rights.permission().map(|permission| permission.name()),
             rights: rights.names(),
             seq: joined.seq.0,
             state_vector: attach(joined.state_vector.into()),
             update: attach(joined.update),
             awareness: joined.awareness.map(&mut attach),
-            members: joined
-                .members
-                .iter()
-                .map(|member| PresencePayload::new(member, &self.room))
-                .collect(),
+            color: joined.color.as_str(),
+            members,
+            members_total: joined.members_total,
             storage: storage_status(joined.storage),
         };
         Frame::ack(ack, &payload, attachments)
     }
 
+    /// The entries of the people in the room. Presence does not know people of doors that do not
+    /// report to it.
+    fn members(&self, client: &Client, claims: &Claims, people: Vec<Person>) -> Vec<Entry> {
+        let ids = people.iter().map(|person| &person.user.id);
+        let entries = client.presence.entries_of(claims, ids);
+        let or_online = |(person, entry): (Person, Option<Entry>)| {
+            entry.unwrap_or_else(|| Entry {
+                user: person.user,
+                status: Status::Online,
+                activity: None,
+                rooms: vec![self.room.clone()],
+                last_seen_at: person.last_seen_at,
+            })
+        };
+        people.into_iter().zip(entries).map(or_online).collect()
+    }
+
+    /// Reports that the client is in the room, unless it has left or joined again meanwhile.
+    fn report_joined(&self, client: &Client) {
+        let rooms = client.rooms.lock();
+        if self.is_seat_in(&rooms) {
+            client.presence.enter(&self.session, &self.room);
+        }
+    }
+
+    fn is_seat_in(&self, rooms: &HashMap<RoomName, JoinedRoom, RandomState>) -> bool {
+        let joined = rooms.get(&self.room);
+        joined.is_some_and(|joined| std::ptr::addr_eq(Arc::as_ptr(&joined.seat), self))
+    }
+
     /// Removes this seat from the client's joined rooms, because the room no longer has it.
     fn remove_from(&self, client: &Client) {
         let mut rooms = client.rooms.lock();
-        if rooms
-            .get(&self.room)
-            .is_some_and(|joined| std::ptr::addr_eq(Arc::as_ptr(&joined.seat), self))
-        {
+        if self.is_seat_in(&rooms) {
             rooms.remove(&self.room);
+            client.presence.exit(&self.session, &self.room);
         }
     }
 
@@ -197,9 +230,9 @@ impl Peer for NativeSeat {
             Answer::Refused(error) => self.refused(&client, ticket, &error),
             Answer::Joined(joined) => {
                 self.metrics.joined("ok");
+                self.report_joined(&client);
                 if let Some(ack) = ticket.id {
-                    let rights = client.session.rights_in(&self.room);
-                    client.send(self.joined(rights, ack, *joined));
+                    client.send(self.joined(&client, ack, *joined));
                 }
             }
             Answer::Synced(synced) => {

@@ -1,42 +1,109 @@
-//! The documents of a team: found and created by their names, and listed, the last written first.
+//! Documents without their content: found by their names. The catalog creates, renames, lists and
+//! deletes them.
 //!
-//! There is no index by `updated_at`: every commit would have to update it, so that listing became
-//! faster and writing slower, and writing is what users wait for. The database finds the team's
-//! documents by the index of their names and sorts them.
+//! A deleted document is kept for 30 days. Its row has no team and no name then, so that it is not
+//! found here, and its log takes no rows.
+
+use std::sync::Arc;
+
+use serde::Serialize;
 
 use super::{
-    Store,
-    database::{DocumentList, reading, writing},
+    FromRow, Row, Store,
+    database::{DocumentList, reading},
     failure::report,
     timeouts::{REPLY_TIMEOUT, bounded},
 };
 use crate::{
+    auth::User,
     error::{Error, Result},
-    id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
+    id::{DocumentId, DocumentKey, RoomName, Seq, Timestamp, UserId},
 };
 
 /// A document without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentRecord {
-    /// Its id; a document that is deleted and created again gets another one.
-    pub id: DocumentId,
     /// The newest position in its log.
     pub head_seq: Seq,
-    /// When it was created.
-    pub created_at: Timestamp,
+    /// Its metadata.
+    pub metadata: Arc<Metadata>,
 }
 
-/// A document of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedDocument {
-    /// Its id; a document that is deleted and created again gets another one.
-    pub id: DocumentId,
+/// What clients are told of a document besides its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Metadata {
     /// Its name within the team.
     pub room: RoomName,
+    /// Its id; a document that is deleted and created again gets another one.
+    pub document_id: DocumentId,
+    /// Its title, if it was given one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who created it.
+    pub created_by: User,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last written to, or created.
     pub updated_at: Timestamp,
+    /// When it was deleted, if it is in the trash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// The columns of [`Metadata`], of `document` joined with [`CREATOR`].
+macro_rules! metadata_columns {
+    () => {
+        "coalesce(document.trash_room, document.room) as room, document.document_id,
+         document.title, document.created_by, person.name, person.avatar_url,
+         document.created_at, document.updated_at, document.deleted_at"
+    };
+}
+
+/// The join of `document` with the person who created it.
+macro_rules! creator {
+    () => {
+        "left join person on person.user_id = document.created_by
+         and person.team = coalesce(document.trash_team, document.team)"
+    };
+}
+
+pub(crate) use {creator, metadata_columns};
+
+impl DocumentRecord {
+    /// Its id.
+    pub fn id(&self) -> DocumentId {
+        self.metadata.document_id
+    }
+}
+
+impl FromRow for Metadata {
+    fn from_row(row: &Row) -> Result<Self> {
+        let id: UserId = row.get("created_by")?;
+        let name: Option<String> = row.get("name")?;
+        Ok(Self {
+            room: row.get("room")?,
+            document_id: row.get("document_id")?,
+            title: row.get("title")?,
+            created_by: User {
+                // Documents of an older version have no person.
+                name: name.unwrap_or_else(|| id.as_str().to_owned()),
+                avatar_url: row.get("avatar_url")?,
+                id,
+            },
+            created_at: row.get("created_at")?,
+            updated_at: row.get("updated_at")?,
+            deleted_at: row.get("deleted_at")?,
+        })
+    }
+}
+
+impl FromRow for DocumentRecord {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            head_seq: row.get("head_seq")?,
+            metadata: Arc::new(Metadata::from_row(row)?),
+        })
+    }
 }
 
 impl Store {
@@ -49,44 +116,9 @@ impl Store {
     pub async fn find_document(&self, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
         let found = bounded(REPLY_TIMEOUT, self.select_document(key)).await;
         match found.map_err(|error| report("finding a document", None, error))? {
-            Some(found) => Ok(Some(found)),
+            Some(row) => DocumentRecord::from_row(&row).map(Some),
             None => self.check_list().map(|()| None),
         }
-    }
-
-    /// Creates a document, or gets the one that has the name already, also where several callers
-    /// do so at once. Takes at most 5 s.
-    ///
-    /// # Errors
-    /// As [`find_document`](Store::find_document).
-    pub async fn create_document(
-        &self,
-        key: &DocumentKey,
-        by: &UserId,
-        now: Timestamp,
-    ) -> Result<DocumentRecord> {
-        if self.list_is_damaged()
-            && let Some(found) = self.find_document(key).await?
-        {
-            return Ok(found);
-        }
-        let created = bounded(REPLY_TIMEOUT, self.insert_document(key, by, now)).await;
-        created.map_err(|error| report("creating a document", None, error))
-    }
-
-    /// Reads at most `rows_max` documents of `team`, in descending order of `updated_at` and then
-    /// of the id; with `after`, only those that follow it in this order. Takes at most 5 s.
-    ///
-    /// # Errors
-    /// As [`find_document`](Store::find_document).
-    pub async fn list_documents(
-        &self,
-        team: &Team,
-        after: Option<(Timestamp, DocumentId)>,
-        rows_max: usize,
-    ) -> Result<Vec<ListedDocument>> {
-        let listed = bounded(REPLY_TIMEOUT, self.select_documents(team, after, rows_max)).await;
-        listed.map_err(|error| report("listing documents", None, error))
     }
 
     /// Whether the list of documents was found damaged at the start, so that existing documents
@@ -104,84 +136,19 @@ impl Store {
         Ok(())
     }
 
-    async fn select_document(&self, key: &DocumentKey) -> sqlx::Result<Option<DocumentRecord>> {
+    async fn select_document(&self, key: &DocumentKey) -> sqlx::Result<Option<Row>> {
         let found = reading!(&*self.inner.database, transaction => {
-            sqlx::query_as::<_, (DocumentId, i64, Timestamp)>(
-                "select document_id, head_seq, created_at from document
-                 where team = $1 and room = $2",
-            )
+            sqlx::query(concat!(
+                "select ", metadata_columns!(), ", document.head_seq
+                 from document ", creator!(), "
+                 where document.team = $1 and document.room = $2",
+            ))
             .bind(key.team.as_str())
             .bind(key.room.as_str())
             .fetch_optional(&mut *transaction)
             .await?
+            .map(Row::from)
         });
-        Ok(found.map(DocumentRecord::from))
-    }
-
-    async fn insert_document(
-        &self,
-        key: &DocumentKey,
-        by: &UserId,
-        now: Timestamp,
-    ) -> sqlx::Result<DocumentRecord> {
-        // The update changes nothing: it makes the statement return a row that exists.
-        let created = writing!(&*self.inner.database, transaction => {
-            sqlx::query_as::<_, (DocumentId, i64, Timestamp)>(
-                "insert into document (document_id, team, room, created_by, created_at, updated_at)
-                 values ($1, $2, $3, $4, $5, $5)
-                 on conflict (team, room) do update set team = excluded.team
-                 returning document_id, head_seq, created_at",
-            )
-            .bind(DocumentId::generate())
-            .bind(key.team.as_str())
-            .bind(key.room.as_str())
-            .bind(by.as_str())
-            .bind(now)
-            .fetch_one(&mut *transaction)
-            .await?
-        });
-        Ok(DocumentRecord::from(created))
-    }
-
-    async fn select_documents(
-        &self,
-        team: &Team,
-        after: Option<(Timestamp, DocumentId)>,
-        rows_max: usize,
-    ) -> sqlx::Result<Vec<ListedDocument>> {
-        let (updated_at, id) = after.unzip();
-        let rows = reading!(&*self.inner.database, transaction => {
-            sqlx::query_as::<_, (DocumentId, String, Timestamp, Timestamp)>(
-                "select document_id, room, created_at, updated_at from document
-                 where team = $1 and ($2 is null or (updated_at, document_id) < ($2, $3))
-                 order by updated_at desc, document_id desc limit $4",
-            )
-            .bind(team.as_str())
-            .bind(updated_at)
-            .bind(id)
-            .bind(rows_max as i64)
-            .fetch_all(&mut *transaction)
-            .await?
-        });
-        let listed = |(id, room, created_at, updated_at): (_, String, _, _)| {
-            let room = RoomName::parse(&room).map_err(|error| sqlx::Error::Decode(error.into()))?;
-            Ok(ListedDocument {
-                id,
-                room,
-                created_at,
-                updated_at,
-            })
-        };
-        rows.into_iter().map(listed).collect()
-    }
-}
-
-impl From<(DocumentId, i64, Timestamp)> for DocumentRecord {
-    fn from((id, head_seq, created_at): (DocumentId, i64, Timestamp)) -> Self {
-        Self {
-            id,
-            head_seq: Seq(head_seq),
-            created_at,
-        }
+        Ok(found)
     }
 }

@@ -172,7 +172,7 @@ impl Store {
         let loaded = reading!(&*self.inner.database, transaction => {
             let head = sqlx::query_as::<_, (i64, bool)>(
                 "select head_seq, exists (select 1 from damaged_row where document_id = $1)
-                 from document where document_id = $1",
+                 from document where document_id = $1 and deleted_at is null",
             )
             .bind(document)
             .fetch_optional(&mut *transaction);

@@ -33,6 +33,7 @@ migrations![
     (2, "document updated at", "0002_document_updated_at.sql"),
     (3, "author", "0003_author.sql"),
     (4, "event", "0004_event.sql"),
+    (5, "document metadata", "0005_document_metadata.sql"),
 ];
 
 /// The migrations of Postgres.

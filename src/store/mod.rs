@@ -33,19 +33,22 @@ mod load;
 mod log;
 mod migrations;
 mod outbox;
+mod person;
 mod reservation;
 mod retention;
 mod snapshot;
 mod statement;
 mod timeouts;
 mod transaction;
+mod trash;
 mod writer;
 
+pub(crate) use self::documents::{creator, metadata_columns};
 pub use self::{
     append::{AppendError, Completion, NewRows},
     author::Author,
     damage::{Damage, Damaged, Reason},
-    documents::{DocumentRecord, ListedDocument},
+    documents::{DocumentRecord, Metadata},
     event::Event,
     events::EventsAfter,
     journal::Unwritten,
@@ -64,6 +67,7 @@ use self::{
     outbox::Outbox,
     retention::EventTrimmer,
     timeouts::{REPLY_TIMEOUT, bounded},
+    trash::TrashPurger,
     writer::Writer,
 };
 use crate::{
@@ -86,6 +90,7 @@ struct Inner {
     log: UpdateLog,
     writer: Mutex<Option<AbortOnDropHandle<()>>>,
     event_trimmer: AbortOnDropHandle<()>,
+    trash_purger: AbortOnDropHandle<()>,
     damage: KnownDamage,
     outbox: Arc<Outbox>,
     metrics: Metrics,
@@ -103,8 +108,9 @@ pub async fn migrate(url: &str) -> Result<()> {
 
 impl Store {
     /// Connects to `url` (`sqlite://path` or `postgres://…`), brings the schema to this version
-    /// and starts the task that writes the log, with the options of `journal`, and the one that
-    /// deletes events that are older than seven days.
+    /// and starts the task that writes the log, with the options of `journal`, and those that
+    /// delete events that are older than seven days and documents that have been in the trash for
+    /// more than 30 days.
     ///
     /// A SQLite file is created where it is missing, with its folder, and is locked for this
     /// process until the store is closed. A Postgres that cannot be reached yet is awaited for
@@ -139,11 +145,14 @@ impl Store {
         let writer = supervisor.spawn(Task::LogWriter, writer.run());
         let trimmer = EventTrimmer::new(Arc::clone(&database));
         let trimmer = supervisor.spawn(Task::EventTrimmer, trimmer.run());
+        let purger = TrashPurger::new(Arc::clone(&database));
+        let purger = supervisor.spawn(Task::TrashPurger, purger.run());
         let inner = Inner {
             database,
             log,
             writer: Mutex::new(Some(AbortOnDropHandle::new(writer))),
             event_trimmer: AbortOnDropHandle::new(trimmer),
+            trash_purger: AbortOnDropHandle::new(purger),
             damage: KnownDamage::default(),
             outbox: Arc::new(Outbox::new(supervisor.clone())),
             metrics,
@@ -182,6 +191,7 @@ impl Store {
             let _ = timeout_at(deadline, writer).await;
         }
         self.inner.event_trimmer.abort();
+        self.inner.trash_purger.abort();
         let unwritten = self.inner.log.unwritten();
         if timeout(Duration::from_secs(1), self.inner.database.close())
             .await

@@ -50,9 +50,11 @@ for (const database of databases) {
       const [room] = await author("single", ["only"]);
       const answer = await list({ team: "single" });
       assert.deepEqual(Object.keys(answer), ["documents"]);
-      const [{ created_at, updated_at, ...rest }] = answer.documents;
-      const { document_id, permission } = room.joined;
-      assert.deepEqual(rest, { room: "only", document_id, permission });
+      const { document, permission } = room.joined;
+      assert.deepEqual(answer.documents, [{ ...document, permission }]);
+      const { created_at, updated_at, ...rest } = document;
+      const created_by = { id: "ana", name: "ana's name" };
+      assert.deepEqual(rest, { room: "only", document_id: room.joined.document_id, created_by });
       for (const moment of [created_at, updated_at]) {
         assert.match(moment, RFC3339_MS);
         assert.ok(Date.parse(moment) >= began && Date.parse(moment) <= Date.now(), moment);

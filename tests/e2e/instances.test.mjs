@@ -5,6 +5,8 @@ import { describe, it } from "node:test";
 import { databases } from "@realtime-server/harness/databases";
 import { suiteDatabase } from "@realtime-server/harness/suite";
 import { Client, closeClients } from "./support/client.mjs";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
 import { converged } from "./support/room.mjs";
 import { newcomer } from "./support/view.mjs";
 
@@ -34,6 +36,28 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
         ["ana", "ana 1", "ana 2", "ana 3", "cleo", "cleo 1", "cleo 2", "cleo 3"],
         "a client lacks an edit",
       );
+    });
+
+    it("a document that one server deletes takes no edits through the other", async () => {
+      const here = await start({ REALTIME_INSTANCE: "here" });
+      const there = await start({ REALTIME_INSTANCE: "there", DATABASE_URL: here.env.DATABASE_URL });
+      const [ana, ben] = [await enter(here, "ana"), await enter(there, "ben")];
+      await ben.edit(({ text }) => text.insert(0, "kept"));
+      const { document_id } = ana.joined;
+      const of = (path, method) =>
+        fetch(`${here.url}/api/v1/documents/shared${path}`, {
+          method,
+          headers: { authorization: `Bearer ${token({ user: "ana" })}` },
+        });
+      assert.equal((await of("", "DELETE")).status, 200);
+      await until("the room is closed here", () => ana.closed.length === 1);
+      ben.text.insert(4, " or lost");
+      await until("the edit is refused there", () => ben.refusals.length === 1);
+      assert.equal(ben.refusals[0].code, "not_found");
+      await until("the room is closed there", () => ben.closed.length === 1);
+      assert.equal((await of("/restore", "POST")).status, 200);
+      const late = await enter(there, "cleo");
+      assert.deepEqual([late.joined.document_id, late.content], [document_id, "kept"]);
     });
   });
 }

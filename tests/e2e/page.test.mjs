@@ -1,4 +1,4 @@
-// The demo page, which the binary serves at / in development.
+// The demo page, the documentation and the packed client, which the binary serves in development.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
@@ -21,17 +21,18 @@ const TYPES = {
   js: "text/javascript; charset=utf-8",
   png: "image/png",
   svg: "image/svg+xml",
+  tgz: "application/gzip",
   woff2: "font/woff2",
 };
 
 /** Every file of the page as it was built: where it is served, its type and its content. */
 const FILES = readdirSync(DIST, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile())
+  .filter((entry) => entry.isFile() && entry.name !== "404.html")
   .map((entry) => {
     const file = join(entry.parentPath, entry.name);
     const path = `/${file.slice(DIST.length)}`;
     return {
-      path: path === "/index.html" ? "/" : path,
+      path: path === "/index.html" ? "/" : path.replace(/\.html$/, ""),
       type: TYPES[entry.name.split(".").at(-1)],
       content: readFileSync(file),
     };
@@ -53,6 +54,15 @@ function plain(server, path, { method = "GET", headers = {} } = {}) {
   });
 }
 
+/** What a browser accepts when a person opens an address. */
+const BROWSER = { accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8" };
+
+/** The addresses in a page, without those of other sites. */
+function linksOf(html, address) {
+  const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => new URL(link, address));
+  return links.filter(({ origin }) => origin === new URL(address).origin);
+}
+
 function checkNotFound({ status, headers, body }, path) {
   assert.equal(status, 404, path);
   assert.match(headers["content-type"], /^application\/json/);
@@ -69,9 +79,32 @@ describe("the demo page in development", () => {
       assert.equal(status, 200);
       assert.equal(headers["content-type"], "text/html; charset=utf-8");
       assert.match(body.toString(), /^<!doctype html>/i);
-      for (const [, link] of body.toString().matchAll(/(?:src|href)="([^"]+)"/g)) {
-        const { origin, pathname } = new URL(link, server.url);
-        if (origin === server.url) assert.equal((await plain(server, pathname)).status, 200, link);
+      for (const { pathname } of linksOf(body.toString(), server.url + path)) {
+        assert.equal((await plain(server, pathname)).status, 200, pathname);
+      }
+    }
+  });
+
+  it("has the documentation beside it, whose links all lead to existing pages and headings", async () => {
+    const seen = new Map();
+    const visit = async (path) => {
+      if (seen.has(path)) return;
+      const { status, headers, body } = await plain(server, path);
+      assert.equal(status, 200, path);
+      seen.set(path, body.toString());
+      if (!path.startsWith("/docs") || !headers["content-type"].startsWith("text/html")) return;
+      for (const { pathname } of linksOf(body.toString(), server.url + path)) await visit(pathname);
+    };
+    await visit("/docs");
+    for (const name of ["client", "protocol", "troubleshooting", "operations", "metrics"]) {
+      assert.ok(seen.has(`/docs/${name}`), `/docs leads to ${name}`);
+    }
+    for (const [path, html] of seen) {
+      if (!path.startsWith("/docs")) continue;
+      for (const { pathname, hash } of linksOf(html, server.url + path)) {
+        const anchor = decodeURIComponent(hash.slice(1));
+        if (anchor !== "")
+          assert.ok(seen.get(pathname).includes(`id="${anchor}"`), `${path} links to ${pathname}${hash}`);
       }
     }
   });
@@ -157,8 +190,29 @@ describe("the demo page in development", () => {
       "/%2fetc/passwd",
       `/${"../".repeat(20)}etc/passwd`,
       "/assets/%00",
+      "/404.html",
+      "/docs/",
+      "/docs/../package.json",
     ]) {
       checkNotFound(await plain(server, path), path);
+    }
+  });
+
+  it("answers an unknown address with a page to a browser, and with an error as JSON to a program", async () => {
+    for (const path of ["/nope", "/docs/nope", "/api/v1/nope", "/assets/none.js", "/404.html"]) {
+      const { status, headers, body } = await plain(server, path, { headers: BROWSER });
+      assert.equal(status, 404, path);
+      assert.equal(headers["content-type"], "text/html; charset=utf-8");
+      assert.equal(headers["content-security-policy"], (await plain(server, "/")).headers["content-security-policy"]);
+      assert.match(headers.vary, /accept/);
+      assert.equal(headers.etag, undefined, "the page is not that of the address");
+      const links = linksOf(body.toString(), server.url + path).map(({ pathname }) => pathname);
+      assert.ok(links.includes("/"), "it links to the start");
+      for (const link of links) assert.equal((await plain(server, link)).status, 200, link);
+      for (const accept of ["*/*", "application/json"]) {
+        checkNotFound(await plain(server, path, { headers: { accept } }), path);
+      }
+      checkNotFound(await plain(server, path, { method: "POST", headers: BROWSER }), path);
     }
   });
 
@@ -189,8 +243,9 @@ describe("without the endpoints of development", () => {
   ]) {
     it(`there is no page ${where}, but a WebSocket at /`, async () => {
       const server = await Server.start({ database: sqlite, env });
-      for (const path of ["/", "/index.html", "/favicon.svg", "/assets/index.js"]) {
+      for (const path of ["/", "/index.html", "/favicon.svg", "/assets/index.js", "/docs", "/client.tgz"]) {
         checkNotFound(await plain(server, path), path);
+        checkNotFound(await plain(server, path, { headers: BROWSER }), path);
       }
       const raw = await RawSocket.open(server, { path: "/" });
       assert.match(raw.frames[0], /^0\{"sid":/);

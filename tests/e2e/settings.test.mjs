@@ -30,6 +30,20 @@ describe("settings", () => {
     }
   });
 
+  it("check-config shows each setting with its value and its source, and warns of unsafe ones", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, ".env"), "ROOM_IDLE_MS=5000\nREALTIME_SERVER_HOST=0.0.0.0\nUPDATE_BYTE_MAX=1\n");
+    const env = { ...GOOD, UPDATES_BURST: "77" };
+    const { code, stdout, stderr } = await run(["check-config"], env, { cwd: folder });
+    assert.equal(code, 0, stderr);
+    const rows = new Map(stdout.split("\n").map((line) => [line.trim().split(/\s+/)[0], line.trim().split(/\s{2,}/)]));
+    assert.deepEqual(rows.get("ROOM_IDLE_MS"), ["ROOM_IDLE_MS", "5000 (5 s)", ".env"]);
+    assert.deepEqual(rows.get("UPDATES_BURST"), ["UPDATES_BURST", "77", "environment"]);
+    assert.deepEqual(rows.get("REALTIME_SERVER_PORT"), ["REALTIME_SERVER_PORT", "3001", "default"]);
+    assert.match(stderr, /^warning: UPDATE_BYTE_MAX is not a setting; did you mean UPDATE_BYTES_MAX\?$/m);
+    assert.match(stderr, /^warning: REALTIME_DEV_DOORS is open/m);
+  });
+
   it("check-config does not show a database's password", async () => {
     const { code, stdout, stderr } = await run(["check-config"], { DATABASE_URL: "postgres://me:hunter2@db/realtime" });
     assert.equal(code, 0, stderr);

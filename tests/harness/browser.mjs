@@ -25,7 +25,8 @@ export function launchBrowser(chromium) {
 
 /**
  * A page in a window of its own, without any state of others, as at another computer. `problems` collects the faults of the
- * page: uncaught errors, and errors on the console that do not come from a network that is away.
+ * page: uncaught errors, and errors on the console that do not come from a network that is away, or from an answer of the API,
+ * which the page shows.
  */
 export async function openWindow(browser, options = {}) {
   const context = await browser.newContext({
@@ -39,6 +40,7 @@ export async function openWindow(browser, options = {}) {
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => {
     const text = message.text();
+    if (message.location().url.includes("/api/v1/")) return;
     if (message.type() === "error" && !/net::ERR_|WebSocket connection to|status of 5/.test(text)) problems.push(text);
   });
   return Object.assign(page, { problems });

@@ -1,18 +1,18 @@
 //! The list of a team's documents: its order, its pages, and the documents that it omits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use realtime_server::{
     auth::{Claims, MintRequest, Verifier, mint},
-    catalog::{Catalog, Page, PageRequest},
+    catalog::{Page, PageParameters, PageRequest},
     config::Config,
-    id::{DocumentId, DocumentKey, Team, Timestamp, UserId},
+    id::{DocumentId, DocumentKey, Team, Timestamp},
     metrics::Metrics,
     store::Store,
     supervise::Supervisor,
 };
 
-use crate::store::{Home, append, close, key, on_both};
+use crate::store::{Home, ana, append, catalog, close, key, on_both};
 
 on_both!(
     the_last_written_document_is_first,
@@ -46,12 +46,9 @@ async fn viewer(grants: &[(&str, &str)]) -> Claims {
 }
 
 async fn create(store: &Store, key: &DocumentKey, after_ms: i64) -> DocumentId {
-    let (ana, now) = (
-        UserId::parse("ana").expect("an id"),
-        Timestamp(THEN.0 + after_ms),
-    );
-    let created = store.create_document(key, &ana, now).await;
-    created.expect("the database is there").id
+    let now = Timestamp(THEN.0 + after_ms);
+    let created = catalog(store).find_or_create(key, &ana(), now).await;
+    created.expect("the database is there").id()
 }
 
 /// Inserts documents of `acme` directly into the database, all created and written at `at`.
@@ -71,19 +68,33 @@ async fn insert(home: &Home, rooms: impl Iterator<Item = String>, at: Timestamp)
 }
 
 async fn page(store: &Store, claims: &Claims, limit: usize, after: Option<&Page>) -> Page {
+    page_of(store, claims, PageParameters::default(), limit, after).await
+}
+
+/// A page of the list that `parameters` describe.
+async fn page_of(
+    store: &Store,
+    claims: &Claims,
+    parameters: PageParameters<'_>,
+    limit: usize,
+    after: Option<&Page>,
+) -> Page {
     let cursor = after
-        .and_then(|page| page.next_cursor)
+        .and_then(|page| page.next_cursor.as_ref())
         .map(|cursor| cursor.to_string());
-    let request = PageRequest::parse(Some(&limit.to_string()), cursor.as_deref());
-    let catalog = Catalog::new(store.clone());
-    let page = catalog.list(claims, request.expect("valid")).await;
+    let request = PageRequest::parse(PageParameters {
+        limit: Some(&limit.to_string()),
+        cursor: cursor.as_deref(),
+        ..parameters
+    });
+    let page = catalog(store).list(claims, request.expect("valid")).await;
     page.expect("the database is there")
 }
 
 fn rooms(page: &Page) -> Vec<&str> {
     page.documents
         .iter()
-        .map(|document| document.room.as_str())
+        .map(|document| document.metadata.room.as_str())
         .collect()
 }
 
@@ -106,8 +117,9 @@ async fn the_last_written_document_is_first(home: Home) {
     let [a, _, b] = &listed.documents[..] else {
         panic!("three documents")
     };
-    assert_eq!((a.document_id, b.document_id), (ids[0], ids[1]));
     assert_eq!((a.permission.name(), b.permission.name()), ("view", "edit"));
+    let (a, b) = (&a.metadata, &b.metadata);
+    assert_eq!((a.document_id, b.document_id), (ids[0], ids[1]));
     assert_eq!(a.created_at, THEN);
     assert!(
         (before..=Timestamp::now()).contains(&a.updated_at),
@@ -192,7 +204,10 @@ async fn documents_of_the_first_schema_count_as_written_when_created(home: Home)
     home.run("delete from _sqlx_migrations where version = 2")
         .await;
     let listed = page(&home.open().await, &viewer(&[]).await, 9, None).await;
-    assert_eq!(listed.documents[0].updated_at, Timestamp(THEN.0 + 7));
+    assert_eq!(
+        listed.documents[0].metadata.updated_at,
+        Timestamp(THEN.0 + 7)
+    );
 }
 
 /// An index that contains `updated_at` would have to be changed by every batch.
@@ -211,7 +226,9 @@ async fn postgres_updates_the_time_of_the_last_change_in_place() {
         home.number(&sql).await
     };
     // A connection reports its statistics when it ends, which may be a moment later.
+    let deadline = Instant::now() + Duration::from_secs(20);
     while counted("n_tup_upd").await < 200 {
+        assert!(Instant::now() < deadline, "the statistics do not come");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let in_place = counted("n_tup_hot_upd").await;

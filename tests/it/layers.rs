@@ -11,11 +11,12 @@ use std::{
 /// The layers of `src/lib.rs`, from top to bottom.
 const LAYERS: &[(u8, &[&str])] = &[
     (
-        7,
+        8,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (6, &["http", "socket"]),
-    (5, &["room", "catalog"]),
+    (7, &["http", "socket"]),
+    (6, &["room"]),
+    (5, &["catalog", "presence"]),
     (4, &["bus"]),
     (3, &["session"]),
     (2, &["store", "limits"]),

@@ -15,7 +15,7 @@ use realtime_server::{
 };
 use yrs::{Text, Transact};
 
-use crate::store::{Home, key, on_both};
+use crate::store::{Home, catalog, key, on_both};
 
 mod authors;
 mod inbox;
@@ -53,7 +53,9 @@ fn rooms_within(store: &Store, limits: Limits) -> Rooms {
     };
     let memory = Memory::new(0, Metrics::new());
     let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
-    Rooms::new(store.clone(), limits, timing, memory, metrics, supervisor)
+    let catalog = catalog(store);
+    let store = store.clone();
+    Rooms::new(store, catalog, limits, timing, memory, metrics, supervisor)
 }
 
 /// Writes three texts as three rows of the document `name`.
@@ -118,7 +120,7 @@ async fn a_damaged_snapshot_loses_nothing(home: Home) {
     let joined = join(&store, "a").await.expect("joined");
     for seq in [1, 3] {
         store
-            .put_snapshot(joined.document, Seq(seq), joined.update.clone())
+            .put_snapshot(joined.document.document_id, Seq(seq), joined.update.clone())
             .await
             .expect("kept");
     }
@@ -141,7 +143,11 @@ async fn a_document_that_cannot_be_read_leaves_others_unaffected(home: Home) {
     let mut ana = Member::new(&rooms, &key("good"), 1);
     ana.join().await.expect("joined");
     let garbage = home.garbage();
-    let bad = join(&store, "bad").await.expect("joined").document;
+    let bad = join(&store, "bad")
+        .await
+        .expect("joined")
+        .document
+        .document_id;
     home.run(&format!(
         "update update_log set payload = {garbage} where document_id = '{bad}'"
     ))
@@ -197,7 +203,7 @@ async fn members_that_open_a_document_at_once_share_one_room(home: Home) {
         .collect();
     let mut documents = Vec::new();
     for member in &mut members {
-        documents.push(member.join().await.expect("joined").document);
+        documents.push(member.join().await.expect("joined").document.document_id);
     }
     documents.dedup();
     assert_eq!((documents.len(), rooms.len()), (1, 1));

@@ -26,7 +26,7 @@ use realtime_server::{
 use tokio::sync::mpsc;
 
 use crate::rooms::claims;
-use crate::store::{Home, close, on_both, supervisor};
+use crate::store::{Home, close, on_both, supervisor, young};
 
 mod toys;
 
@@ -138,7 +138,7 @@ async fn the_team_and_the_room_are_told_of_a_toy(home: Home) {
     create_tables(&home).await;
     let store = home.open().await;
     let mut heard = listen(&store);
-    let create = |name| toys::create(&store, owner_of_all(), name, Timestamp(7));
+    let create = |name| toys::create(&store, owner_of_all(), name, young(7));
     create("bear").await.unwrap();
     let taken = create("bear").await;
     assert!(matches!(taken, Err(Error::Conflict { .. })), "{taken:?}");

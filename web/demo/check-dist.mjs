@@ -5,11 +5,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "vite";
+import { writeSite } from "./site/site.mjs";
 
 const aside = mkdtempSync(join(tmpdir(), "realtime-page-"));
 try {
   execFileSync("tsc", ["-p", "tsconfig.json", "--noEmit"], { stdio: "inherit" });
   await build({ build: { outDir: aside, emptyOutDir: true }, logLevel: "warn" });
+  writeSite(aside);
   const [built, committed] = [filesOf(aside), filesOf("dist")];
   const names = [...new Set([...built.keys(), ...committed.keys()])].sort();
   const different = names.filter((name) => !built.get(name)?.equals(committed.get(name) ?? Buffer.from("missing")));

@@ -5,10 +5,10 @@ import { defineConfig, loadEnv } from "vite";
 // VITE_REALTIME_SERVER_URL. The variable is not part of the built page, so the build has the same bytes on every machine.
 export default defineConfig(({ mode }) => {
   const { VITE_REALTIME_SERVER_URL: target = "http://localhost:3001" } = loadEnv(mode, ".", "VITE_");
+  const paths = ["/api", "/dev", "/health", "/metrics", "/docs", "/client.tgz", "/pages.css"];
   const proxy = {
     "/socket.io": { target, changeOrigin: true, ws: true },
-    "/api": { target, changeOrigin: true },
-    "/dev": { target, changeOrigin: true },
+    ...Object.fromEntries(paths.map((path) => [path, { target, changeOrigin: true }])),
   };
   return {
     // Relative, so that the page works at `/` and below any folder.

@@ -68,7 +68,7 @@ impl Connection {
                     name,
                     avatar_url,
                 },
-                color: "#000000",
+                preferred_color: usize::from(person),
             },
             state: Mutex::default(),
         })

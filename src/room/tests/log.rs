@@ -10,15 +10,16 @@ use document::Document;
 
 use super::client::rows;
 use crate::{
+    auth::User,
     config::Limits,
-    id::{ClientId, DocumentId, Seq},
+    id::{ClientId, DocumentId, RoomName, Seq, Timestamp, UserId},
     limits::Memory,
     metrics::Metrics,
     room::{
         load::replay,
         open_document::{Opened, pending_limits},
     },
-    store::{Loaded, NewRows},
+    store::{Loaded, Metadata, NewRows},
 };
 
 /// The log of the document, as the database has it.
@@ -103,5 +104,22 @@ pub(super) fn opened(log: &Log, unwritten: &[Bytes]) -> Opened {
     Opened {
         document,
         authors: Vec::new(),
+    }
+}
+
+/// The metadata of the document, created `at`.
+pub(super) fn metadata(at: Timestamp) -> Metadata {
+    Metadata {
+        room: RoomName::parse("room").expect("a name"),
+        document_id: DocumentId::generate(),
+        title: None,
+        created_by: User {
+            id: UserId::parse("ana").expect("an id"),
+            name: "Ana".into(),
+            avatar_url: None,
+        },
+        created_at: at,
+        updated_at: at,
+        deleted_at: None,
     }
 }

@@ -1,6 +1,6 @@
 //! The people of the model: what they do, what they receive, and the checks on that.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use document::{StateVector, Visibility, awareness};
 
@@ -49,6 +49,15 @@ impl Person {
 }
 
 impl World {
+    /// Tells the team of an edit: not too often, except before the room is unloaded.
+    pub(super) fn notice_edit(&mut self) {
+        let (now, every) = (self.now.instant, Duration::from_secs(5));
+        let last = self.edit_told.replace(now);
+        let is_idle = self.people.iter().all(|it| it.connection.is_none());
+        assert!(last.is_none_or(|last| now >= last + every) || is_idle);
+        self.core.next_edit_notice_after(every);
+    }
+
     pub(super) fn ticket(&mut self) -> Ticket {
         self.tickets += 1;
         Ticket {

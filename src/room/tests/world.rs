@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::{
     Step,
     client::{Connection, Replica, rows, written},
-    log::{Log, document_of, limits, memory, metrics, opened},
+    log::{Log, document_of, limits, memory, metadata, metrics, opened},
     people::Person,
 };
 use crate::{
     config::Timing,
-    id::{ClientId, DocumentId, Seq, SessionId, Timestamp},
+    id::{ClientId, Seq, SessionId, Timestamp},
     limits::Pressure,
     room::{
         Command, Peer, Standing,
@@ -26,7 +26,7 @@ use crate::{
         interface::{Fetch, Fetched, Input, Now, Output, Resources},
         open_document::OpenDocument,
     },
-    store::{AppendError, Availability, DocumentRecord, JournalOptions, UpdateLog},
+    store::{AppendError, Availability, JournalOptions, UpdateLog},
 };
 
 /// The client that writes through another instance …
@@ -56,6 +56,8 @@ pub(super) struct World {
     pub(super) tickets: u64,
     /// The updates that were sent and not answered, by ticket.
     pub(super) sent: BTreeMap<u64, Sent>,
+    /// When the team was last told of an edit.
+    pub(super) edit_told: Option<Instant>,
     /// The events that happened.
     pub(super) events: Vec<Before>,
     pub(super) has_ended: bool,
@@ -114,6 +116,7 @@ impl World {
             sessions: 0,
             tickets: 0,
             sent: BTreeMap::new(),
+            edit_told: None,
             events: Vec::new(),
             has_ended: false,
         };
@@ -364,6 +367,7 @@ impl World {
                 assert!(self.log.putting.is_none(), "one snapshot at a time");
                 self.log.putting = Some((seq, state));
             }
+            Output::NoticeEdit(..) => self.notice_edit(),
             Output::SetAside(..) => panic!("nothing is damaged here"),
             Output::Fetch(fetch) => {
                 let fetched = self.fetch(fetch);
@@ -372,6 +376,7 @@ impl World {
             Output::Unload => {
                 assert!(self.log.under_way.is_empty(), "all appends are settled");
                 assert!(self.sent.is_empty(), "all requests are answered");
+                assert_eq!(self.core.edit_notice_due(), None, "the last edit is told");
                 assert!(self.people.iter().all(|person| person.connection.is_none()));
                 self.has_ended = true;
             }
@@ -384,12 +389,7 @@ impl World {
             Fetch::Document => Fetched::Document(Ok(None)),
             Fetch::Create { at, .. } => {
                 self.log.exists = true;
-                let record = DocumentRecord {
-                    id: DocumentId::generate(),
-                    head_seq: Seq(0),
-                    created_at: at,
-                };
-                Fetched::Created(Ok((record, None)))
+                Fetched::Created(Ok((Arc::new(metadata(at)), None)))
             }
             Fetch::Reload { unwritten, .. } => Fetched::Reloaded(Ok(opened(&self.log, &unwritten))),
             Fetch::Log { .. } => Fetched::Log(Ok(self.log.loaded())),

@@ -4,7 +4,7 @@
 //! to the new head, so that the seqs have no gaps while other instances write as well. The
 //! statements differ between the databases for speed: Postgres gets one statement with arrays,
 //! which is a single round trip; SQLite, where each statement is handed to another thread, gets
-//! five as one text.
+//! five as one text. A document in the trash takes no rows.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -100,6 +100,7 @@ impl Batch {
              ), locked as (
                  select document_id, row_count, place
                  from document join share using (document_id)
+                 where document.deleted_at is null
                  order by document_id for no key update of document
              ), raised as (
                  update document set head_seq = head_seq + row_count, updated_at = $7 from locked
@@ -169,16 +170,19 @@ impl Batch {
             // statement that are below its lowest one as if they followed the statement before.
             "begin immediate;
              update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?2
-             from json_each(?3) as share where document_id = share.value ->> 0
+             from json_each(?3) as share
+             where document_id = share.value ->> 0 and deleted_at is null
              returning document_id, head_seq;
              insert into update_log (document_id, seq, payload, checksum)
              select document_id, head_seq - (given.value ->> 1),
                     substr(?5, given.value ->> 2, given.value ->> 3), given.value ->> 4
-             from json_each(?4) as given cross join document on document_id = given.value ->> 0;
+             from json_each(?4) as given
+             cross join document on document_id = given.value ->> 0 and deleted_at is null;
              insert into author (document_id, client_id, user_id, first_clock, since)
              select document_id, given.value ->> 1, given.value ->> 2, given.value ->> 3,
                     given.value ->> 4
-             from json_each(?1) as given cross join document on document_id = given.value ->> 0
+             from json_each(?1) as given
+             cross join document on document_id = given.value ->> 0 and deleted_at is null
              where true on conflict do nothing;
              commit",
         )

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{
     bind::{Bind, arguments},
-    row::{NativeRow, Row},
+    row::Row,
 };
 use crate::store::timeouts::{REPLY_TIMEOUT, bounded};
 
@@ -89,7 +89,7 @@ impl NativeTransaction<'_> {
                     }
                 };
                 let found = found.fetch_all(&mut **transaction).await?.into_iter();
-                Ok(found.map(|row| Row(NativeRow::Postgres(row))).collect())
+                Ok(found.map(Row::from).collect())
             }
             // A transaction that writes is the only one in SQLite, so that every row is locked.
             Self::Sqlite(transaction) => {
@@ -98,7 +98,7 @@ impl NativeTransaction<'_> {
                     .fetch_all(&mut **transaction)
                     .await?;
                 let found = found.into_iter();
-                Ok(found.map(|row| Row(NativeRow::Sqlite(row))).collect())
+                Ok(found.map(Row::from).collect())
             }
         }
     }

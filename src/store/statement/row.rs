@@ -39,6 +39,18 @@ pub trait FromRow: Sized {
     fn from_row(row: &Row) -> Result<Self>;
 }
 
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self(NativeRow::Postgres(row))
+    }
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self(NativeRow::Sqlite(row))
+    }
+}
+
 impl Row {
     /// Reads the column `name`.
     ///

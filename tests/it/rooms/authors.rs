@@ -32,7 +32,7 @@ fn author(session: u64) -> Author {
     let sessions = Sessions::new(Limits::default(), Timing::default(), supervisor());
     let claims = claims("acme", "writer");
     Author {
-        identity: Identity::new(SessionId(session), claims.user.clone()),
+        identity: Identity::new(SessionId(session), &claims.team, claims.user.clone()),
         caller: sessions.caller(&claims),
     }
 }

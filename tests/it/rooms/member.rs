@@ -275,7 +275,11 @@ pub(crate) fn identity(session: u64) -> Identity {
         name: "Somebody".into(),
         avatar_url: None,
     };
-    Identity::new(SessionId(session), user)
+    Identity::new(
+        SessionId(session),
+        &Team::parse("acme").expect("a team"),
+        user,
+    )
 }
 
 /// The claims of an editor.

@@ -39,9 +39,9 @@ async fn concurrent_calls_create_a_document_once(home: Home) {
     let ids: HashSet<_> = tasks.join_all().await.into_iter().collect();
     assert_eq!(ids.len(), 1);
     let found = store.find_document(&key("a")).await.unwrap().unwrap();
-    assert!(ids.contains(&found.id));
+    assert!(ids.contains(&found.id()));
     assert_eq!(found.head_seq, Seq(0));
-    let age_ms = Timestamp::now().0 - found.created_at.0;
+    let age_ms = Timestamp::now().0 - found.metadata.created_at.0;
     assert!((0..60_000).contains(&age_ms), "{age_ms}");
 
     let of_other_team = DocumentKey {

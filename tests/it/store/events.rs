@@ -158,7 +158,9 @@ async fn deleting_many_events_does_not_delay_appends(home: Home) {
     close(store).await;
     let old = home.time(hours_ago(8 * 24));
     home.run(&format!(
-        "insert into event (team, event_id, payload, at)
+        "delete from event;
+         delete from event_counter;
+         insert into event (team, event_id, payload, at)
          with recursive number (n) as (select 1 union all select n + 1 from number where n < {OLD})
          select 'acme', n, '{{}}', {old} from number;
          insert into event_counter values ('acme', {OLD});

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_server::{
+    auth::User,
+    bus::Announcer,
+    catalog::Catalog,
+    config::DocumentCreation,
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
     store::{AppendError, Author, JournalOptions, NewRows, Store, Unwritten},
@@ -30,6 +34,7 @@ mod refusal;
 mod rollout;
 mod snapshots;
 mod transactions;
+mod trash;
 mod values;
 
 /// A supervisor for the tasks of one store.
@@ -169,13 +174,29 @@ pub(crate) fn key(room: &str) -> DocumentKey {
     }
 }
 
+/// The catalog of the documents in `store`, which tells nobody of edits.
+pub(crate) fn catalog(store: &Store) -> Catalog {
+    let announcer = Announcer::default();
+    Catalog::new(store.clone(), announcer, DocumentCreation::Join)
+}
+
+pub(crate) fn ana() -> User {
+    User {
+        id: UserId::parse("ana").unwrap(),
+        name: "Ana".into(),
+        avatar_url: None,
+    }
+}
+
 pub(crate) async fn create(store: &Store, room: &str) -> DocumentId {
-    let ana = UserId::parse("ana").unwrap();
-    store
-        .create_document(&key(room), &ana, Timestamp::now())
-        .await
-        .unwrap()
-        .id
+    let (key, now) = (key(room), Timestamp::now());
+    let created = catalog(store).find_or_create(&key, &ana(), now).await;
+    created.unwrap().id()
+}
+
+/// A time at which an event is not old, so that it is not deleted during the test: in the year 2100.
+pub(crate) fn young(ms: i64) -> Timestamp {
+    Timestamp(4_102_444_800_000 + ms)
 }
 
 /// Receives the outcome of an append.

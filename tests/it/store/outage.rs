@@ -142,9 +142,8 @@ async fn a_crash_of_postgres_delays_appends_and_loses_none() {
         let began = Instant::now();
         let key = key("a");
         let select = "select 1 + $1";
-        let (found, listed, loaded, put, ping, transacted, viewed) = tokio::join!(
+        let (found, loaded, put, ping, transacted, viewed) = tokio::join!(
             store.find_document(&key),
-            store.list_documents(&key.team, None, 9),
             store.load(document),
             store.put_snapshot(document, Seq(1), Bytes::new()),
             store.ping(),
@@ -153,7 +152,6 @@ async fn a_crash_of_postgres_delays_appends_and_loses_none() {
         );
         for outcome in [
             found.map(drop),
-            listed.map(drop),
             loaded.map(drop),
             put,
             ping,

@@ -6,13 +6,13 @@ use std::{fmt, fs, path::PathBuf};
 use bytes::Bytes;
 use realtime_server::{
     error::Error,
-    id::{Seq, Timestamp, UserId},
+    id::{Seq, Timestamp},
     metrics::Metrics,
     store::{Loaded, Store},
 };
 use tempfile::TempDir;
 
-use super::{Home, MIB, append, close, create, journal, key, supervisor};
+use super::{Home, MIB, ana, append, catalog, close, create, journal, key, supervisor};
 
 const PAGE_BYTES: usize = 4096;
 const DOCUMENTS: usize = 30;
@@ -179,12 +179,16 @@ async fn open_all(file: &[u8], what: &str, tally: &mut Tally) {
             }
         };
         let found = found.unwrap_or_else(|| panic!("{what}: {room} would be created again, empty"));
-        match store.load(found.id).await {
+        match store.load(found.id()).await {
             Ok(loaded) if is_whole(nth, &loaded) => tally.whole += 1,
             Ok(loaded) if loaded.is_damaged() => {
-                let again = store.load(found.id).await;
-                let told = again.is_ok_and(|again| again.is_damaged());
-                assert!(told, "{what}: {room} is told damaged once only");
+                let again = store.load(found.id()).await;
+                let told = match &again {
+                    Ok(again) => again.is_damaged(),
+                    // The rows that were set aside may have hit another corrupted page.
+                    Err(error) => !matches!(error, Error::NotFound { .. }),
+                };
+                assert!(told, "{what}: {room} is told damaged once only: {again:?}");
                 tally.damaged += 1;
             }
             Ok(loaded) => panic!(
@@ -276,13 +280,11 @@ async fn with_a_damaged_list_no_document_is_created_until_it_is_repaired() {
 
     let store = home.open().await;
     assert!(store.list_is_damaged());
-    let ana = UserId::parse("ana").unwrap();
     for room in ["room-3", "new"] {
         let found = store.find_document(&key(room)).await;
         assert_eq!(found, Err(Error::Internal));
-        let made = store
-            .create_document(&key(room), &ana, Timestamp::now())
-            .await;
+        let (key, now) = (key(room), Timestamp::now());
+        let made = catalog(&store).find_or_create(&key, &ana(), now).await;
         assert_eq!(made, Err(Error::Internal));
     }
     close(store).await;
@@ -292,7 +294,7 @@ async fn with_a_damaged_list_no_document_is_created_until_it_is_repaired() {
     assert!(!store.list_is_damaged());
     for nth in 0..DOCUMENTS {
         let found = store.find_document(&key(&format!("room-{nth}"))).await;
-        let document = found.unwrap().unwrap().id;
+        let document = found.unwrap().unwrap().id();
         assert!(is_whole(nth, &store.load(document).await.unwrap()));
     }
     create(&store, "new").await;

@@ -203,19 +203,23 @@ async fn take_over(home: &Home) {
     let store = home.open().await;
     let document = store.find_document(&key("old")).await.unwrap().unwrap();
     assert_eq!(document.head_seq, Seq(2));
-    let loaded = store.load(document.id).await.unwrap();
+    let loaded = store.load(document.id()).await.unwrap();
     assert!(loaded.is_damaged());
     assert_eq!(
         loaded.damaged.len(),
         1,
         "row 1 was trimmed after a snapshot"
     );
-    let listed = store.list_documents(&key("old").team, None, 9).await;
-    assert_eq!(listed.unwrap().len(), 1);
-    let written = append(&store, document.id, &[b"new"]).await;
+    assert_eq!(document.metadata.title, None);
+    assert_eq!(
+        document.metadata.created_by.name,
+        document.metadata.created_by.id.as_str(),
+        "the earlier version noted no names"
+    );
+    let written = append(&store, document.id(), &[b"new"]).await;
     assert_eq!(written.unwrap(), Ok(Seq(3)));
     let state = Bytes::from_static(b"state");
-    let put = store.put_snapshot(document.id, Seq(3), state).await;
+    let put = store.put_snapshot(document.id(), Seq(3), state).await;
     assert_eq!(put, Ok(()));
 }
 

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use realtime_server::{
     error::Error,
-    id::{EventId, Team, Timestamp},
+    id::{EventId, Team},
     store::{Event, Store, args},
 };
 use serde_json::json;
@@ -19,6 +19,7 @@ use serde_json::json;
 use super::{
     Home, on_both,
     values::{INSERT, full, make_things, things, values},
+    young,
 };
 
 on_both!(
@@ -50,13 +51,13 @@ async fn a_rollback_writes_nothing_and_tells_nothing(home: Home) {
     let failed = store
         .transact(async |tx| {
             tx.execute(INSERT, values(1, &full())).await?;
-            tx.publish(&team, Timestamp(1), &"made")?;
+            tx.publish(&team, young(1), &"made")?;
             Err::<(), _>(gone.clone())
         })
         .await;
     assert_eq!(failed, Err(gone));
     store
-        .transact(async |tx| tx.publish(&team, Timestamp(2), &"second"))
+        .transact(async |tx| tx.publish(&team, young(2), &"second"))
         .await
         .unwrap();
     assert_eq!(things(&home).await, 0);
@@ -65,7 +66,7 @@ async fn a_rollback_writes_nothing_and_tells_nothing(home: Home) {
         team,
         event_id: EventId(1),
         payload: json!("second"),
-        at: Timestamp(2),
+        at: young(2),
     };
     assert_eq!(told, [event]);
 }
@@ -77,7 +78,7 @@ async fn a_failing_statement_rolls_back_also_where_its_error_is_ignored(home: Ho
     let team = Team::parse("acme").unwrap();
     let swallowed = store
         .transact(async |tx| {
-            tx.publish(&team, Timestamp(1), &"made")?;
+            tx.publish(&team, young(1), &"made")?;
             tx.execute(INSERT, values(1, &full())).await?;
             let again = tx.execute(INSERT, values(1, &full())).await;
             assert_eq!(again, Err(Error::Internal));
@@ -119,7 +120,7 @@ async fn publish(store: Store, team: Team, count: i64) {
     for number in 0..count {
         if number % 2 == 0 {
             let undone = store.transact(async |tx| {
-                tx.publish(&team, Timestamp(0), &"undone")?;
+                tx.publish(&team, young(0), &"undone")?;
                 // The rollback must not use up an id.
                 tx.execute("insert into thing (id) values ($1)", args![-1_i64])
                     .await?;
@@ -127,7 +128,7 @@ async fn publish(store: Store, team: Team, count: i64) {
             });
             assert_eq!(undone.await, Err(Error::Overloaded));
         }
-        let done = store.transact(async |tx| tx.publish(&team, Timestamp(number), &number));
+        let done = store.transact(async |tx| tx.publish(&team, young(number), &number));
         done.await.unwrap();
     }
 }
@@ -202,9 +203,9 @@ async fn events_of_several_teams_are_written_together(home: Home) {
     for _ in 0..2 {
         store
             .transact(async |tx| {
-                tx.publish(&beta, Timestamp(1), &1)?;
-                tx.publish(&acme, Timestamp(1), &2)?;
-                tx.publish(&beta, Timestamp(1), &3)
+                tx.publish(&beta, young(1), &1)?;
+                tx.publish(&acme, young(1), &2)?;
+                tx.publish(&beta, young(1), &3)
             })
             .await
             .unwrap();
@@ -236,7 +237,7 @@ async fn a_subscriber_that_panics_affects_nobody_else(home: Home) {
     store.subscribe(subscriber).unwrap();
     let team = Team::parse("acme").unwrap();
     for payload in ["panic", "calm"] {
-        let published = store.transact(async |tx| tx.publish(&team, Timestamp(0), &payload));
+        let published = store.transact(async |tx| tx.publish(&team, young(0), &payload));
         assert_eq!(published.await, Ok(()), "it is durable");
     }
     assert_eq!(*told.lock(), [1, 2]);

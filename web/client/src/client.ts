@@ -1,87 +1,32 @@
 import { ObservableV2 } from "lib0/observable";
 import { io, type Socket } from "socket.io-client";
-import { Backoff, type BackoffOptions } from "./backoff.js";
+import { Backoff } from "./backoff.js";
+import type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
+import { Documents } from "./documents.js";
 import { RealtimeError } from "./error.js";
+import { Http } from "./http.js";
+import { Presence } from "./presence.js";
 import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
 import { Renewal } from "./renewal.js";
+import { Rooms, type RoomListener } from "./rooms.js";
+import { Tokens } from "./token.js";
 import { Unanswered } from "./unanswered.js";
+import { isListenedTo, reportUnheard } from "./unheard.js";
+import { NO_TIMEOUT_MS, Waiters, abortable, type WaitOptions } from "./wait.js";
 import { onWake } from "./wake.js";
-
-/**
- * Returns the token for the next connection or renewal: a new token with each call, not one from a cache.
- *
- * If it throws, it is called again after a growing wait, unless the error is a `RealtimeError` that is not retryable: throw
- * `new RealtimeError("unauthorized")` if nobody is signed in, and the client stops trying.
- */
-export type TokenSource = (reason: "connect" | "renew") => string | Promise<string>;
-
-/** How to reach the server. */
-export interface RealtimeClientOptions {
-  /** The origin of the server, such as `https://realtime.example.com`, without a path. Default: the origin of the page. */
-  url?: string | undefined;
-  /** The source of the tokens. */
-  token: TokenSource;
-  /** Which transports to try, in this order. Default: WebSocket, then HTTP polling. */
-  transports?: ("websocket" | "polling")[];
-  /** Whether to connect at once. Default: true. */
-  autoConnect?: boolean;
-  /** The waits between attempts. Default: up to 1 s at first, doubled each time, at most 30 s, with jitter. */
-  backoff?: BackoffOptions;
-  /** How long a request without a timeout of its own may take, in milliseconds. Default: 15,000. */
-  requestTimeoutMs?: number;
-}
-
-/**
- * `connected`: there is a session. `connecting`: there is none, and the client is trying or waiting to try again.
- * `disconnected`: the client does not try; the application has to call `connect`.
- */
-export type ConnectionStatus = "connecting" | "connected" | "disconnected";
-
-/** The state of the connection. Every change makes a new object; an object never changes. */
-export interface ConnectionState {
-  readonly status: ConnectionStatus;
-  /** The user, the rights and the limits of the session, while connected. */
-  readonly connection: Connection | undefined;
-  /** Why there is no connection, if an attempt failed or a connection was lost. */
-  readonly error: RealtimeError | undefined;
-  /** When the next attempt is due, in milliseconds since 1970, while the client waits for it. */
-  readonly retryAt: number | undefined;
-  /** Whether the server has left a request, or the attempt to connect, unanswered for more than 5 s. */
-  readonly slow: boolean;
-}
-
-/** The events of a client. */
-export type RealtimeClientEvents = {
-  /** The state changed. */
-  change: (state: ConnectionState) => void;
-  /** The status changed. */
-  status: (status: ConnectionStatus) => void;
-};
-
-/** What a client calls to inform the provider of a room. */
-export interface RoomListener {
-  connected(): void;
-  disconnected(): void;
-  /** The token was renewed, and rights may have changed. */
-  renewed(): void;
-  received<E extends RoomEvent>(event: E, payload: ServerEvents[E]): void;
-}
-
-const ROOM_EVENTS = [
-  "document_update",
-  "document_resync",
-  "document_storage",
-  "awareness_update",
-  "room_closed",
-] as const;
-
-/** The events that belong to a room. */
-export type RoomEvent = (typeof ROOM_EVENTS)[number];
 
 const DISCONNECTED = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined } as const;
 
-/** How long an attempt to connect may take until the server sends `connection`, and a call of the token source. */
+/** How long an attempt to connect may take until the server sends `connection`, in milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** The token of a session is used for an HTTP request if it is valid for so many milliseconds at least. */
+const TOKEN_VALID_MS = 5_000;
+
+/** The listeners by event. */
+type Channels = { [E in keyof ServerEvents]: (payload: ServerEvents[E]) => void };
 
 /** A connection that lasted this long counts as a success: the next waits are short again. */
 const STABLE_MS = 5_000;
@@ -89,18 +34,25 @@ const STABLE_MS = 5_000;
 /** After a wake-up a token that expires in less than this is renewed. The server sends `token_expiring` as long before. */
 const RENEW_BEFORE_MS = 60_000;
 
-/** The longest delay that a timer accepts, 24 days: in effect, no timeout. */
-const NO_TIMEOUT_MS = 2 ** 31 - 1;
-
 /**
  * A connection to the server that lasts: after a failure it reconnects by itself, with a new token each time, and it renews the
  * token before it expires. Documents that use it can be edited while there is no connection.
+ *
+ * If the client stops because of an error, and nobody listens to it (to `change`, `status` or `error`, here or at a document, or by
+ * a promise that waits), the error is written to the console.
  */
 export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
+  /** The documents of the team: list, create, rename, remove, restore. */
+  readonly documents: Documents;
+  /** Who of the team is present. */
+  readonly presence = new Presence(this);
   readonly #options: RealtimeClientOptions;
   readonly #socket: Socket;
   readonly #backoff: Backoff;
-  readonly #rooms = new Map<string, RoomListener>();
+  readonly #tokens: Tokens;
+  readonly #rooms = new Rooms();
+  readonly #channels = new ObservableV2<Channels>();
+  readonly #waiters = new Waiters();
   readonly #endWake: () => void;
   #state: ConnectionState = { ...DISCONNECTED, slow: false };
   readonly #unanswered = new Unanswered(() => this.#setState(this.#state));
@@ -116,6 +68,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   #endedWith: RealtimeError | undefined;
   /** Whether another token was already tried because the server did not accept the first one. */
   #isSecondToken = false;
+  #isDestroyed = false;
 
   /** @throws {RealtimeError} `invalid`, if `url` has a path: Socket.IO would interpret it as a namespace. */
   constructor(options: RealtimeClientOptions) {
@@ -125,6 +78,12 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     }
     this.#options = options;
     this.#backoff = new Backoff(options.backoff);
+    this.#tokens = new Tokens(options.token);
+    const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+    this.documents = new Documents(
+      this,
+      new Http({ origin: options.url, token: (which) => this.#token(which), timeoutMs }),
+    );
     const settings = {
       transports: options.transports ?? ["websocket", "polling"],
       tryAllTransports: true,
@@ -175,24 +134,56 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   /** Ends the connection for good, and removes all listeners. */
   override destroy(): void {
+    this.#isDestroyed = true;
     this.#stop(undefined);
     this.#endWake();
     this.#socket.removeAllListeners();
+    this.#channels.destroy();
     super.destroy();
+  }
+
+  /**
+   * Waits until there is a session. It does not connect: see `connect`.
+   *
+   * @throws {RealtimeError} the error because of which the client has stopped, such as `unauthorized`; `timeout`; `disconnected`, if
+   * the client was destroyed. Errors after which the client tries again are waited out.
+   */
+  whenConnected(options?: WaitOptions): Promise<Connection> {
+    const check = () => {
+      const { status, connection, error } = this.#state;
+      if (this.#isDestroyed) throw new RealtimeError("disconnected", "the client was destroyed", { retryable: false });
+      if (status === "disconnected" && error) throw error;
+      return connection;
+    };
+    return this.#waiters.until({ check, missed: "not connected", problem: () => this.#state.error }, options);
+  }
+
+  /**
+   * Calls `listener` with the payload of each event of that name, until the returned function is called. `ServerEvents` has the
+   * names and the payloads. Events that were sent while there was no connection are not sent again.
+   */
+  subscribe<E extends keyof ServerEvents>(event: E, listener: (payload: ServerEvents[E]) => void): () => void {
+    // A listener that is added twice is called twice.
+    const called = ((payload: ServerEvents[E]) => listener(payload)) as Channels[E];
+    this.#channels.on(event, called);
+    return () => this.#channels.off(event, called);
   }
 
   /**
    * Sends a request and waits for its answer.
    *
-   * @param timeoutMs How long to wait, in milliseconds; `Infinity` for as long as the connection lasts.
+   * @param options How long to wait, by default 15 s; `timeoutMs: Infinity` for as long as the connection lasts. A number is
+   * `timeoutMs`. A request whose signal is aborted may have been executed.
    * @throws {RealtimeError} the error that the server answered with, `disconnected` or `timeout`.
    */
   request<E extends keyof Requests>(
     event: E,
     payload: Requests[E]["payload"],
-    timeoutMs?: number,
+    options: WaitOptions | number = {},
   ): Promise<Requests[E]["ack"]> {
-    return new Promise((resolve, reject) => {
+    const { signal, timeoutMs } =
+      typeof options === "number" ? { timeoutMs: options } : { signal: undefined, ...options };
+    const answered = new Promise<Requests[E]["ack"]>((resolve, reject) => {
       this.send(
         event,
         payload,
@@ -200,6 +191,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
         timeoutMs,
       );
     });
+    return abortable(answered, signal);
   }
 
   /**
@@ -210,7 +202,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     event: E,
     payload: Requests[E]["payload"],
     answered: (answer: Requests[E]["ack"] | RealtimeError) => void,
-    timeoutMs: number = this.#options.requestTimeoutMs ?? 15_000,
+    timeoutMs: number = this.#options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
   ): void {
     if (!this.#state.connection) {
       answered(new RealtimeError("disconnected"));
@@ -231,32 +223,28 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
    * @throws {RealtimeError} `conflict`, if the room already has a listener.
    */
   attach(room: string, listener: RoomListener): () => void {
-    if (this.#rooms.has(room))
-      throw new RealtimeError("conflict", `the document ${room} is already open on this client`);
-    this.#rooms.set(room, listener);
-    return () => {
-      if (this.#rooms.get(room) === listener) this.#rooms.delete(room);
-    };
+    return this.#rooms.attach(room, listener);
   }
 
   #listen(): void {
     const socket = this.#socket;
-    socket.on("connection", (connection: Connection) => this.#connected(connection));
     socket.on("connect_error", (error: Error) => this.#failed(RealtimeError.fromConnectError(error)));
     socket.on("disconnect", () => this.#lost());
-    socket.on("token_expiring", (event: ServerEvents["token_expiring"]) =>
-      this.#renewal?.expiring(Date.parse(event.expires_at)),
-    );
-    socket.on(
-      "session_ended",
-      ({ code }: ServerEvents["session_ended"]) => (this.#endedWith = new RealtimeError(code)),
-    );
-    for (const event of ROOM_EVENTS) {
-      socket.on(event, (payload: ServerEvents[typeof event]) =>
-        this.#rooms.get(payload.room)?.received(event, payload),
-      );
-    }
+    socket.onAny((event: keyof ServerEvents, payload: ServerEvents[typeof event]) => this.#received(event, payload));
   }
+
+  /** Takes an event of the server: for this client first, then for its documents, then for those who have subscribed. */
+  #received<E extends keyof ServerEvents>(event: E, payload: ServerEvents[E]): void {
+    if (Object.hasOwn(this.#on, event)) (this.#on[event] as (payload: ServerEvents[E]) => void)(payload);
+    this.#rooms.received(event, payload);
+    this.#channels.emit(event, [payload] as unknown as Parameters<Channels[E]>);
+  }
+
+  readonly #on: { [E in keyof ServerEvents]?: (payload: ServerEvents[E]) => void } = {
+    connection: (connection) => this.#connected(connection),
+    token_expiring: ({ expires_at }) => this.#renewal?.expiring(Date.parse(expires_at)),
+    session_ended: ({ code }) => (this.#endedWith = new RealtimeError(code)),
+  };
 
   async #try(): Promise<void> {
     const attempt = ++this.#attempt;
@@ -268,25 +256,22 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     clearTimeout(this.#timer);
     this.#setState({ ...this.#state, status: "connecting", retryAt: undefined });
     try {
-      const token = await this.#token("connect");
+      const token = await this.#tokens.next("connect");
       if (attempt !== this.#attempt) return;
       this.#socket.auth = { token };
       this.#socket.connect();
       this.#timer = setTimeout(() => this.#failed(new RealtimeError("timeout")), ATTEMPT_TIMEOUT_MS);
     } catch (error) {
-      if (attempt === this.#attempt) this.#failed(tokenError(error));
+      if (attempt === this.#attempt) this.#failed(error as RealtimeError);
     }
   }
 
-  #token(reason: "connect" | "renew"): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const late = new RealtimeError("timeout", "the application did not provide a token in time");
-      const timer = setTimeout(() => reject(late), ATTEMPT_TIMEOUT_MS);
-      Promise.resolve()
-        .then(() => this.#options.token(reason))
-        .then(resolve, reject)
-        .finally(() => clearTimeout(timer));
-    });
+  /** The token for an HTTP request. */
+  #token(which: "present" | "another"): string | Promise<string> {
+    const { connection } = this.#state;
+    const { last } = this.#tokens;
+    const isValid = connection && Date.parse(connection.session.expires_at) - Date.now() > TOKEN_VALID_MS;
+    return which === "present" && isValid && last !== undefined ? last : this.#tokens.next("request");
   }
 
   #connected(connection: Connection): void {
@@ -300,7 +285,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#isSecondToken = false;
     this.#unanswered.clear();
     this.#setState({ status: "connected", connection, error: undefined, retryAt: undefined });
-    for (const room of [...this.#rooms.values()]) room.connected();
+    this.#rooms.connected();
   }
 
   /** An attempt to connect failed. */
@@ -357,7 +342,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#renewal?.end();
     this.#renewal = undefined;
     this.#state = { ...this.#state, connection: undefined };
-    for (const room of [...this.#rooms.values()]) room.disconnected();
+    this.#rooms.disconnected();
   }
 
   #wake(): void {
@@ -368,12 +353,12 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   }
 
   async #renew(): Promise<void> {
-    const { expires_at, rights } = await this.request("token_refresh", { token: await this.#token("renew") });
+    const { expires_at, rights } = await this.request("token_refresh", { token: await this.#tokens.next("renew") });
     const { connection } = this.#state;
     if (!connection) return;
     const session = { ...connection.session, expires_at };
     this.#setState({ ...this.#state, connection: { ...connection, session, rights } });
-    for (const room of [...this.#rooms.values()]) room.renewed();
+    this.#rooms.renewed();
   }
 
   #reconnect(): void {
@@ -382,18 +367,25 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   }
 
   #setState(state: Omit<ConnectionState, "slow">): void {
-    const before = this.#state.status;
+    const before = this.#state;
     this.#state = { ...state, slow: this.#unanswered.isSlow };
-    if (state.status !== before) this.emit("status", [state.status]);
+    const { status, error } = state;
+    if (status !== before.status) {
+      if (status === "disconnected" && error) this.#reportUnheard(error);
+      this.#rooms.statusChanged(status);
+      this.emit("status", [status]);
+    }
+    if (error && error !== before.error) this.emit("error", [error]);
     this.emit("change", [this.#state]);
+    this.#waiters.changed();
+  }
+
+  #reportUnheard(error: RealtimeError): void {
+    const isHeard = () => isListenedTo(this, "change", "status", "error") || this.#rooms.isHeard;
+    reportUnheard("The client has stopped", error, isHeard);
   }
 }
 
 function isAboutTheToken({ code }: RealtimeError): boolean {
   return code === "unauthorized" || code === "token_expired";
-}
-
-function tokenError(cause: unknown): RealtimeError {
-  if (cause instanceof RealtimeError) return cause;
-  return new RealtimeError("unauthorized", "the application could not provide a token", { retryable: true, cause });
 }

@@ -1,45 +1,31 @@
 import { ObservableV2 } from "lib0/observable";
 import { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
-import type { ConnectionStatus, RealtimeClient, RoomEvent, RoomListener } from "./client.js";
+import type { RealtimeClient } from "./client.js";
+import type { ConnectionStatus } from "./connection.js";
 import { Cursors } from "./cursors.js";
+import type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
+import { DocumentWaiters } from "./document-waiters.js";
 import { RealtimeError } from "./error.js";
 import { Exchange, type Member } from "./exchange.js";
-import { Persisted, type OpenPersistence } from "./persisted.js";
-import { bytes, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
-import { INITIAL_STATE, access, isSame, type DocumentState, type DocumentStatus } from "./state.js";
+import { Persisted, type Remembered } from "./persisted.js";
+import { bytes, type DocumentMetadata, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
+import type { RoomListener, RoomPayload } from "./rooms.js";
+import { INITIAL_STATE, access, finalError, isSame, type DocumentState, type DocumentStatus } from "./state.js";
+import { isListenedTo, reportUnheard } from "./unheard.js";
+import type { WaitOptions } from "./wait.js";
 
-/** The options of a provider. */
-export interface DocumentProviderOptions {
-  /** The document. Default: a new one. */
-  doc?: Y.Doc | undefined;
-  /** The awareness: cursors and selections. Default: a new one for `doc`. Null: cursors are neither sent nor received. */
-  awareness?: Awareness | null | undefined;
-  /** Keeps a copy in the browser, so that a reload without the network loses no edits. */
-  persistence?: OpenPersistence | undefined;
-  /** Whether to join the room at once. Default: true. */
-  connect?: boolean | undefined;
-}
-
-/** The events of a provider. Other Yjs providers have the first three as well. */
-export type DocumentProviderEvents = {
-  status: (event: { status: DocumentStatus }) => void;
-  sync: (synced: boolean) => void;
-  synced: (synced: boolean) => void;
-  /** The state changed. */
-  change: (state: DocumentState) => void;
-  /**
-   * The server has other content under the Yjs client id of this replica, or refused an element that has no place. `doc` has a new
-   * client id, and its content was removed and inserted again: clear the history of an undo manager.
-   */
-  rebuilt: () => void;
-};
+/** The events of a room. */
+type RoomEvents = { [E in keyof ServerEvents as ServerEvents[E] extends RoomPayload ? E : never]: ServerEvents[E] };
 
 /**
  * A document on the server: synchronises a `Y.Doc` and its awareness with those of all other replicas.
  *
  * Edits made without a connection stay in `doc` and are merged after the reconnect. `saved` is true only when the server has
  * acknowledged that everything written here is in its database.
+ *
+ * If the server refuses the document or its edits for good, and nobody listens to that (to `change`, `status` or `error`, or by a
+ * promise that waits), the error is written to the console.
  */
 export class DocumentProvider extends ObservableV2<DocumentProviderEvents> implements RoomListener {
   readonly client: RealtimeClient;
@@ -48,8 +34,6 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   readonly doc: Y.Doc;
   /** Cursors and selections. The provider sets its field `user` to the user of the session, unless the application sets it. */
   readonly awareness: Awareness;
-  /** Resolves when `doc` has everything that the server has, for the first time. */
-  readonly whenSynced: Promise<void>;
 
   readonly #exchange: Exchange;
   readonly #cursors: Cursors | undefined;
@@ -61,8 +45,14 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   #ownUser: object | undefined;
   #joined = false;
   #detach: (() => void) | undefined;
-  #resolveSynced: () => void = () => {};
+  /** Whether this replica was edited here. */
+  #hasEdited = false;
+  #isRefusalReported = false;
   #isDestroyed = false;
+  readonly #waiters = new DocumentWaiters({
+    problem: () => this.#state.error ?? this.client.state.error,
+    isTryingAgain: () => this.#exchange.isTryingAgain,
+  });
 
   /** @throws {RealtimeError} `conflict`, if the client has another provider of this room. */
   constructor(client: RealtimeClient, room: string, options: DocumentProviderOptions = {}) {
@@ -74,7 +64,6 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.doc = options.doc ?? new Y.Doc();
     this.#ownsAwareness = !options.awareness;
     this.awareness = options.awareness ?? new Awareness(this.doc);
-    this.whenSynced = new Promise((resolve) => (this.#resolveSynced = resolve));
     this.#exchange = new Exchange(this.#member());
     if (options.awareness !== null) {
       this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
@@ -83,7 +72,6 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#persisted = options.persistence && new Persisted(options.persistence, room, this.doc);
     this.doc.on("update", this.#edited);
     this.doc.on("destroy", this.#docDestroyed);
-    client.on("status", this.#clientChanged);
     if (this.#detach) this.#start();
   }
 
@@ -117,17 +105,24 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     return this.#state.readOnly;
   }
 
-  /** Resolves when all edits made before the call are saved, however long that takes. */
-  whenSaved(): Promise<void> {
-    if (this.saved) return Promise.resolve();
-    return new Promise((resolve) => {
-      const check = ({ saved }: DocumentState) => {
-        if (!saved) return;
-        this.off("change", check);
-        resolve();
-      };
-      this.on("change", check);
-    });
+  /**
+   * Resolves when `doc` has everything that the server has, for the first time. It can be awaited as it is, or called with options.
+   *
+   * @throws {RealtimeError} an error that cannot be retried, such as `forbidden`, `not_found`, or `unauthorized` where the client
+   * has stopped; the error of a document that has `ended`; `timeout`; `disconnected`, if the provider was destroyed.
+   */
+  get whenSynced(): CallablePromise {
+    return this.#waiters.synced;
+  }
+
+  /**
+   * Resolves when all edits made before the call are saved, however long that takes.
+   *
+   * @throws {RealtimeError} as `whenSynced`; `forbidden`, if the token does not allow editing; an error because of which the server
+   * does not accept the edits, such as `too_large`.
+   */
+  whenSaved(options?: WaitOptions): Promise<void> {
+    return this.#waiters.saved(options);
   }
 
   /** Joins the room, and stays in it until `disconnect`. */
@@ -152,10 +147,10 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#isDestroyed = true;
     this.doc.off("update", this.#edited);
     this.doc.off("destroy", this.#docDestroyed);
-    this.client.off("status", this.#clientChanged);
     this.#cursors?.destroy();
     if (this.#ownsAwareness) this.awareness.destroy();
     void this.#persisted?.destroy();
+    this.#waiters.closed();
     super.destroy();
   }
 
@@ -177,44 +172,76 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   }
 
   /** @internal */
-  received<E extends RoomEvent>(event: E, payload: ServerEvents[E]): void {
-    const handle = this.#on[event] as (payload: ServerEvents[E]) => void;
+  statusChanged(status: ConnectionStatus): void {
+    if (status === "disconnected") this.#setState({ status, error: this.client.state.error });
+    else if (this.status === "disconnected") this.#setState({ status: "connecting", error: undefined });
+  }
+
+  /** @internal */
+  get isHeard(): boolean {
+    return isListenedTo(this, "change", "status", "error");
+  }
+
+  /** @internal */
+  received(event: string, payload: RoomPayload): void {
+    if (!Object.hasOwn(this.#on, event)) return;
+    const handle = this.#on[event as keyof RoomEvents] as (payload: RoomPayload) => void;
     // Before the ack of the join the id of the document is not known. The ack contains what these events report.
     if (this.#joined || event === "room_closed") handle(payload);
   }
 
-  readonly #on: { [E in RoomEvent]: (payload: ServerEvents[E]) => void } = {
+  readonly #on: { [E in keyof RoomEvents]?: (payload: RoomEvents[E]) => void } = {
     document_update: ({ update }) => this.#exchange.receive(bytes(update)),
     document_resync: () => this.#exchange.synchronize(),
     document_storage: ({ status }) => this.#storageChanged(status),
+    document_changed: ({ document }) => this.#documentChanged(document),
+    document_deleted: ({ document }) => this.#documentChanged(document),
     awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),
     room_closed: ({ code }) => this.#closed(new RealtimeError(code)),
   };
 
   readonly #edited = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
     if (origin === this) return;
-    if (this.#persisted?.isOrigin(origin)) this.#exchange.checkSoon();
+    this.#hasEdited ||= transaction.local;
+    if (this.#persisted?.isOrigin(origin)) this.#loaded(this.#persisted);
     else this.#exchange.edited(update, transaction);
-  };
-
-  readonly #clientChanged = (status: ConnectionStatus) => {
-    if (!this.#detach) return;
-    if (status === "disconnected") this.#setState({ status, error: this.client.state.error });
-    else if (this.status === "disconnected") this.#setState({ status: "connecting", error: undefined });
   };
 
   readonly #docDestroyed = () => this.destroy();
 
   #start(): void {
-    this.#setState({ status: "connecting", error: undefined });
+    const { status, error } = this.client.state;
+    if (status === "disconnected") this.#setState({ status, error });
+    else this.#setState({ status: "connecting", error: undefined });
     if (this.#persisted?.loading) void this.#load(this.#persisted);
     else if (this.client.connection) this.#join();
   }
 
   async #load(persisted: Persisted): Promise<void> {
-    const known = await persisted.load();
-    this.#documentId ??= known.documentId;
-    if (known.permission && !this.#state.permission) this.#setState(access(known.permission));
+    this.#know(await persisted.load((known) => this.#loadedLate(known)));
+    if (this.#detach && this.client.connection) this.#join();
+  }
+
+  #know({ documentId, permission }: Remembered): void {
+    this.#documentId ??= documentId;
+    if (permission && !this.#state.permission) this.#setState(access(permission));
+  }
+
+  /** Content of the copy has arrived. While it is unknown to which document it belongs, nothing is sent. */
+  #loaded(persisted: Persisted): void {
+    if (persisted.loading) this.#exchange.begin();
+    this.#exchange.checkSoon();
+  }
+
+  /** The copy was read after the document had been opened without it. */
+  #loadedLate(known: Remembered): void {
+    if (this.#state.ended) return;
+    if (known.documentId && this.#documentId && known.documentId !== this.#documentId) {
+      this.#documentId = known.documentId;
+      this.#replaced();
+      return;
+    }
+    this.#know(known);
     if (this.#detach && this.client.connection) this.#join();
   }
 
@@ -229,10 +256,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #joinAccepted(answer: Joined): void {
     if (this.#documentId && this.#documentId !== answer.document_id) {
-      this.#end(
-        "replaced",
-        new RealtimeError("conflict", "the document was deleted, and another one has the same name"),
-      );
+      this.#replaced();
       return;
     }
     this.#documentId = answer.document_id;
@@ -240,15 +264,20 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const permission = answer.permission ?? "view";
     const rights = access(permission, answer.rights);
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
-    this.#setState({ ...rights, status: "connected", storage: answer.storage, error: undefined });
+    const { document, color, storage } = answer;
+    this.#setState({ ...rights, document, color, storage, status: "connected", error: undefined });
     this.#exchange.merge(answer);
-    this.#showOwnUser(answer.color);
+    this.#showOwnUser();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
   }
 
   #storageChanged(storage: StorageStatus): void {
     this.#setState({ storage });
     this.#exchange.storageChanged();
+  }
+
+  #documentChanged(document: DocumentMetadata): void {
+    if (document.document_id === this.#documentId) this.#setState({ document });
   }
 
   /** The document has a new client id, and its content was inserted again. */
@@ -260,15 +289,12 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.emit("rebuilt", []);
   }
 
-  /**
-   * Sets the field `user` of the awareness to the user of the session, with the colour that the server has chosen for this room,
-   * unless the application has set it.
-   */
-  #showOwnUser(color: string | undefined): void {
+  /** Sets the field `user` of the awareness to the user of the session, unless the application has set it. */
+  #showOwnUser(): void {
     const own = this.awareness.getLocalState();
     const user = this.client.connection?.user;
     if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#ownUser)) return;
-    this.#ownUser = { ...user, ...(color !== undefined && { color }) };
+    this.#ownUser = { ...user, color: this.#state.color ?? user.color };
     this.awareness.setLocalStateField("user", this.#ownUser);
   }
 
@@ -288,6 +314,10 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   #closed(error: RealtimeError): void {
     if (error.code === "not_found") this.#end("deleted", new RealtimeError("not_found", "the document was deleted"));
     else this.#refused(error);
+  }
+
+  #replaced(): void {
+    this.#end("replaced", new RealtimeError("conflict", "the document was deleted, and another one has the same name"));
   }
 
   #end(ended: "deleted" | "replaced", error: RealtimeError): void {
@@ -318,13 +348,30 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (state.status === "connected" && state.synced && state.saved) state.error = undefined;
     if (isSame(before, state)) return;
     this.#state = state;
+    const isNewError = state.error !== undefined && state.error !== before.error;
+    this.#reportUnheard(isNewError ? finalError(state) : this.#refusalOfEdits());
     if (state.status !== before.status) this.emit("status", [{ status: state.status }]);
     if (state.synced !== before.synced) {
       this.emit("sync", [state.synced]);
       this.emit("synced", [state.synced]);
     }
-    if (state.synced) this.#resolveSynced();
+    if (isNewError && state.error) this.emit("error", [state.error]);
     this.emit("change", [state]);
+    this.#waiters.changed(state);
+  }
+
+  /** The error of edits that are not sent because of the rights; once. */
+  #refusalOfEdits(): RealtimeError | undefined {
+    const { readOnly, synced, saved } = this.#state;
+    if (!readOnly || !synced || saved || !this.#hasEdited || this.#isRefusalReported) return undefined;
+    this.#isRefusalReported = true;
+    return this.#waiters.editsForbidden;
+  }
+
+  #reportUnheard(error: RealtimeError | undefined): void {
+    // The client itself reports why it has stopped.
+    if (!error || error === this.client.state.error) return;
+    reportUnheard(`The document ${this.room}`, error, () => this.isHeard);
   }
 
   #member(): Member {

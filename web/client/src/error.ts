@@ -2,9 +2,10 @@ import { SERVER_ERROR_CODES, type ErrorPayload, type ServerErrorCode } from "./p
 
 /**
  * The code of an error: one of the server, or one of this client. `disconnected`: there is no connection, or it was lost before
- * the answer. `timeout`: there was no answer in time.
+ * the answer. `timeout`: there was no answer in time. `token_unavailable`: the application could not get a token, for example
+ * without a network.
  */
-export type ErrorCode = ServerErrorCode | "disconnected" | "timeout";
+export type ErrorCode = ServerErrorCode | "disconnected" | "timeout" | "token_unavailable";
 
 const RETRYABLE: readonly ErrorCode[] = [
   "token_expired",
@@ -15,6 +16,7 @@ const RETRYABLE: readonly ErrorCode[] = [
   "draining",
   "disconnected",
   "timeout",
+  "token_unavailable",
 ];
 
 const MEANING: Record<ErrorCode, string> = {
@@ -35,6 +37,7 @@ const MEANING: Record<ErrorCode, string> = {
   internal: "the server failed",
   disconnected: "there is no connection to the server",
   timeout: "the server did not answer in time",
+  token_unavailable: "the application could not get a token",
 };
 
 /** An error with a code that a program can branch on. */

@@ -72,6 +72,7 @@ export class Exchange {
   #check: { readonly at: number; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   /** Whether the server has acknowledged edits as pending, which nobody sees yet. */
   #hasPending = false;
+  #isTryingAgain = false;
   /** The number of consecutive synchronisations in which the server lacked something. */
   #roundsWithDifference = 0;
   #partBytes = PART_BYTES;
@@ -110,7 +111,15 @@ export class Exchange {
     // The change may have removed the content that the server refused.
     const { error } = this.#member.state;
     const isStuck = this.#member.isJoined && !this.#outbox.isOpen && !this.#retry;
-    if (error && !error.retryable && isStuck) this.later(error, () => this.synchronize());
+    if (error && !error.retryable && isStuck) {
+      this.#isTryingAgain = true;
+      this.later(error, () => this.synchronize());
+    }
+  }
+
+  /** Whether edits that the server did not accept are sent again, because others were made since. */
+  get isTryingAgain(): boolean {
+    return this.#isTryingAgain;
   }
 
   /** Notes that the document may have edits which the server lacks, and asks the server soon. */
@@ -270,6 +279,7 @@ export class Exchange {
   #sendable(parts: Uint8Array[]): Uint8Array[] | undefined {
     if (parts.every((part) => part.byteLength <= this.#updateBytesMax)) return parts;
     this.begin();
+    this.#isTryingAgain = false;
     this.#member.setState({ error: new RealtimeError("too_large") });
     return undefined;
   }
@@ -302,6 +312,7 @@ export class Exchange {
   }
 
   #saved(): void {
+    this.#isTryingAgain = false;
     this.#retries.reset();
     this.#ownClocks.saved(this.#member.doc);
   }
@@ -350,6 +361,7 @@ export class Exchange {
       this.#reclaim(error, reason);
       return;
     }
+    this.#isTryingAgain = false;
     this.#member.setState({ error });
     if (error.retryable || error.code === "internal") this.later(error, () => this.synchronize());
     else if (error.code === "forbidden" || error.code === "conflict") this.later(error, () => this.#member.join());

@@ -9,24 +9,32 @@
  * @module
  */
 export { Backoff, type BackoffOptions } from "./backoff.js";
+export { RealtimeClient } from "./client.js";
+export type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
+export { DocumentProvider } from "./document.js";
+export type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
 export {
-  RealtimeClient,
-  type ConnectionState,
-  type ConnectionStatus,
-  type RealtimeClientEvents,
-  type RealtimeClientOptions,
-  type TokenSource,
-} from "./client.js";
-export { DocumentProvider, type DocumentProviderEvents, type DocumentProviderOptions } from "./document.js";
+  Documents,
+  type DocumentInfo,
+  type DocumentListOptions,
+  type DocumentPage,
+  type DocumentQuery,
+} from "./documents.js";
+export { DocumentList, type DocumentListState } from "./document-list.js";
 export { RealtimeError, type ErrorCode, type RealtimeErrorOptions } from "./error.js";
+export type { Live } from "./live.js";
 export { mayWrite } from "./may-write.js";
+export { participantsOf, type Participant, type Participants } from "./participants.js";
 export { people, type Person } from "./people.js";
 export type { OpenPersistence, Persistence } from "./persisted.js";
+export { Presence, type OwnPresence, type PresenceState } from "./presence.js";
 export {
   PROTOCOL_VERSION,
   type Connection,
+  type DocumentMetadata,
   type Permission,
   type PresenceEntry,
+  type PresenceStatus,
   type Requests,
   type Right,
   type ServerErrorCode,
@@ -35,3 +43,5 @@ export {
   type User,
 } from "./protocol.js";
 export type { DocumentState, DocumentStatus } from "./state.js";
+export type { TokenReason, TokenSource } from "./token.js";
+export type { WaitOptions } from "./wait.js";

@@ -1,5 +1,6 @@
 import type { RealtimeClient } from "./client.js";
-import { DocumentProvider, type DocumentProviderOptions } from "./document.js";
+import { DocumentProvider } from "./document.js";
+import type { DocumentProviderOptions } from "./document-options.js";
 import type { DocumentState } from "./state.js";
 
 interface Opened {

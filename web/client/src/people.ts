@@ -19,14 +19,15 @@ export function people(awareness: Awareness): Person[] {
   const found = new Map<string, Person>();
   for (const [client, state] of awareness.getStates()) {
     const isSelf = client === awareness.clientID;
-    const person = read(state.user, client, isSelf);
+    const person = personOf(state.user, client, isSelf);
     const known = found.get(person.id);
     if (!known || isSelf) found.set(person.id, person);
   }
   return [...found.values()].sort((a, b) => Number(b.isSelf) - Number(a.isSelf) || a.name.localeCompare(b.name));
 }
 
-function read(user: unknown, client: number, isSelf: boolean): Person {
+/** The person that the field `user` of an awareness state describes. */
+export function personOf(user: unknown, client: number, isSelf: boolean): Person {
   const fields: Record<string, unknown> = typeof user === "object" && user !== null ? { ...user } : {};
   const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
   return {

@@ -36,7 +36,10 @@ export class Persisted {
   readonly #name: string;
   readonly #doc: Y.Doc;
   #copy: Persistence | undefined;
+  #reading: Promise<Remembered> | undefined;
   #loading = true;
+  /** Whether reading the copy took too long, and has not ended. */
+  #isLate = false;
   #isDestroyed = false;
 
   constructor(open: OpenPersistence, name: string, doc: Y.Doc) {
@@ -45,36 +48,63 @@ export class Persisted {
     this.#doc = doc;
   }
 
-  /** Whether the copy has not been read yet. */
+  /** Whether the room must not be joined yet, because the document may have content of the copy, and its id is not known. */
   get loading(): boolean {
     return this.#loading;
   }
 
-  /** Whether an update with this origin came from the copy. */
+  /**
+   * Whether an update with this origin came from the copy. If it comes although `load` has given up waiting, the copy is loading
+   * again, until `load` calls `late`.
+   */
   isOrigin(origin: unknown): boolean {
-    return this.#copy !== undefined && origin === this.#copy;
+    if (this.#copy === undefined || origin !== this.#copy) return false;
+    this.#loading ||= this.#isLate;
+    return true;
   }
 
-  /** Reads the copy into the document. */
-  async load(): Promise<Remembered> {
+  /**
+   * Reads the copy into the document. If that takes too long, it returns nothing, so that the document works without the copy, and
+   * calls `late` when the copy has been read after all.
+   */
+  async load(late: (known: Remembered) => void): Promise<Remembered> {
+    const reading = (this.#reading ??= this.#read());
+    try {
+      return await withTimeout(reading);
+    } catch {
+      this.#isLate = true;
+      void reading.then((known) => {
+        this.#isLate = false;
+        this.#loading = false;
+        if (!this.#isDestroyed) late(known);
+      });
+      return {};
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  /** Reads the copy. If it cannot be read, the document comes from the server only. */
+  async #read(): Promise<Remembered> {
     const known: Remembered = {};
     try {
       await moving.get(this.#name);
       if (this.#isDestroyed) return known;
       this.#copy ??= this.#open(this.#name, this.#doc);
-      await withTimeout(this.#copy.whenSynced);
-      const [documentId, permission] = await Promise.all([this.#copy.get("document_id"), this.#copy.get("permission")]);
+      await this.#copy.whenSynced;
+      const stored = Promise.all([this.#copy.get("document_id"), this.#copy.get("permission")]);
+      const [documentId, permission] = await withTimeout(stored);
       if (typeof documentId === "string") known.documentId = documentId;
       if (PERMISSIONS.includes(permission)) known.permission = permission as Permission;
     } catch {
-      // Without a copy the document comes from the server only.
+      // There is no copy, as in some private windows.
     }
-    this.#loading = false;
     return known;
   }
 
-  /** Stores what has to be known before the next connection. */
+  /** Stores what has to be known before the next connection, once what is stored has been read. */
   async remember({ documentId, permission }: { documentId: string; permission: Permission }): Promise<void> {
+    await this.#reading;
     try {
       await this.#copy?.set("document_id", documentId);
       await this.#copy?.set("permission", permission);
@@ -127,7 +157,7 @@ export class Persisted {
   }
 }
 
-function withTimeout(loaded: Promise<unknown>): Promise<unknown> {
+function withTimeout<T>(loaded: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the copy was not read in time")), LOAD_TIMEOUT_MS);
     loaded.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -79,11 +79,36 @@ export interface Connection {
   recovered?: boolean;
 }
 
+/** What a person is doing: `kind` is a word of the application, `label` a text for people. */
+export interface Activity {
+  kind: string;
+  room?: string;
+  label?: string;
+}
+
+/** What the server knows of a document besides its content. Times are RFC 3339 in UTC. */
+export interface DocumentMetadata {
+  room: string;
+  /** It distinguishes documents that had the same name one after the other. */
+  document_id: string;
+  /** 1 to 255 characters; absent if it was given none. */
+  title?: string;
+  created_by: User;
+  created_at: string;
+  /** When the content was last edited. */
+  updated_at: string;
+  /** When it was deleted, if it is in the trash. */
+  deleted_at?: string;
+}
+
+/** What a person may say of themselves. */
+export type PresenceStatus = "online" | "away" | "busy";
+
 /** A person who is present: one entry for all tabs and devices of that person. */
 export interface PresenceEntry {
   user: User;
-  status: "online" | "away" | "busy" | "offline";
-  activity?: { kind: string; room?: string; label?: string };
+  status: PresenceStatus | "offline";
+  activity?: Activity;
   rooms: string[];
   last_seen_at: string;
 }
@@ -98,10 +123,14 @@ export interface Joined {
   state_vector: WireBytes;
   update?: WireBytes;
   awareness?: WireBytes;
+  /** The colour of this person in this room, as `#rrggbb`. */
+  color: string;
+  /** The people in the room, at most 100, this person first. */
   members: PresenceEntry[];
-  /** The colour of this person in this room, such as `#1e6f2e`; absent on older servers. */
-  color?: string;
+  /** How many people are in the room. */
+  members_total: number;
   storage: StorageStatus;
+  document: DocumentMetadata;
 }
 
 /** The answer to a synchronisation. */
@@ -126,18 +155,36 @@ export interface Requests {
   };
   awareness_update: { payload: { room: string; update: Uint8Array }; ack: object };
   token_refresh: { payload: { token: string }; ack: { expires_at: string; rights: Right[] } };
+  /** What is left out stays as it is; `activity: null` ends the activity. */
+  presence_update: { payload: { status?: PresenceStatus; activity?: Activity | null }; ack: object };
+  /** At most 500 entries; `users_total` is how many people there are. */
+  presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[]; users_total: number } };
 }
 
-/** The events that the server sends without a request. */
+/** The payload of an event about the metadata of a document. */
+interface DocumentEvent {
+  room: string;
+  document: DocumentMetadata;
+}
+
+/** The events that the server sends without a request: `client.subscribe` accepts each of them. */
 export interface ServerEvents {
   connection: Connection;
   document_update: { room: string; update: WireBytes };
   document_resync: { room: string; reason: "lagging" | "rebuilt" | "restored" };
   document_storage: { room: string; status: StorageStatus };
+  document_created: DocumentEvent & { event_id: number; by: User };
+  /** Without `event_id` and `by` it reports that the content was edited: `document.updated_at` is later than before. */
+  document_changed: DocumentEvent & { event_id?: number; by?: User };
+  document_deleted: DocumentEvent & { event_id: number; by: User; document_id: string };
   awareness_update: { room: string; update: WireBytes };
   room_closed: { room: string; code: ServerErrorCode };
   token_expiring: { expires_at: string };
   session_ended: { code: ServerErrorCode };
+  /** Of everybody in a team of at most 128 people; in a larger one of the people in the same small rooms. */
+  presence_update: PresenceEntry;
+  /** In a team of more than 128 people: somebody came, went or changed, so that a list may be old. */
+  presence_changed: { users_total: number };
   request_error: { event: string; error: ErrorPayload };
 }
 

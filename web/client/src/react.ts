@@ -1,3 +1,5 @@
+"use client";
+
 /**
  * React hooks for the client and its documents.
  *
@@ -9,11 +11,27 @@
  * @module
  */
 import type { Awareness } from "y-protocols/awareness";
-import { createContext, createElement, useContext, useMemo, useSyncExternalStore, type ReactNode } from "react";
-import type { ConnectionState, RealtimeClient } from "./client.js";
-import type { DocumentProvider, DocumentProviderOptions } from "./document.js";
+import {
+  createContext,
+  createElement,
+  useCallback,
+  useContext,
+  useMemo,
+  useSyncExternalStore,
+  type ReactNode,
+} from "react";
+import type { RealtimeClient } from "./client.js";
+import type { ConnectionState } from "./connection.js";
+import type { DocumentProvider } from "./document.js";
+import type { DocumentProviderOptions } from "./document-options.js";
+import type { DocumentList, DocumentListState } from "./document-list.js";
+import type { DocumentQuery } from "./documents.js";
+import type { Live } from "./live.js";
 import { openDocument } from "./open.js";
+import { participantsOf, type Participant, type Participants } from "./participants.js";
 import { people, type Person } from "./people.js";
+import type { PresenceState } from "./presence.js";
+import { Selection, isShallowEqual, type Equality } from "./selection.js";
 import { INITIAL_STATE, type DocumentState } from "./state.js";
 
 const Context = createContext<RealtimeClient | undefined>(undefined);
@@ -130,6 +148,104 @@ class PeopleStore {
     this.#awareness?.on("change", changed);
     return () => this.#awareness?.off("change", changed);
   };
+}
+
+/** Reads a part of a live value; renders again when the part is another one, by `isEqual`, not when another part changes. */
+function useSelected<T, S>(live: Live<T>, select: (value: T) => S, isEqual: Equality<S> = isShallowEqual): S {
+  const selection = useMemo(() => new Selection<T, S>(live), [live]);
+  // A selector in a component is another function in each rendering, so it is applied to the same selection.
+  const read = () => selection.read(select, isEqual);
+  return useSyncExternalStore(live.subscribe, read, read);
+}
+
+const NOBODY: Live<Participants> = { subscribe: () => () => {}, getSnapshot: () => NO_PARTICIPANTS };
+
+const NO_PARTICIPANTS: Participants = { self: undefined, others: [] };
+
+function useParticipants(provider: DocumentProvider | undefined): Live<Participants> {
+  return provider ? participantsOf(provider.awareness) : NOBODY;
+}
+
+/**
+ * The other windows in which the document is open, or what `select` takes from them; renders again when that changes. By default
+ * results are compared shallowly: arrays by their elements, plain objects by their properties.
+ *
+ * ```tsx
+ * const typing = useOthers(provider, (others) => others.filter(({ presence }) => presence.isTyping).map(({ person }) => person.name));
+ * ```
+ */
+export function useOthers(provider: DocumentProvider | undefined): readonly Participant[];
+export function useOthers<S>(
+  provider: DocumentProvider | undefined,
+  select: (others: readonly Participant[]) => S,
+  isEqual?: Equality<S>,
+): S;
+export function useOthers<S>(
+  provider: DocumentProvider | undefined,
+  select: (others: readonly Participant[]) => S = (others) => others as S,
+  isEqual?: Equality<S>,
+): S {
+  return useSelected(useParticipants(provider), ({ others }) => select(others), isEqual);
+}
+
+/**
+ * This window as the others see it, or what `select` takes from it; renders again when that changes. Undefined while there is no
+ * provider, or the awareness has no state.
+ */
+export function useSelf(provider: DocumentProvider | undefined): Participant | undefined;
+export function useSelf<S>(
+  provider: DocumentProvider | undefined,
+  select: (self: Participant) => S,
+  isEqual?: Equality<S | undefined>,
+): S | undefined;
+export function useSelf<S>(
+  provider: DocumentProvider | undefined,
+  select: (self: Participant) => S = (self) => self as S,
+  isEqual?: Equality<S | undefined>,
+): S | undefined {
+  return useSelected(useParticipants(provider), ({ self }) => self && select(self), isEqual);
+}
+
+/**
+ * What this window shows to the others, and a function that changes some fields of it. The function stays the same while the provider
+ * does. Before there is a provider it has no effect.
+ *
+ * ```tsx
+ * const [{ isTyping }, updateMyPresence] = useMyPresence(provider);
+ * ```
+ */
+export function useMyPresence(
+  provider: DocumentProvider | undefined,
+): [presence: Participant["presence"], update: (fields: Record<string, unknown>) => void] {
+  const presence = useSelf(provider, (self) => self.presence) ?? NO_PRESENCE;
+  const update = useCallback(
+    (fields: Record<string, unknown>) => {
+      provider?.awareness.setLocalState({ ...provider.awareness.getLocalState(), ...fields });
+    },
+    [provider],
+  );
+  return [presence, update];
+}
+
+const NO_PRESENCE: Participant["presence"] = {};
+
+/** A live list of documents, and the functions that fetch more of it, or all of it again. */
+export type UsedDocuments = DocumentListState & Pick<DocumentList, "loadMore" | "refresh">;
+
+/** The documents of a query, kept up to date while the component is mounted; renders again when the list changes. */
+export function useDocuments(query: DocumentQuery = {}): UsedDocuments {
+  const { documents } = useRealtime();
+  const { q, sort, trash } = query;
+  const list = useMemo(() => documents.watch({ q, sort, trash }), [documents, q, sort, trash]);
+  const state = useSyncExternalStore(list.subscribe, list.getSnapshot, list.getSnapshot);
+  return useMemo(() => ({ ...state, loadMore: list.loadMore, refresh: list.refresh }), [state, list]);
+}
+
+/** The people of the team who are present, or those in a room; renders again when that changes. */
+export function usePresence({ room }: { room?: string | undefined } = {}): PresenceState {
+  const { presence } = useRealtime();
+  const live = useMemo(() => presence.watch({ room }), [presence, room]);
+  return useSyncExternalStore(live.subscribe, live.getSnapshot, live.getSnapshot);
 }
 
 const NOT_OPEN: DocumentState = { ...INITIAL_STATE, status: "connecting" };

@@ -1,5 +1,5 @@
 import type { RealtimeError } from "./error.js";
-import type { Permission, Right, StorageStatus } from "./protocol.js";
+import type { DocumentMetadata, Permission, Right, StorageStatus } from "./protocol.js";
 
 /**
  * `connected`: the room is joined. `connecting`: it is not joined yet, or not any more, and the provider is trying.
@@ -20,6 +20,10 @@ export interface DocumentState {
   readonly permission: Permission | undefined;
   /** Whether the server would refuse edits. False until the rights are known: see `permission`. */
   readonly readOnly: boolean;
+  /** Title, owner and times, as the server has them. Undefined until the room is joined for the first time. */
+  readonly document: DocumentMetadata | undefined;
+  /** The colour of this user in this document, as `#rrggbb`. Undefined until the room is joined for the first time. */
+  readonly color: string | undefined;
   /**
    * Whether the server can write to its database. While it cannot (`unavailable`), people can continue to write, and `saved` stays
    * false. `damaged`: parts of this document could not be read from the database; the rest is shown.
@@ -42,6 +46,8 @@ export const INITIAL_STATE: DocumentState = {
   unsaved: 0,
   permission: undefined,
   readOnly: false,
+  document: undefined,
+  color: undefined,
   storage: "ok",
   error: undefined,
   ended: undefined,
@@ -54,6 +60,15 @@ export function access(
 ): Pick<DocumentState, "permission" | "readOnly"> {
   const mayEdit = rights ? rights.includes("edit") : permission === "edit" || permission === "manage";
   return { permission, readOnly: !mayEdit };
+}
+
+/**
+ * The error because of which waiting is in vain, unless the application does something. A `conflict` is none while the room is
+ * joined, because the provider writes its edits again.
+ */
+export function finalError({ status, error }: DocumentState): RealtimeError | undefined {
+  const isBeingSolved = status !== "disconnected" && (error?.retryable === true || error?.code === "conflict");
+  return isBeingSolved ? undefined : error;
 }
 
 /** Whether two states are the same. */

@@ -344,6 +344,78 @@ describe("a document", () => {
   });
 });
 
+/** A copy in the browser whose content arrives when `deliver` is called. */
+class SlowCopy {
+  stored = new Map();
+  #resolve;
+  whenSynced = new Promise((resolve) => (this.#resolve = resolve));
+
+  constructor(content, documentId) {
+    this.content = content;
+    if (documentId) this.stored.set("document_id", documentId);
+  }
+
+  open = (_name, doc) => {
+    this.doc = doc;
+    return this;
+  };
+
+  deliver() {
+    Y.applyUpdate(this.doc, this.content, this);
+    this.#resolve();
+  }
+
+  /** What is read of the copy besides its content comes after this. */
+  told = Promise.resolve();
+  get = (key) => this.told.then(() => this.stored.get(key));
+  set = async (key, value) => void this.stored.set(key, value);
+  clearData = async () => {};
+  destroy = () => {};
+}
+
+describe("a copy in the browser that is read late", () => {
+  const server = suiteServer();
+  afterEach(closeAll);
+
+  const content = () => {
+    const doc = new Y.Doc();
+    doc.getText("text").insert(0, "typed before the reload. ");
+    return Y.encodeStateAsUpdate(doc);
+  };
+
+  for (const isKnown of [true, false]) {
+    it(`is sent when it comes${isKnown ? "" : ", also if it was never connected"}`, async () => {
+      const room = `late-${isKnown}`;
+      const { document_id: documentId } = await (await join(server, room)).client.request("join_room", { room });
+      const copy = new SlowCopy(content(), isKnown ? documentId : undefined);
+      const ana = await join(server, room, { persistence: copy.open });
+      assert.equal(text(ana).toString(), "", "the document waits for its copy longer than it should");
+      copy.deliver();
+      assert.equal(ana.saved, false);
+      await ana.whenSaved();
+      assert.equal(text(await join(server, room)).toString(), "typed before the reload. ");
+      await until("the id is stored", () => copy.stored.get("document_id") === documentId);
+    });
+  }
+
+  it("is not sent if it belongs to another document of the same name", async () => {
+    const copy = new SlowCopy(content(), "another document");
+    const ana = await join(server, "late-replaced", { persistence: copy.open });
+    const sent = [];
+    ana.client.socket.onAnyOutgoing((event) => sent.push(event));
+    let tell;
+    copy.told = new Promise((resolve) => (tell = resolve));
+    copy.deliver();
+    // A reconnect in the moment in which the id is not read yet.
+    ana.connected();
+    await pause(800);
+    tell();
+    await until("it is told", () => ana.state.ended === "replaced");
+    assert.equal(text(await join(server, "late-replaced")).toString(), "");
+    assert.ok(!sent.includes("document_update"), `${sent} were sent`);
+  });
+});
+
 describe("a document whose database stops", () => {
   const server = suiteServer({ database: postgres });
   afterEach(closeAll);

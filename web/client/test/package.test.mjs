@@ -1,5 +1,5 @@
 // The published package: packed, installed into an empty Vite and React project, checked by strict TypeScript, built, and
-// used in a browser.
+// used in a browser, and from a CommonJS program.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -69,6 +69,40 @@ const TSCONFIG = {
   include: ["src"],
 };
 
+/** A CommonJS program: its types are checked, and it is executed by Node. */
+const COMMON_JS = `
+import client = require("@realtime-server/client");
+import react = require("@realtime-server/client/react");
+import Y = require("yjs");
+
+const doc: Y.Doc = new Y.Doc();
+const made: client.RealtimeClient = new client.RealtimeClient({
+  url: process.env.VITE_REALTIME_SERVER_URL,
+  token: async () => {
+    const answer = await fetch(process.env.VITE_REALTIME_SERVER_URL + "/dev/token?user=cjs&name=cjs");
+    return ((await answer.json()) as { token: string }).token;
+  },
+});
+const provider = new client.DocumentProvider(made, "common-js", { doc, awareness: null });
+async function main(): Promise<void> {
+  doc.getText("text").insert(0, typeof react.useDocument);
+  await provider.whenSaved({ timeoutMs: 10_000 });
+  console.log("saved", doc.getText("text").toString());
+  provider.destroy();
+  made.destroy();
+}
+void main();
+`;
+
+/** With the types of Node that this repository has. */
+const COMMON_JS_TSCONFIG = {
+  compilerOptions: {
+    ...{ target: "ES2022", lib: ["ES2022", "DOM"], module: "NodeNext", strict: true, skipLibCheck: false },
+    ...{ types: ["node"], typeRoots: [join(WORKSPACE, "node_modules/@types")], outDir: "out" },
+  },
+  files: ["program.cts"],
+};
+
 describe("the packed package", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
@@ -78,6 +112,7 @@ describe("the packed package", () => {
     execFileSync(program, parameters, {
       cwd: project,
       encoding: "utf8",
+      timeout: 120_000,
       env: { ...process.env, VITE_REALTIME_SERVER_URL: server.url },
     });
 
@@ -106,6 +141,11 @@ describe("the packed package", () => {
     write("src/main.tsx", MAIN);
     run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund");
     run("npx", "tsc");
+    write("program.cts", COMMON_JS);
+    write("tsconfig.cjs.json", COMMON_JS_TSCONFIG);
+    run("npx", "tsc", "-p", "tsconfig.cjs.json");
+    assert.equal(run("node", "out/program.cjs"), "saved function\n");
+
     run("npx", "vite", "build", "--logLevel", "error");
     const assets = join(project, "dist/assets");
     const bundle = readFileSync(

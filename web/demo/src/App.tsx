@@ -1,6 +1,7 @@
 import { RealtimeProvider } from "@realtime-server/client/react";
 import { lazy, Suspense, useEffect } from "react";
 import { ListView } from "./list/ListView";
+import { OtherTeam } from "./navigation/OtherTeam";
 import { useRoute } from "./navigation/route";
 import { useSession } from "./session/session";
 import { Announcer } from "./status/announcer";
@@ -27,6 +28,8 @@ export function App() {
       <ErrorBoundary key={route.view}>
         {route.view === "list" ? (
           <ListView key={identity.team} />
+        ) : route.team !== undefined && route.team !== identity.team ? (
+          <OtherTeam team={route.team} />
         ) : (
           <Suspense fallback={<p className="loading">Opening…</p>}>
             <DocumentView key={`${identity.team}/${route.room}`} room={route.room} />

@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
 import { until } from "@realtime-server/harness/until";
+import { closeWriters, Writer } from "./support/writers.mjs";
 
 /** How many connections a person may have, by default. */
 const WINDOWS_MAX = 20;
@@ -15,11 +16,13 @@ describe("the status of the page", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
   const clients = [];
+  afterEach(closeWriters);
   afterEach(() => clients.splice(0).forEach((client) => client.destroy()));
 
   const status = (page) => page.getByTestId("status").innerText();
   const saved = (page) => until("the page says that all is saved", async () => (await status(page)) === "Saved");
   const open = async (room) => {
+    await Writer.enter(server, room, "Ben"); // who begins the document
     const page = await browser.open(`${server.url}/?document=${room}&name=Ana`);
     await saved(page);
     return page;

@@ -12,10 +12,12 @@ use super::lib0::{Malformed, Reader, SAFE_INTEGER_MAX, check_json, malformed};
 use super::lib0::{write_var, write_var_string};
 use crate::ClientId;
 
+mod color;
 mod stamp;
 mod states;
 
-pub use self::stamp::Identity;
+pub use self::color::Color;
+pub use self::stamp::{Coloring, Identity};
 pub use self::states::{Author, Awareness, Generation};
 
 /// The most clients that one message may have states of.

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::Color;
 use crate::lib0::{Malformed, malformed};
 
-/// The user of a token, and their color.
+/// The user of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// The user's id.
@@ -16,9 +17,16 @@ pub struct Identity<'a> {
     pub name: &'a str,
     /// The address of their picture.
     pub avatar_url: Option<&'a str>,
-    /// The color, where the client chose none.
-    pub color: &'a str,
 }
+
+/// Decides the colour of the user of a state, from the colour that the client chose (`user.color`,
+/// if it is a text without escapes).
+pub type Coloring<'a> = &'a mut dyn FnMut(Option<&str>) -> Color;
+
+/// The members of `user` that the server writes.
+const OVERWRITTEN: [&str; 5] = ["id", "name", "avatar_url", "color", "colorLight"];
+/// The opacity of a selection, as the last two digits of `#rrggbbaa`.
+const SELECTION_OPACITY: &str = "33";
 
 /// The members of a JSON object in their order, their values as text.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
@@ -26,17 +34,22 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 /// The JSON object `state` with `user` as its `user`.
 ///
 /// `user.id`, `user.name` and `user.avatar_url` are overwritten, the last one
-/// removed where the token has none; `user.color` is the client's if that is a
-/// string. All other members stay as they are written.
+/// removed where the token has none. `user.color` is what `coloring` decides, and
+/// `user.colorLight`, where the client has it, is the same colour with an opacity of 20 %,
+/// as editors draw selections. All other members stay as they are written.
 ///
 /// # Errors
 /// If `state` is no JSON object.
-pub(super) fn stamp(state: &str, user: Identity<'_>) -> Result<String, Malformed> {
+pub(super) fn stamp(
+    state: &str,
+    user: Identity<'_>,
+    coloring: Coloring<'_>,
+) -> Result<String, Malformed> {
     let Some(members) = members(state) else {
         return malformed("an awareness state is no object");
     };
     let given = members.0.iter().rfind(|(key, _)| key == "user");
-    let person = person(given.map(|(_, value)| value.get()), user);
+    let person = person(given.map(|(_, value)| value.get()), user, coloring);
     let mut out = Object::default();
     let mut named = false;
     for (key, value) in &members.0 {
@@ -55,25 +68,28 @@ pub(super) fn stamp(state: &str, user: Identity<'_>) -> Result<String, Malformed
     Ok(out.close())
 }
 
-fn person(given: Option<&str>, user: Identity<'_>) -> String {
+fn person(given: Option<&str>, user: Identity<'_>, coloring: Coloring<'_>) -> String {
     let given = given
         .and_then(members)
         .map_or_else(Vec::new, |members| members.0);
-    let chosen = given
-        .iter()
-        .rfind(|(key, value)| key == "color" && value.get().starts_with('"'));
+    let chosen = given.iter().rfind(|(key, _)| key == "color");
+    let chosen = chosen.and_then(|(_, value)| {
+        let text = value.get().strip_prefix('"')?;
+        text.strip_suffix('"')
+    });
+    let color = coloring(chosen);
     let mut out = Object::default();
     out.member("id", &quoted(user.id));
     out.member("name", &quoted(user.name));
     if let Some(url) = user.avatar_url {
         out.member("avatar_url", &quoted(url));
     }
-    match chosen {
-        Some((_, color)) => out.member("color", color.get()),
-        None => out.member("color", &quoted(user.color)),
+    out.member("color", &format!("\"{color}\""));
+    if given.iter().any(|(key, _)| key == "colorLight") {
+        out.member("colorLight", &format!("\"{color}{SELECTION_OPACITY}\""));
     }
     for (key, value) in &given {
-        if !matches!(key.as_str(), "id" | "name" | "avatar_url" | "color") {
+        if !OVERWRITTEN.contains(&key.as_str()) {
             out.member(key, value.get());
         }
     }
@@ -140,20 +156,49 @@ mod tests {
         id: "u-17",
         name: "Ana \"Li\"",
         avatar_url: None,
-        color: "#123456",
     };
 
+    /// Keeps every colour that is one.
+    fn tolerant(chosen: Option<&str>) -> Color {
+        let own = Color::parse("#123456").expect("a colour");
+        chosen.and_then(Color::parse).unwrap_or(own)
+    }
+
     fn stamped(state: &str) -> String {
-        stamp(state, ANA).expect("an object")
+        stamp(state, ANA, &mut tolerant).expect("an object")
     }
 
     #[test]
     fn a_forged_identity_is_overwritten() {
-        let forged = r##"{"cursor":1,"user":{"id":"u-1","color":"#f00","name":"Boss","avatar_url":"x","extra":[1, 2]},"z":{}}"##;
+        let forged = r##"{"cursor":1,"user":{"id":"u-1","color":"#FF0000","name":"Boss","avatar_url":"x","extra":[1, 2]},"z":{}}"##;
         assert_eq!(
             stamped(forged),
-            r##"{"cursor":1,"user":{"id":"u-17","name":"Ana \"Li\"","color":"#f00","extra":[1, 2]},"z":{}}"##
+            r##"{"cursor":1,"user":{"id":"u-17","name":"Ana \"Li\"","color":"#ff0000","extra":[1, 2]},"z":{}}"##
         );
+    }
+
+    #[test]
+    fn the_colour_is_the_servers_decision_and_the_light_colour_follows_it() {
+        let user = r##"{"id":"u-17","name":"Ana \"Li\"","color":"#123456""##;
+        for (chosen, light) in [
+            (r#""color":"red","colorLight":"blue""#, true),
+            (r##""color":"#f00""##, false),
+            (r#""color":"\u0023ff0000""#, false),
+            (r#""color":null,"colorLight":null"#, true),
+            (r##""colorLight":"#ffffff33""##, true),
+        ] {
+            let light = if light {
+                r##","colorLight":"#12345633""##
+            } else {
+                ""
+            };
+            let state = format!(r#"{{"user":{{{chosen}}}}}"#);
+            assert_eq!(
+                stamped(&state),
+                format!(r#"{{"user":{user}{light}}}}}"#),
+                "{chosen}"
+            );
+        }
     }
 
     #[test]
@@ -197,13 +242,14 @@ mod tests {
             ..ANA
         };
         let out = stamp(
-            r#"{"user":{"avatar_url":"javascript:x","color":"red"}}"#,
+            r#"{"user":{"avatar_url":"javascript:x"}}"#,
             user,
+            &mut tolerant,
         );
         assert_eq!(
             out.as_deref(),
             Ok(
-                r#"{"user":{"id":"u-17","name":"Ana \"Li\"","avatar_url":"https://a/b.png","color":"red"}}"#
+                r##"{"user":{"id":"u-17","name":"Ana \"Li\"","avatar_url":"https://a/b.png","color":"#123456"}}"##
             )
         );
     }

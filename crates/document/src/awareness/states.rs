@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::stamp::{Identity, stamp};
+use super::stamp::{Coloring, Identity, stamp};
 use super::{Entry, write};
 use crate::ClientId;
 
@@ -61,7 +61,8 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
     }
 
     /// Applies the states that `by` sent, and returns those that are to be relayed to the
-    /// others, stamped with the identity of the author.
+    /// others, stamped with the identity of the author and the colour that `coloring` decides for
+    /// each state that is accepted.
     ///
     /// Dropped without an error are: ids that belong to other sessions, clocks
     /// that are not newer, and ids beyond `ids_max` of one session. Another session of
@@ -73,10 +74,11 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         entries: Vec<Entry>,
         now_ms: i64,
         ids_max: usize,
+        coloring: Coloring<'_>,
     ) -> Vec<Entry> {
         entries
             .into_iter()
-            .filter_map(|entry| self.take(by, entry, now_ms, ids_max))
+            .filter_map(|entry| self.take(by, entry, now_ms, ids_max, coloring))
             .collect()
     }
 
@@ -146,6 +148,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         entry: Entry,
         now_ms: i64,
         ids_max: usize,
+        coloring: Coloring<'_>,
     ) -> Option<Entry> {
         let Entry {
             client,
@@ -178,7 +181,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             self.sessions.entry(by.session).or_default().push(client);
         }
         // `decode` accepts only objects.
-        let text: Arc<str> = stamp(&state, by.user).ok()?.into();
+        let text: Arc<str> = stamp(&state, by.user, coloring).ok()?.into();
         let entry = Entry {
             client,
             clock,
@@ -217,7 +220,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode;
+    use super::super::{Color, decode};
     use super::*;
 
     const IDS_MAX: usize = 16;
@@ -227,7 +230,6 @@ mod tests {
             id,
             name: id,
             avatar_url: None,
-            color: "#abc",
         };
         Author { session, user }
     }
@@ -240,9 +242,19 @@ mod tests {
         }
     }
 
+    fn gray(_: Option<&str>) -> Color {
+        Color::parse("#aabbcc").expect("a colour")
+    }
+
     fn send(room: &mut Awareness<u64>, by: &Author<'_, u64>, client: ClientId, clock: u32) -> bool {
         !room
-            .apply(by, vec![entry(client, clock, Some("{}"))], 0, IDS_MAX)
+            .apply(
+                by,
+                vec![entry(client, clock, Some("{}"))],
+                0,
+                IDS_MAX,
+                &mut gray,
+            )
             .is_empty()
     }
 
@@ -253,7 +265,7 @@ mod tests {
         clock: u32,
     ) -> bool {
         !room
-            .apply(by, vec![entry(client, clock, None)], 0, IDS_MAX)
+            .apply(by, vec![entry(client, clock, None)], 0, IDS_MAX, &mut gray)
             .is_empty()
     }
 
@@ -265,8 +277,9 @@ mod tests {
             vec![entry(7, 1, Some(r#"{"c":1}"#))],
             0,
             IDS_MAX,
+            &mut gray,
         );
-        let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#abc"}}"##;
+        let text = r##"{"c":1,"user":{"id":"ana","name":"ana","color":"#aabbcc"}}"##;
         assert_eq!(relayed, [entry(7, 1, Some(text))]);
         assert_eq!(decode(&room.encode_all()).as_deref(), Ok(&relayed[..]));
         assert_eq!(room.owner(7), Some(1));
@@ -283,6 +296,7 @@ mod tests {
             vec![entry(7, 2, Some("{}")), entry(8, 0, Some("{}"))],
             0,
             9,
+            &mut gray,
         );
         assert_eq!(
             relayed.iter().map(|entry| entry.client).collect::<Vec<_>>(),
@@ -348,8 +362,9 @@ mod tests {
             vec![entry(7, 1, Some("{}")), entry(8, 1, Some("{}"))],
             1_000,
             16,
+            &mut gray,
         );
-        room.apply(&ana, vec![entry(8, 2, Some("{}"))], 20_000, 16);
+        room.apply(&ana, vec![entry(8, 2, Some("{}"))], 20_000, 16, &mut gray);
         assert!(room.sweep(30_999, 30_000).is_empty());
         assert_eq!(room.sweep(31_000, 30_000), [entry(7, 1, None)]);
         assert_eq!(room.sweep(50_000, 30_000), [entry(8, 2, None)]);

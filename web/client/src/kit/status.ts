@@ -1,4 +1,4 @@
-import type { ConnectionState } from "../client.js";
+import type { ConnectionState } from "../connection.js";
 import type { RealtimeError } from "../error.js";
 import type { DocumentState } from "../state.js";
 import { reasonOf } from "./reason.js";

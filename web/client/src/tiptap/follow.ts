@@ -1,6 +1,6 @@
+import { isChangeOrigin } from "@tiptap/extension-collaboration";
 import { Plugin, PluginKey, type EditorState, type Transaction } from "@tiptap/pm/state";
 import type { EditorView } from "@tiptap/pm/view";
-import { ySyncPluginKey } from "@tiptap/y-tiptap";
 import type { Awareness } from "y-protocols/awareness";
 import { people } from "../people.js";
 import type { Carets } from "./carets.js";
@@ -36,7 +36,7 @@ export function followPlugin(awareness: Awareness, carets: Carets): Plugin {
         const change = transaction.getMeta(key) as { user: string | undefined } | undefined;
         if (change) return change;
         // Edits of others, and of the undo of this window, come from the shared document.
-        const isOwn = transaction.docChanged && transaction.getMeta(ySyncPluginKey) === undefined;
+        const isOwn = transaction.docChanged && !isChangeOrigin(transaction);
         return isOwn && value.user !== undefined ? { user: undefined } : value;
       },
     },

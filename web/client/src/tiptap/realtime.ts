@@ -128,7 +128,8 @@ function history(direction: "undo" | "redo"): () => Command {
 }
 
 function undoManagerOf(state: EditorState): UndoManager | undefined {
-  const plugin = yUndoPluginKey.getState(state) as { undoManager: UndoManager } | undefined;
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion -- in the CommonJS build the types are of another file
+  const plugin = yUndoPluginKey.getState(state as never) as { undoManager: UndoManager } | undefined;
   return plugin?.undoManager;
 }
 

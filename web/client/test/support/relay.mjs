@@ -13,10 +13,10 @@ export class Relay {
   instead = () => undefined;
   permission = "edit";
   storage = "ok";
+  /** The colour of the user in the room. */
+  color = undefined;
 
   #listener;
-  #listeners = new Map();
-
   connection = {
     user: { id: "ana", name: "Ana", color: "#123456" },
     rights: ["view", "edit"],
@@ -29,14 +29,6 @@ export class Relay {
 
   get status() {
     return "connected";
-  }
-
-  on(event, listener) {
-    this.#listeners.set(listener, event);
-  }
-
-  off(_event, listener) {
-    this.#listeners.delete(listener);
   }
 
   attach(_room, listener) {
@@ -83,9 +75,9 @@ export class Relay {
       seq: 1,
     };
     if (event === "document_sync") return synced;
-    const { permission, storage } = this;
+    const { permission, storage, color } = this;
     const rights = permission === "view" ? ["view"] : ["view", "edit"];
-    return { ...synced, room: "room", document_id: "1", permission, rights, members: [], storage };
+    return { ...synced, room: "room", document_id: "1", permission, rights, members: [], storage, color };
   }
 
   /** Whether an update is pending. */

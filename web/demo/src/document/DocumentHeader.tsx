@@ -1,7 +1,10 @@
 import type { DocumentProvider } from "@realtime-server/client";
 import type { Status } from "@realtime-server/client/kit";
 import type { Editor } from "@tiptap/react";
+import type { DocumentInfo } from "../list/documents";
+import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
+import { useSession } from "../session/session";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { People } from "./People";
@@ -9,20 +12,26 @@ import { ShareButton } from "./ShareButton";
 
 interface DocumentHeaderProps {
   room: string;
+  title: string;
+  /** The document, if this user may change its title. */
+  info: DocumentInfo | undefined;
+  onInfo: (info: DocumentInfo) => void;
   status: Status;
   provider: DocumentProvider | undefined;
   editor: Editor | undefined;
 }
 
-/** The top of a document: the link to the list, the document's name, the people in it. */
-export function DocumentHeader({ room, status, provider, editor }: DocumentHeaderProps) {
+/** The top of a document: the link to the list, the document's title, the people in it. */
+export function DocumentHeader({ room, title, info, onInfo, status, provider, editor }: DocumentHeaderProps) {
+  const { identity } = useSession();
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
     </Link>
   );
+  const field = info && <TitleField document={info} identity={identity} onSaved={onInfo} />;
   return (
-    <Header title={room} status={status} before={back}>
+    <Header title={title} titleField={field} status={status} before={back}>
       <People provider={provider} editor={editor} />
       <ShareButton room={room} />
     </Header>

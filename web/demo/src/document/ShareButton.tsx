@@ -1,13 +1,15 @@
 import { useEffect, useState } from "react";
 import { addressOf } from "../navigation/route";
+import { useSession } from "../session/session";
 import { announce } from "../status/announcer";
 import { Icon } from "../ui/Icon";
 import { copyText } from "./copyText";
 
 const SHOWN_MS = 2_500;
 
-/** Copies the document's link. */
+/** Copies the document's link, which names its team as well. */
 export function ShareButton({ room }: { room: string }) {
+  const { team } = useSession().identity;
   const [outcome, setOutcome] = useState<"copied" | "failed">();
   useEffect(() => {
     if (outcome === undefined) return;
@@ -15,7 +17,7 @@ export function ShareButton({ room }: { room: string }) {
     return () => clearTimeout(timer);
   }, [outcome]);
   const share = async () => {
-    const isCopied = await copyText(new URL(addressOf({ view: "document", room }), location.href).href);
+    const isCopied = await copyText(new URL(addressOf({ view: "document", room, team }), location.href).href);
     setOutcome(isCopied ? "copied" : "failed");
     announce(isCopied ? "Link copied" : "The link could not be copied. It is the address of this page.");
   };

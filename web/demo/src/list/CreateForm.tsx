@@ -1,41 +1,55 @@
+import { RealtimeError } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useId, useState, type SubmitEvent } from "react";
 import { navigate } from "../navigation/route";
+import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
-import { roomProblem } from "./room";
+import { Documents } from "./documents";
+import { newRoom, TITLE_LENGTH_MAX } from "./room";
 
-/** Creates a document by opening it: the server creates it. If the name exists already, that document is opened. */
-export function CreateForm() {
-  const [name, setName] = useState("");
+/** The title of a document that was created without one. */
+const UNTITLED = "Untitled document";
+
+/** Creates a document with a title and opens it. */
+export function CreateForm({ identity }: { identity: Identity }) {
+  const [title, setTitle] = useState("");
   const [problem, setProblem] = useState<string>();
+  const [isBusy, setBusy] = useState(false);
   const [fieldId, problemId] = [useId(), useId()];
-  const create = (event: SubmitEvent) => {
-    event.preventDefault();
-    const room = name.trim();
-    const found = roomProblem(room);
-    setProblem(found);
-    if (found === undefined) navigate({ view: "document", room }, { focusText: true });
-    else document.getElementById(fieldId)?.focus();
+  const create = async () => {
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      const text = title.trim();
+      const { room } = await new Documents(identity).create(newRoom(), text === "" ? UNTITLED : text);
+      navigate({ view: "document", room, team: identity.team }, { focusText: true });
+    } catch (error) {
+      const reason = error instanceof RealtimeError ? reasonOf(error) : "it failed.";
+      setProblem(`The document was not created: ${reason}`);
+      setBusy(false);
+      document.getElementById(fieldId)?.focus();
+    }
   };
-  const change = (value: string) => {
-    setName(value);
-    // The message disappears as soon as the name is valid. A new one appears only with the button.
-    if (problem !== undefined && roomProblem(value.trim()) === undefined) setProblem(undefined);
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (!isBusy) void create();
   };
   return (
-    <form className="create" onSubmit={create} noValidate>
+    <form className="create" onSubmit={submit} noValidate>
       <label htmlFor={fieldId}>New document</label>
       <div className="create-row">
         <input
           id={fieldId}
-          value={name}
+          value={title}
           placeholder="What is it about?"
           autoComplete="off"
           enterKeyHint="go"
+          maxLength={TITLE_LENGTH_MAX}
           aria-invalid={problem !== undefined}
           aria-describedby={problemId}
-          onChange={({ target }) => change(target.value)}
+          onChange={({ target }) => setTitle(target.value)}
         />
-        <button type="submit" className="button primary">
+        <button type="submit" className="button primary" aria-disabled={isBusy}>
           <Icon name="plus" />
           Create
         </button>

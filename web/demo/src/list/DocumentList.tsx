@@ -1,32 +1,84 @@
-import { useEffect, useState } from "react";
+import { RealtimeError } from "@realtime-server/client";
 import { reasonOf, useCountdown } from "@realtime-server/client/kit";
+import { useState } from "react";
+import type { Identity } from "../session/identity";
+import { announce } from "../status/announcer";
+import { Icon } from "../ui/Icon";
 import { Notice } from "../ui/Notice";
-import { NO_LIST } from "./documents";
-import { DocumentRow } from "./DocumentRow";
-import type { DocumentActions, Documents } from "./useDocuments";
+import { Documents, NO_LIST, titleOf, type DocumentInfo, type DocumentQuery } from "./documents";
+import { DocumentRow, TrashRow, type RowContext } from "./DocumentRow";
+import { useDocuments, type LiveDocuments } from "./useDocuments";
+import { useHeldOrder } from "./useHeldOrder";
+import { useNow } from "./useNow";
+import { useWhereabouts } from "./useWhereabouts";
 
 interface DocumentListProps {
-  listing: Documents & DocumentActions;
-  team: string;
+  identity: Identity;
+  query: DocumentQuery;
   isWriter: boolean;
   /** Whether the banner already reports the connection and offers another attempt, so that the list does not. */
   isAway: boolean;
 }
 
-/** The documents, or the reason why none are shown. */
-export function DocumentList({ listing, team, isWriter, isAway }: DocumentListProps) {
-  const { documents, hasMore, isLoadingMore, error, showMore } = listing;
-  const now = useNow();
+/** The documents of a query, or the reason why none are shown. */
+export function DocumentList({ identity, query, isWriter, isAway }: DocumentListProps) {
+  const listing = useDocuments(identity, query);
+  const { documents, error } = listing;
   if (error === NO_LIST) return <NoList />;
   if (!documents && isAway) return <p className="failure">Documents show up here as soon as the connection is back.</p>;
   if (!documents) return error ? <Failure listing={listing} /> : <Loading />;
-  if (documents.length === 0 && !hasMore) return <Empty team={team} isWriter={isWriter} />;
   return (
-    <section aria-label="Documents">
+    <section aria-label={query.trash ? "Trash" : "Documents"}>
       {error && !isAway && <Failure listing={listing} />}
-      <ul className="documents">
-        {documents.map((document) => (
-          <DocumentRow key={document.room} document={document} now={now} />
+      <Rows documents={documents} {...{ listing, identity, query }} />
+      {documents.length === 0 && <Empty team={identity.team} query={query} isWriter={isWriter} />}
+    </section>
+  );
+}
+
+interface RowsProps {
+  documents: readonly DocumentInfo[];
+  listing: LiveDocuments;
+  identity: Identity;
+  query: DocumentQuery;
+}
+
+function Rows({ documents, listing, identity, query: { trash } }: RowsProps) {
+  const { hasMore, isLoadingMore, showMore, apply } = listing;
+  const now = useNow();
+  const people = useWhereabouts();
+  const [isPointed, setPointed] = useState(false);
+  const [isHeld, hold] = useState(false);
+  const shown = useHeldOrder(documents, isPointed || isHeld);
+  const { moved, problem, remove, restore, forget } = useTrash(identity, apply);
+  const context: RowContext = { identity, now, apply, remove, restore, hold };
+  const Row = trash ? TrashRow : DocumentRow;
+  return (
+    <>
+      {moved && !trash && (
+        <p className="moved">
+          <span>“{titleOf(moved)}” is in the trash, for 30 days.</span>
+          <button type="button" className="button" onClick={() => restore(moved)}>
+            Undo
+          </button>
+          <button type="button" className="icon-button" aria-label="Close" onClick={forget}>
+            <Icon name="close" />
+          </button>
+        </p>
+      )}
+      {problem !== undefined && (
+        <p className="failure" role="alert">
+          {problem}
+        </p>
+      )}
+      <ul className="documents" onPointerEnter={() => setPointed(true)} onPointerLeave={() => setPointed(false)}>
+        {shown.map((document) => (
+          <Row
+            key={document.document.document_id}
+            shown={document}
+            people={people.get(document.document.room) ?? []}
+            {...context}
+          />
         ))}
       </ul>
       {hasMore && (
@@ -34,15 +86,61 @@ export function DocumentList({ listing, team, isWriter, isAway }: DocumentListPr
           {isLoadingMore ? "Loading…" : "Show more"}
         </button>
       )}
-    </section>
+    </>
   );
 }
 
-function Empty({ team, isWriter }: { team: string; isWriter: boolean }) {
+/** Moves documents to the trash and back. `moved` is the last one that was moved there. */
+function useTrash(identity: Identity, apply: (document: DocumentInfo) => void) {
+  const [moved, setMoved] = useState<DocumentInfo>();
+  const [problem, setProblem] = useState<string>();
+  const run = (request: Promise<DocumentInfo>, title: string, isRestored: boolean) => {
+    setProblem(undefined);
+    request
+      .then((document) => {
+        apply(document);
+        setMoved(isRestored ? undefined : document);
+        announce(isRestored ? `“${title}” is restored` : `“${title}” is in the trash`);
+      })
+      .catch((error: unknown) => {
+        const reason = error instanceof RealtimeError ? reasonOf(error) : "it failed.";
+        const what = isRestored ? "restored" : "moved to the trash";
+        const taken = "another document has its address now.";
+        const isTaken = isRestored && error instanceof RealtimeError && error.code === "conflict";
+        setProblem(`“${title}” was not ${what}: ${isTaken ? taken : reason}`);
+      });
+  };
+  const api = new Documents(identity);
+  return {
+    moved,
+    problem,
+    forget: () => setMoved(undefined),
+    remove: (document: DocumentInfo) => run(api.remove(document.room), titleOf(document), false),
+    restore: (document: DocumentInfo) => run(api.restore(document), titleOf(document), true),
+  };
+}
+
+function Empty({ team, query, isWriter }: { team: string; query: DocumentQuery; isWriter: boolean }) {
+  if (query.q.trim() !== "") {
+    return (
+      <Notice title="Nothing found">
+        <p>
+          No {query.trash ? "deleted document" : "document"} has “{query.q.trim()}” in its title.
+        </p>
+      </Notice>
+    );
+  }
+  if (query.trash) {
+    return (
+      <Notice title="The trash is empty" icon="trash">
+        <p>Deleted documents are kept here for 30 days, for those who may restore them.</p>
+      </Notice>
+    );
+  }
   return (
     <Notice title="Nothing here yet">
       {isWriter ? (
-        <p>Give your first document a name above. Whoever has its link writes with you, live.</p>
+        <p>Give your first document a title above. Whoever has its link writes with you, live.</p>
       ) : (
         <p>As soon as someone in the team “{team}” makes a document, you find it here.</p>
       )}
@@ -58,7 +156,7 @@ function NoList() {
   );
 }
 
-function Failure({ listing: { documents, error, retryAt, refresh } }: Pick<DocumentListProps, "listing">) {
+function Failure({ listing: { documents, error, retryAt, refresh } }: { listing: LiveDocuments }) {
   const seconds = useCountdown(retryAt);
   if (!error) return null;
   return (
@@ -83,14 +181,4 @@ function Loading() {
       <div className="skeleton" />
     </div>
   );
-}
-
-/** The time, updated twice a minute. */
-function useNow(): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 30_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
 }

@@ -1,29 +1,110 @@
+import { useEffect, useState } from "react";
 import { Link } from "../navigation/Link";
+import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
-import type { ListedDocument } from "./documents";
+import { Menu, type MenuItem } from "../ui/Menu";
+import { mayDelete, mayEdit, titleOf, type DocumentInfo } from "./documents";
 import { timeAgo } from "./timeAgo";
+import { TitleField } from "./TitleField";
+import type { ShownDocument } from "./useHeldOrder";
+import type { Present } from "./useWhereabouts";
+import { Whereabouts } from "./Whereabouts";
 
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
 
+/** What the rows of the list need. */
+export interface RowContext {
+  readonly identity: Identity;
+  readonly now: number;
+  /** Puts a changed document into the list. */
+  readonly apply: (document: DocumentInfo) => void;
+  /** Moves a document to the trash. */
+  readonly remove: (document: DocumentInfo) => void;
+  /** Takes a document out of the trash. */
+  readonly restore: (document: DocumentInfo) => void;
+  /** Called when something in a row opens and closes for which the list has to keep still. */
+  readonly hold: (isHeld: boolean) => void;
+}
+
+interface RowProps extends RowContext {
+  shown: ShownDocument;
+  people: readonly Present[];
+}
+
 /** A document in the list. */
-export function DocumentRow({ document, now }: { document: ListedDocument; now: number }) {
-  const { room, permission, updatedAt } = document;
-  const isViewOnly = permission !== "edit" && permission !== "manage";
+export function DocumentRow({ shown: { document, isGone }, people, ...context }: RowProps) {
+  const [isRenaming, setRenaming] = useState(false);
+  const { identity, now, apply, remove, hold } = context;
+  const title = titleOf(document);
+  useEffect(() => {
+    // The row's menu or field is gone with the document.
+    if (isGone) hold(false);
+  }, [isGone, hold]);
+  if (isGone) return <GoneRow document={document} />;
+  const rename = (isBegun: boolean) => {
+    setRenaming(isBegun);
+    hold(isBegun);
+  };
+  const items: MenuItem[] = [];
+  if (mayEdit(document)) items.push({ label: "Rename", run: () => rename(true) });
+  if (mayDelete(document, identity)) items.push({ label: "Move to the trash", run: () => remove(document) });
   return (
-    <li>
-      <Link to={{ view: "document", room }} className="document-row">
-        <Icon name="document" />
-        <span className="document-name">{room}</span>
-        {isViewOnly && (
-          <span className="badge">
-            <Icon name="eye" />
-            View only
-          </span>
-        )}
-        <time dateTime={new Date(updatedAt).toISOString()} title={exact.format(updatedAt)}>
-          edited {timeAgo(updatedAt, now)}
-        </time>
-      </Link>
+    <li className="document-row">
+      <Icon name="document" />
+      {isRenaming ? (
+        <div className="document-name">
+          <TitleField document={document} identity={identity} isFocused onSaved={apply} onEnd={() => rename(false)} />
+        </div>
+      ) : (
+        <Link to={{ view: "document", room: document.room, team: identity.team }} className="document-name">
+          {title}
+        </Link>
+      )}
+      {!mayEdit(document) && (
+        <span className="badge">
+          <Icon name="eye" />
+          View only
+        </span>
+      )}
+      <Whereabouts people={people} />
+      <Time at={document.updated_at} now={now} what="edited" />
+      {items.length > 0 && <Menu label={`Actions for ${title}`} items={items} onToggle={hold} />}
     </li>
+  );
+}
+
+/** A document in the trash. */
+export function TrashRow({ shown: { document, isGone }, now, restore }: RowProps) {
+  if (isGone) return <GoneRow document={document} />;
+  const title = titleOf(document);
+  return (
+    <li className="document-row">
+      <Icon name="trash" />
+      <span className="document-name">{title}</span>
+      <Time at={document.deleted_at ?? document.updated_at} now={now} what="deleted" />
+      <button type="button" className="button" aria-label={`Restore ${title}`} onClick={() => restore(document)}>
+        Restore
+      </button>
+    </li>
+  );
+}
+
+/** The place of a document that has left the list while the pointer was on the list. */
+function GoneRow({ document }: { document: DocumentInfo }) {
+  return (
+    <li className="document-row" data-gone="true">
+      <Icon name={document.deleted_at === undefined ? "trash" : "document"} />
+      <span className="document-name">{titleOf(document)}</span>
+      <span className="gone">no longer here</span>
+    </li>
+  );
+}
+
+function Time({ at, now, what }: { at: string; now: number; what: string }) {
+  const moment = Date.parse(at);
+  return (
+    <time dateTime={at} title={exact.format(moment)}>
+      {what} {timeAgo(moment, now)}
+    </time>
   );
 }

@@ -1,6 +1,7 @@
 import { ConnectionBanner, useAway, useConnectionStatus } from "@realtime-server/client/kit";
 import { useConnection } from "@realtime-server/client/react";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
+import { Footer } from "../connect/Footer";
 import { useArrival } from "../navigation/useArrival";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
@@ -9,7 +10,8 @@ import { useUnsavedDocuments } from "../status/unsaved";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
-import { useDocuments } from "./useDocuments";
+import type { DocumentQuery } from "./documents";
+import { ListTools } from "./ListTools";
 
 /** The team's documents, and the form that creates one. */
 export function ListView() {
@@ -17,7 +19,7 @@ export function ListView() {
   const isAway = useAway();
   const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
-  const documents = useDocuments(identity);
+  const [query, setQuery] = useState<DocumentQuery>({ q: "", sort: "updated", trash: false });
   const main = useArrival();
   useEffect(() => {
     document.title = "Documents · Realtime Server";
@@ -30,14 +32,16 @@ export function ListView() {
       </header>
       <main ref={main} className="column" id="content" aria-label="Documents" tabIndex={-1}>
         {isWriter ? (
-          <CreateForm />
+          <CreateForm identity={identity} />
         ) : (
           <p className="note">
             You are here as a {identity.role}: you can read documents, but not make new ones. Editors and admins can.
           </p>
         )}
-        <DocumentList listing={documents} team={identity.team} isWriter={isWriter} isAway={isAway} />
+        <ListTools query={query} onChange={setQuery} />
+        <DocumentList key={String(query.trash)} {...{ identity, query, isWriter, isAway }} />
       </main>
+      <Footer />
     </>
   );
 }

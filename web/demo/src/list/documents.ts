@@ -1,69 +1,151 @@
-import { RealtimeError } from "@realtime-server/client";
+import { RealtimeError, type ErrorCode, type Permission, type ServerErrorCode } from "@realtime-server/client";
 import type { Identity } from "../session/identity";
 import { fetchToken } from "../session/token";
 
-/** A document in the list. */
-export interface ListedDocument {
+/** What the server keeps about a document besides its content. */
+export interface DocumentMetadata {
+  /** The document's name, which addresses it. It never changes. */
   readonly room: string;
-  readonly permission: string;
-  readonly updatedAt: number;
+  readonly document_id: string;
+  readonly title?: string;
+  readonly created_by: { readonly id: string; readonly name: string };
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly deleted_at?: string;
 }
 
-/** Some documents, the last edited first, and the cursor of the next page. */
+/** A document, and the highest right of this user to it. */
+export type DocumentInfo = DocumentMetadata & { readonly permission: Permission };
+
+/** The orders of the list. */
+export type Sort = "updated" | "created" | "title";
+
+/** Which documents, and in which order. */
+export interface DocumentQuery {
+  /** A part of the title, without regard to case; empty for all documents. */
+  readonly q: string;
+  readonly sort: Sort;
+  /** Whether those in the trash are meant that this user may restore. */
+  readonly trash: boolean;
+}
+
+/** Some documents, and the cursor of the next page. */
 export interface Page {
-  readonly documents: readonly ListedDocument[];
-  readonly nextCursor: string | undefined;
+  readonly documents: readonly DocumentInfo[];
+  readonly next_cursor?: string;
 }
 
 /** The error for a server that has no list of documents. */
 export const NO_LIST = new RealtimeError("not_found", "this server has no list of documents");
 
-/** Fetches one page of the team's documents. */
-export async function fetchPage(identity: Identity, cursor: string | undefined, signal: AbortSignal): Promise<Page> {
-  const token = await fetchToken(identity);
-  const query = cursor === undefined ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-  const response = await fetchOrDisconnected(`/api/v1/documents${query}`, token, signal);
-  const body: unknown = await response.json().catch(() => undefined);
-  if (response.ok && isPage(body)) {
-    return { documents: body.documents.map(listed), nextCursor: body.next_cursor };
-  }
-  if (response.ok || response.status === 404) throw NO_LIST;
-  throw new RealtimeError(codeOf(response.status));
+/** The title of a document, or the name of its room where it has none. */
+export function titleOf({ title, room }: Pick<DocumentMetadata, "title" | "room">): string {
+  return title ?? room;
 }
 
-async function fetchOrDisconnected(address: string, token: string, signal: AbortSignal): Promise<Response> {
-  try {
-    return await fetch(address, { headers: { Authorization: `Bearer ${token}` }, cache: "no-store", signal });
-  } catch (cause) {
-    throw new RealtimeError("disconnected", undefined, { cause });
+/** Whether this user may change the document and its title. */
+export function mayEdit({ permission }: DocumentInfo): boolean {
+  return permission === "edit" || permission === "manage";
+}
+
+/** Whether this user may move the document to the trash. */
+export function mayDelete({ permission, created_by }: DocumentInfo, { id }: Identity): boolean {
+  return permission === "manage" || created_by.id === id;
+}
+
+/** The documents of a user's team. Every method throws a `RealtimeError`: that of the server, or `disconnected`. */
+export class Documents {
+  readonly #identity: Identity;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  /** Fetches one page. */
+  async list(query: DocumentQuery, cursor: string | undefined, signal?: AbortSignal): Promise<Page> {
+    // The trash has its own order: the last deleted first.
+    const parameters = new URLSearchParams(query.trash ? { trash: "true" } : { sort: query.sort });
+    if (query.q.trim() !== "") parameters.set("q", query.q.trim());
+    if (cursor !== undefined) parameters.set("cursor", cursor);
+    const body = await this.#ask("GET", `?${parameters.toString()}`, undefined, signal);
+    if (isPage(body)) return body;
+    throw NO_LIST;
+  }
+
+  /** The document of a room. A deleted one has `deleted_at`. `not_found` if there is none, `forbidden` without a right to it. */
+  get(room: string, signal?: AbortSignal): Promise<DocumentInfo> {
+    return this.#one("GET", pathOf(room), undefined, signal);
+  }
+
+  /** Creates the document of a room, or gives an existing one the title. */
+  create(room: string, title?: string): Promise<DocumentInfo> {
+    return this.#one("PUT", pathOf(room), title === undefined ? {} : { title });
+  }
+
+  /** Changes the title; null removes it. */
+  rename(room: string, title: string | null): Promise<DocumentInfo> {
+    return this.#one("PATCH", pathOf(room), { title });
+  }
+
+  /** Moves a document to the trash. */
+  remove(room: string): Promise<DocumentInfo> {
+    return this.#one("DELETE", pathOf(room));
+  }
+
+  /** Takes a document out of the trash. */
+  restore({ room, document_id }: DocumentMetadata): Promise<DocumentInfo> {
+    return this.#one("POST", `${pathOf(room)}/restore`, { document_id });
+  }
+
+  async #one(method: string, path: string, body?: object, signal?: AbortSignal): Promise<DocumentInfo> {
+    const answer = await this.#ask(method, path, body, signal);
+    if (isAnswer(answer)) return { ...answer.document, permission: answer.permission };
+    throw new RealtimeError("internal", "something else answers at the address of the server.");
+  }
+
+  async #ask(method: string, path: string, body?: object, signal?: AbortSignal): Promise<unknown> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${await fetchToken(this.#identity)}` };
+    if (body) headers["Content-Type"] = "application/json";
+    const options: RequestInit = { method, headers, cache: "no-store", signal: signal ?? null };
+    if (body) options.body = JSON.stringify(body);
+    const response = await fetch(`/api/v1/documents${path}`, options).catch((cause: unknown) => {
+      throw new RealtimeError("disconnected", undefined, { cause });
+    });
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok) return answer;
+    throw hasError(answer) ? RealtimeError.fromPayload(answer.error) : new RealtimeError(codeOf(response.status));
   }
 }
 
-function codeOf(status: number): "unauthorized" | "forbidden" | "overloaded" | "storage_unavailable" | "disconnected" {
-  if (status === 401) return "unauthorized";
-  if (status === 403) return "forbidden";
+function pathOf(room: string): string {
+  return `/${encodeURIComponent(room)}`;
+}
+
+/** The meaning of an answer that is not of the server itself, but of a proxy before it. */
+function codeOf(status: number): ErrorCode {
+  if (status === 404) return "not_found";
   if (status === 429) return "overloaded";
-  // A proxy answers 500 or 502 while its server is away; the server itself answers 503 while its database is unavailable.
   return status === 503 ? "storage_unavailable" : "disconnected";
 }
 
-interface WireDocument {
-  room: string;
-  permission: string;
-  updated_at: string;
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
-function listed({ room, permission, updated_at }: WireDocument): ListedDocument {
-  return { room, permission, updatedAt: Date.parse(updated_at) };
+function hasError(body: unknown): body is { error: { code: ServerErrorCode; message: string; retryable: boolean } } {
+  return isObject(body) && isObject(body.error) && typeof body.error.code === "string";
 }
 
-function isPage(body: unknown): body is { documents: WireDocument[]; next_cursor?: string } {
-  if (typeof body !== "object" || body === null || !("documents" in body)) return false;
-  return Array.isArray(body.documents) && body.documents.every(isWireDocument);
+function isPage(body: unknown): body is Page {
+  return isObject(body) && Array.isArray(body.documents) && body.documents.every(isMetadata);
 }
 
-function isWireDocument(value: unknown): value is WireDocument {
-  if (typeof value !== "object" || value === null) return false;
-  const { room, permission, updated_at } = value as Record<string, unknown>;
-  return [room, permission, updated_at].every((text) => typeof text === "string");
+function isAnswer(body: unknown): body is { document: DocumentMetadata; permission: Permission } {
+  return isObject(body) && isMetadata(body.document) && typeof body.permission === "string";
+}
+
+/** Whether a value is the metadata of a document. */
+export function isMetadata(value: unknown): value is DocumentMetadata {
+  if (!isObject(value) || !isObject(value.created_by)) return false;
+  return [value.room, value.document_id, value.created_at, value.updated_at].every((text) => typeof text === "string");
 }

@@ -1,7 +1,8 @@
 import { useSyncExternalStore } from "react";
 
-/** What the address stands for: the list, or one document. */
-export type Route = { readonly view: "list" } | { readonly view: "document"; readonly room: string };
+/** What the address stands for: the list, or one document. `team` is that of the document, if the address names it. */
+export type Route =
+  { readonly view: "list" } | { readonly view: "document"; readonly room: string; readonly team: string | undefined };
 
 /** The event of `navigate`, because the browser reports only steps back and forward, as `popstate`. */
 const NAVIGATED = "navigated";
@@ -16,14 +17,18 @@ export function hasNavigated(): boolean {
 
 /** The route of the address; renders again when it changes. */
 export function useRoute(): Route {
-  const room = useSyncExternalStore(subscribe, readRoom);
-  return room === undefined ? { view: "list" } : { view: "document", room };
+  const query = useSyncExternalStore(subscribe, () => location.search);
+  const parameters = new URLSearchParams(query);
+  const read = (name: string) => parameters.get(name) ?? "";
+  const [room, team] = [read("document"), read("team")];
+  return room === "" ? { view: "list" } : { view: "document", room, team: team === "" ? undefined : team };
 }
 
 /** The address of a route. It differs from the page's only in its query, so that any static server can serve it. */
 export function addressOf(route: Route): string {
   if (route.view === "list") return location.pathname;
-  return `${location.pathname}?document=${encodeURIComponent(route.room)}`;
+  const team = route.team === undefined ? "" : `team=${encodeURIComponent(route.team)}&`;
+  return `${location.pathname}?${team}document=${encodeURIComponent(route.room)}`;
 }
 
 /** Goes to a route. With `focusText` the text gets the focus, because the user is going to write. */
@@ -40,11 +45,6 @@ export function takeFocusRequest(): boolean {
   const isRequested = typeof state === "object" && state !== null && "focusText" in state && state.focusText === true;
   if (isRequested) history.replaceState({ focusText: false }, "");
   return isRequested;
-}
-
-function readRoom(): string | undefined {
-  const room = new URLSearchParams(location.search).get("document");
-  return room === null || room === "" ? undefined : room;
 }
 
 function subscribe(changed: () => void): () => void {

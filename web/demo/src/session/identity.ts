@@ -34,10 +34,14 @@ export function mayWrite(role: Role): boolean {
 /** The stored or a new identity, with what the address presets: `?name=Ben&role=viewer&team=x&ttl=20`. */
 export function loadIdentity(): Identity {
   const address = new URL(location.href);
-  const identity = preset(address.searchParams, stored() ?? newIdentity());
-  saveIdentity(identity);
+  const known = stored();
+  const identity = preset(address.searchParams, known ?? newIdentity());
+  // The team of a link to a document is part of the link. Whoever is in no team yet enters it; others are told (OtherTeam.tsx).
+  const linked = address.searchParams.get("team")?.trim() ?? "";
+  const entered = known === undefined && linked !== "" ? { ...identity, team: linked } : identity;
+  saveIdentity(entered);
   if (address.href !== location.href) history.replaceState(history.state, "", address);
-  return identity;
+  return entered;
 }
 
 /** Remembers the identity for this window. */
@@ -62,7 +66,8 @@ function preset(parameters: URLSearchParams, identity: Identity): Identity {
     parameters.delete(name);
     return value === "" ? undefined : value;
   };
-  const [name, role, team, ttl] = [take("name"), take("role"), take("team"), Number(take("ttl"))];
+  const team = parameters.has("document") ? undefined : take("team");
+  const [name, role, ttl] = [take("name"), take("role"), Number(take("ttl"))];
   return {
     id: identity.id,
     name: name ?? identity.name,

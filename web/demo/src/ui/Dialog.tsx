@@ -3,6 +3,8 @@ import { Icon } from "./Icon";
 
 interface DialogProps {
   title: string;
+  /** Whether it is as wide as code needs. */
+  wide?: boolean;
   onClose: () => void;
   children: ReactNode;
 }
@@ -11,7 +13,7 @@ interface DialogProps {
  * A modal dialog, open for as long as it is rendered. The browser keeps the focus inside and restores it afterwards. A form inside
  * with `method="dialog"` closes it.
  */
-export function Dialog({ title, onClose, children }: DialogProps) {
+export function Dialog({ title, wide = false, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
   useEffect(() => {
@@ -27,7 +29,13 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     if (event.target === dialog.current) close();
   };
   return (
-    <dialog ref={dialog} className="dialog" aria-labelledby={titleId} onClose={onClose} onMouseDown={closeOnBackdrop}>
+    <dialog
+      ref={dialog}
+      className={wide ? "dialog wide" : "dialog"}
+      aria-labelledby={titleId}
+      onClose={onClose}
+      onMouseDown={closeOnBackdrop}
+    >
       <div className="dialog-content">
         <div className="dialog-title">
           <h2 id={titleId}>{title}</h2>

@@ -5,6 +5,8 @@ import { ThemeButton } from "../theme/ThemeButton";
 
 interface HeaderProps {
   title: string;
+  /** A field in place of the title, where it can be changed. */
+  titleField?: ReactNode;
   status: Status;
   /** The content before the title. */
   before?: ReactNode;
@@ -13,12 +15,19 @@ interface HeaderProps {
 }
 
 /** The top of every view: its title, the status, and the identity of the user. */
-export function Header({ title, status, before, children }: HeaderProps) {
+export function Header({ title, titleField, status, before, children }: HeaderProps) {
   return (
     <div className="header">
       {before}
       <div className="header-title">
-        <h1 title={title}>{title}</h1>
+        {titleField ? (
+          <>
+            <h1 className="visually-hidden">{title}</h1>
+            {titleField}
+          </>
+        ) : (
+          <h1 title={title}>{title}</h1>
+        )}
         <SaveStatus status={status} data-testid="status" />
       </div>
       {children}

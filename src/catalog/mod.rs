@@ -1,0 +1,164 @@
+//! The documents of all teams, without their content: created, found, listed, given titles,
+//! deleted and restored.
+//!
+//! ```text
+//! Catalog      all of this, for a caller with claims
+//! Title        a title, checked
+//! PageRequest  one page of a list (page.rs)
+//! happenings   the events document_created, document_changed and document_deleted
+//! ```
+//! A room's name is opaque; the title is what people see. Every change is one transaction with its
+//! event, which goes to the members of the team who may view the document.
+//!
+//! A deleted document lies in the trash for 30 days, and its name is free for another document.
+//! Its row has no team and no name then, so that no statement finds it, and its log takes no rows:
+//! a room that has it open, on any instance, is closed at the latest by its next update.
+
+mod change;
+mod cursor;
+mod happenings;
+mod page;
+mod summary;
+mod title;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+pub use self::{
+    change::Put,
+    cursor::{Cursor, Sort},
+    happenings::Change,
+    page::{Page, PageParameters, PageRequest},
+    summary::Summary,
+    title::Title,
+};
+use crate::{
+    auth::{Claims, Right, User},
+    bus::Announcer,
+    config::DocumentCreation,
+    error::{Error, Result},
+    id::{DocumentKey, RoomName, Team, Timestamp},
+    store::{DocumentRecord, Metadata, Store, Transaction, args, creator, metadata_columns},
+};
+
+/// The most lists that are read at once: the other connections to the database are left to editing.
+const CONCURRENT_LISTS_MAX: usize = 2;
+/// The shortest time between two notices that a document was edited.
+const EDIT_NOTICE_EVERY: Duration = Duration::from_secs(5);
+/// The same for each session that receives them: a large team is told less often.
+const EDIT_NOTICE_PER_RECEIVER: Duration = Duration::from_millis(10);
+
+const NO_DOCUMENT: Error = Error::NotFound { what: "document" };
+
+/// The catalog of all documents. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    store: Store,
+    announcer: Announcer,
+    creation: DocumentCreation,
+    permits: Arc<Semaphore>,
+}
+
+impl Catalog {
+    /// The catalog of the documents in `store`. `announcer` tells the teams of edits; `creation`
+    /// says whether documents come into being by joining them.
+    pub fn new(store: Store, announcer: Announcer, creation: DocumentCreation) -> Self {
+        Self {
+            store,
+            announcer,
+            creation,
+            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+        }
+    }
+
+    /// Finds a document by its name. Takes at most 5 s.
+    ///
+    /// # Errors
+    /// As [`Store::find_document`].
+    pub async fn find(&self, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
+        self.store.find_document(key).await
+    }
+
+    /// The document of this name, which is created for `by` if it does not exist, also where
+    /// several callers do so at once. The caller has checked the right to edit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown document where documents are created by the API only;
+    /// otherwise as [`Store::transact`].
+    pub async fn find_or_create(
+        &self,
+        key: &DocumentKey,
+        by: &User,
+        now: Timestamp,
+    ) -> Result<DocumentRecord> {
+        match self.creation {
+            DocumentCreation::Join => Ok(self.create(key, None, by, now).await?.0),
+            DocumentCreation::Api => self.find(key).await?.ok_or(NO_DOCUMENT),
+        }
+    }
+
+    /// Gets a document by its name for a caller who may view it. Where there is none, but one of
+    /// this name is in the trash, that one: its `deleted_at` is set.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] without the right to view, [`Error::NotFound`]; otherwise as
+    /// [`Store::find_document`].
+    pub async fn get(&self, claims: &Claims, room: &RoomName) -> Result<Summary> {
+        claims.rights_in(room).require(Right::View)?;
+        let key = DocumentKey {
+            team: claims.team.clone(),
+            room: room.clone(),
+        };
+        let metadata = match self.find(&key).await? {
+            Some(record) => Arc::unwrap_or_clone(record.metadata),
+            None => {
+                let in_trash = self.store.view(async |tx| {
+                    tx.find(
+                        concat!(
+                            "select ",
+                            metadata_columns!(),
+                            " from document ",
+                            creator!(),
+                            " where document.trash_team = $1 and document.trash_room = $2
+                              and document.deleted_at is not null
+                              order by document.deleted_at desc limit 1"
+                        ),
+                        args![claims.team, room],
+                    )
+                    .await
+                });
+                in_trash.await?.ok_or(NO_DOCUMENT)?
+            }
+        };
+        Summary::new(metadata, claims).ok_or(NO_DOCUMENT)
+    }
+
+    /// Tells the team that the document was edited at `updated_at`. Returns how long to wait
+    /// before the next notice of the same document: 5 s, or longer in a large team.
+    pub fn edited(&self, team: &Team, metadata: &Metadata, updated_at: Timestamp) -> Duration {
+        let receivers = match happenings::edited(metadata, updated_at) {
+            Ok(event) => self.announcer.announce(team, event),
+            Err(_) => 0,
+        };
+        let of_all = EDIT_NOTICE_PER_RECEIVER * u32::try_from(receivers).unwrap_or(u32::MAX);
+        EDIT_NOTICE_EVERY.max(of_all)
+    }
+}
+
+/// Reads a document by its name within a transaction.
+async fn find_record(tx: &Transaction, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
+    tx.find(
+        concat!(
+            "select ",
+            metadata_columns!(),
+            ", document.head_seq
+             from document ",
+            creator!(),
+            "
+             where document.team = $1 and document.room = $2"
+        ),
+        args![key.team, key.room],
+    )
+    .await
+}

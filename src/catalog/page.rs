@@ -1,0 +1,306 @@
+//! Lists of a team's documents that the caller may view, by pages.
+//!
+//! Rights follow from the token, so the database does not know them: pages are read in the order of
+//! the list, and documents that the caller may not view, or that do not match the search, are left
+//! out here. A cursor names the last document that was examined: reading all pages lists each
+//! document once, and a document that is written to meanwhile moves to the front, before the pages
+//! that are still to be read.
+//!
+//! There is no index by `updated_at`: every commit would have to update it, so that listing became
+//! faster and writing slower, and writing is what users wait for. The database finds the team's
+//! documents by the index of their names and sorts them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::{
+    Catalog, Cursor, Sort,
+    cursor::Key,
+    summary::{Summary, may_restore},
+};
+use crate::{
+    auth::Claims,
+    error::{Error, Result},
+    id::UserId,
+    store::{Bind, FromRow, Metadata, Row, ToBind, creator, metadata_columns},
+};
+
+/// The most documents on a page.
+const PAGE_MAX: usize = 100;
+const PAGE_DEFAULT: usize = 50;
+/// The most documents that are examined for one page, viewable or not.
+const EXAMINED_MAX: usize = 1000;
+/// How long a request waits until fewer lists are being read.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest text that is searched for, in characters.
+const QUERY_CHARS_MAX: usize = 255;
+
+/// A request for one page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    limit: usize,
+    sort: Sort,
+    /// In lower case.
+    query: Option<String>,
+    after: Option<Cursor>,
+}
+
+/// The parameters of a [`PageRequest`], as the client wrote them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageParameters<'a> {
+    /// 1 to 100; the default is 50.
+    pub limit: Option<&'a str>,
+    /// `updated` (the default), `created` or `title`.
+    pub sort: Option<&'a str>,
+    /// `true` for the documents in the trash, the last deleted first.
+    pub trash: Option<&'a str>,
+    /// A text that the title has to contain, or the name of the room where there is no title,
+    /// without regard to case.
+    pub query: Option<&'a str>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<&'a str>,
+}
+
+/// A page of documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// The documents that the caller may view; they may be fewer than the limit, or none.
+    pub documents: Vec<Summary>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<Cursor>,
+}
+
+/// A row of a list.
+struct Listed {
+    metadata: Metadata,
+    title_key: String,
+    deleted_by: Option<UserId>,
+}
+
+/// The statement of a list; its parameters are the team, the key and the id of the last document
+/// before, and the number of rows.
+macro_rules! select_page {
+    ($team:literal, $key:literal, $compare:literal, $order:literal) => {
+        concat!(
+            "select ",
+            metadata_columns!(),
+            ", document.title_key, document.deleted_by
+             from document ",
+            creator!(),
+            "
+             where ",
+            $team,
+            " = $1
+             and ($2 is null or (",
+            $key,
+            ", document.document_id) ",
+            $compare,
+            " ($2, $3))
+             order by ",
+            $key,
+            $order,
+            ", document.document_id",
+            $order,
+            " limit $4"
+        )
+    };
+}
+
+impl Catalog {
+    /// Lists one page of the documents of the caller's team that the caller may view; of the trash,
+    /// those that the caller may restore.
+    ///
+    /// Examines at most 1,000 documents and takes at most 12 s.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] where too many lists are being read, [`Error::StorageUnavailable`],
+    /// or [`Error::Internal`] where the database answers with a failure of its own.
+    pub async fn list(&self, claims: &Claims, request: PageRequest) -> Result<Page> {
+        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
+            return Err(Error::Overloaded);
+        };
+        let mut page = Page {
+            documents: Vec::with_capacity(request.limit),
+            next_cursor: request.after.clone(),
+        };
+        let mut left = EXAMINED_MAX;
+        // One row more than the page contains shows whether there is a next page. More rows are
+        // read only where some of these are left out.
+        let mut rows_max = request.limit + 1;
+        while left > 0 {
+            let after = page.next_cursor.as_ref();
+            let rows = self.read(claims, request.sort, after, rows_max).await?;
+            let is_end = rows.len() < rows_max;
+            left -= rows.len();
+            rows_max = left;
+            for row in rows {
+                if page.documents.len() == request.limit {
+                    return Ok(page);
+                }
+                page.next_cursor = Some(row.cursor(request.sort));
+                page.documents.extend(request.select(row, claims));
+            }
+            if is_end {
+                page.next_cursor = None;
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn read(
+        &self,
+        claims: &Claims,
+        sort: Sort,
+        after: Option<&Cursor>,
+        rows_max: usize,
+    ) -> Result<Vec<Listed>> {
+        let sql = match sort {
+            Sort::Updated => select_page!("document.team", "document.updated_at", "<", " desc"),
+            Sort::Created => select_page!("document.team", "document.created_at", "<", " desc"),
+            Sort::Title => select_page!("document.team", "document.title_key", ">", ""),
+            Sort::Deleted => {
+                select_page!("document.trash_team", "document.deleted_at", "<", " desc")
+            }
+        };
+        let (key, id) = sort.binds(after);
+        let rows_max = Bind::Integer(i64::try_from(rows_max).ok());
+        let binds = vec![claims.team.to_bind(), key, id, rows_max];
+        self.store.view(async |tx| tx.list(sql, binds).await).await
+    }
+}
+
+impl PageRequest {
+    /// Parses the parameters of a request.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field `limit`, `sort`, `trash`, `q` or `cursor`.
+    pub fn parse(parameters: PageParameters<'_>) -> Result<Self> {
+        let limit = parameters.limit;
+        let limit = limit.map_or(Some(PAGE_DEFAULT), |limit| limit.parse().ok());
+        let limit = limit.filter(|limit| (1..=PAGE_MAX).contains(limit));
+        let sort = match (parameters.trash, parameters.sort) {
+            (None | Some("false"), None) => Sort::default(),
+            (None | Some("false"), Some(word)) => Sort::parse(word)?,
+            (Some("true"), None) => Sort::Deleted,
+            (Some("true"), Some(_)) => {
+                return Err(Error::Invalid {
+                    field: "sort",
+                    reason: "the trash has an order of its own",
+                });
+            }
+            (Some(_), _) => {
+                return Err(Error::Invalid {
+                    field: "trash",
+                    reason: "must be true or false",
+                });
+            }
+        };
+        let query = parameters.query.map(str::trim);
+        let query = query.filter(|query| !query.is_empty());
+        if query.is_some_and(|query| query.chars().count() > QUERY_CHARS_MAX) {
+            return Err(Error::Invalid {
+                field: "q",
+                reason: "must be at most 255 characters",
+            });
+        }
+        let after = parameters.cursor;
+        Ok(Self {
+            limit: limit.ok_or(Error::Invalid {
+                field: "limit",
+                reason: "must be a number from 1 to 100",
+            })?,
+            sort,
+            query: query.map(str::to_lowercase),
+            after: after.map(|text| Cursor::parse(text, sort)).transpose()?,
+        })
+    }
+
+    /// The document as the caller sees it; `None` where it is left out.
+    fn select(&self, row: Listed, claims: &Claims) -> Option<Summary> {
+        let metadata = &row.metadata;
+        let shown = metadata.title.as_deref().unwrap_or(metadata.room.as_str());
+        let matches = |query: &String| shown.to_lowercase().contains(query);
+        if !self.query.as_ref().is_none_or(matches) {
+            return None;
+        }
+        if self.sort == Sort::Deleted
+            && !may_restore(claims, &row.metadata, row.deleted_by.as_ref())
+        {
+            return None;
+        }
+        Summary::new(row.metadata, claims)
+    }
+}
+
+impl Listed {
+    fn cursor(&self, sort: Sort) -> Cursor {
+        let metadata = &self.metadata;
+        let key = match sort {
+            Sort::Updated => Key::Time(metadata.updated_at),
+            Sort::Created => Key::Time(metadata.created_at),
+            Sort::Title => Key::Text(self.title_key.clone()),
+            Sort::Deleted => Key::Time(metadata.deleted_at.unwrap_or(metadata.updated_at)),
+        };
+        Cursor {
+            sort,
+            key,
+            document: metadata.document_id,
+        }
+    }
+}
+
+impl FromRow for Listed {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            title_key: row.get("title_key")?,
+            deleted_by: row.get("deleted_by")?,
+            metadata: Metadata::from_row(row)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_1_to_100_documents() {
+        let limit = |limit| {
+            let parameters = PageParameters {
+                limit,
+                ..PageParameters::default()
+            };
+            PageRequest::parse(parameters).map(|request| request.limit)
+        };
+        assert_eq!(limit(None), Ok(50));
+        assert_eq!(limit(Some("1")), Ok(1));
+        assert_eq!(limit(Some("100")), Ok(100));
+        for bad in ["", "0", "101", "-1", "1.5", "ten", "99999999999999999999"] {
+            let error = limit(Some(bad)).expect_err(bad);
+            assert_eq!(error.field(), Some("limit"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_and_the_trash_are_words() {
+        let sort = |sort, trash| {
+            let parameters = PageParameters {
+                sort,
+                trash,
+                ..PageParameters::default()
+            };
+            let request = PageRequest::parse(parameters).map(|request| request.sort);
+            request.map_err(|error| error.field().unwrap_or_default())
+        };
+        assert_eq!(sort(None, None), Ok(Sort::Updated));
+        assert_eq!(sort(Some("title"), Some("false")), Ok(Sort::Title));
+        assert_eq!(sort(None, Some("true")), Ok(Sort::Deleted));
+        assert_eq!(sort(Some("deleted"), None), Err("sort"));
+        assert_eq!(sort(Some("title"), Some("true")), Err("sort"));
+        assert_eq!(sort(None, Some("yes")), Err("trash"));
+    }
+}

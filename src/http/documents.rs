@@ -1,0 +1,235 @@
+//! `/api/v1/documents`: the documents of the caller's team, without their content.
+
+use std::{collections::HashMap, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Query, State, rejection::PathRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, Limited};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::{Parts, api::authenticate, refuse};
+use crate::{
+    auth::{Claims, Permission},
+    catalog::{PageParameters, PageRequest, Put, Summary, Title},
+    error::{Error, Result},
+    id::{DocumentId, RoomName, Timestamp},
+    store::Metadata,
+};
+
+/// The largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The parameters of a query. Of several with the same name, the last one counts.
+type Parameters = HashMap<String, String>;
+type RoomPath = Result<Path<String>, PathRejection>;
+
+/// A document as the answer to a request about it.
+#[derive(Serialize)]
+struct Found {
+    ok: bool,
+    document: Metadata,
+    permission: Permission,
+}
+
+impl From<Summary> for Found {
+    fn from(summary: Summary) -> Self {
+        Self {
+            ok: true,
+            document: summary.metadata,
+            permission: summary.permission,
+        }
+    }
+}
+
+/// Answers `GET documents`: one page of a list.
+pub(super) async fn list(
+    State(parts): State<Parts>,
+    headers: HeaderMap,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let page = async {
+        let claims = authenticate(&parts, &headers).await?;
+        let parameter = |name| parameters.get(name).map(String::as_str);
+        let request = PageRequest::parse(PageParameters {
+            limit: parameter("limit"),
+            sort: parameter("sort"),
+            trash: parameter("trash"),
+            query: parameter("q"),
+            cursor: parameter("cursor"),
+        })?;
+        parts.catalog.list(&claims, request).await
+    };
+    answer(page.await.map(Json))
+}
+
+/// Answers `GET documents/{room}`.
+pub(super) async fn get(
+    State(parts): State<Parts>,
+    room: RoomPath,
+    headers: HeaderMap,
+) -> Response {
+    let found = async {
+        let (claims, room) = admit(&parts, &headers, room).await?;
+        parts.catalog.get(&claims, &room).await
+    };
+    answer(found.await.map(|found| Json(Found::from(found))))
+}
+
+/// Answers `PUT documents/{room}`: creates a document, or gives an existing one a title.
+pub(super) async fn put(
+    State(parts): State<Parts>,
+    room: RoomPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let put = async {
+        let (claims, room) = admit(&parts, &headers, room).await?;
+        let title = title(&fields(body).await?)?.flatten();
+        let now = Timestamp::now();
+        parts.catalog.put(&claims, &room, title, now).await
+    };
+    answer(put.await.map(|(document, put)| {
+        let status = match put {
+            Put::Created => StatusCode::CREATED,
+            Put::Existed => StatusCode::OK,
+        };
+        (status, Json(Found::from(document)))
+    }))
+}
+
+/// Answers `PATCH documents/{room}`: gives a document a title, or takes it away.
+pub(super) async fn patch(
+    State(parts): State<Parts>,
+    room: RoomPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let changed = async {
+        let (claims, room) = admit(&parts, &headers, room).await?;
+        let title = title(&fields(body).await?)?.ok_or(Error::Invalid {
+            field: "title",
+            reason: "is required, a text or null",
+        })?;
+        let now = Timestamp::now();
+        parts.catalog.set_title(&claims, &room, title, now).await
+    };
+    answer(changed.await.map(|changed| Json(Found::from(changed))))
+}
+
+/// Answers `DELETE documents/{room}`: moves a document to the trash.
+pub(super) async fn delete(
+    State(parts): State<Parts>,
+    room: RoomPath,
+    headers: HeaderMap,
+) -> Response {
+    let deleted = async {
+        let (claims, room) = admit(&parts, &headers, room).await?;
+        let now = Timestamp::now();
+        parts.catalog.delete(&claims, &room, now).await
+    };
+    answer(deleted.await.map(|deleted| Json(Found::from(deleted))))
+}
+
+/// Answers `POST documents/{room}/restore`: restores a document from the trash.
+pub(super) async fn restore(
+    State(parts): State<Parts>,
+    room: RoomPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let restored = async {
+        let (claims, room) = admit(&parts, &headers, room).await?;
+        let document = document_id(&fields(body).await?)?;
+        let now = Timestamp::now();
+        parts.catalog.restore(&claims, &room, document, now).await
+    };
+    answer(restored.await.map(|restored| Json(Found::from(restored))))
+}
+
+/// The answer to a request; it is for one user only, and may change with the next edit.
+fn answer(result: Result<impl IntoResponse>) -> Response {
+    let answer = match result {
+        Ok(answer) => answer.into_response(),
+        Err(error) => refuse(&error),
+    };
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+/// The caller and the room of a request, which counts against the caller's budget.
+async fn admit(parts: &Parts, headers: &HeaderMap, room: RoomPath) -> Result<(Claims, RoomName)> {
+    let claims = authenticate(parts, headers).await?;
+    let room = room_of(room)?;
+    if parts.stopping() {
+        return Err(Error::Draining);
+    }
+    parts.sessions.caller(&claims).budget.admit_request()?;
+    Ok((claims, room))
+}
+
+/// The room of a path.
+pub(super) fn room_of(path: RoomPath) -> Result<RoomName> {
+    let Path(room) = path.map_err(|_| Error::Invalid {
+        field: "room",
+        reason: "must be UTF-8",
+    })?;
+    RoomName::parse(&room)
+}
+
+/// The fields of a JSON body; none of an empty body.
+async fn fields(body: Body) -> Result<Map<String, Value>> {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect());
+    let bytes = match body.await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Error::TooLarge {
+                limit: BODY_BYTES_MAX,
+            });
+        }
+        Ok(Err(_)) | Err(_) => {
+            return Err(Error::Invalid {
+                field: "body",
+                reason: "did not arrive",
+            });
+        }
+    };
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(&bytes).map_err(|_| Error::Invalid {
+        field: "body",
+        reason: "must be a JSON object",
+    })
+}
+
+/// The field `title`: `None` if it is absent, `Some(None)` if it is null.
+fn title(fields: &Map<String, Value>) -> Result<Option<Option<Title>>> {
+    match fields.get("title") {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(Value::String(text)) => Title::parse(text).map(|title| Some(Some(title))),
+        Some(_) => Err(Error::Invalid {
+            field: "title",
+            reason: "must be a text or null",
+        }),
+    }
+}
+
+fn document_id(fields: &Map<String, Value>) -> Result<Option<DocumentId>> {
+    let id = match fields.get("document_id") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(id) => id.as_str().and_then(DocumentId::parse),
+    };
+    id.map(Some).ok_or(Error::Invalid {
+        field: "document_id",
+        reason: "must be the id of a document",
+    })
+}

@@ -1,0 +1,60 @@
+//! `GET /api/v1/presence` and `GET /api/v1/documents/{room}/presence`: who is present.
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use tokio::time::Instant;
+
+use super::{Parts, api::authenticate, refuse};
+use crate::{
+    error::{Error, Result},
+    id::RoomName,
+    presence::PresenceList,
+};
+
+/// Answers with the people who are present in the caller's team.
+pub(super) async fn of_team(State(parts): State<Parts>, headers: HeaderMap) -> Response {
+    answer(list(&parts, &headers, None).await)
+}
+
+/// Answers with the people who are in a room.
+pub(super) async fn of_room(
+    State(parts): State<Parts>,
+    room: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    answer(list(&parts, &headers, Some(room)).await)
+}
+
+async fn list(
+    parts: &Parts,
+    headers: &HeaderMap,
+    room: Option<Result<Path<String>, PathRejection>>,
+) -> Result<PresenceList> {
+    let claims = authenticate(parts, headers).await?;
+    let caller = parts.sessions.caller(&claims);
+    caller.budget.admit_request()?;
+    let began = Instant::now();
+    let room = room.map(|room| {
+        let Path(room) = room.map_err(|_| Error::Invalid {
+            field: "room",
+            reason: "must be UTF-8",
+        })?;
+        RoomName::parse(&room)
+    });
+    let list = parts.presence.list(&claims, room.transpose()?.as_ref());
+    caller.budget.charge(began.elapsed(), 0);
+    list
+}
+
+/// The list is for one user only, and changes at any moment.
+fn answer(list: Result<PresenceList>) -> Response {
+    let answer = match list {
+        Ok(list) => Json(list).into_response(),
+        Err(error) => refuse(&error),
+    };
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}

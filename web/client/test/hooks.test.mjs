@@ -1,0 +1,91 @@
+// The hooks in a browser: components show what others do, and render no more than what they show changes.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { build, preview } from "vite";
+import { freePort, temporaryFolder } from "@realtime-server/harness/process";
+import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
+import { token } from "@realtime-server/harness/tokens";
+import { until } from "@realtime-server/harness/until";
+import { client, closeAll, join } from "./support/scene.mjs";
+
+describe("the hooks", () => {
+  const server = suiteServer();
+  const browser = suiteBrowser(chromium);
+  let site;
+
+  before(async () => {
+    const outDir = temporaryFolder();
+    const root = fileURLToPath(new URL("pages/hooks", import.meta.url));
+    await build({ root, logLevel: "error", build: { outDir, emptyOutDir: false } });
+    site = await preview({
+      ...{ root, logLevel: "error", build: { outDir } },
+      preview: { port: await freePort(), host: "127.0.0.1" },
+    });
+  });
+  after(() => site?.close());
+  afterEach(closeAll);
+
+  const enter = async (room, person) => {
+    const query = new URLSearchParams({ room, url: server.url, token: token(person) });
+    const page = await browser.open(`${site.resolvedUrls.local[0]}?${query}`);
+    const shows = (id, expected) =>
+      until(`${id} shows ${expected}`, async () => (await page.locator(`#${id}`).innerText()) === expected);
+    return { page, shows, renders: () => page.evaluate(() => ({ ...window.renders })) };
+  };
+
+  it("render when what they select changes, and not with each cursor", async () => {
+    const ben = await join(server, "others", { person: { user: "ben", name: "Ben" } });
+    const { page, shows, renders } = await enter("others", { user: "ana", name: "Ana" });
+    ben.awareness.setLocalStateField("cursor", 0);
+    await shows("names", "Ben");
+    await shows("self", "Ana");
+    await shows("others", "0");
+    await page.getByRole("button").click();
+    await shows("mine", "typing");
+    await until("Ben sees it", () => [...ben.awareness.getStates().values()].some(({ typing }) => typing));
+    const before = await renders();
+    for (let cursor = 1; cursor <= 10; cursor += 1) {
+      ben.awareness.setLocalStateField("cursor", cursor);
+      await shows("others", String(cursor));
+    }
+    const moved = await renders();
+    assert.equal(moved.others - before.others, 10);
+    const { others, ...rest } = before;
+    assert.deepEqual(
+      moved,
+      { ...rest, others: others + 10 },
+      "a component rendered for a cursor that it does not show",
+    );
+
+    ben.awareness.setLocalStateField("typing", true);
+    await shows("typing", "Ben");
+    const typed = await renders();
+    assert.deepEqual(typed, { ...moved, others: moved.others + 1, typing: moved.typing + 1 });
+
+    await page.getByRole("button").click();
+    await shows("mine", "reading");
+    assert.deepEqual(await renders(), { ...typed, mine: typed.mine + 1 });
+
+    ben.destroy();
+    await shows("names", "");
+    await shows("others", "");
+  });
+
+  it("show a live list of documents", async () => {
+    const person = { user: "ana", team: "listing" };
+    const { shows, renders } = await enter("list", person);
+    await shows("documents", "");
+    const ben = client(server, { person: { user: "ben", team: "listing" } });
+    await ben.whenConnected();
+    const before = await renders();
+    await ben.documents.create("a", { title: "Plan A" });
+    await shows("documents", "Plan A");
+    await ben.documents.rename("a", "Plan B");
+    await shows("documents", "Plan B");
+    const { documents, ...rest } = await renders();
+    assert.deepEqual({ documents, ...rest }, { ...before, documents });
+  });
+});
