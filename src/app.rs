@@ -51,7 +51,7 @@ pub struct App {
     store: Store,
     sessions: Sessions,
     /// Keeps the delivery of events running.
-    bus: EventBus,
+    _bus: EventBus,
     catalog: Catalog,
     presence: Presence,
     rooms: Rooms,
@@ -118,7 +118,12 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
-        let presence = Presence::new(sessions.clone(), supervisor.clone());
+        let presence = Presence::new(
+            sessions.clone(),
+            bus.announcer(),
+            metrics.clone(),
+            supervisor.clone(),
+        );
         let sockets = Sockets::new(
             verifier.clone(),
             sessions.clone(),
@@ -141,7 +146,7 @@ impl App {
             verifier,
             store,
             sessions,
-            bus,
+            _bus: bus,
             catalog,
             presence,
             rooms,
@@ -193,7 +198,7 @@ impl App {
     ) -> Result<Stopped> {
         self.sessions.watch();
         self.sockets.watch();
-        self.presence.watch(&self.bus);
+        self.presence.watch();
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.

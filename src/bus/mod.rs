@@ -76,6 +76,13 @@ impl Announcer {
         let bus = self.bus.upgrade();
         bus.map_or(0, |inner| EventBus { inner }.announce(team, event))
     }
+
+    /// As [`EventBus::announce_to`]; does nothing once the bus is gone.
+    pub fn announce_to(&self, team: &Team, sessions: &[Arc<Session>], event: Event) {
+        if let Some(inner) = self.bus.upgrade() {
+            EventBus { inner }.announce_to(team, sessions, event);
+        }
+    }
 }
 
 struct Inner {
@@ -158,13 +165,6 @@ impl EventBus {
             let tell = || subscriber.tell_sessions(sessions, &event);
             self.inner.supervisor.guard(Task::Delivery, tell);
         }
-    }
-
-    /// Returns this bus while another clone of it exists: for a task that must not keep the bus, and
-    /// by that its subscribers, alive.
-    pub fn weak(&self) -> impl Fn() -> Option<EventBus> + Send + Sync + 'static {
-        let inner = Arc::downgrade(&self.inner);
-        move || inner.upgrade().map(|inner| EventBus { inner })
     }
 
     /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a

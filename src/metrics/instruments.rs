@@ -31,6 +31,7 @@ pub(super) struct Instruments {
     pub(super) awareness_received_bytes: Counter<u64>,
     pub(super) awareness_relayed: Counter<u64>,
     pub(super) awareness_relayed_bytes: Counter<u64>,
+    pub(super) presence_messages: Counter<u64>,
     pub(super) apply_panics: Counter<u64>,
 
     pub(super) ack_seconds: Histogram<f64>,
@@ -118,6 +119,9 @@ impl Instruments {
                 .build(),
             awareness_relayed_bytes: counter("realtime_awareness_relayed_bytes_total")
                 .with_description("Bytes of awareness messages queued for sockets")
+                .build(),
+            presence_messages: counter("realtime_presence_messages_total")
+                .with_description("Presence messages queued for sockets")
                 .build(),
             apply_panics: counter("realtime_apply_panics_total")
                 .with_description("Updates whose application panicked")

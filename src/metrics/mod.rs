@@ -168,6 +168,11 @@ impl Metrics {
         self.0.awareness_relayed_bytes.add(bytes, &[]);
     }
 
+    /// One message about presence was queued for each of `receivers` sessions.
+    pub fn presence_told(&self, receivers: u64) {
+        self.0.presence_messages.add(receivers, &[]);
+    }
+
     /// Applying an update panicked; the document is being rebuilt.
     pub fn apply_panicked(&self) {
         self.0.apply_panics.add(1, &[]);
@@ -274,6 +279,7 @@ impl Metrics {
             rooms,
             updates_received,
             updates_accepted,
+            presence_messages,
             apply_panics,
             append_failures,
             appends_refused,
@@ -287,6 +293,7 @@ impl Metrics {
         rooms.add(0, &[]);
         updates_received.add(0, &[]);
         updates_accepted.add(0, &[]);
+        presence_messages.add(0, &[]);
         apply_panics.add(0, &[]);
         append_failures.add(0, &[]);
         appends_refused.add(0, &[]);

@@ -23,6 +23,7 @@ fn after_every_event() -> String {
     metrics.relayed(3, 5, 500);
     metrics.awareness_received(30);
     metrics.awareness_relayed(5, 150);
+    metrics.presence_told(4);
     metrics.apply_panicked();
     metrics.memory_bytes(3000);
     metrics.memory_bytes_max(9000);
@@ -52,6 +53,7 @@ fn events_are_rendered_with_their_names_and_labels() {
         "realtime_joins_total{code=\"ok\"} 1",
         "realtime_relayed_messages_total 5",
         "realtime_relayed_bytes_total 500",
+        "realtime_presence_messages_total 4",
         "realtime_ack_seconds_bucket{le=\"0.0025\"} 0",
         "realtime_ack_seconds_bucket{le=\"0.005\"} 1",
         "realtime_appended_rows_total 7",

@@ -19,6 +19,10 @@ use crate::{
     session::Session,
 };
 
+/// The most ended sessions of a person whose contribution stays: one who connects without end takes
+/// little memory.
+const ENDED_TABS_MAX: usize = 32;
+
 /// The time of a call, from two clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
@@ -109,6 +113,7 @@ impl Core {
             remove_from(&mut people.rooms, room, session.id());
         }
         person.left_at = now.time;
+        person.limit_ended_tabs();
         let ended = (now.instant, user.clone(), session.id());
         people.ended.push_back(ended);
     }
@@ -178,7 +183,8 @@ impl Core {
             total += 1;
             if entries.len() < max {
                 let entry = person.entry(person.shown());
-                entries.push(entry.seen(entry.visible_to(claims)));
+                let visible = entry.visible_to(claims);
+                entries.push(entry.seen(visible));
             }
         }
         (entries, total)
@@ -188,7 +194,8 @@ impl Core {
     pub(super) fn find(&self, claims: &Claims, user: &UserId) -> Option<Entry> {
         let person = self.teams.get(&claims.team)?.people.get(user)?;
         let entry = person.is_in(None).then(|| person.entry(person.shown()))?;
-        Some(entry.seen(entry.visible_to(claims)))
+        let visible = entry.visible_to(claims);
+        Some(entry.seen(visible))
     }
 
     /// Calls `act` with an open session's contribution and the rooms of its team, and marks the person
@@ -225,6 +232,15 @@ impl Person {
     fn open_tab(&mut self, session: SessionId) -> Option<&mut Tab> {
         let mut tabs = self.tabs.iter_mut();
         tabs.find(|tab| tab.session.id() == session && !tab.has_ended)
+    }
+
+    /// Drops the contribution of the session that ended first, if there are too many.
+    fn limit_ended_tabs(&mut self) {
+        if self.tabs.iter().filter(|tab| tab.has_ended).count() > ENDED_TABS_MAX
+            && let Some(first) = self.tabs.iter().position(|tab| tab.has_ended)
+        {
+            self.tabs.remove(first);
+        }
     }
 
     /// Whether the person is present, and in this room if one is given.

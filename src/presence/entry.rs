@@ -145,16 +145,14 @@ impl Entry {
     }
 
     /// The entry with only its visible parts.
-    pub(super) fn seen(&self, Visible(bits): Visible) -> Self {
-        let rooms = self.rooms.iter().take(ROOMS_MAX).enumerate();
-        let rooms = rooms.filter(|(at, _)| bits & (1 << at) != 0);
-        Self {
-            user: self.user.clone(),
-            status: self.status,
-            activity: self.activity.clone().filter(|_| bits & ACTIVITY_BIT != 0),
-            rooms: rooms.map(|(_, room)| room.clone()).collect(),
-            last_seen_at: self.last_seen_at,
-        }
+    pub(super) fn seen(mut self, Visible(bits): Visible) -> Self {
+        let mut at = 0;
+        self.rooms.retain(|_| {
+            at += 1;
+            at <= ROOMS_MAX && bits & (1 << (at - 1)) != 0
+        });
+        self.activity = self.activity.filter(|_| bits & ACTIVITY_BIT != 0);
+        self
     }
 }
 

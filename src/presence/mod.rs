@@ -21,15 +21,12 @@ mod tick;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 pub use self::entry::{Activity, Change, Entry, Status};
 use self::{
@@ -39,9 +36,10 @@ use self::{
 };
 use crate::{
     auth::{Claims, Right},
-    bus::{Event, EventBus},
+    bus::{Announcer, Event},
     error::Result,
     id::{RoomName, Team, Timestamp, UserId},
+    metrics::Metrics,
     session::{Session, Sessions},
     supervise::{Supervisor, Task},
 };
@@ -65,6 +63,8 @@ pub struct Presence {
 struct Shared {
     core: Mutex<Core>,
     sessions: Sessions,
+    announcer: Announcer,
+    metrics: Metrics,
     supervisor: Supervisor,
 }
 
@@ -86,22 +86,31 @@ struct Changed {
 }
 
 impl Presence {
-    /// Presence without people. What is told goes to `sessions`.
-    pub fn new(sessions: Sessions, supervisor: Supervisor) -> Self {
+    /// Presence without people. `announcer` tells the news to `sessions`.
+    pub fn new(
+        sessions: Sessions,
+        announcer: Announcer,
+        metrics: Metrics,
+        supervisor: Supervisor,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 core: Mutex::default(),
                 sessions,
+                announcer,
+                metrics,
                 supervisor,
             }),
         }
     }
 
-    /// Spawns the task that tells the news through `bus`, until the last clone of this or of the bus
-    /// is dropped.
-    pub fn watch(&self, bus: &EventBus) {
-        let watching = watch(Arc::downgrade(&self.shared), bus.weak());
-        self.shared.supervisor.spawn(Task::Presence, watching);
+    /// Spawns the task that tells the news, until the last clone of this is dropped.
+    pub fn watch(&self) {
+        let supervisor = &self.shared.supervisor;
+        supervisor.repeat(Task::Presence, TICK, &self.shared, |shared| {
+            // After a panic the next tick tells what comes then.
+            shared.supervisor.guard(Task::Presence, || shared.tick());
+        });
     }
 
     /// A session has begun. It has to be called before anything else of this session.
@@ -177,8 +186,16 @@ impl Presence {
 }
 
 impl Shared {
+    /// Tells what has happened since the last tick.
+    fn tick(&self) {
+        let all = self.core.lock().tick(Now::read());
+        for news in all {
+            self.tell(&news);
+        }
+    }
+
     /// Tells the news of one team.
-    fn tell(&self, bus: &EventBus, news: News) {
+    fn tell(&self, news: &News) {
         let all = self.sessions.of_team(&news.team);
         for (entry, to) in &news.entries {
             let receivers = match to {
@@ -186,27 +203,28 @@ impl Shared {
                 To::Sessions(sessions) => sessions,
             };
             for (visible, sessions) in grouped(entry, receivers) {
-                let seen = entry.seen(visible);
-                tell(bus, &news.team, &sessions, PRESENCE_UPDATE, &seen);
+                let seen = entry.clone().seen(visible);
+                self.send(&news.team, &sessions, PRESENCE_UPDATE, &seen);
             }
         }
         if let Some(users_total) = news.users_total {
             let changed = Changed { users_total };
-            tell(bus, &news.team, &all, PRESENCE_CHANGED, &changed);
+            self.send(&news.team, &all, PRESENCE_CHANGED, &changed);
         }
     }
-}
 
-fn tell(
-    bus: &EventBus,
-    team: &Team,
-    sessions: &[Arc<Session>],
-    name: &'static str,
-    body: &impl Serialize,
-) {
-    // The cause of an error is logged there.
-    if let Ok(event) = Event::new(name, Vec::new(), body) {
-        bus.announce_to(team, sessions, event);
+    fn send(
+        &self,
+        team: &Team,
+        sessions: &[Arc<Session>],
+        name: &'static str,
+        body: &impl Serialize,
+    ) {
+        // The cause of an error is logged there.
+        if let Ok(event) = Event::new(name, Vec::new(), body) {
+            self.announcer.announce_to(team, sessions, event);
+            self.metrics.presence_told(sessions.len() as u64);
+        }
     }
 }
 
@@ -224,25 +242,6 @@ fn grouped(
         }
     }
     groups
-}
-
-async fn watch(shared: Weak<Shared>, bus: impl Fn() -> Option<EventBus>) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let (Some(shared), Some(bus)) = (shared.upgrade(), bus()) else {
-            return;
-        };
-        let tick = || {
-            let all = shared.core.lock().tick(Now::read());
-            for news in all {
-                shared.tell(&bus, news);
-            }
-        };
-        // After a panic the next tick tells what comes then.
-        shared.supervisor.guard(Task::Presence, tick);
-    }
 }
 
 impl Now {

@@ -253,10 +253,10 @@ fn receivers_see_only_rooms_that_they_may_view_and_are_grouped_by_that() {
     let sizes: Vec<_> = groups.iter().map(|(_, sessions)| sessions.len()).collect();
     assert_eq!(sizes, [3, 1]);
     assert_eq!(
-        text(&entry.seen(groups[0].0)),
+        text(&entry.clone().seen(groups[0].0)),
         "ana: Online editing in [secret]"
     );
-    assert_eq!(text(&entry.seen(groups[1].0)), "ana: Online in []");
+    assert_eq!(text(&entry.clone().seen(groups[1].0)), "ana: Online in []");
 }
 
 #[test]
@@ -371,4 +371,20 @@ fn an_entry_is_json_as_clients_expect_it() {
         "last_seen_at": "2023-11-14T22:13:20.000Z",
     }]);
     assert_eq!(serde_json::to_value(entries).expect("JSON"), expected);
+}
+
+#[test]
+fn who_connects_and_disconnects_without_end_takes_little_memory() {
+    let mut world = World::new();
+    for _ in 0..1_000 {
+        let tab = world.open("ana");
+        world.join(&tab, "a");
+        world.close(&tab);
+    }
+    let people = world.core.teams.values().next().expect("the team");
+    let tabs: usize = people.people.values().map(|person| person.tabs.len()).sum();
+    assert!(tabs <= 32, "{tabs} contributions");
+    assert_eq!(world.told_within(SOON), ["ana: Online in [a]"]);
+    assert_eq!(world.told_within(KEPT_FOR + SOON), ["ana: Offline in []"]);
+    assert!(world.core.teams.is_empty());
 }

@@ -121,8 +121,8 @@ impl<P: PeerHandle> RoomCore<P> {
             let update = self.difference(theirs, queued_bytes)?;
             let declared = theirs.map(|theirs| self.document.missing_here(theirs));
             let declared = declared.unwrap_or_default();
-            let before = self.members.admit(peer.clone(), declared, self.now.time);
             let who = peer.identity();
+            let before = self.members.admit(peer.clone(), declared, self.now.time);
             if before.is_none() {
                 let (user, now) = (&who.user.id, self.now.instant);
                 self.colors.enter(user, who.preferred_color, now);

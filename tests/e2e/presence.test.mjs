@@ -24,6 +24,7 @@ class Watcher {
 
   constructor(client) {
     this.client = client;
+    this.user = client.welcome.user.id;
     client.socket.on("presence_update", (entry) => this.told.push(entry));
     client.socket.on("presence_changed", (summary) => this.summaries.push(summary));
   }
@@ -51,6 +52,13 @@ describe("presence", () => {
   /** A tab of `user`. Each test has a team of its own. */
   const open = (team, user, person = {}) => Client.connect(server, { person: { team, user, ...person } });
   const watch = async (team, user = "watcher", person) => new Watcher(await open(team, user, person));
+  /** Lets so much time pass that `watcher` is told whatever has happened before. */
+  const settle = async (watcher) => {
+    for (const status of ["away", "busy", "online"]) {
+      await watcher.client.ok("presence_update", { status });
+      await watcher.sees(watcher.user, { status });
+    }
+  };
 
   it("the team is told who comes, with the joined rooms, and so are the person's own tabs", async () => {
     const ben = await watch("told", "ben");
@@ -85,6 +93,7 @@ describe("presence", () => {
     const told = ben.of("ana").length;
     for (let reload = 0; reload < 3; reload += 1) {
       page.close();
+      await settle(ben);
       page = await open("reload", "ana");
       await page.join("a");
       await page.ok("presence_update", { status: "busy", activity });
@@ -181,6 +190,17 @@ describe("presence", () => {
     await ben.sees("ana", { status: "online", rooms: [], activity: undefined });
   });
 
+  it("a document that is deleted is no longer among anybody's rooms", async () => {
+    const ben = await watch("deleted", "ben");
+    const ana = await open("deleted", "ana", { role: "admin" });
+    for (const name of ["doomed", "kept"]) await ana.join(name);
+    await ben.sees("ana", { rooms: ["doomed", "kept"] });
+    const headers = { authorization: `Bearer ${token({ team: "deleted", user: "ana", role: "admin" })}` };
+    const response = await fetch(`${server.url}/api/v1/documents/doomed`, { method: "DELETE", headers });
+    assert.equal(response.status, 200);
+    await ben.sees("ana", { rooms: ["kept"] });
+  });
+
   it("the ack of a join has an entry of each person in the room, with status and rooms", async () => {
     const [one, two] = [await open("members", "ana"), await open("members", "ana")];
     await one.join("a");
@@ -246,7 +266,10 @@ describe("presence", () => {
     await ben.sees("ana", { rooms: ["a"] });
     const told = ben.of("ana").length;
     const { session } = ana.welcome;
+    ana.socket.io.reconnection(false);
     ana.breakTransport();
+    await settle(ben);
+    ana.socket.connect();
     await until("Ana has a new session", () => ana.welcome.session.id !== session.id);
     const dan = await open("network", "dan");
     await ben.sees("dan", { status: "online" });

@@ -5,7 +5,7 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { adopt, freePort, temporaryFolder } from "./process.mjs";
-import { SECRET } from "./tokens.mjs";
+import { SECRET, token } from "./tokens.mjs";
 import { until } from "./until.mjs";
 
 /** The server's program: REALTIME_SERVER_BIN, or this repository's build for these tests, optimised and quickly made. */
@@ -75,6 +75,21 @@ export class Server {
   /** A GET request. */
   get(path, headers = {}) {
     return fetch(this.url + path, { headers, signal: AbortSignal.timeout(30_000) });
+  }
+
+  /**
+   * Creates the document of a room, or gives an existing one the title. The demo page opens only documents that exist; its team is
+   * `demo`. Returns the metadata.
+   */
+  async createDocument(room, { title, team = "demo", user = "owner", role = "editor" } = {}) {
+    const response = await fetch(`${this.url}/api/v1/documents/${encodeURIComponent(room)}`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${token({ user, team, role })}`, "content-type": "application/json" },
+      body: JSON.stringify({ title }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    if (!response.ok) throw new Error(`the document ${room} was not created: ${await response.text()}`);
+    return (await response.json()).document;
   }
 
   /** The value of a metric that has no labels, or whose labels `name` includes; NaN where it is not shown. */

@@ -114,6 +114,11 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     return this.#state.connection;
   }
 
+  /** Whether the browser asks before it closes the page with unsaved edits: the option `preventUnsavedChanges`. */
+  get preventsUnsavedChanges(): boolean {
+    return this.#options.preventUnsavedChanges ?? false;
+  }
+
   /** The underlying socket, for events that this package does not know. Do not connect or disconnect it directly. */
   get socket(): Socket {
     return this.#socket;

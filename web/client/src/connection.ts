@@ -17,6 +17,11 @@ export interface RealtimeClientOptions {
   backoff?: BackoffOptions;
   /** How long a request without a timeout of its own may take, in milliseconds. Default: 15,000. */
   requestTimeoutMs?: number;
+  /**
+   * Whether the browser asks before it closes the page while a document has edits that are not saved. Default: false. With a copy in
+   * the browser they would not be lost, and are sent when the document is opened again.
+   */
+  preventUnsavedChanges?: boolean;
 }
 
 /**

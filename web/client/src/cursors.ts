@@ -1,10 +1,7 @@
-import {
-  applyAwarenessUpdate,
-  encodeAwarenessUpdate,
-  removeAwarenessStates,
-  type Awareness,
-} from "y-protocols/awareness";
+import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
+import type * as Y from "yjs";
 import { Pacer } from "./pacer.js";
+import { keepNoProgram } from "./wake.js";
 
 /** The shortest time between two messages with this client's own awareness state, in milliseconds. */
 const INTERVAL_MS = 40;
@@ -13,6 +10,13 @@ interface Change {
   added: number[];
   updated: number[];
   removed: number[];
+}
+
+/** A new awareness of a document. Its timer, which renews its state, does not keep a program in Node running. */
+export function ownAwareness(doc: Y.Doc): Awareness {
+  const awareness = new Awareness(doc);
+  keepNoProgram(awareness._checkInterval);
+  return awareness;
 }
 
 /** Synchronises the awareness of a document: sends this client's own state, and receives those of others. */

@@ -15,6 +15,8 @@ export interface DocumentProviderOptions {
   persistence?: OpenPersistence | undefined;
   /** Whether to join the room at once. Default: true. */
   connect?: boolean | undefined;
+  /** As the option of the client, for this document. */
+  preventUnsavedChanges?: boolean | undefined;
 }
 
 /** The events of a provider. Other Yjs providers have the first three as well. */

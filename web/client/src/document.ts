@@ -1,22 +1,20 @@
 import { ObservableV2 } from "lib0/observable";
-import { Awareness } from "y-protocols/awareness";
+import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import type { RealtimeClient } from "./client.js";
 import type { ConnectionStatus } from "./connection.js";
-import { Cursors } from "./cursors.js";
+import { Cursors, ownAwareness } from "./cursors.js";
 import type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
 import { DocumentWaiters } from "./document-waiters.js";
 import { RealtimeError } from "./error.js";
 import { Exchange, type Member } from "./exchange.js";
 import { Persisted, type Remembered } from "./persisted.js";
-import { bytes, type DocumentMetadata, type Joined, type ServerEvents, type StorageStatus } from "./protocol.js";
-import type { RoomListener, RoomPayload } from "./rooms.js";
+import { bytes, type DocumentMetadata, type Joined, type StorageStatus } from "./protocol.js";
+import type { RoomEvents, RoomListener, RoomPayload } from "./rooms.js";
 import { INITIAL_STATE, access, finalError, isSame, type DocumentState, type DocumentStatus } from "./state.js";
 import { isListenedTo, reportUnheard } from "./unheard.js";
+import { preventUnsavedChanges } from "./unsaved.js";
 import type { WaitOptions } from "./wait.js";
-
-/** The events of a room. */
-type RoomEvents = { [E in keyof ServerEvents as ServerEvents[E] extends RoomPayload ? E : never]: ServerEvents[E] };
 
 /**
  * A document on the server: synchronises a `Y.Doc` and its awareness with those of all other replicas.
@@ -38,6 +36,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   readonly #exchange: Exchange;
   readonly #cursors: Cursors | undefined;
   readonly #ownsAwareness: boolean;
+  readonly #preventsUnsavedChanges: boolean;
   readonly #persisted: Persisted | undefined;
   #state: DocumentState = INITIAL_STATE;
   #documentId: string | undefined;
@@ -63,7 +62,8 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (options.connect ?? true) this.#detach = client.attach(room, this);
     this.doc = options.doc ?? new Y.Doc();
     this.#ownsAwareness = !options.awareness;
-    this.awareness = options.awareness ?? new Awareness(this.doc);
+    this.#preventsUnsavedChanges = options.preventUnsavedChanges ?? client.preventsUnsavedChanges;
+    this.awareness = options.awareness ?? ownAwareness(this.doc);
     this.#exchange = new Exchange(this.#member());
     if (options.awareness !== null) {
       this.#cursors = new Cursors(this.awareness, (update) => this.#sendAwareness(update));
@@ -151,6 +151,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (this.#ownsAwareness) this.awareness.destroy();
     void this.#persisted?.destroy();
     this.#waiters.closed();
+    preventUnsavedChanges(this, undefined);
     super.destroy();
   }
 
@@ -357,6 +358,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     }
     if (isNewError && state.error) this.emit("error", [state.error]);
     this.emit("change", [state]);
+    if (this.#preventsUnsavedChanges) preventUnsavedChanges(this, state);
     this.#waiters.changed(state);
   }
 

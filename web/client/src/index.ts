@@ -30,6 +30,7 @@ export type { OpenPersistence, Persistence } from "./persisted.js";
 export { Presence, type OwnPresence, type PresenceState } from "./presence.js";
 export {
   PROTOCOL_VERSION,
+  type Activity,
   type Connection,
   type DocumentMetadata,
   type Permission,

@@ -1,7 +1,9 @@
 import type { RealtimeClient } from "./client.js";
 import { DocumentProvider } from "./document.js";
 import type { DocumentProviderOptions } from "./document-options.js";
-import type { DocumentState } from "./state.js";
+import type { RealtimeError } from "./error.js";
+import { finalError, type DocumentState } from "./state.js";
+import { reportUnheard } from "./unheard.js";
 
 interface Opened {
   readonly provider: DocumentProvider;
@@ -38,7 +40,14 @@ export function openDocument(
 
 function destroyWhenDone(entry: Opened, forget: () => void): void {
   const { provider } = entry;
+  let reported: RealtimeError | undefined;
   const check = (state: DocumentState) => {
+    const error = state.saved ? undefined : finalError(state);
+    if (entry.users === 0 && error && error !== reported) {
+      reported = error;
+      // No component shows it any more, and the listener of this function shows it to nobody.
+      reportUnheard(`Edits of the document ${provider.room} are not saved`, error, () => entry.users > 0);
+    }
     if (entry.users === 0 && !state.saved && !state.ended && !state.readOnly) return;
     provider.off("change", check);
     if (entry.users > 0) return;

@@ -1,5 +1,6 @@
 import type { ConnectionStatus } from "./connection.js";
 import { RealtimeError } from "./error.js";
+import type { ServerEvents } from "./protocol.js";
 
 /** What a client calls to inform the provider of a room. */
 export interface RoomListener {
@@ -18,6 +19,11 @@ export interface RoomListener {
 export interface RoomPayload {
   room: string;
 }
+
+/** The events of a room. */
+export type RoomEvents = {
+  [E in keyof ServerEvents as ServerEvents[E] extends RoomPayload ? E : never]: ServerEvents[E];
+};
 
 /** The rooms that are open on a client: at most one listener for each. */
 export class Rooms {

@@ -16,6 +16,8 @@ export function isListenedTo({ _observers: observers }: Observable, ...events: s
  * of the current task, in which the application may still begin to listen.
  */
 export function reportUnheard(subject: string, error: RealtimeError, isHeard: () => boolean): void {
+  // Whoever listens now may not listen any more when the task has ended.
+  if (isHeard()) return;
   setTimeout(() => {
     if (!wasAwaited(error) && !isHeard()) console.error(`${subject}: ${error.message} (${error.code})`);
   }, 0);

@@ -24,9 +24,13 @@ export function onWake(listener: () => void): () => void {
     last = now;
   }, TICK_MS);
   signal.addEventListener("abort", () => clearInterval(timer as number));
-  // In Node this timer does not keep the program running.
-  if (isNodeTimer(timer)) timer.unref();
+  keepNoProgram(timer);
   return () => ended.abort();
+}
+
+/** Lets a program in Node end although this timer is running. */
+export function keepNoProgram(timer: unknown): void {
+  if (isNodeTimer(timer)) timer.unref();
 }
 
 function isNodeTimer(timer: unknown): timer is { unref(): void } {

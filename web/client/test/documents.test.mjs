@@ -1,9 +1,9 @@
-// The documents of a team: listed, named, removed and restored, a list that follows what others do, and who is present.
+// The documents of a team: listed, named, removed and restored, and a list that follows what others do.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, afterEach, describe, it } from "node:test";
-import { Presence, RealtimeError } from "@realtime-server/client";
+import { RealtimeError } from "@realtime-server/client";
 import { Network } from "@realtime-server/harness/network";
 import { freePort } from "@realtime-server/harness/process";
 import { suiteServer } from "@realtime-server/harness/suite";
@@ -268,70 +268,20 @@ describe("an open document", () => {
   });
 
   it("has the colour that the server gives to its user in the room, also at the caret", async () => {
+    const people = ["ana", "ben", "cleo"].map((user) => ({ user, team: "coloured" }));
+    const all = await Promise.all(people.map((person) => join(server, "coloured", { person })));
+    assert.equal(new Set(all.map(({ state }) => state.color)).size, 3);
+    const [{ awareness }] = all;
+    for (const { doc, state } of all) {
+      await until("it is at the caret", () => awareness.getStates().get(doc.clientID)?.user.color === state.color);
+    }
+  });
+
+  it("has another colour at the caret where the server gives another one in this room", async () => {
     const relay = new Relay();
     relay.color = "#0b6e63";
     const provider = open(relay, "room");
     await provider.whenSynced();
-    assert.equal(provider.state.color, "#0b6e63");
-    assert.equal(provider.awareness.getLocalState().user.color, "#0b6e63");
-  });
-});
-
-/** The parts of a client that presence uses. */
-class PresenceClient {
-  connection = {};
-  sent = [];
-  #listeners = new Map();
-  on = (event, listener) => this.#listeners.set(event, listener);
-  off = (event) => this.#listeners.delete(event);
-  subscribe = (event, listener) => (this.on(event, listener), () => this.off(event));
-  emit = (event, payload) => this.#listeners.get(event)?.(payload);
-  send = (event, payload, answered) => this.sent.push([event, payload, answered]);
-}
-
-describe("presence", () => {
-  const entry = (id, more = {}) => ({ user: { id, name: id }, status: "online", rooms: [], ...more });
-  const ids = (live) => live.getSnapshot().users.map(({ user }) => user.id);
-
-  it("is fetched after each connect, and follows those who come and go, also during the fetch", () => {
-    const client = new PresenceClient();
-    const live = new Presence(client).watch();
-    const unsubscribe = live.subscribe(() => {});
-    client.emit("presence_update", entry("ben"));
-    client.emit("presence_update", entry("cleo", { status: "offline" }));
-    const [[event, payload, answered]] = client.sent;
-    assert.deepEqual([event, payload], ["presence_list", {}]);
-    answered({ users: [entry("cleo"), entry("ana")] });
-    assert.deepEqual(ids(live), ["ana", "ben"]);
-    client.emit("presence_update", entry("ana", { status: "offline" }));
-    assert.deepEqual(ids(live), ["ben"]);
-    client.emit("status", "connected");
-    client.sent[1][2](new RealtimeError("overloaded"));
-    assert.equal(live.getSnapshot().error.code, "overloaded");
-    unsubscribe();
-    client.emit("presence_update", entry("dora"));
-    assert.deepEqual(ids(live), ["ben"]);
-  });
-
-  it("of a room has those who are in it", () => {
-    const client = new PresenceClient();
-    const live = new Presence(client).watch({ room: "plan" });
-    live.subscribe(() => {});
-    assert.deepEqual(client.sent[0][1], { room: "plan" });
-    client.sent[0][2]({ users: [entry("ana", { rooms: ["plan"] })] });
-    client.emit("presence_update", entry("ben", { rooms: ["plan", "notes"] }));
-    client.emit("presence_update", entry("ana", { rooms: ["notes"] }));
-    assert.deepEqual(ids(live), ["ben"]);
-  });
-
-  it("of one's own is sent when it is set, and after each reconnect", () => {
-    const client = new PresenceClient();
-    const presence = new Presence(client);
-    presence.set({ status: "busy" });
-    presence.set({ status: "away", activity: { kind: "typing", room: "plan" } });
-    client.emit("status", "connected");
-    const sent = client.sent.map(([, payload]) => payload);
-    const away = { status: "away", activity: { kind: "typing", room: "plan" } };
-    assert.deepEqual(sent, [{ status: "busy" }, away, away]);
+    assert.deepEqual([provider.state.color, provider.awareness.getLocalState().user.color], ["#0b6e63", "#0b6e63"]);
   });
 });

@@ -88,4 +88,36 @@ describe("the hooks", () => {
     const { documents, ...rest } = await renders();
     assert.deepEqual({ documents, ...rest }, { ...before, documents });
   });
+
+  it("let the browser ask before it closes a page with unsaved edits, and only then", async () => {
+    const { page, shows } = await enter("asking", { user: "ana", name: "Ana" });
+    await shows("self", "Ana");
+    const asks = () => page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+    const write = () => page.evaluate(() => window.provider.doc.getText("text").insert(0, "x"));
+    await until("it is synchronised", () => page.evaluate(() => window.provider.synced));
+    assert.equal(await asks(), false);
+    await server.kill9();
+    await write();
+    assert.equal(await asks(), true);
+    await server.launch();
+    await until("it is saved", () => page.evaluate(() => window.provider.saved));
+    assert.equal(await asks(), false);
+    await server.kill9();
+    await write();
+    await page.evaluate(() => window.provider.destroy());
+    assert.equal(await asks(), false, "a document that was closed on purpose");
+    await server.launch();
+  });
+
+  it("write to the console that edits of a page that was left cannot be saved", async () => {
+    const { page, shows } = await enter("left", { user: "ana", name: "Ana" });
+    await shows("self", "Ana");
+    await until("it is synchronised", () => page.evaluate(() => window.provider.synced));
+    await page.evaluate(() => {
+      window.provider.doc.getText("text").insertEmbed(0, { image: "x".repeat(3 * 1024 * 1024) });
+      window.leave();
+    });
+    await until("it is written", () => page.problems.length > 0);
+    assert.match(page.problems.splice(0).join(), /Edits of the document left are not saved: .* \(too_large\)/);
+  });
 });

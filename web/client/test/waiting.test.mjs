@@ -22,7 +22,9 @@ async function run(env) {
   const said = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"]) child[stream].on("data", (bytes) => (said[stream] += bytes));
   const closed = new Promise((resolve) => child.once("close", resolve));
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
   const { code } = await adopt(child).ended();
+  clearTimeout(timer);
   await closed;
   return { code, ...said, tookMs: performance.now() - began };
 }
@@ -39,6 +41,9 @@ describe("a program in Node", () => {
   };
 
   it("ends when its edit is saved", () => ends({}, { code: 0, output: /^saved\n$/, withinMs: 9_000 }));
+
+  it("ends also if it destroys the client only", () =>
+    ends({ FORGETFUL: "yes" }, { code: 0, output: /^saved\n$/, withinMs: 9_000 }));
 
   it("ends with unauthorized where its token is wrong", () =>
     ends(

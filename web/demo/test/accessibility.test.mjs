@@ -15,7 +15,11 @@ describe("accessibility", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
 
-  const open = (query, options) => browser.open(`${server.url}/${query}`, options);
+  const open = async (query, options) => {
+    const room = new URLSearchParams(query).get("document");
+    if (room !== null) await server.createDocument(room);
+    return browser.open(`${server.url}/${query}`, options);
+  };
 
   const clean = async (page, state) => {
     const { violations } = await new AxeBuilder({ page }).analyze();
@@ -55,9 +59,26 @@ describe("accessibility", () => {
         const vic = await open(`?document=for ${device} in ${colorScheme}&name=Vic&role=viewer`, options);
         await status(vic, /View only/);
         await clean(vic, "a document that one may only view");
-        const early = await open("?document=nobody made this&name=Vic&role=viewer", options);
-        await status(early, /Not started yet/);
-        await clean(early, "a document that does not exist yet");
+        for (const role of ["viewer", "editor"]) {
+          const early = await browser.open(`${server.url}/?document=nobody made this&name=Vic&role=${role}`, options);
+          await early.getByText("Nobody has begun this document yet").waitFor();
+          await clean(early, "a document that does not exist yet");
+        }
+        const foreign = await browser.open(`${server.url}/?team=one&name=Vic`, options);
+        await foreign.goto(`${server.url}/?team=two&document=${device}`);
+        await foreign.getByText("This link is for another team").waitFor();
+        await clean(foreign, "a link of another team");
+        await list.reload();
+        await list
+          .getByRole("button", { name: /Actions for/ })
+          .first()
+          .click();
+        await clean(list, "the list with a menu");
+        await list.getByRole("menuitem", { name: "Rename" }).click();
+        await clean(list, "the list with a title that is changed");
+        await list.getByRole("button", { name: "Trash" }).click();
+        await list.getByText("The trash is empty").waitFor();
+        await clean(list, "the trash");
         await server.kill9();
         await ana.getByTestId("banner").waitFor();
         await list.getByTestId("banner").waitFor();
@@ -82,7 +103,7 @@ describe("accessibility", () => {
     await page.getByLabel("New document").focus();
     await page.keyboard.type("By keyboard");
     await page.keyboard.press("Enter");
-    await page.waitForURL(/document=By/);
+    await page.waitForURL(/document=/);
     await status(page, /Saved/);
     await page.locator(".ProseMirror").focus();
     await page.keyboard.press("Control+b");

@@ -11,7 +11,11 @@ describe("the page", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
 
-  const open = (query = "", options) => browser.open(`${server.url}/${query}`, options);
+  const open = async (query = "", options) => {
+    const room = new URLSearchParams(query).get("document");
+    if (room !== null) await server.createDocument(room);
+    return browser.open(`${server.url}/${query}`, options);
+  };
   /** A window with `room` open, whose person may write. */
   const write = async (room, name) => {
     const page = await open(`?document=${room}&name=${name}`);
@@ -24,7 +28,7 @@ describe("the page", () => {
     const ana = await open();
     await ana.getByLabel("New document").fill("Launch plan");
     await ana.getByRole("button", { name: /create/i }).click();
-    await ana.waitForURL(/document=Launch/);
+    await ana.waitForURL(/team=demo&document=[a-z2-9]{16}$/);
     await saved(ana);
     await editor(ana).click();
     await ana.keyboard.type("Hello from the first window.");
@@ -77,7 +81,7 @@ describe("the page", () => {
     for (const page of [ana, ben]) await page.getByTestId("banner").getByText("Offline").waitFor();
     await Promise.all([ana.keyboard.type("ANA"), ben.keyboard.type("BEN")]);
     for (const page of [ana, ben])
-      await until("it is told", async () => /Offline, 3 changes not saved yet/.test(await status(page)));
+      await until("it is told", async () => /Offline since .*, 1 word not sent yet/.test(await status(page)));
     await server.launch();
     for (const page of [ana, ben])
       await page.getByTestId("banner").getByText("Back online, everything is saved").waitFor();
@@ -115,7 +119,7 @@ describe("the page", () => {
     await editor(ana).click();
     await ana.keyboard.press("Control+End");
     await ana.keyboard.type("offline.");
-    await until("it is not called saved", async () => /not saved yet/.test(await status(ana)));
+    await until("it is not called saved", async () => /1 word not sent yet/.test(await status(ana)));
     await ana.unrouteAll();
     const again = await ana.context().newPage();
     await again.goto(`${server.url}/?document=reloaded&name=Ana`);
@@ -139,6 +143,7 @@ describe("the page", () => {
   });
 
   it("tells when parts of a document could not be read from the database", async () => {
+    await server.createDocument("damaged");
     const ana = await browser.blank();
     await ana.routeWebSocket(/socket\.io/, (near) => {
       const far = near.connectToServer();
@@ -213,6 +218,7 @@ describe("the page, when the database stops", () => {
 
   it("shows saved only when the edits are stored", async () => {
     const open = (name) => browser.open(`${server.url}/?document=outage&name=${name}`);
+    await server.createDocument("outage");
     const [ana, ben] = await Promise.all([open("Ana"), open("Ben")]);
     await saved(ana, ben);
     await postgres.cluster.stop("immediate");

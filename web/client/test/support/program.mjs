@@ -16,6 +16,6 @@ try {
   console.log(`${error.code}: ${error.message}`);
   process.exitCode = 1;
 } finally {
-  provider.destroy();
+  if (!process.env.FORGETFUL) provider.destroy();
   client.destroy();
 }

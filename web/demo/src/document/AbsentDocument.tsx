@@ -1,6 +1,7 @@
+import type { DocumentInfo } from "@realtime-server/client";
 import { ConnectionBanner, useConnectionStatus } from "@realtime-server/client/kit";
-import { useConnection } from "@realtime-server/client/react";
-import { Documents, mayDelete, titleOf, type DocumentInfo } from "../list/documents";
+import { useConnection, useRealtime } from "@realtime-server/client/react";
+import { mayDelete, titleOf } from "../list/documents";
 import { timeAgo } from "../list/timeAgo";
 import { useNow } from "../list/useNow";
 import { Link } from "../navigation/Link";
@@ -49,6 +50,7 @@ export function AbsentDocument({ room, asked, onInfo }: AbsentDocumentProps) {
 function NotBegun({ room, onInfo }: Pick<AbsentDocumentProps, "room" | "onInfo">) {
   const { identity } = useSession();
   const { connection } = useConnection();
+  const { documents } = useRealtime();
   const isWriter = connection ? connection.rights.includes("edit") : mayWrite(identity.role);
   return (
     <Notice title="Nobody has begun this document yet">
@@ -68,7 +70,7 @@ function NotBegun({ room, onInfo }: Pick<AbsentDocumentProps, "room" | "onInfo">
           <ActionButton
             label="Begin this document"
             failure="The document was not created"
-            run={() => new Documents(identity).create(room)}
+            run={() => documents.create(room)}
             onDone={onInfo}
           />
         )}
@@ -92,6 +94,7 @@ function NoAccess() {
 function Deleted({ info, onInfo }: { info: DocumentInfo; onInfo: (info: DocumentInfo) => void }) {
   const { identity } = useSession();
   const now = useNow();
+  const { documents } = useRealtime();
   const isAllowed = mayDelete(info, identity);
   const moment = Date.parse(info.deleted_at ?? info.updated_at);
   return (
@@ -105,7 +108,7 @@ function Deleted({ info, onInfo }: { info: DocumentInfo; onInfo: (info: Document
           <ActionButton
             label="Restore"
             failure="The document was not restored"
-            run={() => new Documents(identity).restore(info)}
+            run={() => documents.restore(info.room, { documentId: info.document_id })}
             onDone={onInfo}
           />
         )}

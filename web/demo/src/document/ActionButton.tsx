@@ -1,7 +1,6 @@
-import { RealtimeError } from "@realtime-server/client";
+import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
 import { reasonOf } from "@realtime-server/client/kit";
 import { useState } from "react";
-import type { DocumentInfo } from "../list/documents";
 
 interface ActionButtonProps {
   label: string;

@@ -1,10 +1,8 @@
-import type { DocumentProvider } from "@realtime-server/client";
+import type { DocumentInfo, DocumentProvider } from "@realtime-server/client";
 import type { Status } from "@realtime-server/client/kit";
 import type { Editor } from "@tiptap/react";
-import type { DocumentInfo } from "../list/documents";
 import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
-import { useSession } from "../session/session";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { People } from "./People";
@@ -23,13 +21,12 @@ interface DocumentHeaderProps {
 
 /** The top of a document: the link to the list, the document's title, the people in it. */
 export function DocumentHeader({ room, title, info, onInfo, status, provider, editor }: DocumentHeaderProps) {
-  const { identity } = useSession();
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
     </Link>
   );
-  const field = info && <TitleField document={info} identity={identity} onSaved={onInfo} />;
+  const field = info && <TitleField document={info} onSaved={onInfo} />;
   return (
     <Header title={title} titleField={field} status={status} before={back}>
       <People provider={provider} editor={editor} />

@@ -1,8 +1,11 @@
+import type { DocumentInfo } from "@realtime-server/client";
 import { ConnectionBanner, useAway, useDocumentStatus } from "@realtime-server/client/kit";
 import { useDocument } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
-import { mayEdit, titleOf, type DocumentInfo } from "../list/documents";
+import { mayEdit, titleOf } from "../list/documents";
+import { offlineStatus, useAwaySince } from "../copies/offline";
+import { useCopy } from "../copies/useCopy";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
@@ -57,7 +60,9 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
   const { provider, ended } = used;
   const isAway = useAway();
   const [editor, setEditor] = useState<Editor>();
-  const status = useDocumentStatus(used);
+  const copy = useCopy(provider);
+  const since = useAwaySince(isAway);
+  const status = offlineStatus(useDocumentStatus(used), isAway, since, used, copy);
   const access = accessOf(used, isAway);
   const main = useArrival();
   useUnsavedWarning(provider);
@@ -84,7 +89,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
       <main ref={main} className="column document" id="content" aria-label={title} tabIndex={-1}>
         {ended && <EndedNotice {...{ ended, info, onReopen }} onInfo={apply} />}
         {typeof access === "object" ? (
-          <ObstacleNotice obstacle={access} room={room} role={identity.role} />
+          <ObstacleNotice obstacle={access} role={identity.role} />
         ) : (
           provider && <TextEditor key={provider.doc.guid} provider={provider} access={access} onEditor={setEditor} />
         )}

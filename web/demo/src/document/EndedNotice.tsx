@@ -1,4 +1,6 @@
-import { Documents, mayDelete, type DocumentInfo } from "../list/documents";
+import type { DocumentInfo } from "@realtime-server/client";
+import { useRealtime } from "@realtime-server/client/react";
+import { mayDelete } from "../list/documents";
 import { Link } from "../navigation/Link";
 import { useSession } from "../session/session";
 import { ActionButton } from "./ActionButton";
@@ -14,6 +16,7 @@ interface EndedNoticeProps {
 /** Explains that the document has ended and only its old text is shown, and how to continue. */
 export function EndedNotice({ ended, info, onInfo, onReopen }: EndedNoticeProps) {
   const { identity } = useSession();
+  const { documents } = useRealtime();
   const isDeleted = ended === "deleted";
   // Someone may have restored it, or made a new one, meanwhile.
   const isThere = !isDeleted || (info !== undefined && info.deleted_at === undefined);
@@ -39,7 +42,7 @@ export function EndedNotice({ ended, info, onInfo, onReopen }: EndedNoticeProps)
           <ActionButton
             label="Restore"
             failure="The document was not restored"
-            run={() => new Documents(identity).restore(info)}
+            run={() => documents.restore(info.room, { documentId: info.document_id })}
             onDone={(restored) => {
               onInfo(restored);
               onReopen();

@@ -4,14 +4,14 @@ import { Notice } from "../ui/Notice";
 import type { Obstacle } from "./access";
 
 /** Explains why a document is not shown, and what the user can do. */
-export function ObstacleNotice({ obstacle, room, role }: { obstacle: Obstacle; room: string; role: Role }) {
+export function ObstacleNotice({ obstacle, role }: { obstacle: Obstacle; role: Role }) {
   switch (obstacle.kind) {
     case "not started":
       return (
-        <Notice title={`Nobody has started “${room}” yet`} icon="eye">
+        <Notice title="Nobody has begun this document yet" icon="eye">
           <p>
-            You are here as a {role}, and only people who may write can start a document. As soon as one of them opens
-            it, it shows up here by itself.
+            You are here as a {role}, and only people who may write can begin a document. As soon as one of them does,
+            it shows up here by itself.
           </p>
           <AllDocuments />
         </Notice>

@@ -2,6 +2,7 @@ import type { DocumentProvider } from "@realtime-server/client";
 import { EditorContent, useEditor, type Editor } from "@tiptap/react";
 import { useEffect, useMemo, useState } from "react";
 import { takeFocusRequest } from "../navigation/route";
+import { EditorNotice } from "./EditorNotice";
 import { extensionsOf } from "./extensions";
 
 interface TextEditorProps {
@@ -16,14 +17,15 @@ const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 /** The text of a document. It has to be mounted again for another provider. */
 export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
   // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
-  const [extensions] = useState(() => extensionsOf(provider));
+  const [notice, setNotice] = useState<string>();
+  const [extensions] = useState(() => extensionsOf(provider, { onNotice: setNotice }));
   const isEditable = access === "edit";
   const editorProps = useMemo(
     () => ({
       attributes: {
         role: "textbox",
         "aria-multiline": "true",
-        "aria-label": `Text of ${provider.room}`,
+        "aria-label": "Text of the document",
         "aria-readonly": String(!isEditable),
         // Users who only read need the focus as well, to scroll, select and copy by keyboard.
         tabindex: "0",
@@ -31,9 +33,15 @@ export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
       scrollThreshold: SCROLL_MARGIN,
       scrollMargin: SCROLL_MARGIN,
     }),
-    [provider.room, isEditable],
+    [isEditable],
   );
-  const editor = useEditor({ extensions, editorProps, injectCSS: false });
+  const editor = useEditor({
+    extensions,
+    editorProps,
+    injectCSS: false,
+    // The rules of the marks would take the stars from `2 * 3 * 4`. Markdown is read by the extension Paste.
+    enablePasteRules: ["link"],
+  });
 
   useEffect(() => {
     if (isEditable && takeFocusRequest()) editor.commands.focus("end");
@@ -46,6 +54,7 @@ export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
   return (
     <div className="page" data-opening={access === "opening"} aria-busy={access === "opening"}>
       <EditorContent editor={editor} />
+      <EditorNotice text={notice} onClose={() => setNotice(undefined)} />
     </div>
   );
 }

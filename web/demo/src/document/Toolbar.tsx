@@ -1,26 +1,36 @@
 import { useEditorState, type Editor } from "@tiptap/react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Icon } from "../ui/Icon";
-import { FORMATS, formatState, LINK_SHORTCUT, type Format } from "./formats";
+import * as formats from "./formats";
+import { formatState, LINK_SHORTCUT, type Format } from "./formats";
 import { LinkDialog } from "./LinkDialog";
+import { PictureButton } from "./PictureButton";
 import { hasMod } from "./shortcut";
-import { ToolbarButton } from "./ToolbarButton";
+import { Face, ToolbarButton } from "./ToolbarButton";
+import { ToolbarMenu } from "./ToolbarMenu";
 import { useRovingFocus } from "./useRovingFocus";
 
 /** The buttons that change the text, as one stop of the tab key: arrows go from button to button, Escape goes back to the text. */
 export function Toolbar({ editor }: { editor: Editor }) {
   const toolbar = useRef<HTMLDivElement>(null);
   const [isLinking, setLinking] = useState(false);
+  const isCompact = useCompact();
   const state = useEditorState({
     editor,
-    selector: ({ editor }) => ({ ...formatState(editor), isLink: editor.isActive("link"), mayLink: mayLink(editor) }),
+    selector: ({ editor }) => ({
+      ...formatState(editor),
+      isLink: editor.isActive("link"),
+      mayLink: mayLink(editor),
+      isTable: editor.isActive("table"),
+    }),
   });
-  const { onKeyDown, onFocus } = useRovingFocus(toolbar, () => editor.view.focus());
+  const { onKeyDown, onFocus } = useRovingFocus(toolbar, () => editor.view.focus(), isCompact);
   useEditorKeys(editor, {
     toToolbar: () => toolbar.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus(),
     toLink: () => setLinking(mayLink(editor)),
   });
 
+  const run = (format: Format) => format.run(editor.chain().focus()).run();
   const button = (format: Format) => (
     <ToolbarButton
       key={format.label}
@@ -28,15 +38,34 @@ export function Toolbar({ editor }: { editor: Editor }) {
       shortcut={format.shortcut}
       isPressed={format.isActive && (state.active[format.label] ?? false)}
       isPossible={state.possible[format.label] ?? false}
-      onPress={() => format.run(editor.chain().focus()).run()}
+      onPress={() => run(format)}
     >
-      {"icon" in format.face ? (
-        <Icon name={format.face.icon} />
-      ) : (
-        <span className="letters">{format.face.letters}</span>
-      )}
+      <Face face={format.face} />
     </ToolbarButton>
   );
+  const menu = (label: string, face: Format["face"], sections: readonly (readonly Format[])[]) => (
+    <ToolbarMenu label={label} face={face} sections={sections} state={state} onChoose={run} />
+  );
+  const link = (
+    <ToolbarButton
+      label="Link"
+      shortcut={LINK_SHORTCUT}
+      isPressed={state.isLink}
+      isPossible={state.mayLink}
+      onPress={() => setLinking(true)}
+    >
+      <Icon name="link" />
+    </ToolbarButton>
+  );
+  const table = state.isTable
+    ? menu("Table", formats.INSERT_TABLE.face, formats.TABLE_COMMANDS)
+    : button(formats.INSERT_TABLE);
+  const alignment = formats.ALIGNMENTS.find(({ label }) => state.active[label]) ?? formats.ALIGNMENTS[0];
+  const { HISTORY, TEXT_STYLES, BOLD, ITALIC, UNDERLINE, BULLET_LIST, ORDERED_LIST, TASK_LIST, ALIGNMENTS } = formats;
+  const { MORE_MARKS, BLOCKS } = formats;
+  const more = isCompact
+    ? [HISTORY.slice(1), TEXT_STYLES, [ITALIC, UNDERLINE, ...MORE_MARKS], [ORDERED_LIST, ...BLOCKS], ALIGNMENTS]
+    : [MORE_MARKS, BLOCKS];
   return (
     <div
       ref={toolbar}
@@ -47,22 +76,24 @@ export function Toolbar({ editor }: { editor: Editor }) {
       onKeyDown={onKeyDown}
       onFocus={onFocus}
     >
-      {FORMATS.map((group, at) => (
-        <div key={group[0]?.label ?? at} className="toolbar-group">
-          {group.map(button)}
-          {at === FORMATS.length - 1 && (
-            <ToolbarButton
-              label="Link"
-              shortcut={LINK_SHORTCUT}
-              isPressed={state.isLink}
-              isPossible={state.mayLink}
-              onPress={() => setLinking(true)}
-            >
-              <Icon name="link" />
-            </ToolbarButton>
-          )}
-        </div>
-      ))}
+      <div className="toolbar-group">{(isCompact ? HISTORY.slice(0, 1) : HISTORY).map(button)}</div>
+      {!isCompact && <div className="toolbar-group">{TEXT_STYLES.map(button)}</div>}
+      <div className="toolbar-group">
+        {button(BOLD)}
+        {!isCompact && [ITALIC, UNDERLINE].map(button)}
+        {!isCompact && link}
+      </div>
+      <div className="toolbar-group">
+        {button(BULLET_LIST)}
+        {!isCompact && button(ORDERED_LIST)}
+        {button(TASK_LIST)}
+      </div>
+      <div className="toolbar-group">
+        {isCompact ? link : menu("Alignment", alignment?.face ?? { icon: "alignLeft" }, [ALIGNMENTS])}
+        {table}
+        <PictureButton editor={editor} />
+        {menu("More formats", { icon: "more" }, more)}
+      </div>
       {isLinking && <LinkDialog editor={editor} onClose={() => setLinking(false)} />}
     </div>
   );
@@ -70,6 +101,18 @@ export function Toolbar({ editor }: { editor: Editor }) {
 
 function mayLink(editor: Editor): boolean {
   return editor.can().setLink({ href: "https://example.com" });
+}
+
+const compact = matchMedia("(max-width: 820px)");
+
+/** Whether the window is too narrow for all buttons, with the same limit as the styles. Then most of them are in a menu. */
+function useCompact(): boolean {
+  return useSyncExternalStore(subscribe, () => compact.matches);
+}
+
+function subscribe(changed: () => void): () => void {
+  compact.addEventListener("change", changed);
+  return () => compact.removeEventListener("change", changed);
 }
 
 /** The keys that move the focus out of the text: Alt+F10 to the toolbar, Ctrl+K or Command+K to the link dialog. */

@@ -1,4 +1,6 @@
 import type { ReactNode } from "react";
+import { Icon } from "../ui/Icon";
+import type { Format } from "./formats";
 import { ariaShortcut, shownShortcut } from "./shortcut";
 
 interface ToolbarButtonProps {
@@ -32,4 +34,9 @@ export function ToolbarButton({ label, shortcut, isPressed, isPossible, onPress,
       {children}
     </button>
   );
+}
+
+/** What a button or a menu item shows of a format. */
+export function Face({ face }: Pick<Format, "face">) {
+  return "icon" in face ? <Icon name={face.icon} /> : <span className="letters">{face.letters}</span>;
 }

@@ -1,11 +1,14 @@
 import { useEffect, type FocusEvent, type KeyboardEvent, type RefObject } from "react";
 
-/** Makes the buttons of a toolbar one stop of the tab key: the button that had the focus last, initially the first one. */
-export function useRovingFocus(toolbar: RefObject<HTMLElement | null>, leave: () => void) {
+/**
+ * Makes the buttons of a toolbar one stop of the tab key: the button that had the focus last, initially the first one, and again when
+ * the toolbar has another `layout`.
+ */
+export function useRovingFocus(toolbar: RefObject<HTMLElement | null>, leave: () => void, layout: unknown) {
   useEffect(() => {
     const [first] = buttonsOf(toolbar.current);
     if (first) makeStop(toolbar.current, first);
-  }, [toolbar]);
+  }, [toolbar, layout]);
 
   const onFocus = ({ target }: FocusEvent) => {
     if (target instanceof HTMLButtonElement) makeStop(toolbar.current, target);

@@ -1,10 +1,10 @@
 import { RealtimeError } from "@realtime-server/client";
 import { reasonOf } from "@realtime-server/client/kit";
+import { useRealtime } from "@realtime-server/client/react";
 import { useId, useState, type SubmitEvent } from "react";
 import { navigate } from "../navigation/route";
 import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
-import { Documents } from "./documents";
 import { newRoom, TITLE_LENGTH_MAX } from "./room";
 
 /** The title of a document that was created without one. */
@@ -12,6 +12,7 @@ const UNTITLED = "Untitled document";
 
 /** Creates a document with a title and opens it. */
 export function CreateForm({ identity }: { identity: Identity }) {
+  const client = useRealtime();
   const [title, setTitle] = useState("");
   const [problem, setProblem] = useState<string>();
   const [isBusy, setBusy] = useState(false);
@@ -21,7 +22,7 @@ export function CreateForm({ identity }: { identity: Identity }) {
     setProblem(undefined);
     try {
       const text = title.trim();
-      const { room } = await new Documents(identity).create(newRoom(), text === "" ? UNTITLED : text);
+      const { room } = await client.documents.create(newRoom(), { title: text === "" ? UNTITLED : text });
       navigate({ view: "document", room, team: identity.team }, { focusText: true });
     } catch (error) {
       const reason = error instanceof RealtimeError ? reasonOf(error) : "it failed.";

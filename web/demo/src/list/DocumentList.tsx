@@ -1,20 +1,21 @@
-import { RealtimeError } from "@realtime-server/client";
-import { reasonOf, useCountdown } from "@realtime-server/client/kit";
+import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
+import { useRealtime, type UsedDocuments } from "@realtime-server/client/react";
 import { useState } from "react";
 import type { Identity } from "../session/identity";
 import { announce } from "../status/announcer";
 import { Icon } from "../ui/Icon";
 import { Notice } from "../ui/Notice";
-import { Documents, NO_LIST, titleOf, type DocumentInfo, type DocumentQuery } from "./documents";
+import { titleOf, type ShownQuery } from "./documents";
 import { DocumentRow, TrashRow, type RowContext } from "./DocumentRow";
-import { useDocuments, type LiveDocuments } from "./useDocuments";
 import { useHeldOrder } from "./useHeldOrder";
+import { useListing } from "./useListing";
 import { useNow } from "./useNow";
 import { useWhereabouts } from "./useWhereabouts";
 
 interface DocumentListProps {
   identity: Identity;
-  query: DocumentQuery;
+  query: ShownQuery;
   isWriter: boolean;
   /** Whether the banner already reports the connection and offers another attempt, so that the list does not. */
   isAway: boolean;
@@ -22,36 +23,35 @@ interface DocumentListProps {
 
 /** The documents of a query, or the reason why none are shown. */
 export function DocumentList({ identity, query, isWriter, isAway }: DocumentListProps) {
-  const listing = useDocuments(identity, query);
+  const listing = useListing(query);
   const { documents, error } = listing;
-  if (error === NO_LIST) return <NoList />;
   if (!documents && isAway) return <p className="failure">Documents show up here as soon as the connection is back.</p>;
   if (!documents) return error ? <Failure listing={listing} /> : <Loading />;
   return (
     <section aria-label={query.trash ? "Trash" : "Documents"}>
       {error && !isAway && <Failure listing={listing} />}
       <Rows documents={documents} {...{ listing, identity, query }} />
-      {documents.length === 0 && <Empty team={identity.team} query={query} isWriter={isWriter} />}
+      {documents.length === 0 && !listing.hasMore && <Empty team={identity.team} query={query} isWriter={isWriter} />}
     </section>
   );
 }
 
 interface RowsProps {
   documents: readonly DocumentInfo[];
-  listing: LiveDocuments;
+  listing: UsedDocuments;
   identity: Identity;
-  query: DocumentQuery;
+  query: ShownQuery;
 }
 
 function Rows({ documents, listing, identity, query: { trash } }: RowsProps) {
-  const { hasMore, isLoadingMore, showMore, apply } = listing;
+  const { hasMore, isLoadingMore, loadMore } = listing;
   const now = useNow();
   const people = useWhereabouts();
   const [isPointed, setPointed] = useState(false);
   const [isHeld, hold] = useState(false);
   const shown = useHeldOrder(documents, isPointed || isHeld);
-  const { moved, problem, remove, restore, forget } = useTrash(identity, apply);
-  const context: RowContext = { identity, now, apply, remove, restore, hold };
+  const { moved, problem, remove, restore, forget } = useTrash();
+  const context: RowContext = { identity, now, remove, restore, hold };
   const Row = trash ? TrashRow : DocumentRow;
   return (
     <>
@@ -82,7 +82,7 @@ function Rows({ documents, listing, identity, query: { trash } }: RowsProps) {
         ))}
       </ul>
       {hasMore && (
-        <button type="button" className="button more" aria-disabled={isLoadingMore} onClick={showMore}>
+        <button type="button" className="button more" aria-disabled={isLoadingMore} onClick={loadMore}>
           {isLoadingMore ? "Loading…" : "Show more"}
         </button>
       )}
@@ -91,14 +91,14 @@ function Rows({ documents, listing, identity, query: { trash } }: RowsProps) {
 }
 
 /** Moves documents to the trash and back. `moved` is the last one that was moved there. */
-function useTrash(identity: Identity, apply: (document: DocumentInfo) => void) {
+function useTrash() {
+  const { documents } = useRealtime();
   const [moved, setMoved] = useState<DocumentInfo>();
   const [problem, setProblem] = useState<string>();
   const run = (request: Promise<DocumentInfo>, title: string, isRestored: boolean) => {
     setProblem(undefined);
     request
       .then((document) => {
-        apply(document);
         setMoved(isRestored ? undefined : document);
         announce(isRestored ? `“${title}” is restored` : `“${title}” is in the trash`);
       })
@@ -110,17 +110,17 @@ function useTrash(identity: Identity, apply: (document: DocumentInfo) => void) {
         setProblem(`“${title}” was not ${what}: ${isTaken ? taken : reason}`);
       });
   };
-  const api = new Documents(identity);
   return {
     moved,
     problem,
     forget: () => setMoved(undefined),
-    remove: (document: DocumentInfo) => run(api.remove(document.room), titleOf(document), false),
-    restore: (document: DocumentInfo) => run(api.restore(document), titleOf(document), true),
+    remove: (document: DocumentInfo) => run(documents.remove(document.room), titleOf(document), false),
+    restore: (document: DocumentInfo) =>
+      run(documents.restore(document.room, { documentId: document.document_id }), titleOf(document), true),
   };
 }
 
-function Empty({ team, query, isWriter }: { team: string; query: DocumentQuery; isWriter: boolean }) {
+function Empty({ team, query, isWriter }: { team: string; query: ShownQuery; isWriter: boolean }) {
   if (query.q.trim() !== "") {
     return (
       <Notice title="Nothing found">
@@ -148,23 +148,13 @@ function Empty({ team, query, isWriter }: { team: string; query: DocumentQuery; 
   );
 }
 
-function NoList() {
-  return (
-    <Notice title="This server cannot list documents">
-      <p>It is an older one. Documents can still be opened by their name.</p>
-    </Notice>
-  );
-}
-
-function Failure({ listing: { documents, error, retryAt, refresh } }: { listing: LiveDocuments }) {
-  const seconds = useCountdown(retryAt);
+function Failure({ listing: { documents, error, refresh } }: { listing: UsedDocuments }) {
   if (!error) return null;
   return (
     <div className="failure" data-testid="list-problem">
       <p>
         {documents ? "This list may be out of date: " : "The documents cannot be listed: "}
         {error.code === "disconnected" ? "the server is away." : reasonOf(error)}
-        {seconds !== undefined && ` Trying again in ${seconds} s.`}
       </p>
       <button type="button" className="button" onClick={refresh}>
         {documents ? "Refresh now" : "Try now"}

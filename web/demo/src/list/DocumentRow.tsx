@@ -1,13 +1,13 @@
+import type { DocumentInfo, User } from "@realtime-server/client";
 import { useEffect, useState } from "react";
 import { Link } from "../navigation/Link";
 import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
 import { Menu, type MenuItem } from "../ui/Menu";
-import { mayDelete, mayEdit, titleOf, type DocumentInfo } from "./documents";
+import { mayDelete, mayEdit, titleOf } from "./documents";
 import { timeAgo } from "./timeAgo";
 import { TitleField } from "./TitleField";
 import type { ShownDocument } from "./useHeldOrder";
-import type { Present } from "./useWhereabouts";
 import { Whereabouts } from "./Whereabouts";
 
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
@@ -16,8 +16,6 @@ const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "sho
 export interface RowContext {
   readonly identity: Identity;
   readonly now: number;
-  /** Puts a changed document into the list. */
-  readonly apply: (document: DocumentInfo) => void;
   /** Moves a document to the trash. */
   readonly remove: (document: DocumentInfo) => void;
   /** Takes a document out of the trash. */
@@ -28,13 +26,13 @@ export interface RowContext {
 
 interface RowProps extends RowContext {
   shown: ShownDocument;
-  people: readonly Present[];
+  people: readonly User[];
 }
 
 /** A document in the list. */
 export function DocumentRow({ shown: { document, isGone }, people, ...context }: RowProps) {
   const [isRenaming, setRenaming] = useState(false);
-  const { identity, now, apply, remove, hold } = context;
+  const { identity, now, remove, hold } = context;
   const title = titleOf(document);
   useEffect(() => {
     // The row's menu or field is gone with the document.
@@ -53,7 +51,7 @@ export function DocumentRow({ shown: { document, isGone }, people, ...context }:
       <Icon name="document" />
       {isRenaming ? (
         <div className="document-name">
-          <TitleField document={document} identity={identity} isFocused onSaved={apply} onEnd={() => rename(false)} />
+          <TitleField document={document} isFocused onEnd={() => rename(false)} />
         </div>
       ) : (
         <Link to={{ view: "document", room: document.room, team: identity.team }} className="document-name">

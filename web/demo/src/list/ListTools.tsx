@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { Icon } from "../ui/Icon";
-import type { DocumentQuery, Sort } from "./documents";
+import type { ShownQuery, Sort } from "./documents";
 
 const SORTS: Record<Sort, string> = { updated: "Last edited", created: "Newest", title: "By title" };
 
@@ -8,8 +8,8 @@ const SORTS: Record<Sort, string> = { updated: "Last edited", created: "Newest",
 const PAUSE_MS = 250;
 
 interface ListToolsProps {
-  query: DocumentQuery;
-  onChange: (query: DocumentQuery) => void;
+  query: ShownQuery;
+  onChange: (query: ShownQuery) => void;
 }
 
 /** The search, the order and the trash of the list. */

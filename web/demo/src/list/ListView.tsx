@@ -10,7 +10,7 @@ import { useUnsavedDocuments } from "../status/unsaved";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
-import type { DocumentQuery } from "./documents";
+import type { ShownQuery } from "./documents";
 import { ListTools } from "./ListTools";
 
 /** The team's documents, and the form that creates one. */
@@ -19,7 +19,7 @@ export function ListView() {
   const isAway = useAway();
   const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
-  const [query, setQuery] = useState<DocumentQuery>({ q: "", sort: "updated", trash: false });
+  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false });
   const main = useArrival();
   useEffect(() => {
     document.title = "Documents · Realtime Server";

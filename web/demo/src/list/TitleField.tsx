@@ -1,23 +1,23 @@
-import { RealtimeError } from "@realtime-server/client";
+import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
 import { reasonOf } from "@realtime-server/client/kit";
+import { useRealtime } from "@realtime-server/client/react";
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
-import type { Identity } from "../session/identity";
 import { announce } from "../status/announcer";
-import { Documents, titleOf, type DocumentInfo } from "./documents";
+import { titleOf } from "./documents";
 import { TITLE_LENGTH_MAX } from "./room";
 
 interface TitleFieldProps {
   document: DocumentInfo;
-  identity: Identity;
   /** Whether the field gets the focus at once. */
   isFocused?: boolean;
-  onSaved: (document: DocumentInfo) => void;
+  onSaved?: (document: DocumentInfo) => void;
   /** The user has finished: the title is saved, or left as it was. */
   onEnd?: () => void;
 }
 
 /** The title of a document in a field: Enter or leaving it saves, Escape reverts. While nobody types here, it follows the others. */
-export function TitleField({ document, identity, isFocused = false, onSaved, onEnd }: TitleFieldProps) {
+export function TitleField({ document, isFocused = false, onSaved, onEnd }: TitleFieldProps) {
+  const { documents } = useRealtime();
   const title = titleOf(document);
   /** What was typed and is not saved; undefined while the field shows the title. */
   const [typed, setTyped] = useState<string>();
@@ -30,7 +30,8 @@ export function TitleField({ document, identity, isFocused = false, onSaved, onE
   }, [isFocused]);
   const save = async (text: string) => {
     try {
-      onSaved(await new Documents(identity).rename(document.room, text === "" ? null : text));
+      const renamed = await documents.rename(document.room, text === "" ? null : text);
+      onSaved?.(renamed);
       setTyped(undefined);
       setProblem(undefined);
       announce("The title is saved");

@@ -1,5 +1,5 @@
+import type { DocumentInfo } from "@realtime-server/client";
 import { useState } from "react";
-import type { DocumentInfo } from "./documents";
 
 /** A document as the list shows it. */
 export interface ShownDocument {

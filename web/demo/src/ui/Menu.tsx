@@ -48,7 +48,7 @@ export function Menu({ label, items, onToggle }: MenuProps) {
     if (isOpen && !currentTarget.contains(relatedTarget)) toggle(false);
   };
   return (
-    <div className="menu" onBlur={leave}>
+    <div className="actions" onBlur={leave}>
       <button
         ref={button}
         type="button"
@@ -59,10 +59,10 @@ export function Menu({ label, items, onToggle }: MenuProps) {
         aria-controls={isOpen ? id : undefined}
         onClick={() => toggle(!isOpen)}
       >
-        <Icon name="more" />
+        <Icon name="actions" />
       </button>
       {isOpen && (
-        <div ref={list} className="menu-items" id={id} role="menu" aria-label={label} onKeyDown={press}>
+        <div ref={list} className="actions-menu" id={id} role="menu" aria-label={label} onKeyDown={press}>
           {items.map(({ label: text, run }) => (
             <button
               key={text}

@@ -12,13 +12,18 @@ import {
 import { createRoot } from "react-dom/client";
 
 const query = new URLSearchParams(location.search);
-const client = new RealtimeClient({ url: query.get("url"), token: () => query.get("token") });
+const client = new RealtimeClient({
+    url: query.get("url"),
+    token: () => query.get("token"),
+    preventUnsavedChanges: true,
+});
 
 /** How often each component has rendered. */
 window.renders = { others: 0, typing: 0, names: 0, self: 0, mine: 0, documents: 0 };
 
 function Page() {
     const { provider } = useDocument(query.get("room"));
+    window.provider = provider;
     return (
         <>
             <Others provider={provider} />
@@ -77,7 +82,9 @@ function Documents() {
 
 const nameOf = ({ person }) => person.name;
 
-createRoot(document.getElementById("root")).render(
+const root = createRoot(document.getElementById("root"));
+window.leave = () => root.unmount();
+root.render(
     <RealtimeProvider client={client}>
         <Page />
     </RealtimeProvider>,

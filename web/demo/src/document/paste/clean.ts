@@ -1,0 +1,166 @@
+import { counted, type LeftOut } from "./leftOut";
+import { readWordLists } from "./wordLists";
+
+/** Elements that have content of their own which the document cannot have, and how people call them. */
+const FOREIGN = {
+  "iframe, embed, object": "embedded page",
+  video: "video",
+  audio: "recording",
+  "svg, canvas": "drawing",
+  math: "formula",
+  "select, textarea, input:not([type=checkbox]):not([type=hidden])": "form field",
+  ".msocomanchor": "comment",
+} as const;
+
+/** What a page does not show, and what only describes the rest. The texts of comments are counted at their places. */
+const SILENT =
+  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], [style*='mso-element:comment-list' i]";
+
+/** The signs of a document, in which a background is a highlight. Those of web pages are the look of the page. */
+const DOCUMENT = "[id^='docs-internal-guid'], [class^=Mso], meta[content*=LibreOffice]";
+
+const BLOCK = "p, h1, h2, h3, ul, ol, table, blockquote, pre, div, hr, img";
+
+/**
+ * Makes of the HTML that another program put on the clipboard HTML that says the same in the elements of a document, and names what
+ * it had to leave out. Scripts do not run meanwhile, and pictures are not loaded.
+ */
+export function cleanHtml(html: string, leftOut: LeftOut): Document {
+  const dom = new DOMParser().parseFromString(html, "text/html");
+  removeComments(dom);
+  const isDocument = dom.querySelector(DOCUMENT) !== null;
+  for (const [selector, name] of Object.entries(FOREIGN)) {
+    for (const element of dom.querySelectorAll(selector)) {
+      if (!element.isConnected) continue;
+      counted(leftOut, name);
+      element.remove();
+    }
+  }
+  for (const element of dom.querySelectorAll(SILENT)) element.remove();
+  readWordLists(dom);
+  readTaskLists(dom);
+  readStyles(dom, isDocument);
+  readStructure(dom);
+  return dom;
+}
+
+function removeComments(dom: Document): void {
+  const walker = dom.createTreeWalker(dom, NodeFilter.SHOW_COMMENT);
+  const comments: Node[] = [];
+  while (walker.nextNode()) comments.push(walker.currentNode);
+  for (const comment of comments) comment.parentNode?.removeChild(comment);
+}
+
+/** Task lists as GitHub, Google Docs and Notion write them: a list item with a checkbox, or with the state of one. */
+function readTaskLists(dom: Document): void {
+  for (const item of dom.querySelectorAll("li")) {
+    const box = item.querySelector<HTMLInputElement>(
+      ":scope > input[type=checkbox], :scope > :is(p, label, span) > input",
+    );
+    const state = item.getAttribute("aria-checked");
+    if (!box && (state === null || item.getAttribute("role") !== "checkbox")) continue;
+    item.dataset.type = "taskItem";
+    item.dataset.checked = String(box ? box.hasAttribute("checked") : state === "true");
+    if (item.parentElement) item.parentElement.dataset.type = "taskList";
+    box?.remove();
+  }
+  // A checkbox outside of a list is a sign in the text.
+  for (const box of dom.querySelectorAll("input[type=checkbox]"))
+    box.replaceWith(box.hasAttribute("checked") ? "☑ " : "☐ ");
+  for (const list of dom.querySelectorAll<HTMLElement>("[data-type=taskList]")) {
+    for (const item of list.children) if (item instanceof HTMLLIElement) item.dataset.type = "taskItem";
+    // Google Docs draws the box as a picture.
+    for (const picture of list.querySelectorAll("li > img[aria-roledescription]")) picture.remove();
+  }
+}
+
+/** Alignments, highlights and raised text that are written as attributes or styles. */
+function readStyles(dom: Document, isDocument: boolean): void {
+  for (const element of dom.querySelectorAll<HTMLElement>(":is(p, h1, h2, h3, h4, h5, h6)[align]")) {
+    if (element.style.textAlign === "") element.style.textAlign = element.getAttribute("align") ?? "";
+  }
+  for (const element of dom.querySelectorAll<HTMLElement>("span[style], font[style]")) {
+    const { background, backgroundColor } = element.style;
+    const isMarked = /mso-highlight/i.test(element.getAttribute("style") ?? "");
+    const color = backgroundColor === "" ? background : backgroundColor;
+    const isColored = color !== "" && !/transparent|initial|inherit|none|white|255, 255, 255|rgba\(.*, 0\)/.test(color);
+    if (isMarked || (isDocument && isColored)) wrapContent(element, "mark");
+    const { verticalAlign } = element.style;
+    if (verticalAlign === "super" || verticalAlign === "sub")
+      wrapContent(element, verticalAlign === "super" ? "sup" : "sub");
+  }
+  // Google wraps everything into elements of its own, one of which means bold, with a style that says the opposite.
+  for (const element of dom.querySelectorAll("b[id^='docs-internal-guid'], google-sheets-html-origin")) {
+    element.replaceWith(...element.childNodes);
+  }
+}
+
+function wrapContent(element: Element, name: "mark" | "sup" | "sub"): void {
+  const wrapper = element.ownerDocument.createElement(name);
+  wrapper.append(...element.childNodes);
+  element.append(wrapper);
+}
+
+/** Elements that a document does not have, as those that are nearest to them. */
+function readStructure(dom: Document): void {
+  for (const caption of dom.querySelectorAll("caption")) {
+    caption.closest("table")?.before(renamed(caption, "p"));
+  }
+  for (const element of dom.querySelectorAll("h4, h5, h6")) renamed(element, "h3");
+  for (const element of dom.querySelectorAll("dt, summary, legend")) {
+    wrapStrong(renamed(element, "p"));
+  }
+  for (const element of dom.querySelectorAll("dd, figcaption, address")) renamed(element, "p");
+  for (const element of dom.querySelectorAll("ruby rt, ruby rp")) element.prepend(element.matches("rt") ? " " : "");
+  // A list directly in a list belongs to the item before it.
+  for (const list of dom.querySelectorAll("ul > :is(ul, ol), ol > :is(ul, ol)")) {
+    const before = list.previousElementSibling;
+    if (before?.matches("li")) before.append(list);
+    else list.replaceWith(inItem(list));
+  }
+  // A picture is a block of its own.
+  for (const paragraph of dom.querySelectorAll("p")) {
+    const pictures = paragraph.querySelectorAll("img");
+    if (pictures.length > 0 && paragraph.textContent.trim() === "") paragraph.replaceWith(...pictures);
+  }
+  // A line break between two blocks is an empty line.
+  for (const end of dom.querySelectorAll("body > br")) {
+    const neighbour = end.nextElementSibling ?? end.previousElementSibling;
+    if (end.matches(".Apple-interchange-newline")) end.remove();
+    else if (neighbour?.matches(BLOCK)) end.replaceWith(dom.createElement("p"));
+  }
+  // The line break after the last line of code is not a line.
+  for (const code of dom.querySelectorAll("pre")) code.normalize();
+  for (const code of dom.querySelectorAll("pre > code:only-child, pre:not(:has(> code))")) {
+    const end = code.lastChild;
+    if (end instanceof Text) end.data = end.data.replace(/\n$/, "");
+  }
+  for (const cell of dom.querySelectorAll("td, th")) {
+    for (const name of ["colspan", "rowspan"]) if (!isSpan(cell.getAttribute(name))) cell.removeAttribute(name);
+  }
+  for (const table of dom.querySelectorAll("table"))
+    if (!table.querySelector("td, th")) table.replaceWith(...table.childNodes);
+}
+
+function isSpan(value: string | null): boolean {
+  return value !== null && /^\d{1,3}$/.test(value) && Number(value) >= 1;
+}
+
+function renamed(element: Element, name: string): HTMLElement {
+  const other = element.ownerDocument.createElement(name);
+  other.append(...element.childNodes);
+  element.replaceWith(other);
+  return other;
+}
+
+function wrapStrong(element: HTMLElement): void {
+  const strong = element.ownerDocument.createElement("strong");
+  strong.append(...element.childNodes);
+  element.append(strong);
+}
+
+function inItem(list: Element): HTMLElement {
+  const item = list.ownerDocument.createElement("li");
+  item.append(list.cloneNode(true));
+  return item;
+}
