@@ -5,7 +5,7 @@ import tseslint from "typescript-eslint";
 export default defineConfig(
   globalIgnores(["**/dist/", "**/node_modules/"]),
   {
-    files: ["client/src/**/*.ts", "demo/src/**/*.{ts,tsx}", "demo/worker/*.ts", "demo/*.ts"],
+    files: ["client/src/**/*.{ts,tsx}", "demo/src/**/*.{ts,tsx}", "demo/worker/*.ts", "demo/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -18,7 +18,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["client/src/**/*.ts", "demo/src/**/*.{ts,tsx}"],
+    files: ["client/src/**/*.{ts,tsx}", "demo/src/**/*.{ts,tsx}"],
     extends: [reactHooks.configs.flat.recommended],
   },
 );

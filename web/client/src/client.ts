@@ -10,9 +10,12 @@ import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
 import { Renewal } from "./renewal.js";
 import { Rooms, type RoomListener } from "./rooms.js";
 import { Tokens } from "./token.js";
+import { Unanswered } from "./unanswered.js";
 import { isListenedTo, reportUnheard } from "./unheard.js";
 import { NO_TIMEOUT_MS, Waiters, abortable, type WaitOptions } from "./wait.js";
 import { onWake } from "./wake.js";
+
+const DISCONNECTED = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined } as const;
 
 /** How long an attempt to connect may take until the server sends `connection`, in milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
@@ -51,7 +54,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   readonly #channels = new ObservableV2<Channels>();
   readonly #waiters = new Waiters();
   readonly #endWake: () => void;
-  #state: ConnectionState = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined };
+  #state: ConnectionState = { ...DISCONNECTED, slow: false };
+  readonly #unanswered = new Unanswered(() => this.#setState(this.#state));
   /** The number of the current attempt, by which late results of earlier ones are recognised and ignored. */
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -210,7 +214,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       return;
     }
     const within = this.#socket.timeout(Math.min(timeoutMs, NO_TIMEOUT_MS));
+    const ended = this.#unanswered.sent();
     within.emit(event, payload, (failure: Error | null, ack?: Ack<Requests[E]["ack"]>) => {
+      ended(ack || !this.#socket.connected ? "answered" : "given up");
       if (failure || !ack) answered(new RealtimeError(this.#socket.connected ? "timeout" : "disconnected"));
       else answered(ack.ok ? ack : RealtimeError.fromPayload(ack.error));
     });
@@ -250,6 +256,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#attemptedAt = Date.now();
     this.#isTrying = true;
     this.#endedWith = undefined;
+    this.#unanswered.clear();
+    this.#unanswered.sent();
     clearTimeout(this.#timer);
     this.#setState({ ...this.#state, status: "connecting", retryAt: undefined });
     try {
@@ -280,6 +288,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       this.#options.backoff,
     );
     this.#isSecondToken = false;
+    this.#unanswered.clear();
     this.#setState({ status: "connected", connection, error: undefined, retryAt: undefined });
     this.#rooms.connected();
   }
@@ -317,6 +326,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   #wait(error: RealtimeError): void {
     clearTimeout(this.#timer);
+    this.#unanswered.clear();
     const wait = Math.max(this.#backoff.next(), error.retryAfterMs ?? 0);
     this.#timer = setTimeout(() => void this.#try(), wait);
     this.#setState({ status: "connecting", connection: undefined, error, retryAt: Date.now() + wait });
@@ -326,8 +336,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#attempt += 1;
     this.#isTrying = false;
     clearTimeout(this.#timer);
+    this.#unanswered.clear();
     this.#dropConnection();
-    this.#setState({ status: "disconnected", connection: undefined, error, retryAt: undefined });
+    this.#setState({ ...DISCONNECTED, error });
     this.#socket.disconnect();
   }
 
@@ -360,9 +371,9 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.connect();
   }
 
-  #setState(state: ConnectionState): void {
+  #setState(state: Omit<ConnectionState, "slow">): void {
     const before = this.#state;
-    this.#state = state;
+    this.#state = { ...state, slow: this.#unanswered.isSlow };
     const { status, error } = state;
     if (status !== before.status) {
       if (status === "disconnected" && error) this.#reportUnheard(error);
@@ -370,7 +381,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
       this.emit("status", [status]);
     }
     if (error && error !== before.error) this.emit("error", [error]);
-    this.emit("change", [state]);
+    this.emit("change", [this.#state]);
     this.#waiters.changed();
   }
 

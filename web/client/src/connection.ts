@@ -39,6 +39,8 @@ export interface ConnectionState {
   readonly error: RealtimeError | undefined;
   /** When the next attempt is due, in milliseconds since 1970, while the client waits for it. */
   readonly retryAt: number | undefined;
+  /** Whether the server has left a request, or the attempt to connect, unanswered for more than 5 s. */
+  readonly slow: boolean;
 }
 
 /** The events of a client. */

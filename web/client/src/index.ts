@@ -23,6 +23,7 @@ export {
 export { DocumentList, type DocumentListState } from "./document-list.js";
 export { RealtimeError, type ErrorCode, type RealtimeErrorOptions } from "./error.js";
 export type { Live } from "./live.js";
+export { mayWrite } from "./may-write.js";
 export { participantsOf, type Participant, type Participants } from "./participants.js";
 export { people, type Person } from "./people.js";
 export type { OpenPersistence, Persistence } from "./persisted.js";

@@ -54,7 +54,7 @@ describe("accessibility", () => {
         await status(ben, /Saved/);
         await ben.locator(".ProseMirror").click();
         await ben.keyboard.type("Ben is here");
-        await ana.locator(".caret").first().waitFor({ state: "attached" });
+        await ana.locator(".realtime-caret").first().waitFor({ state: "attached" });
         await clean(ana, "a document with two people");
         const vic = await open(`?document=for ${device} in ${colorScheme}&name=Vic&role=viewer`, options);
         await status(vic, /View only/);

@@ -57,7 +57,7 @@ describe("the page", () => {
     await saved(ana, ben);
     await ben.context().close();
     await ana.getByLabel(/1 person here/).waitFor();
-    await until("Ben's caret is gone", async () => (await ana.locator(".caret").count()) === 0);
+    await until("Ben's caret is gone", async () => (await ana.locator(".realtime-caret").count()) === 0);
   });
 
   it("undoes one's own edits only", async () => {
@@ -242,7 +242,7 @@ function textOf(page) {
   return editor(page).evaluate((root) => {
     const copy = root.cloneNode(true);
     copy
-      .querySelectorAll(".caret, .ProseMirror-separator, .ProseMirror-trailingBreak")
+      .querySelectorAll(".realtime-caret, .ProseMirror-separator, .ProseMirror-trailingBreak")
       .forEach((element) => element.remove());
     return copy.textContent.replaceAll("\u2060", "").replaceAll("\ufeff", "");
   });
@@ -275,5 +275,5 @@ function same(one, other) {
 }
 
 function caret(page, name) {
-  return page.locator(".caret", { hasText: name }).first().waitFor({ state: "attached" });
+  return page.locator(".realtime-caret", { hasText: name }).first().waitFor({ state: "attached" });
 }

@@ -1,38 +1,45 @@
 import type { DocumentProvider } from "@realtime-server/client";
-import { RealtimeProvider, useConnection, useDocument } from "@realtime-server/client/react";
-import { Collaboration } from "@tiptap/extension-collaboration";
-import { CollaborationCaret } from "@tiptap/extension-collaboration-caret";
-import { EditorContent, useEditor } from "@tiptap/react";
+import {
+  AvatarStack,
+  ConnectionBanner,
+  FollowNotice,
+  SaveStatus,
+  useDocumentStatus,
+} from "@realtime-server/client/kit";
+import "@realtime-server/client/kit.css";
+import { RealtimeProvider, useDocument, usePeople } from "@realtime-server/client/react";
+import { Realtime, followed } from "@realtime-server/client/tiptap";
+import { EditorContent, useEditor, useEditorState } from "@tiptap/react";
 import { StarterKit } from "@tiptap/starter-kit";
-import { StrictMode, useEffect } from "react";
+import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import "./carets.css";
-import { client, me, room } from "./client";
-import { mayWrite, statusText } from "./status";
+import { client, room } from "./client";
 
 function Document({ room }: { room: string }) {
-  const connection = useConnection();
   const { provider, ...state } = useDocument(room);
+  const status = useDocumentStatus(state);
   return (
     <>
-      <p id="status">{statusText(connection, state)}</p>
-      {provider && <TextEditor provider={provider} editable={mayWrite(state)} />}
+      <SaveStatus status={status} id="status" />
+      <ConnectionBanner status={status} />
+      {provider && <TextEditor provider={provider} />}
     </>
   );
 }
 
-function TextEditor({ provider, editable }: { provider: DocumentProvider; editable: boolean }) {
-  const editor = useEditor({
-    editable: false,
-    extensions: [
-      // Collaboration has its own undo. A trailing node would be written by every client that shows the text, also by viewers.
-      StarterKit.configure({ undoRedo: false, trailingNode: false }),
-      Collaboration.configure({ document: provider.doc }),
-      CollaborationCaret.configure({ provider, user: me }),
-    ],
-  });
-  useEffect(() => editor.setEditable(editable, false), [editor, editable]);
-  return <EditorContent editor={editor} id="editor" />;
+function TextEditor({ provider }: { provider: DocumentProvider }) {
+  const editor = useEditor({ extensions: [StarterKit, Realtime.configure({ provider })] });
+  const id = useEditorState({ editor, selector: ({ editor }) => followed(editor.state) });
+  const person = usePeople(provider).find((person) => person.id === id);
+  const stop = () => editor.commands.unfollow();
+  const toggle = (person: { id: string }) => (person.id === id ? stop() : editor.commands.follow(person.id));
+  return (
+    <>
+      <AvatarStack provider={provider} followed={id} onFollow={toggle} />
+      <EditorContent editor={editor} id="editor" />
+      <FollowNotice person={person} onStop={stop} />
+    </>
+  );
 }
 
 createRoot(document.getElementById("root") ?? document.body).render(

@@ -10,7 +10,7 @@ describe("the editors", () => {
   const { newRoom } = site;
   const open = (page, options) => site.open(page, options);
 
-  for (const { page, text, caret, name } of EDITORS) {
+  for (const { page, text, caret, name, notBegun = "Nobody has begun this document yet" } of EDITORS) {
     describe(page, () => {
       const lines = (window) =>
         window.locator(text).evaluate((element) => {
@@ -83,7 +83,7 @@ describe("the editors", () => {
           room,
           user: "early",
           role: "viewer",
-          status: "Nobody has begun this document yet",
+          status: notBegun,
         });
         await tryToWrite(early);
         // Someone makes it, and leaves it empty: an editor that fills it by itself would do so here.

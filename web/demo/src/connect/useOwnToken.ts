@@ -1,8 +1,8 @@
 import { RealtimeError } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useEffect, useState } from "react";
 import type { Identity } from "../session/identity";
 import { fetchToken } from "../session/token";
-import { reasonOf } from "../status/reason";
 
 /** A token of this window's user, for an hour; until it is fetched neither field is set, and `problem` if that failed. */
 export function useOwnToken(identity: Identity): { readonly token?: string; readonly problem?: string } {

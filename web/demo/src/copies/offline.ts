@@ -1,6 +1,6 @@
 import type { DocumentState } from "@realtime-server/client";
+import type { Status } from "@realtime-server/client/kit";
 import { useEffect, useState } from "react";
-import type { Status } from "../status/status";
 import type { CopyState } from "./DocumentCopy";
 
 /** When the connection was lost, in milliseconds since 1970; undefined while it is there. */
@@ -29,7 +29,8 @@ export function offlineStatus(
   { saved, permission, readOnly, ended }: DocumentState,
   copy: CopyState | undefined,
 ): Status {
-  if (!isAway || ended || status.tone !== "warning") return status;
+  // Other problems of the connection, such as too many open windows, have words of their own.
+  if (!isAway || ended || !status.label.startsWith("Offline")) return status;
   const label = since === undefined ? "Offline" : `Offline since ${timeOf(since)}`;
   if (permission === undefined || readOnly) {
     return { ...status, label, sentence: "Offline: new changes show up when the connection is back." };

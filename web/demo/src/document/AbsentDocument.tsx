@@ -1,4 +1,5 @@
 import type { DocumentInfo } from "@realtime-server/client";
+import { ConnectionBanner, useConnectionStatus } from "@realtime-server/client/kit";
 import { useConnection, useRealtime } from "@realtime-server/client/react";
 import { mayDelete, titleOf } from "../list/documents";
 import { timeAgo } from "../list/timeAgo";
@@ -7,10 +8,8 @@ import { Link } from "../navigation/Link";
 import { useArrival } from "../navigation/useArrival";
 import { mayWrite } from "../session/identity";
 import { useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { listStatus } from "../status/status";
+import { listStatus } from "../status/listStatus";
 import { useUnsavedDocuments } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { Notice } from "../ui/Notice";
@@ -25,8 +24,7 @@ interface AbsentDocumentProps {
 
 /** The view of a document that is not opened: why there is no text, and what this user can do. */
 export function AbsentDocument({ room, asked, onInfo }: AbsentDocumentProps) {
-  const isAway = useAway();
-  const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
+  const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const main = useArrival();
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
@@ -38,7 +36,7 @@ export function AbsentDocument({ room, asked, onInfo }: AbsentDocumentProps) {
     <>
       <header className="top">
         <Header title={title} status={status} before={back} />
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column" id="content" aria-label={title} tabIndex={-1}>
         {asked.kind === "not begun" && <NotBegun room={room} onInfo={onInfo} />}

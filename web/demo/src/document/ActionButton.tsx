@@ -1,6 +1,6 @@
 import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useState } from "react";
-import { reasonOf } from "../status/reason";
 
 interface ActionButtonProps {
   label: string;

@@ -1,7 +1,8 @@
 import type { DocumentInfo, DocumentProvider } from "@realtime-server/client";
+import type { Status } from "@realtime-server/client/kit";
+import type { Editor } from "@tiptap/react";
 import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
-import type { Status } from "../status/status";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { People } from "./People";
@@ -15,10 +16,11 @@ interface DocumentHeaderProps {
   onInfo: (info: DocumentInfo) => void;
   status: Status;
   provider: DocumentProvider | undefined;
+  editor: Editor | undefined;
 }
 
 /** The top of a document: the link to the list, the document's title, the people in it. */
-export function DocumentHeader({ room, title, info, onInfo, status, provider }: DocumentHeaderProps) {
+export function DocumentHeader({ room, title, info, onInfo, status, provider, editor }: DocumentHeaderProps) {
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
@@ -27,7 +29,7 @@ export function DocumentHeader({ room, title, info, onInfo, status, provider }: 
   const field = info && <TitleField document={info} onSaved={onInfo} />;
   return (
     <Header title={title} titleField={field} status={status} before={back}>
-      <People provider={provider} />
+      <People provider={provider} editor={editor} />
       <ShareButton room={room} />
     </Header>
   );

@@ -1,5 +1,6 @@
 import type { DocumentInfo } from "@realtime-server/client";
-import { useDocument, useConnection } from "@realtime-server/client/react";
+import { ConnectionBanner, useAway, useDocumentStatus } from "@realtime-server/client/kit";
+import { useDocument } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
 import { offlineStatus, useAwaySince } from "../copies/offline";
@@ -8,10 +9,7 @@ import { mayEdit, titleOf } from "../list/documents";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { documentStatus } from "../status/status";
 import { useUnsavedWarning } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Icon } from "../ui/Icon";
 import { AbsentDocument } from "./AbsentDocument";
 import { accessOf } from "./access";
@@ -21,9 +19,7 @@ import { ObstacleNotice, UnusableName } from "./Obstacle";
 import { openCopy } from "./persistence";
 import { TextEditor } from "./TextEditor";
 import { Toolbar } from "./Toolbar";
-import { useCaretUser, usePresence } from "./useCaretUser";
 import { useDocumentInfo, type UsedInfo } from "./useDocumentInfo";
-import { useRebuilds } from "./useRebuilds";
 
 /** The view of one document. */
 export function DocumentView({ room }: { room: string }) {
@@ -62,16 +58,13 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
   const { identity } = useSession();
   const used = useDocument(room, { persistence: openCopy(identity.team, identity.id) });
   const { provider, ended } = used;
-  const rebuilds = useRebuilds(provider);
   const isAway = useAway();
   const [editor, setEditor] = useState<Editor>();
   const copy = useCopy(provider);
   const since = useAwaySince(isAway);
-  const status = offlineStatus(documentStatus(useConnection(), isAway, used), isAway, since, used, copy);
+  const status = offlineStatus(useDocumentStatus(used), isAway, since, used, copy);
   const access = accessOf(used, isAway);
   const main = useArrival();
-  const user = useCaretUser(identity);
-  usePresence(provider, user);
   useUnsavedWarning(provider);
   const title = info ? titleOf(info) : room;
   const isTitleEditable = info !== undefined && mayEdit(info) && access === "edit";
@@ -79,7 +72,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
     <>
       <header className="top">
         <DocumentHeader
-          {...{ room, title, status, provider }}
+          {...{ room, title, status, provider, editor }}
           info={isTitleEditable ? info : undefined}
           onInfo={apply}
         />
@@ -91,16 +84,14 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
           </p>
         )}
         {(access === "opening" || (access === "edit" && !editor)) && <div className="toolbar" />}
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column document" id="content" aria-label={title} tabIndex={-1}>
         {ended && <EndedNotice {...{ ended, info, onReopen }} onInfo={apply} />}
         {typeof access === "object" ? (
           <ObstacleNotice obstacle={access} role={identity.role} />
         ) : (
-          provider && (
-            <TextEditor key={`${provider.doc.guid} ${rebuilds}`} {...{ provider, user, access }} onEditor={setEditor} />
-          )
+          provider && <TextEditor key={provider.doc.guid} provider={provider} access={access} onEditor={setEditor} />
         )}
       </main>
     </>

@@ -4,11 +4,9 @@ import { useEffect, useMemo, useState } from "react";
 import { takeFocusRequest } from "../navigation/route";
 import { EditorNotice } from "./EditorNotice";
 import { extensionsOf } from "./extensions";
-import type { CaretUser } from "./useCaretUser";
 
 interface TextEditorProps {
   provider: DocumentProvider;
-  user: CaretUser;
   access: "opening" | "view" | "edit";
   onEditor: (editor: Editor | undefined) => void;
 }
@@ -17,10 +15,10 @@ interface TextEditorProps {
 const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 
 /** The text of a document. It has to be mounted again for another provider. */
-export function TextEditor({ provider, user, access, onEditor }: TextEditorProps) {
+export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
   // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
   const [notice, setNotice] = useState<string>();
-  const [extensions] = useState(() => extensionsOf(provider, user, { onNotice: setNotice }));
+  const [extensions] = useState(() => extensionsOf(provider, { onNotice: setNotice }));
   const isEditable = access === "edit";
   const editorProps = useMemo(
     () => ({
@@ -40,16 +38,12 @@ export function TextEditor({ provider, user, access, onEditor }: TextEditorProps
   const editor = useEditor({
     extensions,
     editorProps,
-    editable: isEditable,
     injectCSS: false,
     // The rules of the marks would take the stars from `2 * 3 * 4`. Markdown is read by the extension Paste.
     enablePasteRules: ["link"],
   });
 
   useEffect(() => {
-    editor.setEditable(isEditable, false);
-    // The placeholder depends on whether the user may write, and is drawn with the next transaction.
-    editor.view.dispatch(editor.state.tr);
     if (isEditable && takeFocusRequest()) editor.commands.focus("end");
   }, [editor, isEditable]);
   useEffect(() => {

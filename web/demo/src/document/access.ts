@@ -1,5 +1,5 @@
-import type { DocumentState } from "@realtime-server/client";
-import { reasonOf } from "../status/reason";
+import { mayWrite, type DocumentState } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 
 /** The reason why a document cannot be shown at all. */
 export type Obstacle =
@@ -13,12 +13,8 @@ export type Access = "opening" | "view" | "edit" | Obstacle;
 
 /** What the user may do with a document, as far as that is known. */
 export function accessOf(document: DocumentState, isAway: boolean): Access {
-  const { permission, readOnly, ended, status, error } = document;
-  if (permission !== undefined || ended) {
-    // A user who has lost the right to open the document keeps the copy, but cannot write any more.
-    const isLost = status === "disconnected" && error !== undefined;
-    return readOnly || ended || isLost ? "view" : "edit";
-  }
+  const { permission, ended, error } = document;
+  if (permission !== undefined || ended) return mayWrite(document) ? "edit" : "view";
   if (isAway) return { kind: "offline" };
   if (!error) return "opening";
   if (error.code === "not_found") return { kind: "not started" };

@@ -1,13 +1,10 @@
 import type { DocumentProvider } from "@realtime-server/client";
+import { Realtime } from "@realtime-server/client/tiptap";
 import type { Extensions } from "@tiptap/core";
-import { Collaboration } from "@tiptap/extension-collaboration";
-import { CollaborationCaret } from "@tiptap/extension-collaboration-caret";
 import { Placeholder } from "@tiptap/extensions";
-import { CaretLabels, renderCaret, renderSelection } from "./carets";
 import { CONTENT } from "./content";
 import { Paste, type PasteOptions } from "./paste/Paste";
 import { PICTURE_BYTES_MAX } from "./paste/pictures";
-import type { CaretUser } from "./useCaretUser";
 
 /** What a page can decide about the editor. */
 export interface EditorOptions extends Pick<PasteOptions, "onNotice"> {
@@ -19,21 +16,14 @@ export interface EditorOptions extends Pick<PasteOptions, "onNotice"> {
 const BESIDE_PICTURE_BYTES = 4 * 1024;
 
 /** The extensions of the editor: the content of the text, and the collaboration with others. */
-export function extensionsOf(provider: DocumentProvider, user: CaretUser, options: EditorOptions): Extensions {
-  const { client, doc, awareness } = provider;
+export function extensionsOf(provider: DocumentProvider, options: EditorOptions): Extensions {
+  const { client } = provider;
   const updateBytesMax = () => client.connection?.limits.update_bytes ?? Infinity;
   const pictureBytesMax = () => Math.min(PICTURE_BYTES_MAX, updateBytesMax() - BESIDE_PICTURE_BYTES);
   return [
     ...CONTENT,
     Paste.configure({ uploadImage: options.uploadImage, onNotice: options.onNotice, pictureBytesMax }),
     Placeholder.configure({ placeholder: "Write something. Everyone here sees it as you type." }),
-    Collaboration.configure({ document: doc }),
-    CollaborationCaret.configure({
-      provider: { awareness },
-      user: { ...user },
-      render: renderCaret,
-      selectionRender: renderSelection,
-    }),
-    CaretLabels.configure({ awareness }),
+    Realtime.configure({ provider }),
   ];
 }

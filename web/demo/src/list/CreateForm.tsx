@@ -1,9 +1,9 @@
 import { RealtimeError } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useRealtime } from "@realtime-server/client/react";
 import { useId, useState, type SubmitEvent } from "react";
 import { navigate } from "../navigation/route";
 import type { Identity } from "../session/identity";
-import { reasonOf } from "../status/reason";
 import { Icon } from "../ui/Icon";
 import { newRoom, TITLE_LENGTH_MAX } from "./room";
 

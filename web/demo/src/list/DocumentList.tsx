@@ -1,9 +1,9 @@
 import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useRealtime, type UsedDocuments } from "@realtime-server/client/react";
 import { useState } from "react";
 import type { Identity } from "../session/identity";
 import { announce } from "../status/announcer";
-import { reasonOf } from "../status/reason";
 import { Icon } from "../ui/Icon";
 import { Notice } from "../ui/Notice";
 import { titleOf, type ShownQuery } from "./documents";

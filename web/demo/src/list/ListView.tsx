@@ -1,3 +1,4 @@
+import { ConnectionBanner, useAway, useConnectionStatus } from "@realtime-server/client/kit";
 import { useConnection } from "@realtime-server/client/react";
 import { useEffect, useState } from "react";
 import { Footer } from "../connect/Footer";
@@ -5,10 +6,8 @@ import { useArrival } from "../navigation/useArrival";
 import { RecoveredEdits } from "../recovery/RecoveredEdits";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { listStatus } from "../status/status";
+import { listStatus } from "../status/listStatus";
 import { useUnsavedDocuments } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
 import { DocumentList } from "./DocumentList";
@@ -19,7 +18,7 @@ import { ListTools } from "./ListTools";
 export function ListView() {
   const { identity } = useSession();
   const isAway = useAway();
-  const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
+  const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
   const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false });
   const main = useArrival();
@@ -30,7 +29,7 @@ export function ListView() {
     <>
       <header className="top">
         <Header title="Documents" status={status} before={<img src="./favicon.svg" alt="" width={32} height={32} />} />
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column" id="content" aria-label="Documents" tabIndex={-1}>
         {isWriter ? (

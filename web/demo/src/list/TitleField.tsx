@@ -1,8 +1,8 @@
 import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
+import { reasonOf } from "@realtime-server/client/kit";
 import { useRealtime } from "@realtime-server/client/react";
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import { announce } from "../status/announcer";
-import { reasonOf } from "../status/reason";
 import { titleOf } from "./documents";
 import { TITLE_LENGTH_MAX } from "./room";
 

@@ -1,6 +1,5 @@
 import type { User } from "@realtime-server/client";
-import { Avatar } from "../ui/Avatar";
-import { NEUTRAL_COLOR } from "../ui/contrast";
+import { Avatar, NEUTRAL_COLOR } from "@realtime-server/client/kit";
 
 /** How many people are shown; the number of the others follows them. */
 const SHOWN_MAX = 3;

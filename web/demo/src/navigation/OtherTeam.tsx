@@ -1,12 +1,10 @@
-import { useConnection } from "@realtime-server/client/react";
+import { ConnectionBanner, useConnectionStatus } from "@realtime-server/client/kit";
 import { useEffect } from "react";
 import { Link } from "./Link";
 import { useArrival } from "./useArrival";
 import { changeIdentity, useSession } from "../session/session";
-import { Banner } from "../status/Banner";
-import { listStatus } from "../status/status";
+import { listStatus } from "../status/listStatus";
 import { useUnsavedDocuments } from "../status/unsaved";
-import { useAway } from "../status/useAway";
 import { Header } from "../ui/Header";
 import { Icon } from "../ui/Icon";
 import { Notice } from "../ui/Notice";
@@ -18,8 +16,7 @@ export function OtherTeam({ team }: { team: string }) {
   useEffect(() => {
     document.title = "Another team · Realtime Server";
   }, []);
-  const isAway = useAway();
-  const status = listStatus(useConnection(), isAway, useUnsavedDocuments());
+  const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
@@ -29,7 +26,7 @@ export function OtherTeam({ team }: { team: string }) {
     <>
       <header className="top">
         <Header title="Another team" status={status} before={back} />
-        <Banner status={status} isAway={isAway} />
+        <ConnectionBanner status={status} data-testid="banner" />
       </header>
       <main ref={main} className="column" id="content" aria-label="Another team" tabIndex={-1}>
         <Notice title="This link is for another team" icon="eye">

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { Link } from "../navigation/Link";
 import type { Identity } from "../session/identity";
 import { announce } from "../status/announcer";
-import { reasonOf } from "../status/reason";
+import { reasonOf } from "@realtime-server/client/kit";
 import { ownerOf, sendCopy } from "./send";
 import { discardCopy, textOfCopy, type UnsentCopy } from "./unsentCopies";
 import { useUnsentCopies } from "./useUnsentCopies";

@@ -1,5 +1,5 @@
+import { Avatar } from "@realtime-server/client/kit";
 import { useState } from "react";
-import { Avatar } from "../ui/Avatar";
 import { IdentityDialog } from "./IdentityDialog";
 import { useSession } from "./session";
 import { useOwnColor } from "./useOwnColor";

@@ -1,6 +1,6 @@
+import { NEUTRAL_COLOR } from "@realtime-server/client/kit";
 import { useConnection } from "@realtime-server/client/react";
 import { useState } from "react";
-import { NEUTRAL_COLOR } from "../ui/contrast";
 
 /** The colour of this user. The server chooses it, so it is known from the first connection on, also while that is lost. */
 export function useOwnColor(): string {

@@ -1,10 +1,7 @@
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useSyncExternalStore } from "react";
 
 /** How long a message stays. After that, screen readers read the same message again. */
 const STAYS_MS = 5_000;
-
-/** How long a status has to last before it is announced, since typing changes it many times a second. */
-const SETTLED_MS = 1_000;
 
 let message = "";
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -15,19 +12,6 @@ export function announce(text: string): void {
   clearTimeout(timer);
   timer = setTimeout(() => put(""), STAYS_MS);
   put(text);
-}
-
-/** Announces a status when it has lasted for a second, and only if it differs from the last announced one. */
-export function useAnnouncement(text: string): void {
-  const last = useRef("");
-  useEffect(() => {
-    const settled = setTimeout(() => {
-      if (text === last.current) return;
-      last.current = text;
-      announce(text);
-    }, SETTLED_MS);
-    return () => clearTimeout(settled);
-  }, [text]);
 }
 
 /** The region for announcements. It exists once and always, because screen readers do not read regions that are added later. */

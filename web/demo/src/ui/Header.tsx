@@ -1,7 +1,6 @@
+import { SaveStatus, type Status } from "@realtime-server/client/kit";
 import type { ReactNode } from "react";
 import { IdentityButton } from "../session/IdentityButton";
-import { StatusLabel } from "../status/StatusLabel";
-import type { Status } from "../status/status";
 import { ThemeButton } from "../theme/ThemeButton";
 
 interface HeaderProps {
@@ -29,7 +28,7 @@ export function Header({ title, titleField, status, before, children }: HeaderPr
         ) : (
           <h1 title={title}>{title}</h1>
         )}
-        <StatusLabel status={status} />
+        <SaveStatus status={status} data-testid="status" />
       </div>
       {children}
       <ThemeButton />

@@ -12,13 +12,17 @@ import { until } from "@realtime-server/harness/until";
 /** The folder of the examples. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Each editor: where one types, the carets of others, and the names at them. */
+/**
+ * Each editor: where one types, the carets of others, and the names at them. `notBegun` is what it says of a document that does not
+ * exist yet, if it does not use the words of the other examples.
+ */
 export const EDITORS = [
   {
     page: "tiptap",
     text: ".ProseMirror",
-    caret: ".collaboration-carets__caret",
-    name: ".collaboration-carets__label",
+    caret: ".realtime-caret",
+    name: ".realtime-caret-label",
+    notBegun: "Not started yet",
   },
   { page: "codemirror", text: ".cm-content", caret: ".cm-ySelectionCaret", name: ".cm-ySelectionInfo" },
   { page: "quill", text: ".ql-editor", caret: ".ql-cursor-caret", name: ".ql-cursor-name" },

@@ -1,47 +1,56 @@
-import type { ConnectionState, DocumentState, RealtimeError } from "@realtime-server/client";
-import { reasonOf } from "./reason";
+import type { ConnectionState } from "../connection.js";
+import type { RealtimeError } from "../error.js";
+import type { DocumentState } from "../state.js";
+import { reasonOf } from "./reason.js";
 
 /** How important a status is. `calm`: nothing to do; `busy`: wait; `warning`: be aware of it; `problem`: do something. */
 export type Tone = "calm" | "busy" | "warning" | "problem";
 
-/** The status of the connection, the list or a document, in words. */
+/** The status of the connection or of a document, in words. */
 export interface Status {
   readonly tone: Tone;
   /** A few words, which are always visible. */
   readonly label: string;
   /** A whole sentence, if a few words are not enough. It is shown across the page. */
   readonly sentence?: string;
-  /** What the user can do at once. */
+  /** What the user can do at once: `client.connect()` in both cases. */
   readonly action?: "Try now" | "Try again";
 }
 
-/** The status of the connection. `isAway` is true from a failure until the server is back, also during new attempts. */
-function connectionStatus({ status, error }: ConnectionState, isAway: boolean): Status {
-  if (status === "connected") return { tone: "calm", label: "Connected" };
+const SLOW = "Taking longer than usual";
+
+/**
+ * The status of the connection.
+ *
+ * @param isAway Whether there was a failure and the server is not back yet, which is so during new attempts, too: see `useAway`.
+ */
+export function connectionStatus({ status, error, slow }: ConnectionState, isAway: boolean): Status {
+  if (status === "connected") {
+    if (!slow) return { tone: "calm", label: "Connected" };
+    return { tone: "warning", label: SLOW, sentence: "The server is taking longer than usual to answer." };
+  }
   if (status === "disconnected" && error) {
     const sentence = `Not connected: ${reasonOf(error)}`;
     return { tone: "problem", label: "Not connected", sentence, action: "Try again" };
   }
-  if (!isAway) return { tone: "busy", label: "Connecting…" };
-  const why = error && error.code !== "disconnected" && error.code !== "timeout" ? ` (${reasonOf(error)})` : "";
-  return {
-    tone: "warning",
-    label: "Offline",
-    sentence: `Offline: there is no connection to the server${why}.`,
-    action: "Try now",
-  };
+  if (error?.code === "too_many_connections") {
+    const label = "Too many windows open";
+    return { tone: "warning", label, sentence: `Not connected: ${reasonOf(error)}`, action: "Try now" };
+  }
+  if (isAway) {
+    const why = error && error.code !== "disconnected" && error.code !== "timeout" ? `: ${reasonOf(error)}` : ".";
+    const sentence = `Offline: there is no connection to the server${why}`;
+    return { tone: "warning", label: "Offline", sentence, action: "Try now" };
+  }
+  if (!slow) return { tone: "busy", label: "Connecting…" };
+  return { tone: "warning", label: SLOW, sentence: "Connecting to the server is taking longer than usual." };
 }
 
-/** The status of the list. Documents whose view was left may still have edits that are not saved. */
-export function listStatus(connection: ConnectionState, isAway: boolean, unsavedDocuments: number): Status {
-  const status = connectionStatus(connection, isAway);
-  if (unsavedDocuments === 0) return status;
-  const label =
-    unsavedDocuments === 1 ? "a document is not saved yet" : `${unsavedDocuments} documents are not saved yet`;
-  return { ...status, tone: status.tone === "calm" ? "busy" : status.tone, label: `${status.label}, ${label}` };
-}
-
-/** The status of an open document, and whether the edits made here are saved. */
+/**
+ * The status of an open document, and whether the edits made here are saved.
+ *
+ * @param isAway As for `connectionStatus`.
+ */
 export function documentStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
   if (document.ended) return endedStatus(document.ended);
   const status = wholeStatus(connection, isAway, document);
@@ -50,7 +59,13 @@ export function documentStatus(connection: ConnectionState, isAway: boolean, doc
 
 /** The status of a document that the server could read completely. */
 function wholeStatus(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
-  if (connection.status !== "connected") return withoutConnection(connectionStatus(connection, isAway), document);
+  if (connection.status !== "connected") return withoutConnection(connection, isAway, document);
+  const status = connectedStatus(document);
+  // A slow answer matters only to those who wait for it.
+  return connection.slow && status.tone === "busy" ? slowStatus(document) : status;
+}
+
+function connectedStatus(document: DocumentState): Status {
   if (document.status !== "connected") return notJoined(document);
   if (!document.synced && document.error) return outOfStep(document, document.error);
   if (document.readOnly) return readOnlyStatus(document);
@@ -71,23 +86,37 @@ function endedStatus(ended: "deleted" | "replaced"): Status {
   return { tone: "problem", label };
 }
 
-function withoutConnection(status: Status, document: DocumentState): Status {
+function withoutConnection(connection: ConnectionState, isAway: boolean, document: DocumentState): Status {
+  const status = connectionStatus(connection, isAway);
+  const { sentence } = status;
   const label = document.saved ? status.label : `${status.label}, ${unsavedText(document.unsaved)}`;
-  if (status.tone !== "warning") return { ...status, label };
+  if (sentence === undefined || status.tone !== "warning") return { ...status, label };
+  const isReader = document.permission === undefined || document.readOnly;
+  if (status.label !== "Offline") {
+    return { ...status, label, sentence: isReader ? sentence : `${sentence} Your changes are kept here until then.` };
+  }
+  const meanwhile = isReader
+    ? "Offline: new changes show up when the connection is back."
+    : "Offline: your changes are kept here and sent when the connection is back.";
+  return { ...status, label, sentence: meanwhile };
+}
+
+function slowStatus({ saved, unsaved, permission }: DocumentState): Status {
+  const label = saved ? SLOW : `${SLOW}, ${unsavedText(unsaved)}`;
   const sentence =
-    document.permission === undefined || document.readOnly
-      ? "Offline: new changes show up when the connection is back."
-      : "Offline: your changes are kept here and sent when the connection is back.";
-  return { ...status, label, sentence };
+    permission === undefined
+      ? "Opening this document is taking longer than usual. It shows up as soon as the server answers."
+      : "The server is taking longer than usual to answer. Your changes are kept here, and are sent when it does.";
+  return { tone: "warning", label, sentence };
 }
 
 function notJoined({ status, error, saved, unsaved, permission }: DocumentState): Status {
   const kept = saved ? "" : `, ${unsavedText(unsaved)}`;
   if (!error) return { tone: "busy", label: `Opening…${kept}` };
-  if (error.code === "not_found") return { tone: "busy", label: "Not started yet" };
+  if (error.code === "not_found") return { tone: "calm", label: "Not started yet" };
   const label = `${error.code === "forbidden" ? "No access" : "Cannot be opened"}${kept}`;
   const tone = status === "connecting" ? "warning" : "problem";
-  // Without a copy to show, the page shows the reason instead of the text.
+  // Without content to show, the page shows the reason instead of the text.
   if (permission === undefined) return { tone, label };
   return { tone, label, sentence: `This document cannot be opened: ${reasonOf(error)}` };
 }

@@ -1,14 +1,14 @@
 import type { CSSProperties } from "react";
-import { readableOn, safeColor } from "./contrast";
+import { readableOn, safeColor } from "./contrast.js";
 
 const letters = new Intl.Segmenter();
 
 /** The initials of a person in that person's colour. Screen readers ignore it, so the name has to be beside it. */
-export function Avatar({ name, color }: { name: string; color: string }) {
+export function Avatar({ name, color }: { name: string; color: string | undefined }) {
   const background = safeColor(color);
   const style: CSSProperties = { background, color: readableOn(background) };
   return (
-    <span className="avatar" style={style} aria-hidden="true">
+    <span className="realtime-avatar" style={style} aria-hidden="true">
       {initials(name)}
     </span>
   );

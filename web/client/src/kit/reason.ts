@@ -1,4 +1,4 @@
-import type { RealtimeError } from "@realtime-server/client";
+import type { RealtimeError } from "../error.js";
 
 /** The reason of an error, as a sentence that follows a colon. */
 export function reasonOf({ code, message }: RealtimeError): string {
@@ -13,10 +13,11 @@ export function reasonOf({ code, message }: RealtimeError): string {
       return "the server cannot reach its database. It is being tried again.";
     case "overloaded":
     case "rate_limited":
-    case "too_many_connections":
       return "the server has too much to do just now. It is being tried again.";
+    case "too_many_connections":
+      return "too many windows are open. Close one, and this one connects by itself.";
     case "draining":
-      return "the server is restarting";
+      return "the server is restarting.";
     case "invalid":
       return "what the server sends and what is here do not fit together.";
     case "too_many_rooms":
@@ -24,6 +25,6 @@ export function reasonOf({ code, message }: RealtimeError): string {
     case "session_revoked":
       return "you were signed out.";
     default:
-      return message;
+      return /[.!?]$/.test(message) ? message : `${message}.`;
   }
 }

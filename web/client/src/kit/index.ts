@@ -1,0 +1,34 @@
+"use client";
+/**
+ * Components for the people in a document, and for the connection and what is saved, with hooks that give the same in words.
+ *
+ * ```tsx
+ * import "@realtime-server/client/kit.css";
+ *
+ * const { provider, ...state } = useDocument("article-42");
+ * const status = useDocumentStatus(state);
+ * <AvatarStack provider={provider} /> <SaveStatus status={status} /> <ConnectionBanner status={status} />
+ * ```
+ *
+ * @module
+ */
+export { Avatar } from "./Avatar.js";
+export { AvatarStack, type AvatarStackProps } from "./AvatarStack.js";
+export { ConnectionBanner, type ConnectionBannerProps } from "./ConnectionBanner.js";
+export { NEUTRAL_COLOR, readableOn, safeColor } from "./contrast.js";
+export { FollowNotice, type FollowNoticeProps } from "./FollowNotice.js";
+export {
+  nameOf,
+  useAvatarStack,
+  useAway,
+  useBanner,
+  useConnectionStatus,
+  useCountdown,
+  useDocumentStatus,
+  useSettled,
+  type AvatarStackState,
+  type BannerContent,
+} from "./hooks.js";
+export { reasonOf } from "./reason.js";
+export { SaveStatus, type SaveStatusProps } from "./SaveStatus.js";
+export { connectionStatus, documentStatus, type Status, type Tone } from "./status.js";
