@@ -65,6 +65,7 @@ describe("accessibility", () => {
           await clean(early, "a document that does not exist yet");
         }
         const foreign = await browser.open(`${server.url}/?team=one&name=Vic`, options);
+        await status(foreign, /Connected/);
         await foreign.goto(`${server.url}/?team=two&document=${device}`);
         await foreign.getByText("This link is for another team").waitFor();
         await clean(foreign, "a link of another team");

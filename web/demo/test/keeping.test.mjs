@@ -56,6 +56,7 @@ describe("what is kept in a browser", () => {
   });
 
   it("is every word that was written without a network, after the tab was closed and the browser restarted, and it is sent", async () => {
+    await server.createDocument("kept");
     const folder = newProfile();
     const first = await launchProfile(chromium, folder);
     let page = first.pages()[0] ?? (await first.newPage());
@@ -91,6 +92,7 @@ describe("what is kept in a browser", () => {
   });
 
   it("is offered if another person of the browser has left it, who sends, saves or discards it", async () => {
+    await server.createDocument("left");
     const ana = await browser.open(`${server.url}/?document=left&name=Ana`);
     await saved(ana);
     await ana.context().setOffline(true);
@@ -128,6 +130,7 @@ describe("what is kept in a browser", () => {
         return add.apply(this, values);
       };
     });
+    await server.createDocument("full");
     await ana.goto(`${server.url}/?document=full&name=Ana`);
     await saved(ana);
     await ana.context().setOffline(true);
@@ -144,6 +147,7 @@ describe("what is kept in a browser", () => {
   });
 
   it("moves no text when the connection is lost and comes back", async () => {
+    await server.createDocument("still");
     for (const viewport of [
       { width: 1280, height: 800 },
       { width: 390, height: 844 },

@@ -31,6 +31,7 @@ describe("a browser", () => {
     it(`loses nothing that was called saved or kept, whatever happens to it (seed ${seed})`, async () => {
       const folder = mkdtempSync(join(tmpdir(), "realtime-profile-"));
       profiles.push(folder);
+      await server.createDocument(`loss-${seed}`);
       const person = new Person(server, folder, `loss-${seed}`, new Random(seed));
       await person.begin();
       for (let step = 0; step < STEPS; step += 1) await person.step();

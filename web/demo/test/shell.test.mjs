@@ -33,6 +33,7 @@ describe("the service worker", () => {
   });
 
   it("opens the page without the network, and keeps nothing of the server's answers", async () => {
+    await server.createDocument("shell");
     const page = await browser.open(`${server.url}/?document=shell&name=Ana`);
     await until("it is saved", async () => (await page.getByTestId("status").innerText()) === "Saved");
     await ready(page);

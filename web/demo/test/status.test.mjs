@@ -48,7 +48,7 @@ describe("the status of the page", () => {
 
   it("tells the 21st window of a person that too many are open, and connects it when one is closed", async () => {
     const page = await open("crowded");
-    const { id } = await page.evaluate(() => JSON.parse(sessionStorage.getItem("identity")));
+    const id = await page.evaluate(() => JSON.parse(sessionStorage.getItem("identity")));
     await page.goto("about:blank");
     const person = { user: id, team: "demo" };
     for (let window = 0; window < WINDOWS_MAX; window += 1) {

@@ -48,12 +48,15 @@ export function snippetsOf({ url, team, token }: Target): Snippet[] {
 }
 
 const TIPTAP = [
-  "@tiptap/react",
-  "@tiptap/pm",
-  "@tiptap/starter-kit",
-  "@tiptap/extension-collaboration",
-  "@tiptap/extension-collaboration-caret",
-  "@tiptap/y-tiptap",
+  "@tiptap/core@3.31.3",
+  "@tiptap/pm@3.31.3",
+  "@tiptap/react@3.31.3",
+  "@tiptap/starter-kit@3.31.3",
+  "@tiptap/extension-bubble-menu@3.31.3",
+  "@tiptap/extension-floating-menu@3.31.3",
+  "@tiptap/extension-collaboration@3.31.3",
+  "@tiptap/y-tiptap@3",
+  "y-protocols",
 ].join(" ");
 
 function clientCode(url: string, tokenAddress: string): string {
@@ -127,8 +130,8 @@ createRoot(document.getElementById("root")!).render(
 function tiptap(url: string, tokenAddress: string): string {
   return `import { RealtimeClient, type DocumentProvider } from "@realtime-server/client";
 import { RealtimeProvider, useDocument } from "@realtime-server/client/react";
-import { Collaboration } from "@tiptap/extension-collaboration";
-import { CollaborationCaret } from "@tiptap/extension-collaboration-caret";
+import "@realtime-server/client/carets.css";
+import { Realtime } from "@realtime-server/client/tiptap";
 import { EditorContent, useEditor } from "@tiptap/react";
 import { StarterKit } from "@tiptap/starter-kit";
 import { createRoot } from "react-dom/client";
@@ -141,13 +144,7 @@ function Page() {
 }
 
 function Text({ provider }: { provider: DocumentProvider }) {
-  const editor = useEditor({
-    extensions: [
-      StarterKit.configure({ undoRedo: false, trailingNode: false }), // Collaboration has its own undo
-      Collaboration.configure({ document: provider.doc }),
-      CollaborationCaret.configure({ provider, user: { name: "My app" } }),
-    ],
-  });
+  const editor = useEditor({ extensions: [StarterKit, Realtime.configure({ provider })] });
   return <EditorContent editor={editor} />;
 }
 
