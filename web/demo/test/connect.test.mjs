@@ -111,7 +111,8 @@ describe("the panel that connects an app", () => {
     const app = await run(await code(await openPanel(), "Tiptap"));
     try {
       const window = await app.open();
-      await window.locator(".ProseMirror").click();
+      // Nobody can write before the server has said whether they may.
+      await window.locator('.ProseMirror[contenteditable="true"]').click();
       await window.keyboard.type("Typed in my own app.");
       const ben = await browser.open(`${server.url}/?document=my-first-app&name=Ben`);
       await ben.locator(".ProseMirror", { hasText: "Typed in my own app." }).waitFor();
