@@ -63,7 +63,7 @@ pub struct Entry {
     /// The activity that was set last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
-    /// The joined rooms, sorted; at most [`ROOMS_MAX`].
+    /// The joined rooms, sorted; at most 60.
     pub rooms: Vec<RoomName>,
     /// When a client of the person sent the last request or, if the person is offline, when the last
     /// session ended.

@@ -10,7 +10,7 @@
 //! restart are present again.
 //!
 //! A report changes memory under a lock that is held for a moment, and returns. One task tells the
-//! news every [`TICK`], outside of the lock. An entry names only rooms that its receiver may view: the
+//! news every 100 ms, outside of the lock. An entry names only rooms that its receiver may view: the
 //! receivers are grouped by what they may see, so that each group's message is encoded once.
 
 mod core;

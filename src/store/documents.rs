@@ -50,7 +50,7 @@ pub struct Metadata {
     pub deleted_at: Option<Timestamp>,
 }
 
-/// The columns of [`Metadata`], of `document` joined with [`CREATOR`].
+/// The columns of [`Metadata`], of `document` with the join of `creator!`.
 macro_rules! metadata_columns {
     () => {
         "coalesce(document.trash_room, document.room) as room, document.document_id,
