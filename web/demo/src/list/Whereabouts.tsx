@@ -14,7 +14,7 @@ export function Whereabouts({ people }: { people: readonly User[] }) {
       {people.slice(0, SHOWN_MAX).map(({ id, name }) => (
         <Avatar key={id} name={name} color={NEUTRAL_COLOR} />
       ))}
-      {others > 0 && <span className="avatar people-more">+{others}</span>}
+      {others > 0 && <span className="realtime-avatar realtime-more">+{others}</span>}
     </span>
   );
 }
