@@ -41,6 +41,14 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// The time to wait for an answer; a longer wait is an error.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The events that need no answer: the start of the session, and what happens in the team.
+const EXPECTED: [&str; 4] = [
+    r#"["connection""#,
+    r#"["document_created""#,
+    r#"["document_changed""#,
+    r#"["presence_"#,
+];
+
 /// The receiver of the messages of one client.
 pub trait Listener {
     /// Receives Yjs bytes of another client.
@@ -212,7 +220,7 @@ impl Client {
             self.encoder.request("document_sync", id, known, |message| {
                 self.outbox.push(message)
             });
-        } else if !json.starts_with(r#"["connection""#) {
+        } else if !EXPECTED.iter().any(|event| json.starts_with(event)) {
             self.meter
                 .fault(format!("the server sent an unexpected event: {json}"));
         }
