@@ -89,6 +89,9 @@ pub enum Error {
 }
 
 impl Error {
+    /// The document does not exist, or it was deleted.
+    pub const NO_DOCUMENT: Self = Self::NotFound { what: "document" };
+
     /// The stable code by which clients distinguish errors.
     pub fn code(&self) -> &'static str {
         match self {

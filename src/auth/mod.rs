@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     config::ClaimNames,
     error::{Error, Result},
-    id::{NAME_BYTES_MAX, RoomName, Team, UserId},
+    id::{DocumentKey, NAME_BYTES_MAX, RoomName, Team, UserId},
 };
 
 mod jwks;
@@ -80,6 +80,14 @@ impl Claims {
     /// No grant gives `publish`, which belongs to servers of the platform.
     pub fn rights_in(&self, room: &RoomName) -> Rights {
         self.grants.find(room).unwrap_or_else(|| self.rights())
+    }
+
+    /// The name of the document of `room` in the team.
+    pub fn key(&self, room: &RoomName) -> DocumentKey {
+        DocumentKey {
+            team: self.team.clone(),
+            room: room.clone(),
+        }
     }
 
     /// Reads the claims of a token's payload, which must have been verified.

@@ -95,6 +95,16 @@ impl Event {
 }
 
 impl Published {
+    /// An event of now that is not stored.
+    pub(super) fn passing(team: &Team, event: Event) -> Self {
+        Self {
+            team: team.clone(),
+            event_id: None,
+            at: Timestamp::now(),
+            event,
+        }
+    }
+
     /// Reads a stored event.
     ///
     /// # Errors

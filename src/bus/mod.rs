@@ -33,7 +33,7 @@ use parking_lot::RwLock;
 pub use self::event::{Audience, Event, Published};
 use crate::{
     error::Result,
-    id::{DocumentKey, SessionId, Team, Timestamp},
+    id::{DocumentKey, SessionId, Team},
     session::{Session, Sessions},
     store::Store,
     supervise::{Supervisor, Task},
@@ -144,23 +144,13 @@ impl EventBus {
     /// instance. It has no order among the durable events. Returns the number of sessions that
     /// receive it because it is for their person or their team.
     pub fn announce(&self, team: &Team, event: Event) -> usize {
-        self.deliver(&Arc::new(Published {
-            team: team.clone(),
-            event_id: None,
-            at: Timestamp::now(),
-            event,
-        }))
+        self.deliver(&Arc::new(Published::passing(team, event)))
     }
 
     /// Sends a passing event to the clients of these `sessions` of `team`, whatever its audiences:
     /// for events whose content depends on the receiver.
     pub fn announce_to(&self, team: &Team, sessions: &[Arc<Session>], event: Event) {
-        let event = Arc::new(Published {
-            team: team.clone(),
-            event_id: None,
-            at: Timestamp::now(),
-            event,
-        });
+        let event = Arc::new(Published::passing(team, event));
         for subscriber in self.inner.subscribers.read().iter() {
             let tell = || subscriber.tell_sessions(sessions, &event);
             self.inner.supervisor.guard(Task::Delivery, tell);

@@ -1,7 +1,7 @@
 //! Creating, titling, deleting and restoring documents, each in one transaction with its event.
 
 use super::{
-    Catalog, NO_DOCUMENT, Title, find_record, happenings,
+    Catalog, Title, find_record, happenings,
     summary::{Summary, may_delete, may_restore},
     title::sort_key,
 };
@@ -35,7 +35,7 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<(Summary, Put)> {
         require_edit(claims, room)?;
-        let key = key(claims, room);
+        let key = claims.key(room);
         let (record, put) = self.create(&key, title.as_ref(), &claims.user, now).await?;
         if put == Put::Existed && title.is_some() {
             return Ok((self.set_title(claims, room, title, now).await?, put));
@@ -56,7 +56,7 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<Summary> {
         require_edit(claims, room)?;
-        let key = key(claims, room);
+        let key = claims.key(room);
         let new = title.as_ref().map(Title::as_str);
         let changed = self.store.transact(async |tx| {
             let found: Option<(DocumentId, Option<String>)> = tx
@@ -65,7 +65,7 @@ impl Catalog {
                     args![key.team, key.room],
                 )
                 .await?;
-            let (document, old) = found.ok_or(NO_DOCUMENT)?;
+            let (document, old) = found.ok_or(Error::NO_DOCUMENT)?;
             if old.as_deref() == new {
                 return existing(&tx, &key).await;
             }
@@ -102,7 +102,7 @@ impl Catalog {
                     args![claims.team, room],
                 )
                 .await?;
-            let (document,) = found.ok_or(NO_DOCUMENT)?;
+            let (document,) = found.ok_or(Error::NO_DOCUMENT)?;
             if !may_delete(claims, &by_id(&tx, document).await?) {
                 return Err(MANAGE_IS_NEEDED);
             }
@@ -138,7 +138,7 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<Summary> {
         claims.rights_in(room).require(Right::View)?;
-        let key = key(claims, room);
+        let key = claims.key(room);
         let restored = self.store.transact(async |tx| {
             let found: Option<(DocumentId, Option<UserId>)> = tx
                 .find_locked(
@@ -149,7 +149,7 @@ impl Catalog {
                     args![key.team, key.room, document],
                 )
                 .await?;
-            let (document, deleted_by) = found.ok_or(NO_DOCUMENT)?;
+            let (document, deleted_by) = found.ok_or(Error::NO_DOCUMENT)?;
             if !may_restore(claims, &by_id(&tx, document).await?, deleted_by.as_ref()) {
                 return Err(MANAGE_IS_NEEDED);
             }
@@ -231,20 +231,13 @@ fn require_edit(claims: &Claims, room: &RoomName) -> Result<()> {
     rights.require(Right::Edit)
 }
 
-fn key(claims: &Claims, room: &RoomName) -> DocumentKey {
-    DocumentKey {
-        team: claims.team.clone(),
-        room: room.clone(),
-    }
-}
-
 fn summary(metadata: &Metadata, claims: &Claims) -> Result<Summary> {
-    Summary::new(metadata.clone(), claims).ok_or(NO_DOCUMENT)
+    Summary::new(metadata.clone(), claims).ok_or(Error::NO_DOCUMENT)
 }
 
 /// The document of this name, which the transaction has locked or written.
 async fn existing(tx: &Transaction, key: &DocumentKey) -> Result<DocumentRecord> {
-    find_record(tx, key).await?.ok_or(NO_DOCUMENT)
+    find_record(tx, key).await?.ok_or(Error::NO_DOCUMENT)
 }
 
 /// The metadata of a document, in the trash or not.
@@ -259,5 +252,5 @@ async fn by_id(tx: &Transaction, document: DocumentId) -> Result<Metadata> {
         ),
         args![document],
     );
-    found.await?.ok_or(NO_DOCUMENT)
+    found.await?.ok_or(Error::NO_DOCUMENT)
 }

@@ -39,7 +39,10 @@ use crate::{
     config::DocumentCreation,
     error::{Error, Result},
     id::{DocumentKey, RoomName, Team, Timestamp},
-    store::{DocumentRecord, Metadata, Store, Transaction, args, creator, metadata_columns},
+    store::{
+        DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, creator,
+        metadata_columns,
+    },
 };
 
 /// The most lists that are read at once: the other connections to the database are left to editing.
@@ -48,8 +51,6 @@ const CONCURRENT_LISTS_MAX: usize = 2;
 const EDIT_NOTICE_EVERY: Duration = Duration::from_secs(5);
 /// The same for each session that receives them: a large team is told less often.
 const EDIT_NOTICE_PER_RECEIVER: Duration = Duration::from_millis(10);
-
-const NO_DOCUMENT: Error = Error::NotFound { what: "document" };
 
 /// The catalog of all documents. Cheap to clone.
 #[derive(Clone)]
@@ -94,7 +95,7 @@ impl Catalog {
     ) -> Result<DocumentRecord> {
         match self.creation {
             DocumentCreation::Join => Ok(self.create(key, None, by, now).await?.0),
-            DocumentCreation::Api => self.find(key).await?.ok_or(NO_DOCUMENT),
+            DocumentCreation::Api => self.find(key).await?.ok_or(Error::NO_DOCUMENT),
         }
     }
 
@@ -106,10 +107,7 @@ impl Catalog {
     /// [`Store::find_document`].
     pub async fn get(&self, claims: &Claims, room: &RoomName) -> Result<Summary> {
         claims.rights_in(room).require(Right::View)?;
-        let key = DocumentKey {
-            team: claims.team.clone(),
-            room: room.clone(),
-        };
+        let key = claims.key(room);
         let metadata = match self.find(&key).await? {
             Some(record) => Arc::unwrap_or_clone(record.metadata),
             None => {
@@ -128,10 +126,10 @@ impl Catalog {
                     )
                     .await
                 });
-                in_trash.await?.ok_or(NO_DOCUMENT)?
+                in_trash.await?.ok_or(Error::NO_DOCUMENT)?
             }
         };
-        Summary::new(metadata, claims).ok_or(NO_DOCUMENT)
+        Summary::new(metadata, claims).ok_or(Error::NO_DOCUMENT)
     }
 
     /// Tells the team that the document was edited at `updated_at`. Returns how long to wait
@@ -148,17 +146,5 @@ impl Catalog {
 
 /// Reads a document by its name within a transaction.
 async fn find_record(tx: &Transaction, key: &DocumentKey) -> Result<Option<DocumentRecord>> {
-    tx.find(
-        concat!(
-            "select ",
-            metadata_columns!(),
-            ", document.head_seq
-             from document ",
-            creator!(),
-            "
-             where document.team = $1 and document.room = $2"
-        ),
-        args![key.team, key.room],
-    )
-    .await
+    tx.find(DOCUMENT_BY_NAME, args![key.team, key.room]).await
 }

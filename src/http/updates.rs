@@ -25,7 +25,7 @@ use super::{
 use crate::{
     auth::Right,
     error::{Error, Result},
-    id::{DocumentKey, Seq},
+    id::Seq,
     room::Author,
     session::Identity,
     supervise::{Supervisor, Task},
@@ -109,8 +109,7 @@ impl Shared {
             ),
             caller,
         };
-        let team = claims.team.clone();
-        let key = DocumentKey { team, room };
+        let key = claims.key(&room);
         let acked = self
             .parts
             .rooms

@@ -58,7 +58,7 @@ impl<P: PeerHandle> RoomCore<P> {
         match result {
             Ok(seq) => self.written(append, seq),
             Err(AppendError::Gone) => {
-                let gone = Error::NotFound { what: "document" };
+                let gone = Error::NO_DOCUMENT;
                 self.refuse_all(append, &gone);
                 self.close(gone);
             }

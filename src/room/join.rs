@@ -19,8 +19,6 @@ use crate::{
 };
 use document::StateVector;
 
-const NO_DOCUMENT: Error = Error::NotFound { what: "document" };
-
 /// The most people that the answer to a join lists. Listing everybody would cost a crowd that joins
 /// the square of its size.
 const MEMBERS_MAX: usize = 100;
@@ -73,7 +71,7 @@ impl<P: PeerHandle> RoomCore<P> {
             (Ok(None), AfterFetch::Nothing) => {}
             (Err(error), AfterFetch::Nothing) => self.close(error),
             (found, then) => {
-                let found = found.and_then(|found| found.ok_or(NO_DOCUMENT));
+                let found = found.and_then(|found| found.ok_or(Error::NO_DOCUMENT));
                 let found = found.map(|(metadata, opened)| (metadata, Some(opened)));
                 self.created(found, then);
             }

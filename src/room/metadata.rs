@@ -36,7 +36,7 @@ impl<P: PeerHandle> RoomCore<P> {
             self.outputs.push(event);
         }
         if change == Some(Change::Deleted) && self.phase != Phase::Closed {
-            self.close(Error::NotFound { what: "document" });
+            self.close(Error::NO_DOCUMENT);
         }
     }
 

@@ -114,11 +114,8 @@ impl Session {
     }
 
     /// The key of the document named `room` in the session's team.
-    pub fn key(&self, room: RoomName) -> DocumentKey {
-        DocumentKey {
-            team: self.claims.read().team.clone(),
-            room,
-        }
+    pub fn key(&self, room: &RoomName) -> DocumentKey {
+        self.claims.read().key(room)
     }
 
     /// Replaces the claims with those of a fresh token.

@@ -159,10 +159,7 @@ impl Request<'_> {
         if rooms.len() >= limit && !rooms.contains_key(&name) {
             return Err(Error::TooManyRooms { limit });
         }
-        let handle = self
-            .shared
-            .rooms
-            .open(&self.client.session.key(name.clone()))?;
+        let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
         let metrics = self.shared.metrics.clone();
         let seat: Arc<dyn Peer> = Arc::new(NativeSeat::new(self.client, name.clone(), metrics));
         let peer = Arc::clone(&seat);

@@ -69,6 +69,15 @@ macro_rules! creator {
 
 pub(crate) use {creator, metadata_columns};
 
+/// Finds a document by its team, `$1`, and its room, `$2`; the row is a [`DocumentRecord`].
+pub(crate) const DOCUMENT_BY_NAME: &str = concat!(
+    "select ",
+    metadata_columns!(),
+    ", document.head_seq from document ",
+    creator!(),
+    " where document.team = $1 and document.room = $2",
+);
+
 impl DocumentRecord {
     /// Its id.
     pub fn id(&self) -> DocumentId {
@@ -138,11 +147,7 @@ impl Store {
 
     async fn select_document(&self, key: &DocumentKey) -> sqlx::Result<Option<Row>> {
         let found = reading!(&*self.inner.database, transaction => {
-            sqlx::query(concat!(
-                "select ", metadata_columns!(), ", document.head_seq
-                 from document ", creator!(), "
-                 where document.team = $1 and document.room = $2",
-            ))
+            sqlx::query(DOCUMENT_BY_NAME)
             .bind(key.team.as_str())
             .bind(key.room.as_str())
             .fetch_optional(&mut *transaction)

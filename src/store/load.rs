@@ -157,7 +157,7 @@ impl Store {
         let read = read.map_err(|error| report("loading a document", Some(document), error))?;
         let Some(loaded) = read else {
             self.check_list()?;
-            return Err(Error::NotFound { what: "document" });
+            return Err(Error::NO_DOCUMENT);
         };
         if !loaded.damaged.is_empty() {
             self.set_aside(document, &loaded.damaged).await;

@@ -43,7 +43,7 @@ mod transaction;
 mod trash;
 mod writer;
 
-pub(crate) use self::documents::{creator, metadata_columns};
+pub(crate) use self::documents::{DOCUMENT_BY_NAME, creator, metadata_columns};
 pub use self::{
     append::{AppendError, Completion, NewRows},
     author::Author,

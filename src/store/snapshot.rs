@@ -40,9 +40,7 @@ impl Store {
         }
         let written = bounded(TRANSFER_TIMEOUT, self.write_snapshot(document, seq, &state)).await;
         let superfluous = written.map_err(|error| match error {
-            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
-                Error::NotFound { what: "document" }
-            }
+            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => Error::NO_DOCUMENT,
             error => report("writing a snapshot", Some(document), error),
         })?;
         self.inner

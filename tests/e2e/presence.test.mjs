@@ -6,7 +6,7 @@ import { afterEach, describe, it } from "node:test";
 import { adopt } from "@realtime-server/harness/process";
 import { suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
-import { until } from "@realtime-server/harness/until";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 
 /** For how long what a session contributed is shown after its end. */
@@ -294,7 +294,7 @@ describe("presence", () => {
     const CHANGES = 150;
     for (let change = 0; change < CHANGES; change += 1) {
       await eve.ok("presence_update", { status: ["away", "online"][change % 2], activity: { kind: `${change}` } });
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     await ben.sees("eve", { activity: { kind: `${CHANGES - 1}` } });
     const told = ben.of("eve").length;
