@@ -1,7 +1,7 @@
 //! Creating, titling, deleting and restoring documents, each in one transaction with its event.
 
 use super::{
-    Catalog, Title, find_record, happenings,
+    Catalog, Title, find_record, events,
     summary::{Summary, may_delete, may_restore},
     title::sort_key,
 };
@@ -75,7 +75,7 @@ impl Catalog {
             )
             .await?;
             let record = existing(&tx, &key).await?;
-            let event = happenings::titled(&record.metadata, &claims.user)?;
+            let event = events::titled(&record.metadata, &claims.user)?;
             tx.publish(&key.team, now, &event)?;
             Ok(record)
         });
@@ -115,7 +115,7 @@ impl Catalog {
             )
             .await?;
             let metadata = by_id(&tx, document).await?;
-            let event = happenings::deleted(&metadata, &claims.user)?;
+            let event = events::deleted(&metadata, &claims.user)?;
             tx.publish(&claims.team, now, &event)?;
             Ok(metadata)
         });
@@ -165,7 +165,7 @@ impl Catalog {
             )
             .await?;
             let record = existing(&tx, &key).await?;
-            let event = happenings::created(&record.metadata, &claims.user)?;
+            let event = events::created(&record.metadata, &claims.user)?;
             tx.publish(&key.team, now, &event)?;
             Ok(record)
         });
@@ -210,7 +210,7 @@ impl Catalog {
             }
             tx.note_person(&key.team, by, now).await?;
             let record = existing(&tx, key).await?;
-            let event = happenings::created(&record.metadata, by)?;
+            let event = events::created(&record.metadata, by)?;
             tx.publish(&key.team, now, &event)?;
             Ok((record, Put::Created))
         });

@@ -5,7 +5,7 @@
 //! Catalog      all of this, for a caller with claims
 //! Title        a title, checked
 //! PageRequest  one page of a list (page.rs)
-//! happenings   the events document_created, document_changed and document_deleted
+//! events       the events document_created, document_changed and document_deleted
 //! ```
 //! A room's name is opaque; the title is what people see. Every change is one transaction with its
 //! event, which goes to the members of the team who may view the document.
@@ -16,7 +16,7 @@
 
 mod change;
 mod cursor;
-mod happenings;
+mod events;
 mod page;
 mod summary;
 mod title;
@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 pub use self::{
     change::Put,
     cursor::{Cursor, Sort},
-    happenings::Change,
+    events::Change,
     page::{Page, PageParameters, PageRequest},
     summary::Summary,
     title::Title,
@@ -135,7 +135,7 @@ impl Catalog {
     /// Tells the team that the document was edited at `updated_at`. Returns how long to wait
     /// before the next notice of the same document: 5 s, or longer in a large team.
     pub fn edited(&self, team: &Team, metadata: &Metadata, updated_at: Timestamp) -> Duration {
-        let receivers = match happenings::edited(metadata, updated_at) {
+        let receivers = match events::edited(metadata, updated_at) {
             Ok(event) => self.announcer.announce(team, event),
             Err(_) => 0,
         };
