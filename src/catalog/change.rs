@@ -1,7 +1,7 @@
 //! Creating, titling, deleting and restoring documents, each in one transaction with its event.
 
 use super::{
-    Catalog, Title, find_record, events,
+    Catalog, Title, events, find_record,
     summary::{Summary, may_delete, may_restore},
     title::sort_key,
 };
