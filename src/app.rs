@@ -21,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{error, info, warn};
 
 use crate::{
+    activity::Activities,
     auth::Verifier,
     bus::EventBus,
     catalog::Catalog,
@@ -30,6 +31,7 @@ use crate::{
     http,
     limits::Memory,
     metrics::Metrics,
+    notifications::Notifications,
     presence::Presence,
     room::Rooms,
     session::Sessions,
@@ -53,6 +55,8 @@ pub struct App {
     /// Keeps the delivery of events running.
     _bus: EventBus,
     catalog: Catalog,
+    activities: Activities,
+    notifications: Notifications,
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
@@ -108,7 +112,14 @@ impl App {
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
         let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
         let bus = EventBus::new(sessions.clone(), supervisor.clone());
-        let catalog = Catalog::new(store.clone(), bus.announcer(), config.document_creation);
+        let activities = Activities::new(store.clone());
+        let notifications = Notifications::new(store.clone(), sessions.clone());
+        let catalog = Catalog::new(
+            store.clone(),
+            bus.announcer(),
+            activities.clone(),
+            config.document_creation,
+        );
         let rooms = Rooms::new(
             store.clone(),
             catalog.clone(),
@@ -148,6 +159,8 @@ impl App {
             sessions,
             _bus: bus,
             catalog,
+            activities,
+            notifications,
             presence,
             rooms,
             sockets,

@@ -114,39 +114,61 @@ pub struct DocumentKey {
     pub room: RoomName,
 }
 
-/// The id of a document. A document that is deleted and created again under the same
-/// name has another id. Ids rise with time (UUID version 7).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DocumentId(Uuid);
+macro_rules! row_ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Uuid);
 
-impl DocumentId {
-    /// A new id.
-    pub fn generate() -> Self {
-        Self(Uuid::now_v7())
-    }
+        impl $name {
+            /// A new id.
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
 
-    /// Parses an id; `None` if `text` is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        Uuid::try_parse(text).ok().map(Self)
-    }
+            /// Parses an id; `None` if `text` is none.
+            pub fn parse(text: &str) -> Option<Self> {
+                Uuid::try_parse(text).ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for DocumentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl Serialize for DocumentId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Debug for DocumentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+// UUIDs of version 7: they rise with the time of their creation.
+row_ids! {
+    /// The id of a document. A document that is deleted and created again under the same
+    /// name has another id.
+    DocumentId;
+    /// The id of an entry in a team's activity.
+    ActivityId;
+    /// The id of a thread of comments.
+    ThreadId;
+    /// The id of a comment.
+    CommentId;
+    /// The id of a notification.
+    NotificationId;
+    /// The id of a step in a document's workflow.
+    StepId;
+    /// The id of a message to the main service.
+    MessageId;
 }
 
 /// The id of a session. Unique on this instance since its start.

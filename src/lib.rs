@@ -7,11 +7,14 @@
 //! Arrows point down: a module uses modules of lower layers only. Modules of layer 0 also
 //! use one another, and `main` uses its whole layer. `tests/it/layers.rs` checks it.
 //! ```text
-//! 8  main  app  arguments  settings  signals  runtime
+//! 10 main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 7  http  socket                   doors: parse, check the rights, call, answer
-//! 6  room                           live documents, one task each
-//! 5  catalog  presence              documents without their content; who is there
+//! 9  http  socket                   doors: parse, check the rights, call, answer
+//! 8  comments                       threads on documents
+//! 7  room                           live documents, one task each
+//! 6  catalog  presence  workflow    documents without their content; who is there; their status
+//! 5  activity  notifications  idempotency
+//!                                   what features write besides their own rows
 //! 4  bus                            events, delivered to rooms, people and teams
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
@@ -50,6 +53,7 @@
 //! clap in `main` and `arguments`. Only `settings` reads the environment, and only
 //! `supervise` spawns tasks.
 
+pub mod activity;
 pub mod app;
 pub mod arguments;
 pub mod auth;
@@ -60,8 +64,10 @@ pub mod error;
 pub mod exit;
 pub mod http;
 pub mod id;
+pub mod idempotency;
 pub mod limits;
 pub mod metrics;
+pub mod notifications;
 pub mod presence;
 pub mod room;
 pub mod runtime;

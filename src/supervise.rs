@@ -59,6 +59,8 @@ pub enum Task {
     Delivery,
     /// Tells clients who is present. Its ticks are guarded one by one.
     Presence,
+    /// Records in the activity who edits.
+    Activity,
     /// Deletes old events.
     EventTrimmer,
     /// Deletes documents that have been in the trash for too long.
@@ -78,7 +80,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 18] = [
+    pub const ALL: [Task; 19] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -94,6 +96,7 @@ impl Task {
         Task::Transaction,
         Task::Delivery,
         Task::Presence,
+        Task::Activity,
         Task::EventTrimmer,
         Task::TrashPurger,
         Task::Signals,
@@ -117,6 +120,7 @@ impl Task {
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
             Task::Presence => "presence",
+            Task::Activity => "activity",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
@@ -141,6 +145,7 @@ impl Task {
             | Task::Transaction
             | Task::Delivery
             | Task::Presence
+            | Task::Activity
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,
         }

@@ -82,6 +82,11 @@ impl Claims {
         self.grants.find(room).unwrap_or_else(|| self.rights())
     }
 
+    /// Whether the token lets view every document of the team.
+    pub fn may_view_everything(&self) -> bool {
+        self.grants.is_empty() && self.rights().allows(Right::View)
+    }
+
     /// The name of the document of `room` in the team.
     pub fn key(&self, room: &RoomName) -> DocumentKey {
         DocumentKey {

@@ -252,6 +252,11 @@ impl Grants {
         Some(Self(Arc::new(patterns)))
     }
 
+    /// Whether there are no grants, so that the roles decide for every document.
+    pub fn is_empty(&self) -> bool {
+        self.0.exact.is_empty() && self.0.prefixes.is_empty()
+    }
+
     /// The rights granted for `room`, by its exact name or else by the longest matching
     /// prefix; `None` if there is no grant, and the roles decide.
     pub fn find(&self, room: &RoomName) -> Option<Rights> {

@@ -94,6 +94,21 @@ impl Event {
     }
 }
 
+impl store::Payload for Event {
+    /// Of several rooms or people, the first one: no event has more.
+    fn reach(&self) -> store::Reach {
+        let mut reach = store::Reach::default();
+        for audience in &self.to {
+            match audience {
+                Audience::Room(room) => drop(reach.room.get_or_insert_with(|| room.clone())),
+                Audience::User(user) => drop(reach.user.get_or_insert_with(|| user.clone())),
+                Audience::Team => reach.team = true,
+            }
+        }
+        reach
+    }
+}
+
 impl Published {
     /// An event of now that is not stored.
     pub(super) fn passing(team: &Team, event: Event) -> Self {

@@ -5,7 +5,10 @@ use super::{
     summary::{Summary, may_delete, may_restore},
     title::sort_key,
 };
+use serde_json::json;
+
 use crate::{
+    activity::{self, NewActivity},
     auth::{Claims, Right, User},
     error::{Error, Result},
     id::{DocumentId, DocumentKey, RoomName, Timestamp, UserId},
@@ -77,6 +80,15 @@ impl Catalog {
             let record = existing(&tx, &key).await?;
             let event = events::titled(&record.metadata, &claims.user)?;
             tx.publish(&key.team, now, &event)?;
+            let new = NewActivity {
+                team: &key.team,
+                document: Some((record.metadata.document_id, &record.metadata.room)),
+                verb: "renamed",
+                actor: &claims.user,
+                subject: Some(json!({ "title": new })),
+                at: now,
+            };
+            activity::record(&tx, new).await?;
             Ok(record)
         });
         summary(&changed.await?.metadata, claims)
@@ -117,6 +129,18 @@ impl Catalog {
             let metadata = by_id(&tx, document).await?;
             let event = events::deleted(&metadata, &claims.user)?;
             tx.publish(&claims.team, now, &event)?;
+            let new = NewActivity {
+                team: &claims.team,
+                document: Some((metadata.document_id, &metadata.room)),
+                verb: "deleted",
+                actor: &claims.user,
+                subject: metadata
+                    .title
+                    .as_ref()
+                    .map(|title| json!({ "title": title })),
+                at: now,
+            };
+            activity::record(&tx, new).await?;
             Ok(metadata)
         });
         summary(&deleted.await?, claims)
@@ -167,6 +191,15 @@ impl Catalog {
             let record = existing(&tx, &key).await?;
             let event = events::created(&record.metadata, &claims.user)?;
             tx.publish(&key.team, now, &event)?;
+            let new = NewActivity {
+                team: &key.team,
+                document: Some((record.metadata.document_id, &record.metadata.room)),
+                verb: "restored",
+                actor: &claims.user,
+                subject: None,
+                at: now,
+            };
+            activity::record(&tx, new).await?;
             Ok(record)
         });
         match restored.await {
@@ -212,6 +245,15 @@ impl Catalog {
             let record = existing(&tx, key).await?;
             let event = events::created(&record.metadata, by)?;
             tx.publish(&key.team, now, &event)?;
+            let new = NewActivity {
+                team: &key.team,
+                document: Some((record.metadata.document_id, &record.metadata.room)),
+                verb: "created",
+                actor: by,
+                subject: title.map(|title| json!({ "title": title })),
+                at: now,
+            };
+            activity::record(&tx, new).await?;
             Ok((record, Put::Created))
         });
         created.await

@@ -34,6 +34,7 @@ pub use self::{
     title::Title,
 };
 use crate::{
+    activity::Activities,
     auth::{Claims, Right, User},
     bus::Announcer,
     config::DocumentCreation,
@@ -57,6 +58,7 @@ const EDIT_NOTICE_PER_RECEIVER: Duration = Duration::from_millis(10);
 pub struct Catalog {
     store: Store,
     announcer: Announcer,
+    activities: Activities,
     creation: DocumentCreation,
     permits: Arc<Semaphore>,
 }
@@ -64,10 +66,16 @@ pub struct Catalog {
 impl Catalog {
     /// The catalog of the documents in `store`. `announcer` tells the teams of edits; `creation`
     /// says whether documents come into being by joining them.
-    pub fn new(store: Store, announcer: Announcer, creation: DocumentCreation) -> Self {
+    pub fn new(
+        store: Store,
+        announcer: Announcer,
+        activities: Activities,
+        creation: DocumentCreation,
+    ) -> Self {
         Self {
             store,
             announcer,
+            activities,
             creation,
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }
@@ -141,6 +149,20 @@ impl Catalog {
         };
         let of_all = EDIT_NOTICE_PER_RECEIVER * u32::try_from(receivers).unwrap_or(u32::MAX);
         EDIT_NOTICE_EVERY.max(of_all)
+    }
+
+    /// Records in the activity that `writer` edits the document.
+    ///
+    /// # Errors
+    /// As [`Store::transact`].
+    pub async fn record_writer(
+        &self,
+        team: &Team,
+        metadata: &Metadata,
+        writer: &User,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.activities.edited(team, metadata, writer, at).await
     }
 }
 

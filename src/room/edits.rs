@@ -90,6 +90,8 @@ impl<P: PeerHandle> RoomCore<P> {
     fn accept(&mut self, ack: Ack<P>, accepted: Option<Accepted>) {
         if let Some(accepted) = accepted {
             self.counts.accepted += 1;
+            let who = ack.peer.identity();
+            self.edit_notices.wrote(who, self.now.instant);
             return self.commits.accept(accepted, ack);
         }
         if let Some(due) = self.commits.await_all(ack) {

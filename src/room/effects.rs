@@ -19,9 +19,10 @@ use super::{
     snapshot,
 };
 use crate::{
+    auth::User,
     error::Error,
-    id::{DocumentId, DocumentKey, Seq, SessionId},
-    store::{Damage, NewRows},
+    id::{DocumentId, DocumentKey, Seq, SessionId, Timestamp},
+    store::{Damage, Metadata, NewRows},
     supervise::Task,
 };
 
@@ -119,9 +120,10 @@ impl Effects {
             Output::Announce(message) => self.audiences.announce(&message),
             Output::Cut(peer, reason) => peer.cut(reason),
             Output::Append(document, entry) => self.append(document, entry),
-            Output::NoticeEdit(metadata, at) => {
+            Output::NoticeEdit(metadata, at, writers) => {
                 let wait = self.shared.catalog.edited(&self.key.team, &metadata, at);
                 core.next_edit_notice_after(wait);
+                self.record_writers(metadata, at, writers);
             }
             Output::PutSnapshot {
                 document,
@@ -175,6 +177,21 @@ impl Effects {
         let log = self.shared.store.log();
         log.append(document, entry, Box::new(receipt));
         self.appends += 1;
+    }
+
+    /// Records in the activity who edits.
+    fn record_writers(&self, document: Arc<Metadata>, at: Timestamp, writers: Vec<User>) {
+        if writers.is_empty() {
+            return;
+        }
+        let (shared, team) = (Arc::clone(&self.shared), self.key.team.clone());
+        self.shared.spawn(Task::Activity, async move {
+            for writer in writers {
+                // The failure is logged; the person's next edits are recorded.
+                let recorded = shared.catalog.record_writer(&team, &document, &writer, at);
+                let _ = recorded.await;
+            }
+        });
     }
 
     fn set_aside(&self, document: DocumentId, damage: Vec<Damage>) {

@@ -136,9 +136,10 @@ pub(super) enum Output<P> {
     Cut(P, &'static str),
     /// Append rows to the log.
     Append(DocumentId, NewRows),
-    /// Tell the team that the document was edited at this time. How long to wait before the next
+    /// Tell the team that the document was edited at this time, and record that these people edit
+    /// it. How long to wait before the next
     /// notice is reported to [`RoomCore::next_edit_notice_after`](super::core::RoomCore).
-    NoticeEdit(Arc<Metadata>, Timestamp),
+    NoticeEdit(Arc<Metadata>, Timestamp, Vec<User>),
     /// Write a snapshot that holds the log up to `seq`.
     PutSnapshot {
         document: DocumentId,

@@ -68,7 +68,8 @@ impl<P: PeerHandle> RoomCore<P> {
     pub(super) fn notice_edit(&mut self) {
         if let (Some(at), Some(metadata)) = (self.edit_notices.untold.take(), &self.metadata) {
             let metadata: Arc<Metadata> = Arc::clone(metadata);
-            self.outputs.push(Output::NoticeEdit(metadata, at));
+            let writers = self.edit_notices.take_writers();
+            self.outputs.push(Output::NoticeEdit(metadata, at, writers));
         }
     }
 

@@ -9,7 +9,10 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use crate::id::{DocumentId, EventId, RoomName, Seq, Team, Timestamp, UserId};
+use crate::id::{
+    ActivityId, CommentId, DocumentId, EventId, MessageId, NotificationId, RoomName, Seq, StepId,
+    Team, ThreadId, Timestamp, UserId,
+};
 
 /// Stores `$ours` with the column type of `$theirs` in both databases, and reads it by `$parse`.
 macro_rules! stored_as {
@@ -41,7 +44,6 @@ macro_rules! stored_as {
     };
 }
 
-stored_as!(DocumentId, String);
 stored_as!(Team, String, |text: String| {
     Team::parse(&text).ok_or_else(|| BoxDynError::from("not a valid team"))
 });
@@ -54,24 +56,25 @@ stored_as!(RoomName, String, |text: String| {
 stored_as!(Seq, i64, |number| Ok(Seq(number)));
 stored_as!(EventId, i64, |number| Ok(EventId(number)));
 
-impl<'q, DB: Database> Encode<'q, DB> for DocumentId
-where
-    String: Encode<'q, DB>,
-{
-    fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        self.to_string().encode(buffer)
-    }
+/// Stores ids of rows as text.
+macro_rules! row_ids {
+    ($($id:ident)*) => {$(
+        stored_as!($id, String, |text: String| {
+            $id::parse(&text).ok_or_else(|| BoxDynError::from("an id is not a UUID"))
+        });
+
+        impl<'q, DB: Database> Encode<'q, DB> for $id
+        where
+            String: Encode<'q, DB>,
+        {
+            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                self.to_string().encode(buffer)
+            }
+        }
+    )*};
 }
 
-impl<'r, DB: Database> Decode<'r, DB> for DocumentId
-where
-    &'r str: Decode<'r, DB>,
-{
-    fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
-        let text = <&str>::decode(value)?;
-        DocumentId::parse(text).ok_or_else(|| "a document id is not a UUID".into())
-    }
-}
+row_ids! { DocumentId ActivityId ThreadId CommentId NotificationId StepId MessageId }
 
 // A time is a timestamptz in Postgres.
 impl Type<Postgres> for Timestamp {

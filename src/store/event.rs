@@ -1,8 +1,9 @@
 //! An event: something that happened in a team, kept with a position of its own.
 
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::id::{EventId, Team, Timestamp};
+use crate::id::{EventId, RoomName, Team, Timestamp, UserId};
 
 /// Something that happened in a team, and is durable.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +18,37 @@ pub struct Event {
     pub at: Timestamp,
 }
 
+/// What can be published as an event.
+pub trait Payload: Serialize {
+    /// Whom it is for.
+    fn reach(&self) -> Reach;
+}
+
+/// Whom an event is for, so that its receivers find it again after they were away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Whether it is for everybody in the team.
+    pub team: bool,
+    /// The room for whose members it is.
+    pub room: Option<RoomName>,
+    /// The person for whom it is.
+    pub user: Option<UserId>,
+}
+
+/// A plain value is for the whole team.
+impl Payload for Value {
+    fn reach(&self) -> Reach {
+        Reach {
+            team: true,
+            ..Reach::default()
+        }
+    }
+}
+
 /// An event that has no id yet.
 pub(super) struct NewEvent {
     pub(super) team: Team,
+    pub(super) reach: Reach,
     pub(super) payload: Value,
     pub(super) at: Timestamp,
 }

@@ -34,6 +34,7 @@ migrations![
     (3, "author", "0003_author.sql"),
     (4, "event", "0004_event.sql"),
     (5, "document metadata", "0005_document_metadata.sql"),
+    (6, "collaboration", "0006_collaboration.sql"),
 ];
 
 /// The migrations of Postgres.

@@ -49,7 +49,7 @@ pub use self::{
     author::Author,
     damage::{Damage, Damaged, Reason},
     documents::{DocumentRecord, Metadata},
-    event::Event,
+    event::{Event, Payload, Reach},
     events::EventsAfter,
     journal::Unwritten,
     load::Loaded,

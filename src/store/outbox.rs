@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    event::{Event, NewEvent},
+    event::{Event, NewEvent, Reach},
     statement::{FromRow, NativeTransaction, Statement, args},
 };
 use crate::{
@@ -94,7 +94,10 @@ pub(super) async fn write_events(
     for (team, new_events) in by_team {
         let count = new_events.len() as i64;
         let mut id = raise_counter(transaction, &team, count).await? - count;
-        for NewEvent { payload, at, .. } in new_events {
+        for NewEvent {
+            reach, payload, at, ..
+        } in new_events
+        {
             id += 1;
             let event = Event {
                 team: team.clone(),
@@ -102,7 +105,7 @@ pub(super) async fn write_events(
                 payload,
                 at,
             };
-            insert(transaction, &event).await?;
+            insert(transaction, &event, &reach).await?;
             events.push(event);
         }
     }
@@ -128,10 +131,23 @@ async fn raise_counter(
     Ok(head)
 }
 
-async fn insert(transaction: &mut NativeTransaction<'_>, event: &Event) -> sqlx::Result<u64> {
+async fn insert(
+    transaction: &mut NativeTransaction<'_>,
+    event: &Event,
+    reach: &Reach,
+) -> sqlx::Result<u64> {
     let insert = Statement::new(
-        "insert into event (team, event_id, payload, at) values ($1, $2, $3, $4)",
-        args![event.team, event.event_id, event.payload, event.at],
+        "insert into event (team, event_id, payload, at, to_team, to_room, to_user)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        args![
+            event.team,
+            event.event_id,
+            event.payload,
+            event.at,
+            reach.team,
+            reach.room,
+            reach.user
+        ],
     );
     transaction.execute(insert).await
 }

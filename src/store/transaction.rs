@@ -26,7 +26,6 @@ mod actor;
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, timeout_at},
@@ -38,7 +37,7 @@ use self::{
 };
 use super::{
     Store,
-    event::{Event, NewEvent},
+    event::{Event, NewEvent, Payload},
     statement::{Bind, FromRow, Row, RowLock, Statement},
 };
 use crate::{
@@ -212,13 +211,19 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Internal`] where `payload` cannot be written as JSON.
-    pub fn publish(&self, team: &Team, at: Timestamp, payload: &impl Serialize) -> Result<()> {
+    pub fn publish(&self, team: &Team, at: Timestamp, payload: &impl Payload) -> Result<()> {
+        let reach = payload.reach();
         let payload = serde_json::to_value(payload).map_err(|error| {
             tracing::error!(%error, "an event cannot be written as JSON");
             Error::Internal
         })?;
         let team = team.clone();
-        let event = NewEvent { team, payload, at };
+        let event = NewEvent {
+            team,
+            reach,
+            payload,
+            at,
+        };
         self.state.events.lock().push(event);
         Ok(())
     }

@@ -11,12 +11,14 @@ use std::{
 /// The layers of `src/lib.rs`, from top to bottom.
 const LAYERS: &[(u8, &[&str])] = &[
     (
-        8,
+        10,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (7, &["http", "socket"]),
-    (6, &["room"]),
-    (5, &["catalog", "presence"]),
+    (9, &["http", "socket"]),
+    (8, &["comments"]),
+    (7, &["room"]),
+    (6, &["catalog", "presence", "workflow"]),
+    (5, &["activity", "notifications", "idempotency"]),
     (4, &["bus"]),
     (3, &["session"]),
     (2, &["store", "limits"]),

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Arguments, Database, Encode, Type, error::BoxDynError, types::Json};
 
-use crate::id::{DocumentId, EventId, RoomName, Seq, Team, Timestamp, UserId};
+use crate::id::{
+    ActivityId, CommentId, DocumentId, EventId, MessageId, NotificationId, RoomName, Seq, StepId,
+    Team, ThreadId, Timestamp, UserId,
+};
 
 /// The value of a parameter; `None` is null.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +170,12 @@ binds! {
     UserId: Text, value => value.as_str().to_owned();
     RoomName: Text, value => value.as_str().to_owned();
     DocumentId: Text, value => value.to_string();
+    ActivityId: Text, value => value.to_string();
+    ThreadId: Text, value => value.to_string();
+    CommentId: Text, value => value.to_string();
+    NotificationId: Text, value => value.to_string();
+    StepId: Text, value => value.to_string();
+    MessageId: Text, value => value.to_string();
     [u8]: Bytes, value => value.to_vec();
     Vec<u8>: Bytes, value => value.clone();
     bytes::Bytes: Bytes, value => value.to_vec();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use realtime_server::{
+    activity::Activities,
     auth::User,
     bus::Announcer,
     catalog::Catalog,
@@ -177,7 +178,8 @@ pub(crate) fn key(room: &str) -> DocumentKey {
 /// The catalog of the documents in `store`, which tells nobody of edits.
 pub(crate) fn catalog(store: &Store) -> Catalog {
     let announcer = Announcer::default();
-    Catalog::new(store.clone(), announcer, DocumentCreation::Join)
+    let activities = Activities::new(store.clone());
+    Catalog::new(store.clone(), announcer, activities, DocumentCreation::Join)
 }
 
 pub(crate) fn ana() -> User {

@@ -51,13 +51,13 @@ async fn a_rollback_writes_nothing_and_tells_nothing(home: Home) {
     let failed = store
         .transact(async |tx| {
             tx.execute(INSERT, values(1, &full())).await?;
-            tx.publish(&team, young(1), &"made")?;
+            tx.publish(&team, young(1), &json!("made"))?;
             Err::<(), _>(gone.clone())
         })
         .await;
     assert_eq!(failed, Err(gone));
     store
-        .transact(async |tx| tx.publish(&team, young(2), &"second"))
+        .transact(async |tx| tx.publish(&team, young(2), &json!("second")))
         .await
         .unwrap();
     assert_eq!(things(&home).await, 0);
@@ -78,7 +78,7 @@ async fn a_failing_statement_rolls_back_also_where_its_error_is_ignored(home: Ho
     let team = Team::parse("acme").unwrap();
     let swallowed = store
         .transact(async |tx| {
-            tx.publish(&team, young(1), &"made")?;
+            tx.publish(&team, young(1), &json!("made"))?;
             tx.execute(INSERT, values(1, &full())).await?;
             let again = tx.execute(INSERT, values(1, &full())).await;
             assert_eq!(again, Err(Error::Internal));
@@ -120,7 +120,7 @@ async fn publish(store: Store, team: Team, count: i64) {
     for number in 0..count {
         if number % 2 == 0 {
             let undone = store.transact(async |tx| {
-                tx.publish(&team, young(0), &"undone")?;
+                tx.publish(&team, young(0), &json!("undone"))?;
                 // The rollback must not use up an id.
                 tx.execute("insert into thing (id) values ($1)", args![-1_i64])
                     .await?;
@@ -128,7 +128,7 @@ async fn publish(store: Store, team: Team, count: i64) {
             });
             assert_eq!(undone.await, Err(Error::Overloaded));
         }
-        let done = store.transact(async |tx| tx.publish(&team, young(number), &number));
+        let done = store.transact(async |tx| tx.publish(&team, young(number), &json!(number)));
         done.await.unwrap();
     }
 }
@@ -203,9 +203,9 @@ async fn events_of_several_teams_are_written_together(home: Home) {
     for _ in 0..2 {
         store
             .transact(async |tx| {
-                tx.publish(&beta, young(1), &1)?;
-                tx.publish(&acme, young(1), &2)?;
-                tx.publish(&beta, young(1), &3)
+                tx.publish(&beta, young(1), &json!(1))?;
+                tx.publish(&acme, young(1), &json!(2))?;
+                tx.publish(&beta, young(1), &json!(3))
             })
             .await
             .unwrap();
@@ -237,7 +237,7 @@ async fn a_subscriber_that_panics_affects_nobody_else(home: Home) {
     store.subscribe(subscriber).unwrap();
     let team = Team::parse("acme").unwrap();
     for payload in ["panic", "calm"] {
-        let published = store.transact(async |tx| tx.publish(&team, young(0), &payload));
+        let published = store.transact(async |tx| tx.publish(&team, young(0), &json!(payload)));
         assert_eq!(published.await, Ok(()), "it is durable");
     }
     assert_eq!(*told.lock(), [1, 2]);

@@ -1,0 +1,198 @@
+//! Lists of a team's activity that the caller may see, by pages, the newest entries first.
+//!
+//! Rights follow from the token, so the database does not know them: entries that the caller may
+//! not see are left out here. A cursor names the last entry that was examined.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{Activities, Activity};
+use crate::{
+    auth::{Claims, Right, User},
+    error::{Error, Result},
+    id::{ActivityId, RoomName, UserId},
+    store::{Bind, FromRow, Json, Row, args},
+};
+
+/// The most entries on a page.
+const PAGE_MAX: usize = 100;
+const PAGE_DEFAULT: usize = 50;
+/// The most entries that are examined for one page, visible or not.
+const EXAMINED_MAX: usize = 1000;
+/// How long a request waits until fewer lists are being read.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A request for one page.
+#[derive(Clone, Debug, Default)]
+pub struct PageRequest {
+    /// Only what happened to the document of this room.
+    pub room: Option<RoomName>,
+    /// Only what this person did.
+    pub actor: Option<UserId>,
+    /// The most entries: 1 to 100; without a limit, 50.
+    pub limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A page of activity.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Page {
+    /// The entries that the caller may see; they may be fewer than the limit, or none.
+    pub activities: Vec<Activity>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<ActivityId>,
+}
+
+/// The statement of a list; its parameters are the team, the id of the last entry before, the
+/// number of rows, and the room or the actor.
+macro_rules! select_page {
+    ($filter:literal) => {
+        concat!(
+            "select activity.activity_id, activity.verb, activity.room, activity.subject,
+                    activity.at, activity.actor_id, person.name, person.avatar_url
+             from activity
+             left join person
+             on person.team = activity.team and person.user_id = activity.actor_id
+             where activity.team = $1 and ($2 is null or activity.activity_id < $2)",
+            $filter,
+            " order by activity.activity_id desc limit $3"
+        )
+    };
+}
+
+const OF_TEAM: &str = select_page!("");
+const OF_ROOM: &str = select_page!(
+    " and activity.document_id = (select document_id from document where team = $1 and room = $4)"
+);
+const OF_ACTOR: &str = select_page!(" and activity.actor_id = $4");
+const OF_ROOM_AND_ACTOR: &str = select_page!(
+    " and activity.document_id = (select document_id from document where team = $1 and room = $4)
+      and activity.actor_id = $5"
+);
+
+impl Activities {
+    /// Lists one page of what happened in the caller's team, as far as the caller may view the
+    /// documents. Of a room, what happened to its present document.
+    ///
+    /// Examines at most 1,000 entries and takes at most 12 s.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field `limit` or `cursor`; [`Error::Forbidden`] where the caller
+    /// may not view the room; [`Error::Overloaded`] where too many lists are being read; otherwise
+    /// as [`Store::view`](crate::store::Store::view).
+    pub async fn list(&self, claims: &Claims, request: &PageRequest) -> Result<Page> {
+        let limit = limit(request.limit)?;
+        let mut after = request.cursor.as_deref().map(cursor).transpose()?;
+        if let Some(room) = &request.room {
+            claims.rights_in(room).require(Right::View)?;
+        }
+        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
+            return Err(Error::Overloaded);
+        };
+        let mut activities = Vec::with_capacity(limit);
+        let mut left = EXAMINED_MAX;
+        // One row more than the page contains shows whether there is a next page.
+        let mut rows_max = limit + 1;
+        while left > 0 {
+            let rows = self.read(claims, request, after, rows_max).await?;
+            let is_end = rows.len() < rows_max;
+            left -= rows.len();
+            rows_max = left;
+            for activity in rows {
+                if activities.len() == limit {
+                    let next_cursor = after;
+                    return Ok(Page {
+                        activities,
+                        next_cursor,
+                    });
+                }
+                after = Some(activity.id);
+                if may_see(claims, &activity) {
+                    activities.push(activity);
+                }
+            }
+            if is_end {
+                after = None;
+                break;
+            }
+        }
+        Ok(Page {
+            activities,
+            next_cursor: after,
+        })
+    }
+
+    async fn read(
+        &self,
+        claims: &Claims,
+        request: &PageRequest,
+        after: Option<ActivityId>,
+        rows_max: usize,
+    ) -> Result<Vec<Activity>> {
+        let rows_max = Bind::Integer(i64::try_from(rows_max).ok());
+        let mut binds = args![claims.team, after];
+        binds.push(rows_max);
+        let sql = match (&request.room, &request.actor) {
+            (None, None) => OF_TEAM,
+            (Some(room), None) => {
+                binds.extend(args![room]);
+                OF_ROOM
+            }
+            (None, Some(actor)) => {
+                binds.extend(args![actor]);
+                OF_ACTOR
+            }
+            (Some(room), Some(actor)) => {
+                binds.extend(args![room, actor]);
+                OF_ROOM_AND_ACTOR
+            }
+        };
+        self.store.view(async |tx| tx.list(sql, binds).await).await
+    }
+}
+
+fn limit(limit: Option<usize>) -> Result<usize> {
+    let limit = limit.unwrap_or(PAGE_DEFAULT);
+    let fits = (1..=PAGE_MAX).contains(&limit);
+    fits.then_some(limit).ok_or(Error::Invalid {
+        field: "limit",
+        reason: "must be a number from 1 to 100",
+    })
+}
+
+fn cursor(text: &str) -> Result<ActivityId> {
+    ActivityId::parse(text).ok_or(Error::Invalid {
+        field: "cursor",
+        reason: "must be the next_cursor of a page of the same list",
+    })
+}
+
+fn may_see(claims: &Claims, activity: &Activity) -> bool {
+    let room = activity.room.as_ref();
+    room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
+}
+
+impl FromRow for Activity {
+    fn from_row(row: &Row) -> Result<Self> {
+        let actor: UserId = row.get("actor_id")?;
+        let name: Option<String> = row.get("name")?;
+        let subject: Option<Json<Value>> = row.get("subject")?;
+        Ok(Self {
+            id: row.get("activity_id")?,
+            verb: row.get("verb")?,
+            actor: User {
+                name: name.unwrap_or_else(|| actor.as_str().to_owned()),
+                avatar_url: row.get("avatar_url")?,
+                id: actor,
+            },
+            room: row.get("room")?,
+            subject: subject.map(|Json(subject)| subject),
+            at: row.get("at")?,
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Requests that a client may repeat without effect: the same key answers the first result, also
+//! while the first request is still in progress.
+//!
+//! A key is a `client_id` in the payload of a request, or the header `Idempotency-Key`. It belongs to
+//! its caller and to one kind of request, and is kept for 24 hours. The answer is stored in the
+//! transaction that carries the request out, so that either both exist or neither.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    auth::Claims,
+    error::{Error, Result},
+    id::{NAME_BYTES_MAX, Timestamp},
+    store::{Json, Transaction, args},
+};
+
+/// How long a key is kept.
+pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A key, with a hash of the content of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    key: String,
+    content: String,
+}
+
+impl RequestKey {
+    /// Parses the `key` of a request; `field` is the name of the field that has it, and `content`
+    /// is everything that distinguishes the request from others of its kind.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with `field` where it is not 1 to 255 bytes without control characters.
+    pub fn parse(field: &'static str, key: &str, content: &Value) -> Result<Self> {
+        let fits = (1..=NAME_BYTES_MAX).contains(&key.len());
+        if !fits || key.contains(char::is_control) {
+            return Err(Error::Invalid {
+                field,
+                reason: "must be 1 to 255 bytes without control characters",
+            });
+        }
+        let hash = Sha256::digest(content.to_string());
+        Ok(Self {
+            key: key.to_owned(),
+            content: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+}
+
+/// Runs `work` in the transaction `tx` and stores its answer under `key`, or returns the answer that
+/// is stored there. Without a key it just runs `work`.
+///
+/// # Errors
+/// [`Error::Conflict`] where the key was used for a request of the same kind with another content;
+/// otherwise the error of `work`, or as [`Transaction::execute`].
+pub async fn once(
+    tx: &Transaction,
+    claims: &Claims,
+    request: &'static str,
+    key: Option<&RequestKey>,
+    now: Timestamp,
+    work: impl AsyncFnOnce() -> Result<Value>,
+) -> Result<Value> {
+    let Some(RequestKey { key, content }) = key else {
+        return work().await;
+    };
+    let (team, user) = (&claims.team, &claims.user.id);
+    // Waits for another transaction with the same key.
+    let is_first = tx
+        .execute(
+            "insert into answered_request (team, user_id, request, key, content, at)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (team, user_id, request, key) do update
+             set content = excluded.content, at = excluded.at, answer = null
+             where answered_request.at < $7",
+            args![
+                team,
+                user,
+                request,
+                key,
+                content,
+                now,
+                Timestamp(now.0 - KEPT_MS)
+            ],
+        )
+        .await?;
+    if is_first == 0 {
+        let stored: Option<(String, Option<Json<Value>>)> = tx
+            .find(
+                "select content, answer from answered_request
+                 where team = $1 and user_id = $2 and request = $3 and key = $4",
+                args![team, user, request, key],
+            )
+            .await?;
+        return match stored {
+            Some((of, Some(Json(answer)))) if of == *content => Ok(answer),
+            _ => Err(Error::Conflict {
+                reason: "the key was used for another request",
+            }),
+        };
+    }
+    let answer = work().await?;
+    tx.execute(
+        "update answered_request set answer = $5
+         where team = $1 and user_id = $2 and request = $3 and key = $4",
+        args![team, user, request, key, answer],
+    )
+    .await?;
+    Ok(answer)
+}

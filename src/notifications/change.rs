@@ -1,0 +1,205 @@
+//! Reading, deleting and muting notifications; every tab and device of the person learns of it.
+
+use serde::Serialize;
+
+use super::{Inbox, Notifications};
+use crate::{
+    auth::Claims,
+    bus::{Audience, Event},
+    error::{Error, Result},
+    id::{NotificationId, Timestamp},
+    store::{Json, Transaction, args},
+};
+
+/// The most notifications that one request names.
+pub const IDS_MAX: usize = 100;
+/// The most kinds that a person mutes.
+const MUTED_MAX: usize = 50;
+/// The names of the events.
+const READ: &str = "notification_read";
+const DELETED: &str = "notification_deleted";
+
+/// Which notifications a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// These; unknown ones are ignored.
+    Ids(Vec<NotificationId>),
+    /// All of the caller.
+    All,
+}
+
+/// The result of reading or deleting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Read {
+    /// How many notifications are unread now.
+    pub unread: i64,
+}
+
+/// What a person wants to be notified of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Preferences {
+    /// The kinds of which the person is not notified.
+    pub muted: Vec<String>,
+}
+
+/// The events `notification_read` and `notification_deleted`.
+#[derive(Serialize)]
+struct Changed<'a> {
+    ids: &'a [NotificationId],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    all: bool,
+    unread: i64,
+}
+
+impl Notifications {
+    /// Marks notifications of the caller as read.
+    ///
+    /// # Errors
+    /// As [`Store::transact`](crate::store::Store::transact).
+    pub async fn read(&self, claims: &Claims, which: &Which, now: Timestamp) -> Result<Read> {
+        let read = self.store.transact(async |tx| {
+            let inbox = Inbox::lock(&tx, &claims.team, &claims.user.id).await?;
+            let unread = match which {
+                Which::Ids(ids) => inbox.unread - mark_read(&tx, claims, ids, now).await?,
+                Which::All => {
+                    tx.execute(
+                        "update notification set read_at = $3
+                         where team = $1 and user_id = $2 and read_at is null",
+                        args![claims.team, claims.user.id, now],
+                    )
+                    .await?;
+                    0
+                }
+            };
+            self.finish(&tx, claims, READ, which, unread, now).await
+        });
+        read.await
+    }
+
+    /// Deletes notifications of the caller.
+    ///
+    /// # Errors
+    /// As [`Store::transact`](crate::store::Store::transact).
+    pub async fn delete(&self, claims: &Claims, which: &Which, now: Timestamp) -> Result<Read> {
+        let deleted = self.store.transact(async |tx| {
+            let inbox = Inbox::lock(&tx, &claims.team, &claims.user.id).await?;
+            let unread = match which {
+                Which::Ids(ids) => {
+                    // What is read first is not counted as unread by its deletion.
+                    let unread = inbox.unread - mark_read(&tx, claims, ids, now).await?;
+                    for id in ids {
+                        tx.execute(
+                            "delete from notification
+                             where notification_id = $1 and team = $2 and user_id = $3",
+                            args![id, claims.team, claims.user.id],
+                        )
+                        .await?;
+                    }
+                    unread
+                }
+                Which::All => {
+                    tx.execute(
+                        "delete from notification where team = $1 and user_id = $2",
+                        args![claims.team, claims.user.id],
+                    )
+                    .await?;
+                    0
+                }
+            };
+            self.finish(&tx, claims, DELETED, which, unread, now).await
+        });
+        deleted.await
+    }
+
+    /// The caller's preferences; with `muted`, sets the kinds of which the caller is not notified.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field `muted`; otherwise as
+    /// [`Store::transact`](crate::store::Store::transact).
+    pub async fn preferences(
+        &self,
+        claims: &Claims,
+        muted: Option<Vec<String>>,
+    ) -> Result<Preferences> {
+        let Some(mut muted) = muted else {
+            let found = self.store.view(async |tx| {
+                tx.find::<(Json<Vec<String>>,)>(
+                    "select muted from inbox where team = $1 and user_id = $2",
+                    args![claims.team, claims.user.id],
+                )
+                .await
+            });
+            let muted = found.await?.map(|(Json(muted),)| muted);
+            return Ok(Preferences {
+                muted: muted.unwrap_or_default(),
+            });
+        };
+        muted.sort_unstable();
+        muted.dedup();
+        if muted.len() > MUTED_MAX || muted.iter().any(|kind| !is_kind(kind)) {
+            return Err(Error::Invalid {
+                field: "muted",
+                reason: "must be at most 50 kinds, each a word of at most 64 bytes",
+            });
+        }
+        let saved = self.store.transact(async |tx| {
+            Inbox::lock(&tx, &claims.team, &claims.user.id).await?;
+            tx.execute(
+                "update inbox set muted = $3 where team = $1 and user_id = $2",
+                args![claims.team, claims.user.id, Json(&muted)],
+            )
+            .await
+        });
+        saved.await?;
+        Ok(Preferences { muted })
+    }
+
+    /// Writes the number of unread notifications and tells the person's tabs and devices.
+    async fn finish(
+        &self,
+        tx: &Transaction,
+        claims: &Claims,
+        event: &'static str,
+        which: &Which,
+        unread: i64,
+        now: Timestamp,
+    ) -> Result<Read> {
+        let (team, user) = (&claims.team, &claims.user.id);
+        Inbox::set_unread(tx, team, user, unread).await?;
+        let unread = self.unread_of_user(tx, team, user, unread).await?;
+        let (ids, all) = match which {
+            Which::Ids(ids) => (ids.as_slice(), false),
+            Which::All => (&[] as &[_], true),
+        };
+        let changed = Changed { ids, all, unread };
+        let event = Event::new(event, vec![Audience::User(user.clone())], &changed)?;
+        tx.publish(team, now, &event)?;
+        Ok(Read { unread })
+    }
+}
+
+/// Whether `kind` can be the kind of a notification: a word of 1 to 64 bytes.
+pub(super) fn is_kind(kind: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    (1..=64).contains(&kind.len()) && kind.chars().all(is_part)
+}
+
+/// Marks unread notifications of the caller as read; returns how many these were.
+async fn mark_read(
+    tx: &Transaction,
+    claims: &Claims,
+    ids: &[NotificationId],
+    now: Timestamp,
+) -> Result<i64> {
+    let mut marked = 0;
+    for id in ids {
+        marked += tx
+            .execute(
+                "update notification set read_at = $4
+                 where notification_id = $1 and team = $2 and user_id = $3 and read_at is null",
+                args![id, claims.team, claims.user.id, now],
+            )
+            .await?;
+    }
+    Ok(i64::try_from(marked).unwrap_or(i64::MAX))
+}
