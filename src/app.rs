@@ -32,10 +32,11 @@ use crate::{
     limits::Memory,
     metrics::Metrics,
     notifications::Notifications,
+    operations::Operations,
     presence::Presence,
     room::Rooms,
     session::Sessions,
-    socket::Sockets,
+    socket::{self, Sockets},
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
 };
@@ -55,8 +56,7 @@ pub struct App {
     /// Keeps the delivery of events running.
     _bus: EventBus,
     catalog: Catalog,
-    activities: Activities,
-    notifications: Notifications,
+    operations: Operations,
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
@@ -135,17 +135,22 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
-        let sockets = Sockets::new(
-            verifier.clone(),
-            sessions.clone(),
-            presence.clone(),
-            rooms.clone(),
-            config.limits,
-            config.timing,
-            metrics.clone(),
-            supervisor.clone(),
-            config.instance.clone(),
-        );
+        let operations = Operations {
+            activities,
+            notifications,
+        };
+        let sockets = Sockets::new(socket::Parts {
+            verifier: verifier.clone(),
+            sessions: sessions.clone(),
+            presence: presence.clone(),
+            rooms: rooms.clone(),
+            operations: operations.clone(),
+            limits: config.limits,
+            timing: config.timing,
+            metrics: metrics.clone(),
+            supervisor: supervisor.clone(),
+            instance: config.instance.clone(),
+        });
         // The rooms subscribe first, because they keep an event in order with their updates.
         bus.subscribe(Arc::new(rooms.clone()));
         bus.subscribe(Arc::new(sockets.clone()));
@@ -159,8 +164,7 @@ impl App {
             sessions,
             _bus: bus,
             catalog,
-            activities,
-            notifications,
+            operations,
             presence,
             rooms,
             sockets,
@@ -244,6 +248,7 @@ impl App {
             rooms: self.rooms.clone(),
             catalog: self.catalog.clone(),
             presence: self.presence.clone(),
+            operations: self.operations.clone(),
             verifier: self.verifier.clone(),
             limits: self.config.limits,
             timing: self.config.timing,

@@ -12,9 +12,12 @@ use crate::{
     auth::Claims,
     error::{Error, Result},
     id::{NAME_BYTES_MAX, Timestamp},
+    payload::Payload,
     store::{Json, Transaction, args},
 };
 
+/// The field of a request with its key; a door puts the header `Idempotency-Key` there.
+pub const FIELD: &str = "client_id";
 /// How long a key is kept.
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -26,24 +29,40 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// Parses the `key` of a request; `field` is the name of the field that has it, and `content`
-    /// is everything that distinguishes the request from others of its kind.
+    /// The key of a request, if it has one: its field `client_id`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with `field` where it is not 1 to 255 bytes without control characters.
-    pub fn parse(field: &'static str, key: &str, content: &Value) -> Result<Self> {
+    /// [`Error::Invalid`] with the field where it is not 1 to 255 bytes without control characters.
+    pub fn find(payload: &Payload) -> Result<Option<Self>> {
+        let Some(key) = payload.find_text(FIELD)? else {
+            return Ok(None);
+        };
         let fits = (1..=NAME_BYTES_MAX).contains(&key.len());
         if !fits || key.contains(char::is_control) {
             return Err(Error::Invalid {
-                field,
+                field: FIELD,
                 reason: "must be 1 to 255 bytes without control characters",
             });
         }
-        let hash = Sha256::digest(content.to_string());
-        Ok(Self {
+        let mut content = Sha256::new();
+        for (name, value) in payload.fields() {
+            if name != FIELD {
+                content.update(format!("{name}:{value},"));
+            }
+        }
+        let hash = content.finalize();
+        Ok(Some(Self {
             key: key.to_owned(),
             content: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-        })
+        }))
+    }
+
+    /// The key of one part of the request, which has a transaction of its own.
+    pub fn part(&self, number: usize) -> Self {
+        Self {
+            key: format!("{}\u{1f}{number}", self.key),
+            content: self.content.clone(),
+        }
     }
 }
 

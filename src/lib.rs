@@ -7,19 +7,19 @@
 //! Arrows point down: a module uses modules of lower layers only. Modules of layer 0 also
 //! use one another, and `main` uses its whole layer. `tests/it/layers.rs` checks it.
 //! ```text
-//! 10 main  app  arguments  settings  signals  runtime
+//! 11 main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 9  http  socket                   doors: parse, check the rights, call, answer
+//! 10 http  socket                   doors: parse, check the rights, call, answer
+//! 9  operations                     what clients may ask of the features, by name
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
 //! 6  catalog  presence  workflow    documents without their content; who is there; their status
-//! 5  activity  notifications  idempotency
-//!                                   what features write besides their own rows
-//! 4  bus                            events, delivered to rooms, people and teams
+//! 5  activity  notifications       what features write besides their own rows
+//! 4  bus  idempotency               events, delivered to rooms, people and teams; repeated requests
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
 //! 1  auth                           tokens and rights
-//! 0  id  error  exit  config  metrics  telemetry
+//! 0  id  error  exit  payload  config  metrics  telemetry
 //!    supervise                      the owner of all tasks
 //! -  document  engineio             the CRDT and its guards; WebSocket and Engine.IO
 //! ```
@@ -68,6 +68,8 @@ pub mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod notifications;
+pub mod operations;
+pub mod payload;
 pub mod presence;
 pub mod room;
 pub mod runtime;

@@ -59,6 +59,8 @@ pub enum Task {
     Delivery,
     /// Tells clients who is present. Its ticks are guarded one by one.
     Presence,
+    /// Carries out one operation of a feature for one client.
+    Operation,
     /// Records in the activity who edits.
     Activity,
     /// Deletes old events.
@@ -80,7 +82,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 19] = [
+    pub const ALL: [Task; 20] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -96,6 +98,7 @@ impl Task {
         Task::Transaction,
         Task::Delivery,
         Task::Presence,
+        Task::Operation,
         Task::Activity,
         Task::EventTrimmer,
         Task::TrashPurger,
@@ -120,6 +123,7 @@ impl Task {
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
             Task::Presence => "presence",
+            Task::Operation => "operation",
             Task::Activity => "activity",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
@@ -145,6 +149,7 @@ impl Task {
             | Task::Transaction
             | Task::Delivery
             | Task::Presence
+            | Task::Operation
             | Task::Activity
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

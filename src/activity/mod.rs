@@ -9,6 +9,7 @@
 //! are kept for 90 days.
 
 mod page;
+mod publish;
 
 use std::sync::Arc;
 
@@ -16,7 +17,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-pub use self::page::{Page, PageRequest};
+pub use self::{
+    page::{Page, PageRequest},
+    publish::Publication,
+};
 use crate::{
     auth::User,
     bus::{Audience, Event},

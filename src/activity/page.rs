@@ -14,6 +14,7 @@ use crate::{
     auth::{Claims, Right, User},
     error::{Error, Result},
     id::{ActivityId, RoomName, UserId},
+    payload::Payload,
     store::{Bind, FromRow, Json, Row, args},
 };
 
@@ -36,6 +37,21 @@ pub struct PageRequest {
     pub limit: Option<usize>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// Reads `room`, `actor`, `limit` and `cursor`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field that is not valid.
+    pub fn read(payload: &Payload) -> Result<Self> {
+        Ok(Self {
+            room: payload.find_room()?,
+            actor: payload.find_user("actor")?,
+            limit: payload.find_count("limit")?,
+            cursor: payload.find_text("cursor")?.map(str::to_owned),
+        })
+    }
 }
 
 /// A page of activity.

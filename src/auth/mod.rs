@@ -49,6 +49,20 @@ pub struct User {
     pub avatar_url: Option<String>,
 }
 
+impl User {
+    /// Reads a person whom a service names: `{ id, name?, avatar_url? }`.
+    pub fn read(user: &Value) -> Option<Self> {
+        let text = |field| user.get(field).and_then(Value::as_str);
+        let id = text("id").and_then(UserId::parse)?;
+        let name = text("name").and_then(display_name);
+        Some(Self {
+            name: name.unwrap_or_else(|| id.as_str().to_owned()),
+            avatar_url: text("avatar_url").and_then(avatar_url),
+            id,
+        })
+    }
+}
+
 /// The claims of a verified token.
 #[derive(Clone, Debug)]
 pub struct Claims {

@@ -1,12 +1,20 @@
 //! What all routes of the HTTP API have in common. Every request needs a token.
 
-use axum::http::HeaderMap;
+use std::time::Duration;
+
+use axum::{body::Body, http::HeaderMap};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::{Parts, bearer};
 use crate::{
     auth::Claims,
     error::{Error, Result},
 };
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The caller's claims, from the token in the `Authorization` header.
 pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<Claims> {
@@ -17,4 +25,28 @@ pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<C
         }),
     };
     claims.inspect_err(|error| parts.metrics.authentication_failed(error.code()))
+}
+
+/// The fields of a JSON body of at most `bytes_max` bytes; none of an empty body.
+pub(super) async fn json_fields(body: Body, bytes_max: usize) -> Result<Map<String, Value>> {
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect());
+    let bytes = match body.await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Error::TooLarge { limit: bytes_max });
+        }
+        Ok(Err(_)) | Err(_) => {
+            return Err(Error::Invalid {
+                field: "body",
+                reason: "did not arrive",
+            });
+        }
+    };
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(&bytes).map_err(|_| Error::Invalid {
+        field: "body",
+        reason: "must be a JSON object",
+    })
 }

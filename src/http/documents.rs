@@ -1,6 +1,6 @@
 //! `/api/v1/documents`: the documents of the caller's team, without their content.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use axum::{
     Json,
@@ -9,12 +9,14 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 
-use super::{Parts, api::authenticate, refuse};
+use super::{
+    Parts,
+    api::{authenticate, json_fields},
+    refuse,
+};
 use crate::{
     auth::{Claims, Permission},
     catalog::{PageParameters, PageRequest, Put, Summary, Title},
@@ -25,8 +27,6 @@ use crate::{
 
 /// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parameters of a query. Of several with the same name, the last one counts.
 type Parameters = HashMap<String, String>;
@@ -93,7 +93,7 @@ pub(super) async fn put(
 ) -> Response {
     let put = async {
         let (claims, room) = admit(&parts, &headers, room).await?;
-        let title = title(&fields(body).await?)?.flatten();
+        let title = title(&json_fields(body, BODY_BYTES_MAX).await?)?.flatten();
         let now = Timestamp::now();
         parts.catalog.put(&claims, &room, title, now).await
     };
@@ -115,7 +115,7 @@ pub(super) async fn patch(
 ) -> Response {
     let changed = async {
         let (claims, room) = admit(&parts, &headers, room).await?;
-        let title = title(&fields(body).await?)?.ok_or(Error::Invalid {
+        let title = title(&json_fields(body, BODY_BYTES_MAX).await?)?.ok_or(Error::Invalid {
             field: "title",
             reason: "is required, a text or null",
         })?;
@@ -148,7 +148,7 @@ pub(super) async fn restore(
 ) -> Response {
     let restored = async {
         let (claims, room) = admit(&parts, &headers, room).await?;
-        let document = document_id(&fields(body).await?)?;
+        let document = document_id(&json_fields(body, BODY_BYTES_MAX).await?)?;
         let now = Timestamp::now();
         parts.catalog.restore(&claims, &room, document, now).await
     };
@@ -182,32 +182,6 @@ pub(super) fn room_of(path: RoomPath) -> Result<RoomName> {
         reason: "must be UTF-8",
     })?;
     RoomName::parse(&room)
-}
-
-/// The fields of a JSON body; none of an empty body.
-async fn fields(body: Body) -> Result<Map<String, Value>> {
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect());
-    let bytes = match body.await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Error::TooLarge {
-                limit: BODY_BYTES_MAX,
-            });
-        }
-        Ok(Err(_)) | Err(_) => {
-            return Err(Error::Invalid {
-                field: "body",
-                reason: "did not arrive",
-            });
-        }
-    };
-    if bytes.is_empty() {
-        return Ok(Map::new());
-    }
-    serde_json::from_slice(&bytes).map_err(|_| Error::Invalid {
-        field: "body",
-        reason: "must be a JSON object",
-    })
 }
 
 /// The field `title`: `None` if it is absent, `Some(None)` if it is null.

@@ -10,6 +10,7 @@
 //! POST /api/v1/documents/{room}/restore  restores it from the trash
 //! GET /api/v1/presence   who is present in the caller's team
 //! GET /api/v1/documents/{room}/presence  who is in a room
+//! GET|POST /api/v1/activity, /api/v1/notifications, …  the operations of features (operations.rs)
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files, among them its service worker, /sw.js
@@ -23,6 +24,7 @@ mod api;
 mod body;
 mod documents;
 mod health;
+mod operations;
 mod origin;
 mod page;
 mod presence;
@@ -54,6 +56,7 @@ use crate::{
     error::Error,
     id::Timestamp,
     metrics::Metrics,
+    operations::Operations,
     presence::Presence,
     room::Rooms,
     session::Sessions,
@@ -72,6 +75,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// Who is present.
     pub presence: Presence,
+    /// What clients may ask of the features.
+    pub operations: Operations,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
     /// The limits of requests.
@@ -127,6 +132,7 @@ pub fn routes(parts: Parts) -> Router {
             "/api/v1/documents/{room}/updates",
             post(updates::post_update).with_state(Updates::new(parts.clone())),
         );
+    router = router.merge(operations::routes());
     if parts.dev_doors == DevDoors::Open {
         router = router
             .route("/dev/token", get(dev_token))

@@ -8,11 +8,12 @@ use crate::{
     bus::{Audience, Event},
     error::{Error, Result},
     id::{NotificationId, Timestamp},
+    payload::Payload,
     store::{Json, Transaction, args},
 };
 
 /// The most notifications that one request names.
-pub const IDS_MAX: usize = 100;
+const IDS_MAX: usize = 100;
 /// The most kinds that a person mutes.
 const MUTED_MAX: usize = 50;
 /// The names of the events.
@@ -26,6 +27,27 @@ pub enum Which {
     Ids(Vec<NotificationId>),
     /// All of the caller.
     All,
+}
+
+impl Which {
+    /// Reads `ids` or `all`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field `ids` where it is neither, or more than 100 ids.
+    pub fn read(payload: &Payload) -> Result<Self> {
+        if payload.flag("all")? {
+            return Ok(Self::All);
+        }
+        let ids = payload.find_texts("ids")?;
+        let ids = ids.filter(|ids| ids.len() <= IDS_MAX).and_then(|ids| {
+            let ids = ids.into_iter().map(NotificationId::parse);
+            ids.collect()
+        });
+        ids.map(Self::Ids).ok_or(Error::Invalid {
+            field: "ids",
+            reason: "must be a list of at most 100 ids of notifications",
+        })
+    }
 }
 
 /// The result of reading or deleting.

@@ -10,6 +10,7 @@ use crate::{
     auth::{Claims, Right},
     error::{Error, Result},
     id::{NotificationId, Timestamp},
+    payload::Payload,
     store::{Bind, args},
 };
 
@@ -32,6 +33,20 @@ pub struct PageRequest {
     pub limit: Option<usize>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// Reads `unread_only`, `limit` and `cursor`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field that is not valid.
+    pub fn read(payload: &Payload) -> Result<Self> {
+        Ok(Self {
+            unread_only: payload.flag("unread_only")?,
+            limit: payload.find_count("limit")?,
+            cursor: payload.find_text("cursor")?.map(str::to_owned),
+        })
+    }
 }
 
 /// A page of notifications.

@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Notice, Notifications, change::is_kind};
 use crate::{
     auth::{Claims, Right},
     error::{Error, Result},
     id::{RoomName, Team, Timestamp, UserId},
+    idempotency::{RequestKey, once},
+    payload::Payload,
     store::args,
 };
 
 /// The most recipients that one request names.
-pub const USERS_MAX: usize = 1000;
+const USERS_MAX: usize = 1000;
 /// The most people who are notified in one transaction: each inbox is locked until the commit.
 const BATCH: usize = 50;
 /// The longest texts, in bytes.
@@ -58,7 +61,8 @@ impl Notifications {
     /// Notifies people of what a service tells them. Notifications of the same kind about the same
     /// document, or without a document of the same kind and title, are folded.
     ///
-    /// Of a large team or list, fifty people at a time are notified in one transaction: where one
+    /// A request with the key of an earlier one notifies nobody a second time. Of a large team or
+    /// list, fifty people at a time are notified in one transaction: where one
     /// fails, those before it were notified.
     ///
     /// # Errors
@@ -68,21 +72,34 @@ impl Notifications {
         &self,
         claims: &Claims,
         publication: &Publication,
+        key: Option<RequestKey>,
         now: Timestamp,
     ) -> Result<Published> {
         claims.rights().require(Right::Publish)?;
-        publication.check()?;
         let to = match &publication.to {
             Recipients::Users(users) => users.clone(),
             Recipients::Team => self.known_people(&claims.team).await?,
         };
         let all: Vec<&UserId> = to.iter().collect();
-        for batch in all.chunks(BATCH) {
+        for (number, batch) in all.chunks(BATCH).enumerate() {
+            let key = key.as_ref().map(|key| key.part(number));
             let batch: BTreeSet<UserId> = batch.iter().map(|&user| user.clone()).collect();
             let notice = publication.notice(&claims.team, now);
-            let told = self
-                .store
-                .transact(async |tx| self.notify(&tx, &batch, &notice).await);
+            let told = self.store.transact(async |tx| {
+                let notify = async || {
+                    self.notify(&tx, &batch, &notice).await?;
+                    Ok(json!(batch.len()))
+                };
+                once(
+                    &tx,
+                    claims,
+                    "notification_publish",
+                    key.as_ref(),
+                    now,
+                    notify,
+                )
+                .await
+            });
             told.await?;
         }
         Ok(Published {
@@ -104,6 +121,36 @@ impl Notifications {
 }
 
 impl Publication {
+    /// Reads `user`, `users` or `team`, and `kind`, `title`, `body`, `room` and `url`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field that is not valid.
+    pub fn read(payload: &Payload) -> Result<Self> {
+        let one = payload.find_user("user")?;
+        let many = payload.find_users("users")?;
+        let to = match (one, many, payload.flag("team")?) {
+            (Some(user), None, false) => Recipients::Users([user].into()),
+            (None, Some(users), false) => Recipients::Users(users),
+            (None, None, true) => Recipients::Team,
+            _ => {
+                return Err(Error::Invalid {
+                    field: "users",
+                    reason: "name one of user, users and team",
+                });
+            }
+        };
+        let publication = Self {
+            to,
+            kind: payload.text("kind")?.to_owned(),
+            title: payload.text("title")?.to_owned(),
+            body: payload.find_text("body")?.map(str::to_owned),
+            room: payload.find_room()?,
+            url: payload.find_text("url")?.map(str::to_owned),
+        };
+        publication.check()?;
+        Ok(publication)
+    }
+
     fn notice<'a>(&'a self, team: &'a Team, at: Timestamp) -> Notice<'a> {
         let room = self.room.as_ref();
         Notice {

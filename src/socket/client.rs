@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -48,6 +48,8 @@ pub struct Client {
     /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
     /// that the client has left meanwhile.
     pub(super) presence: Presence,
+    /// How many operations are carried out for it.
+    pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
     /// Whether a durable event was dropped, because the queue was full.
@@ -70,6 +72,7 @@ impl Client {
             session,
             rooms: Mutex::default(),
             presence: shared.presence.clone(),
+            calls: AtomicUsize::new(0),
             socket,
             metrics: shared.metrics.clone(),
             has_missed_event: AtomicBool::new(false),

@@ -8,6 +8,7 @@
 //! connection   the state of one Engine.IO connection
 //! handshake    begins a session with a token, and renews its token
 //! client       a connected client: its session, its rooms, and messages to it
+//! calls        requests that ask for an operation of a feature
 //! requests     one request: parse, check the rights, call, answer
 //! seat         a client's seat in a room
 //! events       sends events of the bus to clients
@@ -21,6 +22,7 @@
 //! before the next frame is read. So nothing here may block, and work that has to wait
 //! (verifying a token) is spawned.
 
+mod calls;
 mod client;
 mod connection;
 mod engine;
@@ -33,7 +35,7 @@ pub mod protocol;
 mod requests;
 mod seat;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, ops::Deref, sync::Arc, time::Duration};
 
 use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
@@ -49,6 +51,7 @@ use crate::{
     id::SessionId,
     limits::Role,
     metrics::Metrics,
+    operations::Operations,
     presence::Presence,
     room::Rooms,
     session::Sessions,
@@ -73,17 +76,33 @@ pub struct Sockets {
     shared: Arc<Shared>,
 }
 
+/// The parts of the server that this door uses.
+pub struct Parts {
+    /// Verifies the tokens of clients.
+    pub verifier: Verifier,
+    /// Admits their sessions.
+    pub sessions: Sessions,
+    /// Is told who is there.
+    pub presence: Presence,
+    /// The live documents.
+    pub rooms: Rooms,
+    /// What clients may ask of the features.
+    pub operations: Operations,
+    /// The limits of requests.
+    pub limits: Limits,
+    /// The timeouts of connections.
+    pub timing: Timing,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The owner of all tasks.
+    pub supervisor: Supervisor,
+    /// The name of this server in the event `connection`.
+    pub instance: String,
+}
+
 /// The state that all files of this door share.
 struct Shared {
-    verifier: Verifier,
-    sessions: Sessions,
-    presence: Presence,
-    rooms: Rooms,
-    limits: Limits,
-    timing: Timing,
-    metrics: Metrics,
-    supervisor: Supervisor,
-    instance: String,
+    parts: Parts,
     /// The tasks of the transports. They outlast their connections, until the peer has read the
     /// last messages.
     transports: TaskTracker,
@@ -93,34 +112,11 @@ struct Shared {
 }
 
 impl Sockets {
-    /// A door to `rooms` for clients whose token `verifier` accepts and whose session `sessions`
-    /// admits; it reports to `presence` who is there. `instance` is the name of this server in the event `connection`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each part is built once, in `app`"
-    )]
-    pub fn new(
-        verifier: Verifier,
-        sessions: Sessions,
-        presence: Presence,
-        rooms: Rooms,
-        limits: Limits,
-        timing: Timing,
-        metrics: Metrics,
-        supervisor: Supervisor,
-        instance: String,
-    ) -> Self {
+    /// A door to the rooms and the operations in `parts`.
+    pub fn new(parts: Parts) -> Self {
         Self {
             shared: Arc::new(Shared {
-                verifier,
-                sessions,
-                presence,
-                rooms,
-                limits,
-                timing,
-                metrics,
-                supervisor,
-                instance,
+                parts,
                 transports: TaskTracker::new(),
                 connections: Mutex::default(),
                 clients: Mutex::default(),
@@ -174,6 +170,14 @@ impl Sockets {
         connections
             .values()
             .all(|connection| connection.is_drained())
+    }
+}
+
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }
 

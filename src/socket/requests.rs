@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
 
 use super::{
-    Shared,
+    Shared, calls,
     client::{Client, JoinedRoom, NOT_JOINED},
     fields::Fields,
     handshake,
@@ -24,6 +24,7 @@ use crate::{
     auth::Right,
     error::{Error, Result},
     id::{RoomName, Timestamp},
+    operations::Operation,
     presence::{Activity, Change, Status},
     room::{Command, Creation, Peer, Standing, Ticket, Update},
 };
@@ -70,7 +71,10 @@ pub(super) fn receive(
         request::TOKEN_REFRESH => request.refresh(),
         request::PRESENCE_UPDATE => request.change_presence(),
         request::PRESENCE_LIST => request.list_presence(),
-        _ => request.unknown(),
+        name => match Operation::of(name) {
+            Some(operation) => request.call(operation),
+            None => request.unknown(),
+        },
     };
     if let Err(error) = done {
         client.refuse(&body.name, ack, &error);
@@ -245,6 +249,18 @@ impl Request<'_> {
         self.client.accept(self.ack, &list);
         budget.charge(began.elapsed(), 0);
         Ok(())
+    }
+
+    fn call(self, operation: Operation) -> Result<()> {
+        let Self { shared, client, .. } = self;
+        calls::begin(
+            shared,
+            client,
+            operation,
+            self.ack,
+            self.argument,
+            &self.attachments,
+        )
     }
 
     fn unknown(self) -> Result<()> {

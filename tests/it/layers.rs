@@ -11,15 +11,16 @@ use std::{
 /// The layers of `src/lib.rs`, from top to bottom.
 const LAYERS: &[(u8, &[&str])] = &[
     (
-        10,
+        11,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (9, &["http", "socket"]),
+    (10, &["http", "socket"]),
+    (9, &["operations"]),
     (8, &["comments"]),
     (7, &["room"]),
     (6, &["catalog", "presence", "workflow"]),
-    (5, &["activity", "notifications", "idempotency"]),
-    (4, &["bus"]),
+    (5, &["activity", "notifications"]),
+    (4, &["bus", "idempotency"]),
     (3, &["session"]),
     (2, &["store", "limits"]),
     (1, &["auth"]),
@@ -29,6 +30,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "id",
             "error",
             "exit",
+            "payload",
             "config",
             "metrics",
             "telemetry",

@@ -1,0 +1,179 @@
+//! The operations of features by HTTP: each route is a method, a path, an operation and the status
+//! of its success.
+//!
+//! The fields of a request are those of its query, its JSON body and its path. The header
+//! `Idempotency-Key` of a POST is the key of a request that may be repeated.
+
+use std::collections::HashMap;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Query, State, rejection::PathRejection},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, on},
+};
+use serde_json::Value;
+
+use super::{
+    Parts,
+    api::{authenticate, json_fields},
+    refuse,
+};
+use crate::{
+    error::{Error, Result},
+    id::Timestamp,
+    operations::{KEY, Operation},
+    payload::Payload,
+};
+
+/// The largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+/// The header with the key of a request that may be repeated.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A route of an operation.
+pub(super) struct Route {
+    /// The method.
+    pub(super) method: MethodFilter,
+    /// The path, with its parameters in braces, each of which is a field of the request.
+    pub(super) path: &'static str,
+    /// What it asks for.
+    pub(super) operation: Operation,
+    /// The status of a success.
+    pub(super) status: StatusCode,
+}
+
+const fn route(
+    method: MethodFilter,
+    path: &'static str,
+    operation: Operation,
+    status: StatusCode,
+) -> Route {
+    Route {
+        method,
+        path,
+        operation,
+        status,
+    }
+}
+
+/// Every route of an operation.
+pub(super) const ROUTES: &[Route] = {
+    use MethodFilter as On;
+    const OK: StatusCode = StatusCode::OK;
+    const CREATED: StatusCode = StatusCode::CREATED;
+    &[
+        route(On::GET, "/api/v1/activity", Operation::ActivityList, OK),
+        route(
+            On::POST,
+            "/api/v1/activity",
+            Operation::ActivityPublish,
+            CREATED,
+        ),
+        route(
+            On::GET,
+            "/api/v1/notifications",
+            Operation::NotificationList,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/notifications",
+            Operation::NotificationPublish,
+            CREATED,
+        ),
+        route(
+            On::POST,
+            "/api/v1/notifications/read",
+            Operation::NotificationRead,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/notifications/delete",
+            Operation::NotificationDelete,
+            OK,
+        ),
+        route(
+            On::GET,
+            "/api/v1/notifications/preferences",
+            Operation::NotificationPreferences,
+            OK,
+        ),
+        route(
+            On::PUT,
+            "/api/v1/notifications/preferences",
+            Operation::NotificationPreferences,
+            OK,
+        ),
+    ]
+};
+
+/// The router of all operations.
+pub(super) fn routes() -> Router<Parts> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let answer = move |State(parts): State<Parts>,
+                           path: Result<Path<HashMap<String, String>>, PathRejection>,
+                           Query(query): Query<HashMap<String, String>>,
+                           headers: HeaderMap,
+                           body: Body| async move {
+            let called = call(&parts, route, path, query, &headers, body).await;
+            let answer = match called {
+                Ok(fields) => (route.status, Json(fields)).into_response(),
+                Err(error) => refuse(&error),
+            };
+            no_store(answer)
+        };
+        router.route(route.path, on(route.method, answer))
+    })
+}
+
+/// The answer is for one user only, and may change at any moment.
+fn no_store(answer: Response) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+async fn call(
+    parts: &Parts,
+    route: &Route,
+    path: Result<Path<HashMap<String, String>>, PathRejection>,
+    query: HashMap<String, String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Value> {
+    let claims = authenticate(parts, headers).await?;
+    if parts.stopping() {
+        return Err(Error::Draining);
+    }
+    parts.sessions.caller(&claims).budget.admit_request()?;
+    let Path(path) = path.map_err(|_| Error::Invalid {
+        field: "path",
+        reason: "must be UTF-8",
+    })?;
+    let reads_body = route.method != MethodFilter::GET;
+    let mut payload = Payload::default();
+    for (name, value) in query {
+        payload.set(&name, value);
+    }
+    if reads_body {
+        for (name, value) in json_fields(body, BODY_BYTES_MAX).await? {
+            payload.set(&name, value);
+        }
+    }
+    for (name, value) in path {
+        payload.set(&name, value);
+    }
+    if let Some(key) = headers.get(IDEMPOTENCY_KEY).filter(|_| reads_body) {
+        let key = key.to_str().map_err(|_| Error::Invalid {
+            field: "idempotency-key",
+            reason: "must be text",
+        })?;
+        payload.set(KEY, key);
+    }
+    let operations = &parts.operations;
+    operations
+        .call(route.operation, &claims, &payload, Timestamp::now())
+        .await
+}

@@ -1,0 +1,143 @@
+//! What clients may ask of the features, whatever the door: a name, the fields of a request, and an
+//! answer. The doors find the operation, and render its answer; the features check the rights.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use crate::idempotency::FIELD as KEY;
+use crate::{
+    activity::{self, Activities},
+    auth::Claims,
+    error::{Error, Result},
+    id::Timestamp,
+    idempotency::RequestKey,
+    notifications::{self, Notifications, Publication, Which},
+    payload::Payload,
+};
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal,)+) => {
+        /// An operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Operation {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &[Operation] = &[$(Operation::$name),+];
+
+            /// The name: a request of this name asks for it on a socket.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Operation::$name => $wire,)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Lists what happened in the team.
+    ActivityList = "activity_list",
+    /// Tells the team of something that happened in another service.
+    ActivityPublish = "activity_publish",
+    /// Lists the caller's notifications.
+    NotificationList = "notification_list",
+    /// Marks notifications as read.
+    NotificationRead = "notification_read",
+    /// Deletes notifications.
+    NotificationDelete = "notification_delete",
+    /// Reads or sets which kinds are muted.
+    NotificationPreferences = "notification_preferences",
+    /// Notifies people of something that happened in another service.
+    NotificationPublish = "notification_publish",
+}
+
+impl Operation {
+    /// The operation of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter();
+        all.find(|operation| operation.name() == name).copied()
+    }
+}
+
+/// The features that the operations call. Cheap to clone.
+#[derive(Clone)]
+pub struct Operations {
+    /// What happened in the teams.
+    pub activities: Activities,
+    /// What people are notified of.
+    pub notifications: Notifications,
+}
+
+impl Operations {
+    /// Carries out an operation for a caller at the time `now`. Returns the fields of the answer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field that is not valid; otherwise as the feature.
+    pub async fn call(
+        &self,
+        operation: Operation,
+        claims: &Claims,
+        payload: &Payload,
+        now: Timestamp,
+    ) -> Result<Value> {
+        match operation {
+            Operation::ActivityList => {
+                let request = activity::PageRequest::read(payload)?;
+                answer(&self.activities.list(claims, &request).await?)
+            }
+            Operation::ActivityPublish => {
+                let publication = activity::Publication::read(payload)?;
+                let key = RequestKey::find(payload)?;
+                let publish = self.activities.publish(claims, &publication, key, now);
+                Ok(json!({ "activity": publish.await? }))
+            }
+            Operation::NotificationList => {
+                let request = notifications::PageRequest::read(payload)?;
+                answer(&self.notifications.list(claims, &request).await?)
+            }
+            Operation::NotificationRead => {
+                let which = Which::read(payload)?;
+                answer(&self.notifications.read(claims, &which, now).await?)
+            }
+            Operation::NotificationDelete => {
+                let which = Which::read(payload)?;
+                answer(&self.notifications.delete(claims, &which, now).await?)
+            }
+            Operation::NotificationPreferences => {
+                let muted = payload.find_texts("muted")?;
+                let muted = muted.map(|kinds| kinds.into_iter().map(str::to_owned).collect());
+                answer(&self.notifications.preferences(claims, muted).await?)
+            }
+            Operation::NotificationPublish => {
+                let publication = Publication::read(payload)?;
+                let key = RequestKey::find(payload)?;
+                let publish = self.notifications.publish(claims, &publication, key, now);
+                answer(&publish.await?)
+            }
+        }
+    }
+}
+
+/// The fields of an answer.
+fn answer(fields: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(fields).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Error::Internal
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_found_by_its_name() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::of(operation.name()), Some(*operation));
+        }
+        assert_eq!(Operation::of("activity"), None);
+    }
+}
