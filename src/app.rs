@@ -143,6 +143,7 @@ impl App {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
             presence: presence.clone(),
+            store: store.clone(),
             rooms: rooms.clone(),
             operations: operations.clone(),
             limits: config.limits,
@@ -151,9 +152,9 @@ impl App {
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
         });
-        // The rooms subscribe first, because they keep an event in order with their updates.
-        bus.subscribe(Arc::new(rooms.clone()));
+        // The sockets subscribe first, so that clients learn why a room closes before it does.
         bus.subscribe(Arc::new(sockets.clone()));
+        bus.subscribe(Arc::new(rooms.clone()));
         bus.attach(&store)?;
         Ok(Self {
             config,

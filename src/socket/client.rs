@@ -19,6 +19,7 @@ use super::{
     connection::Connection,
     packet::{Attachments, Frame},
     protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
+    replay::Held,
 };
 use crate::{
     auth::{Right, Rights},
@@ -48,6 +49,8 @@ pub struct Client {
     /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
     /// that the client has left meanwhile.
     pub(super) presence: Presence,
+    /// The events that are held back while the session begins.
+    pub(super) held: Held,
     /// How many operations are carried out for it.
     pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
@@ -67,12 +70,14 @@ pub(super) struct JoinedRoom {
 }
 
 impl Client {
+    /// A client whose session begins; events are held back until it has.
     pub(super) fn new(shared: &Shared, session: Arc<Session>, socket: Arc<EngineSocket>) -> Self {
         Self {
             session,
             rooms: Mutex::default(),
             presence: shared.presence.clone(),
             calls: AtomicUsize::new(0),
+            held: Held::holding(),
             socket,
             metrics: shared.metrics.clone(),
             has_missed_event: AtomicBool::new(false),
@@ -93,6 +98,11 @@ impl Client {
             return Err(NOT_JOINED);
         }
         Ok(joined.clone())
+    }
+
+    /// How many bytes may be queued for the client.
+    pub(super) fn queue_bytes_max(&self) -> usize {
+        self.queue_bytes_max
     }
 
     /// Whether the client receives `event` as the member of a room, so that it must not receive it a

@@ -8,7 +8,7 @@ use super::packet::Placeholder;
 use crate::{
     auth::User,
     error::Error,
-    id::{DocumentId, RoomName, Timestamp},
+    id::{DocumentId, EventId, RoomName, Timestamp},
     presence::Entry,
     room::{ResyncReason, StorageStatus},
     store::Metadata,
@@ -86,8 +86,12 @@ pub(super) struct Connection<'a> {
     pub(super) rights: Vec<&'static str>,
     pub(super) limits: LimitsPayload,
     /// The number of unread notifications.
-    pub(super) unread: u64,
-    pub(super) last_event_id: u64,
+    pub(super) unread: i64,
+    /// The newest event of the team.
+    pub(super) last_event_id: EventId,
+    /// Whether the client has missed nothing since the event that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovered: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +143,9 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) members: Vec<Entry>,
     pub(super) members_total: usize,
     pub(super) storage: &'static str,
+    /// Whether the client has missed no event of the room since the one that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovered: Option<bool>,
 }
 
 /// The ack of `document_sync`.
