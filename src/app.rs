@@ -39,6 +39,7 @@ use crate::{
     socket::{self, Sockets},
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
+    webhooks::Webhooks,
 };
 
 /// How long the server waits at its stop for answers to reach clients, and again for
@@ -114,10 +115,13 @@ impl App {
         let bus = EventBus::new(sessions.clone(), supervisor.clone());
         let activities = Activities::new(store.clone());
         let notifications = Notifications::new(store.clone(), sessions.clone());
+        let webhook = config.webhook.as_ref();
+        let webhooks = Webhooks::start(store.clone(), webhook, &metrics, &supervisor)?;
         let catalog = Catalog::new(
             store.clone(),
             bus.announcer(),
             activities.clone(),
+            webhooks.clone(),
             config.document_creation,
         );
         let rooms = Rooms::new(
@@ -138,6 +142,7 @@ impl App {
         let operations = Operations {
             activities,
             notifications,
+            webhooks,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),

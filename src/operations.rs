@@ -13,6 +13,7 @@ use crate::{
     idempotency::RequestKey,
     notifications::{self, Notifications, Publication, Which},
     payload::Payload,
+    webhooks::{self, Webhooks},
 };
 
 macro_rules! operations {
@@ -52,6 +53,10 @@ operations! {
     NotificationPreferences = "notification_preferences",
     /// Notifies people of something that happened in another service.
     NotificationPublish = "notification_publish",
+    /// Lists the messages to the main service that are not delivered.
+    WebhookList = "webhook_list",
+    /// Has a failed message sent again.
+    WebhookRetry = "webhook_retry",
 }
 
 impl Operation {
@@ -69,6 +74,8 @@ pub struct Operations {
     pub activities: Activities,
     /// What people are notified of.
     pub notifications: Notifications,
+    /// What the main service is told of.
+    pub webhooks: Webhooks,
 }
 
 impl Operations {
@@ -116,6 +123,15 @@ impl Operations {
                 let key = RequestKey::find(payload)?;
                 let publish = self.notifications.publish(claims, &publication, key, now);
                 answer(&publish.await?)
+            }
+            Operation::WebhookList => {
+                let request = webhooks::PageRequest::read(payload)?;
+                answer(&self.webhooks.list(claims, &request).await?)
+            }
+            Operation::WebhookRetry => {
+                let id = payload.text("message_id")?;
+                self.webhooks.retry(claims, id, now).await?;
+                Ok(json!({}))
             }
         }
     }

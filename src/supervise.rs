@@ -61,6 +61,8 @@ pub enum Task {
     Presence,
     /// Carries out one operation of a feature for one client.
     Operation,
+    /// Sends webhooks. Its turns are caught one by one.
+    Webhooks,
     /// Records in the activity who edits.
     Activity,
     /// Deletes old events.
@@ -82,7 +84,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 20] = [
+    pub const ALL: [Task; 21] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -99,6 +101,7 @@ impl Task {
         Task::Delivery,
         Task::Presence,
         Task::Operation,
+        Task::Webhooks,
         Task::Activity,
         Task::EventTrimmer,
         Task::TrashPurger,
@@ -124,6 +127,7 @@ impl Task {
             Task::Delivery => "delivery",
             Task::Presence => "presence",
             Task::Operation => "operation",
+            Task::Webhooks => "webhooks",
             Task::Activity => "activity",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
@@ -150,6 +154,7 @@ impl Task {
             | Task::Delivery
             | Task::Presence
             | Task::Operation
+            | Task::Webhooks
             | Task::Activity
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

@@ -44,6 +44,7 @@ use crate::{
         DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, creator,
         metadata_columns,
     },
+    webhooks::Webhooks,
 };
 
 /// The most lists that are read at once: the other connections to the database are left to editing.
@@ -59,6 +60,7 @@ pub struct Catalog {
     store: Store,
     announcer: Announcer,
     activities: Activities,
+    webhooks: Webhooks,
     creation: DocumentCreation,
     permits: Arc<Semaphore>,
 }
@@ -70,12 +72,14 @@ impl Catalog {
         store: Store,
         announcer: Announcer,
         activities: Activities,
+        webhooks: Webhooks,
         creation: DocumentCreation,
     ) -> Self {
         Self {
             store,
             announcer,
             activities,
+            webhooks,
             creation,
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }
@@ -151,18 +155,19 @@ impl Catalog {
         EDIT_NOTICE_EVERY.max(of_all)
     }
 
-    /// Records in the activity that `writer` edits the document.
-    ///
-    /// # Errors
-    /// As [`Store::transact`].
-    pub async fn record_writer(
+    /// Records in the activity that `writers` edit the document, and tells the main service that it
+    /// was edited. Failures are logged; the next edits are told of again.
+    pub async fn record_edit(
         &self,
         team: &Team,
         metadata: &Metadata,
-        writer: &User,
+        writers: &[User],
         at: Timestamp,
-    ) -> Result<()> {
-        self.activities.edited(team, metadata, writer, at).await
+    ) {
+        for writer in writers {
+            let _ = self.activities.edited(team, metadata, writer, at).await;
+        }
+        let _ = self.webhooks.document_updated(team, metadata, at).await;
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Reader},
+    webhook::Webhook,
 };
 
 /// The variables for other settings than tokens, limits and durations.
@@ -33,8 +34,6 @@ const UNSUPPORTED: &[&str] = &[
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
     "TRUSTED_PROXIES",
-    "WEBHOOK_URL",
-    "WEBHOOK_SECRET",
 ];
 
 /// Every variable that the server reads.
@@ -42,6 +41,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     [
         GENERAL,
         Auth::VARIABLES,
+        Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,
     ]

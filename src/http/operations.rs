@@ -108,6 +108,18 @@ pub(super) const ROUTES: &[Route] = {
             Operation::NotificationPreferences,
             OK,
         ),
+        route(
+            On::GET,
+            "/api/v1/webhooks/messages",
+            Operation::WebhookList,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/webhooks/messages/{message_id}/retry",
+            Operation::WebhookRetry,
+            OK,
+        ),
     ]
 };
 

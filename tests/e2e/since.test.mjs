@@ -50,7 +50,10 @@ class Reader {
 
 for (const database of databases) {
   describe(`missed events on ${database.name}`, () => {
-    const server = suiteServer({ database, env: { REQUESTS_PER_SECOND: 100_000, REQUESTS_BURST: 100_000, SERVICE_REQUESTS_PER_SECOND: 100_000 } });
+    const server = suiteServer({
+      database,
+      env: { REQUESTS_PER_SECOND: 100_000, REQUESTS_BURST: 100_000, SERVICE_REQUESTS_PER_SECOND: 100_000 },
+    });
     afterEach(closeClients);
 
     async function send(person, method, path, body) {

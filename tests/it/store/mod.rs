@@ -15,6 +15,7 @@ use realtime_server::{
     metrics::Metrics,
     store::{AppendError, Author, JournalOptions, NewRows, Store, Unwritten},
     supervise::Supervisor,
+    webhooks::Webhooks,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -179,7 +180,10 @@ pub(crate) fn key(room: &str) -> DocumentKey {
 pub(crate) fn catalog(store: &Store) -> Catalog {
     let announcer = Announcer::default();
     let activities = Activities::new(store.clone());
-    Catalog::new(store.clone(), announcer, activities, DocumentCreation::Join)
+    let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
+    let webhooks = Webhooks::start(store.clone(), None, &metrics, &supervisor).unwrap();
+    let creation = DocumentCreation::Join;
+    Catalog::new(store.clone(), announcer, activities, webhooks, creation)
 }
 
 pub(crate) fn ana() -> User {
