@@ -108,6 +108,72 @@ pub(super) const ROUTES: &[Route] = {
             Operation::NotificationPreferences,
             OK,
         ),
+        route(
+            On::GET,
+            "/api/v1/documents/{room}/threads",
+            Operation::ThreadList,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/documents/{room}/threads",
+            Operation::ThreadCreate,
+            CREATED,
+        ),
+        route(
+            On::GET,
+            "/api/v1/threads/{thread_id}",
+            Operation::ThreadGet,
+            OK,
+        ),
+        route(
+            On::DELETE,
+            "/api/v1/threads/{thread_id}",
+            Operation::ThreadDelete,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/threads/{thread_id}/comments",
+            Operation::CommentCreate,
+            CREATED,
+        ),
+        route(
+            On::POST,
+            "/api/v1/threads/{thread_id}/resolve",
+            Operation::ThreadResolve,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/threads/{thread_id}/reopen",
+            Operation::ThreadReopen,
+            OK,
+        ),
+        route(
+            On::PATCH,
+            "/api/v1/comments/{comment_id}",
+            Operation::CommentEdit,
+            OK,
+        ),
+        route(
+            On::DELETE,
+            "/api/v1/comments/{comment_id}",
+            Operation::CommentDelete,
+            OK,
+        ),
+        route(
+            On::PUT,
+            "/api/v1/comments/{comment_id}/reactions/{emoji}",
+            Operation::ReactionAdd,
+            OK,
+        ),
+        route(
+            On::DELETE,
+            "/api/v1/comments/{comment_id}/reactions/{emoji}",
+            Operation::ReactionRemove,
+            OK,
+        ),
     ]
 };
 
