@@ -25,6 +25,7 @@ use crate::{
     auth::Verifier,
     bus::EventBus,
     catalog::Catalog,
+    comments::Comments,
     config::{Config, DevDoors},
     error::{Error, Result},
     exit::Exit,
@@ -139,10 +140,12 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
+        let comments = Comments::new(store.clone(), notifications.clone(), rooms.clone());
         let operations = Operations {
             activities,
             notifications,
             webhooks,
+            comments,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),

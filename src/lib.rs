@@ -60,6 +60,7 @@ pub mod arguments;
 pub mod auth;
 pub mod bus;
 pub mod catalog;
+pub mod comments;
 pub mod config;
 pub mod error;
 pub mod exit;

@@ -1,6 +1,8 @@
 //! What clients may ask of the features, whatever the door: a name, the fields of a request, and an
 //! answer. The doors find the operation, and render its answer; the features check the rights.
 
+mod comments;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ pub use crate::idempotency::FIELD as KEY;
 use crate::{
     activity::{self, Activities},
     auth::Claims,
+    comments::Comments,
     error::{Error, Result},
     id::Timestamp,
     idempotency::RequestKey,
@@ -57,6 +60,28 @@ operations! {
     WebhookList = "webhook_list",
     /// Has a failed message sent again.
     WebhookRetry = "webhook_retry",
+    /// Begins a thread of comments.
+    ThreadCreate = "thread_create",
+    /// Lists the threads of a document.
+    ThreadList = "thread_list",
+    /// Reads one thread.
+    ThreadGet = "thread_get",
+    /// Resolves a thread.
+    ThreadResolve = "thread_resolve",
+    /// Opens a resolved thread again.
+    ThreadReopen = "thread_reopen",
+    /// Deletes a thread.
+    ThreadDelete = "thread_delete",
+    /// Adds a comment to a thread.
+    CommentCreate = "comment_create",
+    /// Gives a comment another text.
+    CommentEdit = "comment_edit",
+    /// Deletes a comment.
+    CommentDelete = "comment_delete",
+    /// Reacts to a comment.
+    ReactionAdd = "reaction_add",
+    /// Takes a reaction back.
+    ReactionRemove = "reaction_remove",
 }
 
 impl Operation {
@@ -76,6 +101,8 @@ pub struct Operations {
     pub notifications: Notifications,
     /// What the main service is told of.
     pub webhooks: Webhooks,
+    /// The threads of comments.
+    pub comments: Comments,
 }
 
 impl Operations {
@@ -133,6 +160,17 @@ impl Operations {
                 self.webhooks.retry(claims, id, now).await?;
                 Ok(json!({}))
             }
+            Operation::ThreadCreate => self.create_thread(claims, payload, now).await,
+            Operation::ThreadList => self.list_threads(claims, payload).await,
+            Operation::ThreadGet => self.get_thread(claims, payload).await,
+            Operation::ThreadResolve => self.resolve_thread(claims, payload, now).await,
+            Operation::ThreadReopen => self.reopen_thread(claims, payload, now).await,
+            Operation::ThreadDelete => self.delete_thread(claims, payload, now).await,
+            Operation::CommentCreate => self.create_comment(claims, payload, now).await,
+            Operation::CommentEdit => self.edit_comment(claims, payload, now).await,
+            Operation::CommentDelete => self.delete_comment(claims, payload, now).await,
+            Operation::ReactionAdd => self.add_reaction(claims, payload, now).await,
+            Operation::ReactionRemove => self.remove_reaction(claims, payload, now).await,
         }
     }
 }

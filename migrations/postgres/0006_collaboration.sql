@@ -59,7 +59,8 @@ create table thread (
     created_at timestamptz not null,
     resolved_by text,
     resolved_at timestamptz,
-    -- The number of its comments, deleted ones included, and the size of their texts.
+    -- The number of its comments, deleted ones included, and the size of their texts, mentions and
+    -- reactions, in bytes.
     comments bigint not null,
     body_bytes bigint not null
 );

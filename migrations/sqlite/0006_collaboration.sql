@@ -59,7 +59,8 @@ create table thread (
     created_at integer not null,
     resolved_by text,
     resolved_at integer,
-    -- The number of its comments, deleted ones included, and the size of their texts.
+    -- The number of its comments, deleted ones included, and the size of their texts, mentions and
+    -- reactions, in bytes.
     comments integer not null,
     body_bytes integer not null
 ) strict;

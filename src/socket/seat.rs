@@ -260,8 +260,8 @@ impl Peer for NativeSeat {
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
-            // No request of this door asks the room for an edit.
-            Answer::Made(_) => {}
+            // No request of this door asks the room for an edit, or about anchors.
+            Answer::Made(_) | Answer::Gone(_) => {}
             Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }
     }
