@@ -140,7 +140,12 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
-        let comments = Comments::new(store.clone(), notifications.clone(), rooms.clone());
+        let comments = Comments::new(
+            store.clone(),
+            notifications.clone(),
+            webhooks.clone(),
+            rooms.clone(),
+        );
         let operations = Operations {
             activities,
             notifications,

@@ -16,6 +16,7 @@ use crate::{
     id::{CommentId, ThreadId, Timestamp},
     idempotency::{RequestKey, once},
     store::{Json, Transaction, args},
+    webhooks::NewMessage,
 };
 
 impl Comments {
@@ -92,6 +93,9 @@ impl Comments {
         tx.note_person(team, &claims.user, now).await?;
         let thread = read_thread(tx, team, &new.room, id, orphaned).await?;
         tx.publish(team, now, &events::thread_created(&thread)?)?;
+        let data = json!({ "thread": thread });
+        self.tell_service(tx, claims, &document, "thread.created", data, now)
+            .await?;
         let quote = new.quote.as_deref();
         record(
             tx,
@@ -157,6 +161,9 @@ impl Comments {
         let comment = read_comment(tx, &claims.team, id).await?;
         let created = events::comment_created(&document.room, &comment)?;
         tx.publish(&claims.team, now, &created)?;
+        let data = json!({ "comment": comment });
+        self.tell_service(tx, claims, document, "comment.created", data, now)
+            .await?;
         let subject = (thread.id, Some(id), thread.quote.as_deref());
         record(tx, claims, document, "replied", subject, now).await?;
         if thread.is_resolved {
@@ -174,6 +181,29 @@ impl Comments {
         to.add(others, Kind::Reply);
         self.notify(tx, &happening, &to).await?;
         Ok(json!(comment))
+    }
+}
+
+impl Comments {
+    /// Writes a message to the main service.
+    async fn tell_service(
+        &self,
+        tx: &Transaction,
+        claims: &Claims,
+        document: &LockedDocument,
+        kind: &'static str,
+        data: Value,
+        at: Timestamp,
+    ) -> Result<()> {
+        let message = NewMessage {
+            team: &claims.team,
+            document: document.id,
+            room: &document.room,
+            kind,
+            data,
+            at,
+        };
+        self.webhooks.write(tx, message).await
     }
 }
 

@@ -43,7 +43,7 @@ pub use self::{
     text::{Edit, NewComment, NewThread, comment_id, thread_id},
     thread::{Comment, Status, Thread},
 };
-use crate::{notifications::Notifications, room::Rooms, store::Store};
+use crate::{notifications::Notifications, room::Rooms, store::Store, webhooks::Webhooks};
 
 /// The most threads of a document: about a thousand pages of text with twenty threads each.
 const THREADS_MAX: i64 = 20_000;
@@ -59,16 +59,23 @@ const CONCURRENT_LISTS_MAX: usize = 2;
 pub struct Comments {
     store: Store,
     notifications: Notifications,
+    webhooks: Webhooks,
     rooms: Rooms,
     permits: Arc<Semaphore>,
 }
 
 impl Comments {
     /// The threads in `store`. `rooms` knows which of the texts that they are about are gone.
-    pub fn new(store: Store, notifications: Notifications, rooms: Rooms) -> Self {
+    pub fn new(
+        store: Store,
+        notifications: Notifications,
+        webhooks: Webhooks,
+        rooms: Rooms,
+    ) -> Self {
         Self {
             store,
             notifications,
+            webhooks,
             rooms,
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }

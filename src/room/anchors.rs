@@ -52,8 +52,11 @@ impl Rooms {
                 // The semaphore is never closed.
                 let _permit = self.questions().acquire().await;
                 let handle = self.open(&claims.key(room))?;
-                let answered = ask(&handle, claims, anchors.clone()).await?;
-                anchors.drain(..answered.len().clamp(1, anchors.len()));
+                let mut answered = ask(&handle, claims, anchors.clone()).await?;
+                if answered.is_empty() {
+                    answered.push(false);
+                }
+                anchors.drain(..answered.len().min(anchors.len()));
                 gone.extend(answered);
             }
             Ok::<(), Error>(())
