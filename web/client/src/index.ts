@@ -10,6 +10,7 @@
  */
 export { Backoff, type BackoffOptions } from "./backoff.js";
 export { RealtimeClient } from "./client.js";
+export { preferredColor } from "./color.js";
 export type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
 export { DocumentProvider } from "./document.js";
 export type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
