@@ -12,6 +12,7 @@ export { ActivityFeed, type ActivityQuery, type ActivityState } from "./activity
 export { anchorOf, decodeAnchor, encodeAnchor, resolveAnchor, type Place } from "./anchors.js";
 export { Backoff, type BackoffOptions } from "./backoff.js";
 export { RealtimeClient } from "./client.js";
+export { preferredColor } from "./color.js";
 export type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
 export { DocumentProvider } from "./document.js";
 export type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";

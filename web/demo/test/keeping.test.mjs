@@ -92,7 +92,7 @@ describe("what is kept in a browser", () => {
   });
 
   it("is offered if another person of the browser has left it, who sends, saves or discards it", async () => {
-    await server.createDocument("left");
+    await server.createDocument("left", { title: "Plans for May" });
     const ana = await browser.open(`${server.url}/?document=left&name=Ana`);
     await saved(ana);
     await ana.context().setOffline(true);
@@ -107,8 +107,10 @@ describe("what is kept in a browser", () => {
     await ben.goto(`${server.url}/?name=Ben`);
     const offer = ben.getByRole("region", { name: "Recovered edits" }).getByRole("listitem");
     await offer.getByText("3 words by Ana").waitFor();
+    assert.equal(await offer.getByRole("link").innerText(), "Plans for May");
     const download = ben.waitForEvent("download");
     await offer.getByRole("button", { name: "Download" }).click();
+    assert.equal((await download).suggestedFilename(), "Plans for May.txt");
     const chunks = [];
     for await (const chunk of await (await download).createReadStream()) chunks.push(chunk);
     assert.equal(Buffer.concat(chunks).toString(), "left by Ana");
