@@ -18,7 +18,6 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    anchors::QUESTIONS_MAX,
     driver::Driver,
     shared::{Backlog, Event, Inbox, Incoming, RoomHandle, Shared},
 };
@@ -33,6 +32,9 @@ use crate::{
     store::Store,
     supervise::{Supervisor, Task},
 };
+
+/// The most questions about anchors at once, of all rooms.
+const QUESTIONS_MAX: usize = 8;
 
 /// The open documents. Cheap to clone.
 #[derive(Clone)]
