@@ -39,6 +39,7 @@ use crate::{
     socket::{self, Sockets},
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
+    workflow::Workflow,
 };
 
 /// How long the server waits at its stop for answers to reach clients, and again for
@@ -119,6 +120,12 @@ impl App {
             bus.announcer(),
             activities.clone(),
             config.document_creation,
+            &config.workflow.initial,
+        );
+        let workflow = Workflow::new(
+            store.clone(),
+            notifications.clone(),
+            config.workflow.clone(),
         );
         let rooms = Rooms::new(
             store.clone(),
@@ -138,6 +145,7 @@ impl App {
         let operations = Operations {
             activities,
             notifications,
+            workflow,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),

@@ -13,6 +13,7 @@ use crate::{
     idempotency::RequestKey,
     notifications::{self, Notifications, Publication, Which},
     payload::Payload,
+    workflow::{HistoryRequest, Transition, Workflow},
 };
 
 macro_rules! operations {
@@ -52,6 +53,12 @@ operations! {
     NotificationPreferences = "notification_preferences",
     /// Notifies people of something that happened in another service.
     NotificationPublish = "notification_publish",
+    /// Gets the status of a document in the workflow.
+    WorkflowGet = "workflow_get",
+    /// Lists the steps that a document has taken.
+    WorkflowHistory = "workflow_history",
+    /// Moves a document to another status.
+    WorkflowTransition = "workflow_transition",
 }
 
 impl Operation {
@@ -69,6 +76,8 @@ pub struct Operations {
     pub activities: Activities,
     /// What people are notified of.
     pub notifications: Notifications,
+    /// The statuses of documents.
+    pub workflow: Workflow,
 }
 
 impl Operations {
@@ -116,6 +125,21 @@ impl Operations {
                 let key = RequestKey::find(payload)?;
                 let publish = self.notifications.publish(claims, &publication, key, now);
                 answer(&publish.await?)
+            }
+            Operation::WorkflowGet => {
+                let room = payload.room()?;
+                let state = self.workflow.get(claims, &room).await?;
+                Ok(json!({ "workflow": state }))
+            }
+            Operation::WorkflowHistory => {
+                let request = HistoryRequest::read(payload)?;
+                answer(&self.workflow.history(claims, &request).await?)
+            }
+            Operation::WorkflowTransition => {
+                let transition = Transition::read(payload)?;
+                let key = RequestKey::find(payload)?;
+                let moved = self.workflow.transition(claims, &transition, key, now);
+                Ok(json!({ "workflow": moved.await? }))
             }
         }
     }

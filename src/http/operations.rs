@@ -108,6 +108,24 @@ pub(super) const ROUTES: &[Route] = {
             Operation::NotificationPreferences,
             OK,
         ),
+        route(
+            On::GET,
+            "/api/v1/documents/{room}/workflow",
+            Operation::WorkflowGet,
+            OK,
+        ),
+        route(
+            On::POST,
+            "/api/v1/documents/{room}/workflow",
+            Operation::WorkflowTransition,
+            OK,
+        ),
+        route(
+            On::GET,
+            "/api/v1/documents/{room}/workflow/history",
+            Operation::WorkflowHistory,
+            OK,
+        ),
     ]
 };
 

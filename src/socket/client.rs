@@ -30,6 +30,7 @@ use crate::{
     presence::Presence,
     room::{Command, Delivery, Peer, RoomHandle},
     session::{Link, Session},
+    workflow::Workflow,
 };
 
 /// The Engine.IO connection of a client.
@@ -48,6 +49,8 @@ pub struct Client {
     /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
     /// that the client has left meanwhile.
     pub(super) presence: Presence,
+    /// Knows the statuses of the documents that it joins.
+    pub(super) workflow: Workflow,
     /// How many operations are carried out for it.
     pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
@@ -72,6 +75,7 @@ impl Client {
             session,
             rooms: Mutex::default(),
             presence: shared.presence.clone(),
+            workflow: shared.operations.workflow.clone(),
             calls: AtomicUsize::new(0),
             socket,
             metrics: shared.metrics.clone(),

@@ -20,12 +20,14 @@ use super::{
 };
 use crate::{
     auth::Claims,
+    catalog::Document,
     error::Error,
     id::RoomName,
     metrics::Metrics,
     presence::{Entry, Status},
     room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Person, Ticket},
     session::{Identity, Session},
+    store::Metadata,
 };
 
 /// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
@@ -60,6 +62,7 @@ impl NativeSeat {
         let claims = client.session.claims();
         let rights = claims.rights_in(&self.room);
         let members = self.members(client, &claims, joined.members);
+        let workflow = client.workflow.state(&joined.document, rights);
         let mut attachments = Attachments::new();
         let mut attach = |bytes: Bytes| {
             attachments.push(bytes);
@@ -69,7 +72,7 @@ impl NativeSeat {
             ok: true,
             room: &self.room,
             document_id: joined.document.document_id,
-            document: &joined.document,
+            document: Document::new(Metadata::clone(&joined.document), &workflow.status),
             permission: rights.permission().map(|permission| permission.name()),
             rights: rights.names(),
             seq: joined.seq.0,
@@ -79,6 +82,7 @@ impl NativeSeat {
             color: joined.color.as_str(),
             members,
             members_total: joined.members_total,
+            workflow,
             storage: storage_status(joined.storage),
         };
         Frame::ack(ack, &payload, attachments)

@@ -179,7 +179,13 @@ pub(crate) fn key(room: &str) -> DocumentKey {
 pub(crate) fn catalog(store: &Store) -> Catalog {
     let announcer = Announcer::default();
     let activities = Activities::new(store.clone());
-    Catalog::new(store.clone(), announcer, activities, DocumentCreation::Join)
+    Catalog::new(
+        store.clone(),
+        announcer,
+        activities,
+        DocumentCreation::Join,
+        "draft",
+    )
 }
 
 pub(crate) fn ana() -> User {
