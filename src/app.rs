@@ -41,6 +41,7 @@ use crate::{
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
     webhooks::Webhooks,
+    workflow::Workflow,
 };
 
 /// How long the server waits at its stop for answers to reach clients, and again for
@@ -124,6 +125,12 @@ impl App {
             activities.clone(),
             webhooks.clone(),
             config.document_creation,
+            &config.workflow.initial,
+        );
+        let workflow = Workflow::new(
+            store.clone(),
+            notifications.clone(),
+            config.workflow.clone(),
         );
         let rooms = Rooms::new(
             store.clone(),
@@ -151,6 +158,7 @@ impl App {
             notifications,
             webhooks,
             comments,
+            workflow,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),

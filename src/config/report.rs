@@ -116,6 +116,7 @@ impl Config {
             ("REALTIME_INSTANCE", self.instance.clone()),
             ("REALTIME_DEV_DOORS", doors.into()),
             ("DOCUMENT_CREATION", creation.into()),
+            ("WORKFLOW_FILE", self.workflow.to_string()),
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
             ("METRICS_TOKEN", metrics.into()),

@@ -225,7 +225,7 @@ async fn events_of_a_commit_that_nobody_waits_for_are_told(home: Home) {
             store
                 .transact(async |tx| {
                     tx.execute(RAISE, args![1_i64]).await?;
-                    tx.publish(&team, Timestamp(0), &round)
+                    tx.publish(&team, Timestamp(0), &serde_json::json!(round))
                 })
                 .await
         });
@@ -237,7 +237,7 @@ async fn events_of_a_commit_that_nobody_waits_for_are_told(home: Home) {
     store
         .transact(async |tx| {
             tx.execute(RAISE, args![1_i64]).await?;
-            tx.publish(&team, Timestamp(0), &"last")
+            tx.publish(&team, Timestamp(0), &serde_json::json!("last"))
         })
         .await
         .unwrap();

@@ -183,7 +183,14 @@ pub(crate) fn catalog(store: &Store) -> Catalog {
     let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
     let webhooks = Webhooks::start(store.clone(), None, &metrics, &supervisor).unwrap();
     let creation = DocumentCreation::Join;
-    Catalog::new(store.clone(), announcer, activities, webhooks, creation)
+    Catalog::new(
+        store.clone(),
+        announcer,
+        activities,
+        webhooks,
+        creation,
+        "draft",
+    )
 }
 
 pub(crate) fn ana() -> User {
