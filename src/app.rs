@@ -130,6 +130,7 @@ impl App {
         let workflow = Workflow::new(
             store.clone(),
             notifications.clone(),
+            webhooks.clone(),
             config.workflow.clone(),
         );
         let rooms = Rooms::new(
