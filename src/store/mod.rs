@@ -55,7 +55,7 @@ pub use self::{
     load::Loaded,
     log::{JournalOptions, UpdateLog},
     reservation::Reservation,
-    statement::{Bind, Column, FromRow, Json, Row, ToBind, args},
+    statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
     transaction::Transaction,
 };
 pub use crate::metrics::Availability;
