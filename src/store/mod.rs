@@ -57,7 +57,7 @@ pub use self::{
     log::{JournalOptions, UpdateLog},
     missed::{MISSED_MAX, Missed, Receiver},
     reservation::Reservation,
-    statement::{Bind, Column, FromRow, Json, Row, ToBind, args},
+    statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
     transaction::Transaction,
 };
 pub use crate::metrics::Availability;
