@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     Comments, Status,
-    read::{Range, ThreadRow, read_comments, read_thread, select_threads},
+    read::{ThreadRow, read_comments, read_thread, select_threads},
     text::NO_THREAD,
     thread::Thread,
 };
@@ -138,6 +138,11 @@ impl Comments {
     }
 }
 
+/// Reads a page.
+///
+/// The threads of one document are found by comparisons of pairs and triples, of the document with the
+/// thread. With `document_id = $2` Postgres may pass the threads of all documents in the order of
+/// their ids, which is slow where this document has few of them.
 async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Result<ReadPage> {
     let document: Option<(DocumentId,)> = tx
         .find(
@@ -146,24 +151,25 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
         )
         .await?;
     let (document,) = document.ok_or(Error::NO_DOCUMENT)?;
-    let document = document.to_bind();
     let after = match request.after {
         Some(after) => after.to_bind(),
         None => END.to_bind(),
     };
     // One row more than the page contains shows whether there is a next page.
     let rows_max = Bind::Integer(i64::try_from(request.limit + 1).ok());
-    let mut binds = vec![claims.team.to_bind(), document.clone(), after, rows_max];
+    let mut binds = vec![claims.team.to_bind(), document.to_bind(), after, rows_max];
     let sql = match request.status {
         None => select_threads!(
-            "thread.document_id = $2 and thread.thread_id < $3
-             order by thread.thread_id desc limit $4"
+            "thread.document_id >= $2 and (thread.document_id, thread.thread_id) < ($2, $3)
+             order by thread.document_id desc, thread.thread_id desc limit $4"
         ),
         Some(status) => {
             binds.push(Bind::Bool(Some(status.is_resolved())));
             select_threads!(
-                "thread.document_id = $2 and thread.thread_id < $3 and thread.resolved = $5
-                 order by thread.thread_id desc limit $4"
+                "(thread.document_id, thread.resolved) >= ($2, $5)
+                 and (thread.document_id, thread.resolved, thread.thread_id) < ($2, $5, $3)
+                 order by thread.document_id desc, thread.resolved desc, thread.thread_id desc
+                 limit $4"
             )
         }
     };
@@ -171,22 +177,11 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
     let kept = page_len(rows.iter().map(|row| row.bytes), request.limit);
     let is_end = kept == rows.len();
     rows.truncate(kept);
-    let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else {
-        return Ok(ReadPage {
-            threads: Vec::new(),
-            next_cursor: None,
-        });
-    };
-    let range = Range {
-        document,
-        oldest: oldest.id,
-        newest: newest.id,
-        status: request.status,
-    };
-    let next_cursor = (!is_end).then_some(oldest.id);
+    let last = rows.last().map(|row| row.id);
+    let next_cursor = last.filter(|_| !is_end);
     let threads = rows.into_iter().map(|row| row.with(&request.room, false));
     let mut threads: Vec<Thread> = threads.collect();
-    read_comments(tx, &claims.team, range, &mut threads).await?;
+    read_comments(tx, &claims.team, &mut threads).await?;
     Ok(ReadPage {
         threads,
         next_cursor,

@@ -12,7 +12,7 @@ use crate::{
     auth::User,
     error::Result,
     id::{CommentId, RoomName, Team, ThreadId, Timestamp, UserId},
-    store::{Bind, FromRow, Json, Row, Transaction, args},
+    store::{Bind, FromRow, Json, Row, ToBind, Transaction, args},
 };
 
 /// A thread without its comments, and without its room.
@@ -50,16 +50,17 @@ macro_rules! select_threads {
     };
 }
 
-/// Selects comments, those of a thread in the order of their creation. `$1` is the team.
+/// Selects comments, those of a thread in the order of their creation. The last parameter is the team.
 macro_rules! select_comments {
-    ($which:literal) => {
+    ($which:expr, $team:literal) => {
         concat!(
             "select comment.comment_id, comment.thread_id, comment.author_id, comment.body,
                     comment.mentions, comment.created_at, comment.edited_at, comment.deleted_at,
                     person.name, person.avatar_url
-             from thread
-             join comment on comment.thread_id = thread.thread_id
-             left join person on person.team = $1 and person.user_id = comment.author_id
+             from comment
+             left join person on person.team = ",
+            $team,
+            " and person.user_id = comment.author_id
              where ",
             $which,
             " order by comment.comment_id"
@@ -69,11 +70,10 @@ macro_rules! select_comments {
 
 /// Selects reactions, the first one first.
 macro_rules! select_reactions {
-    ($which:literal) => {
+    ($which:expr) => {
         concat!(
             "select reaction.comment_id, reaction.emoji, reaction.user_id
-             from thread
-             join comment on comment.thread_id = thread.thread_id
+             from comment
              join reaction on reaction.comment_id = comment.comment_id
              where ",
             $which,
@@ -81,6 +81,17 @@ macro_rules! select_reactions {
         )
     };
 }
+
+/// The comments of `BATCH` threads.
+macro_rules! of_batch {
+    () => {
+        "comment.thread_id in ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                               $17, $18, $19, $20, $21, $22, $23, $24, $25)"
+    };
+}
+
+/// How many threads one statement reads the comments of.
+const BATCH: usize = 25;
 
 pub(super) use select_threads;
 
@@ -96,14 +107,10 @@ pub(super) async fn read_thread(
 ) -> Result<Thread> {
     let of_thread = select_threads!("thread.thread_id = $2");
     let row: Option<ThreadRow> = tx.find(of_thread, args![team, thread]).await?;
-    let of_thread = select_comments!("thread.thread_id = $2");
-    let comments = tx.list(of_thread, args![team, thread]).await?;
-    let of_thread = select_reactions!("thread.thread_id = $1");
-    let reactions = reactions(tx.list(of_thread, args![thread]).await?);
-    let thread = row.ok_or(NO_THREAD)?.with(room, orphaned);
-    let mut threads = vec![thread];
-    distribute(&mut threads, comments, reactions);
-    threads.pop().ok_or(NO_THREAD)
+    let mut threads = [row.ok_or(NO_THREAD)?.with(room, orphaned)];
+    read_comments(tx, team, &mut threads).await?;
+    let [thread] = threads;
+    Ok(thread)
 }
 
 /// The comment, whose row exists.
@@ -112,68 +119,36 @@ pub(super) async fn read_comment(
     team: &Team,
     comment: CommentId,
 ) -> Result<Comment> {
-    let of_comment = select_comments!("comment.comment_id = $2");
-    let found: Option<Comment> = tx.find(of_comment, args![team, comment]).await?;
-    let of_comment = select_reactions!("reaction.comment_id = $1");
-    let mut reactions = reactions(tx.list(of_comment, args![comment]).await?);
+    let of_comment = select_comments!("comment.comment_id = $1", "$2");
+    let found: Option<Comment> = tx.find(of_comment, args![comment, team]).await?;
+    let of_comment = select_reactions!("comment.comment_id = $1");
+    let mut reactions = reactions_of(tx.list(of_comment, args![comment]).await?);
     let mut found = found.ok_or(NO_COMMENT)?;
     found.reactions = reactions.remove(&comment).unwrap_or_default();
     Ok(found)
 }
 
-/// Which threads of a document a page has.
-pub(super) struct Range {
-    pub(super) document: Bind,
-    /// The thread with the smallest id, and that with the largest.
-    pub(super) oldest: ThreadId,
-    pub(super) newest: ThreadId,
-    pub(super) status: Option<Status>,
-}
-
-/// Reads the comments of the threads of a page.
+/// Reads the comments of `threads`.
 pub(super) async fn read_comments(
     tx: &Transaction,
     team: &Team,
-    range: Range,
     threads: &mut [Thread],
 ) -> Result<()> {
-    let (oldest, newest) = (range.oldest, range.newest);
-    let mut binds = vec![range.document];
-    binds.extend(args![oldest, newest]);
-    binds.extend(
-        range
-            .status
-            .map(|status| Bind::Bool(Some(status.is_resolved()))),
-    );
-    let (of_comments, of_reactions) = match range.status {
-        None => (
-            select_comments!(
-                "thread.document_id = $2 and thread.thread_id >= $3 and thread.thread_id <= $4"
-            ),
-            select_reactions!(
-                "thread.document_id = $1 and thread.thread_id >= $2 and thread.thread_id <= $3"
-            ),
-        ),
-        Some(_) => (
-            select_comments!(
-                "thread.document_id = $2 and thread.thread_id >= $3 and thread.thread_id <= $4
-                 and thread.resolved = $5"
-            ),
-            select_reactions!(
-                "thread.document_id = $1 and thread.thread_id >= $2 and thread.thread_id <= $3
-                 and thread.resolved = $4"
-            ),
-        ),
-    };
-    let mut with_team = args![team];
-    with_team.extend(binds.iter().cloned());
-    let comments = tx.list(of_comments, with_team).await?;
-    let reactions = reactions(tx.list(of_reactions, binds).await?);
-    distribute(threads, comments, reactions);
+    for batch in threads.chunks_mut(BATCH) {
+        let ids = batch.iter().map(|thread| thread.id);
+        // A thread that is named several times is found once.
+        let padded = ids.chain(std::iter::repeat(batch[0].id)).take(BATCH);
+        let mut binds: Vec<Bind> = padded.map(|id| id.to_bind()).collect();
+        let reactions = tx.list(select_reactions!(of_batch!()), binds.clone());
+        let reactions = reactions_of(reactions.await?);
+        binds.push(team.to_bind());
+        let comments = tx.list(select_comments!(of_batch!(), "$26"), binds);
+        distribute(batch, comments.await?, reactions);
+    }
     Ok(())
 }
 
-fn reactions(rows: Vec<(CommentId, String, UserId)>) -> Reactions {
+fn reactions_of(rows: Vec<(CommentId, String, UserId)>) -> Reactions {
     let mut reactions = Reactions::new();
     for (comment, emoji, user) in rows {
         let of_comment = reactions.entry(comment).or_default();

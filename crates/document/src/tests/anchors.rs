@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use yrs::updates::encoder::Encode;
-use yrs::{Assoc, IndexedSequence, Text, WriteTxn, XmlFragment, XmlTextPrelim};
+use yrs::{Assoc, IndexedSequence, StickyIndex, Text, WriteTxn, XmlFragment, XmlTextPrelim};
 
 use super::*;
 
@@ -14,7 +14,8 @@ const PLENTY: Duration = Duration::from_secs(10);
 fn position(client: &Client, index: u32, assoc: Assoc) -> RelativePosition {
     let mut txn = client.0.transact_mut();
     let text = txn.get_or_insert_text("text");
-    let sticky = text.sticky_index(&txn, index, assoc).expect("a position");
+    let sticky = text.sticky_index(&txn, index, assoc);
+    let sticky = sticky.unwrap_or_else(|| StickyIndex::from_type(&txn, &text, assoc));
     RelativePosition::decode(&sticky.encode_v1()).expect("is decoded")
 }
 
@@ -81,7 +82,8 @@ fn an_anchor_in_a_deleted_type_is_gone_and_one_that_reaches_beyond_it_is_not() {
         for index in 0..2 {
             let text = xml.insert(txn, index, XmlTextPrelim::new("paragraph"));
             for (at, assoc) in [(0, Assoc::After), (9, Assoc::After), (9, Assoc::Before)] {
-                let sticky = text.sticky_index(txn, at, assoc).expect("a position");
+                let sticky = text.sticky_index(txn, at, assoc);
+                let sticky = sticky.unwrap_or_else(|| StickyIndex::from_type(txn, &text, assoc));
                 encoded.push(sticky.encode_v1());
             }
         }
