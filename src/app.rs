@@ -239,6 +239,7 @@ impl App {
         self.sessions.watch();
         self.sockets.watch();
         self.presence.watch();
+        self.operations.watch(&self.supervisor);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.

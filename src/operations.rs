@@ -2,6 +2,7 @@
 //! answer. The doors find the operation, and render its answer; the features check the rights.
 
 mod comments;
+mod retention;
 
 use serde::Serialize;
 use serde_json::{Value, json};
