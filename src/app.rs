@@ -41,6 +41,7 @@ use crate::{
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
     webhooks::Webhooks,
+    workflow::Workflow,
 };
 
 /// How long the server waits at its stop for answers to reach clients, and again for
@@ -124,6 +125,13 @@ impl App {
             activities.clone(),
             webhooks.clone(),
             config.document_creation,
+            &config.workflow.initial,
+        );
+        let workflow = Workflow::new(
+            store.clone(),
+            notifications.clone(),
+            webhooks.clone(),
+            config.workflow.clone(),
         );
         let rooms = Rooms::new(
             store.clone(),
@@ -151,6 +159,7 @@ impl App {
             notifications,
             webhooks,
             comments,
+            workflow,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
@@ -230,6 +239,7 @@ impl App {
         self.sessions.watch();
         self.sockets.watch();
         self.presence.watch();
+        self.operations.watch(&self.supervisor);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.

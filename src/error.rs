@@ -42,6 +42,14 @@ pub enum Error {
         /// The contradiction.
         reason: &'static str,
     },
+    /// The workflow has no such step from the document's present status: take one that is allowed.
+    #[error("{reason}")]
+    NoStep {
+        /// The contradiction.
+        reason: &'static str,
+        /// The statuses to which the caller may move the document now.
+        allowed: Vec<String>,
+    },
     /// The request is malformed.
     #[error("{field}: {reason}")]
     Invalid {
@@ -100,7 +108,7 @@ impl Error {
             Error::SessionRevoked => "session_revoked",
             Error::Forbidden { .. } => "forbidden",
             Error::NotFound { .. } => "not_found",
-            Error::Conflict { .. } => "conflict",
+            Error::Conflict { .. } | Error::NoStep { .. } => "conflict",
             Error::Invalid { .. } => "invalid",
             Error::TooLarge { .. } | Error::TooCostly => "too_large",
             Error::RateLimited { .. } => "rate_limited",
@@ -127,6 +135,7 @@ impl Error {
             | Error::Forbidden { .. }
             | Error::NotFound { .. }
             | Error::Conflict { .. }
+            | Error::NoStep { .. }
             | Error::Invalid { .. }
             | Error::TooLarge { .. }
             | Error::TooCostly
@@ -150,13 +159,21 @@ impl Error {
             _ => None,
         }
     }
+
+    /// The statuses to which the caller may move the document instead.
+    pub fn allowed(&self) -> Option<&[String]> {
+        match self {
+            Error::NoStep { allowed, .. } => Some(allowed),
+            _ => None,
+        }
+    }
 }
 
 /// The error as every door sends it:
-/// `{ code, message, retryable, retry_after_ms?, field? }`.
+/// `{ code, message, retryable, retry_after_ms?, field?, allowed? }`.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("Error", 5)?;
+        let mut error = serializer.serialize_struct("Error", 6)?;
         error.serialize_field("code", self.code())?;
         error.serialize_field("message", &self.to_string())?;
         error.serialize_field("retryable", &self.retryable())?;
@@ -167,6 +184,10 @@ impl Serialize for Error {
         match self.field() {
             Some(field) => error.serialize_field("field", field)?,
             None => error.skip_field("field")?,
+        }
+        match self.allowed() {
+            Some(allowed) => error.serialize_field("allowed", allowed)?,
+            None => error.skip_field("allowed")?,
         }
         error.end()
     }
@@ -190,6 +211,14 @@ mod tests {
         assert_eq!(
             json(Error::RateLimited { retry_after_ms: 7 }),
             r#"{"code":"rate_limited","message":"too many requests","retryable":true,"retry_after_ms":7}"#
+        );
+        let no_step = Error::NoStep {
+            reason: "no",
+            allowed: vec!["draft".into()],
+        };
+        assert_eq!(
+            json(no_step),
+            r#"{"code":"conflict","message":"no","retryable":false,"allowed":["draft"]}"#
         );
     }
 }

@@ -20,7 +20,7 @@
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
 //! 1  auth                           tokens and rights
-//! 0  id  error  exit  payload  config  metrics  telemetry
+//! 0  id  right  error  exit  payload  config  metrics  telemetry
 //!    supervise                      the owner of all tasks
 //! -  document  engineio             the CRDT and its guards; WebSocket and Engine.IO
 //! ```
@@ -73,6 +73,7 @@ pub mod notifications;
 pub mod operations;
 pub mod payload;
 pub mod presence;
+pub mod right;
 pub mod room;
 pub mod runtime;
 pub mod session;
@@ -83,3 +84,4 @@ pub mod store;
 pub mod supervise;
 pub mod telemetry;
 pub mod webhooks;
+pub mod workflow;

@@ -2,6 +2,7 @@
 //! answer. The doors find the operation, and render its answer; the features check the rights.
 
 mod comments;
+mod retention;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use crate::{
     notifications::{self, Notifications, Publication, Which},
     payload::Payload,
     webhooks::{self, Webhooks},
+    workflow::{HistoryRequest, Transition, Workflow},
 };
 
 macro_rules! operations {
@@ -82,6 +84,12 @@ operations! {
     ReactionAdd = "reaction_add",
     /// Takes a reaction back.
     ReactionRemove = "reaction_remove",
+    /// Gets the status of a document in the workflow.
+    WorkflowGet = "workflow_get",
+    /// Lists the steps that a document has taken.
+    WorkflowHistory = "workflow_history",
+    /// Moves a document to another status.
+    WorkflowTransition = "workflow_transition",
 }
 
 impl Operation {
@@ -103,6 +111,8 @@ pub struct Operations {
     pub webhooks: Webhooks,
     /// The threads of comments.
     pub comments: Comments,
+    /// The statuses of documents.
+    pub workflow: Workflow,
 }
 
 impl Operations {
@@ -171,6 +181,21 @@ impl Operations {
             Operation::CommentDelete => self.delete_comment(claims, payload, now).await,
             Operation::ReactionAdd => self.add_reaction(claims, payload, now).await,
             Operation::ReactionRemove => self.remove_reaction(claims, payload, now).await,
+            Operation::WorkflowGet => {
+                let room = payload.room()?;
+                let state = self.workflow.get(claims, &room).await?;
+                Ok(json!({ "workflow": state }))
+            }
+            Operation::WorkflowHistory => {
+                let request = HistoryRequest::read(payload)?;
+                answer(&self.workflow.history(claims, &request).await?)
+            }
+            Operation::WorkflowTransition => {
+                let transition = Transition::read(payload)?;
+                let key = RequestKey::find(payload)?;
+                let moved = self.workflow.transition(claims, &transition, key, now);
+                Ok(json!({ "workflow": moved.await? }))
+            }
         }
     }
 }

@@ -65,6 +65,8 @@ pub enum Task {
     Webhooks,
     /// Records in the activity who edits.
     Activity,
+    /// Deletes what features keep for a time only. Its rounds are caught one by one.
+    Retention,
     /// Deletes old events.
     EventTrimmer,
     /// Deletes documents that have been in the trash for too long.
@@ -84,7 +86,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 21] = [
+    pub const ALL: [Task; 22] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -103,6 +105,7 @@ impl Task {
         Task::Operation,
         Task::Webhooks,
         Task::Activity,
+        Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
         Task::Signals,
@@ -129,6 +132,7 @@ impl Task {
             Task::Operation => "operation",
             Task::Webhooks => "webhooks",
             Task::Activity => "activity",
+            Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
@@ -156,6 +160,7 @@ impl Task {
             | Task::Operation
             | Task::Webhooks
             | Task::Activity
+            | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,
         }

@@ -27,6 +27,7 @@ create table activity (
     last_at integer not null
 ) strict;
 create index activity_of_team on activity (team, activity_id);
+create index activity_last_at on activity (last_at);
 create index activity_of_document on activity (document_id, activity_id);
 create index activity_of_actor on activity (team, actor_id, activity_id);
 create index activity_sitting on activity (document_id, actor_id, last_at) where verb = 'edited';

@@ -9,7 +9,7 @@ use crate::{
     id::{DocumentId, RoomName, Timestamp},
     idempotency::{RequestKey, once},
     payload::Payload,
-    store::args,
+    store::{args, has_nul},
 };
 
 /// The longest subject, in bytes of JSON.
@@ -41,10 +41,15 @@ impl Publication {
             return invalid("verb", "must be a word of at most 64 lower-case letters");
         }
         let subject = payload.find("subject");
-        let fits =
-            |subject: &Value| subject.is_object() && subject.to_string().len() <= SUBJECT_BYTES_MAX;
+        let fits = |subject: &Value| {
+            let bytes = subject.to_string().len();
+            subject.is_object() && bytes <= SUBJECT_BYTES_MAX && !has_nul(subject)
+        };
         if !subject.is_none_or(fits) {
-            return invalid("subject", "must be an object of at most 4,096 bytes");
+            return invalid(
+                "subject",
+                "must be an object of at most 4,096 bytes without NUL",
+            );
         }
         let actor = payload.find("actor").map(|actor| {
             User::read(actor).ok_or(Error::Invalid {

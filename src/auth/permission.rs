@@ -9,51 +9,11 @@ use std::{collections::HashMap, sync::Arc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+pub use crate::right::Right;
 use crate::{
     error::{Error, Result},
     id::RoomName,
 };
-
-/// A right: a kind of action that a client may be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// Read documents and be present in them.
-    View,
-    /// Start threads and take part in them.
-    Comment,
-    /// Change documents.
-    Edit,
-    /// Decide in the workflow and resolve threads.
-    Review,
-    /// Versions, restoring, deleting, moderation and every step of the workflow.
-    Manage,
-    /// The actions of a server of the platform: notifications, activity, revocation.
-    Publish,
-}
-
-impl Right {
-    /// Every right, in the order in which they are listed to clients.
-    pub const ALL: [Right; 6] = [
-        Right::View,
-        Right::Comment,
-        Right::Edit,
-        Right::Review,
-        Right::Manage,
-        Right::Publish,
-    ];
-
-    /// The right's name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Right::View => "view",
-            Right::Comment => "comment",
-            Right::Edit => "edit",
-            Right::Review => "review",
-            Right::Manage => "manage",
-            Right::Publish => "publish",
-        }
-    }
-}
 
 /// A set of [`Right`]s; serialises as the list of their names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

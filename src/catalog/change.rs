@@ -1,18 +1,20 @@
 //! Creating, titling, deleting and restoring documents, each in one transaction with its event.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
 use super::{
     Catalog, Title, events, find_record,
     summary::{Summary, may_delete, may_restore},
     title::sort_key,
 };
-use serde_json::json;
-
 use crate::{
     activity::{self, NewActivity},
     auth::{Claims, Right, User},
     error::{Error, Result},
     id::{DocumentId, DocumentKey, RoomName, Timestamp, UserId},
-    store::{DocumentRecord, Metadata, Transaction, args, creator, metadata_columns},
+    store::{DocumentRecord, Metadata, Transaction, args, metadata_columns, people},
 };
 
 /// The outcome of [`Catalog::put`].
@@ -43,7 +45,8 @@ impl Catalog {
         if put == Put::Existed && title.is_some() {
             return Ok((self.set_title(claims, room, title, now).await?, put));
         }
-        Ok((summary(&record.metadata, claims)?, put))
+        let metadata = Arc::unwrap_or_clone(record.metadata);
+        Ok((self.summary(metadata, claims)?, put))
     }
 
     /// Gives a document a title, or takes it away.
@@ -78,7 +81,10 @@ impl Catalog {
             )
             .await?;
             let record = existing(&tx, &key).await?;
-            let event = events::titled(&record.metadata, &claims.user)?;
+            let event = events::titled(
+                &self.document(Metadata::clone(&record.metadata)),
+                &claims.user,
+            )?;
             tx.publish(&key.team, now, &event)?;
             let new = NewActivity {
                 team: &key.team,
@@ -91,7 +97,8 @@ impl Catalog {
             activity::record(&tx, new).await?;
             Ok(record)
         });
-        summary(&changed.await?.metadata, claims)
+        let metadata = Arc::unwrap_or_clone(changed.await?.metadata);
+        self.summary(metadata, claims)
     }
 
     /// Moves a document to the trash. Its room is closed for everybody, and its name is free.
@@ -127,7 +134,7 @@ impl Catalog {
             )
             .await?;
             let metadata = by_id(&tx, document).await?;
-            let event = events::deleted(&metadata, &claims.user)?;
+            let event = events::deleted(&self.document(metadata.clone()), &claims.user)?;
             tx.publish(&claims.team, now, &event)?;
             let new = NewActivity {
                 team: &claims.team,
@@ -143,7 +150,7 @@ impl Catalog {
             activity::record(&tx, new).await?;
             Ok(metadata)
         });
-        summary(&deleted.await?, claims)
+        self.summary(deleted.await?, claims)
     }
 
     /// Restores a document from the trash: the one with this id, or the last one that was deleted
@@ -189,7 +196,10 @@ impl Catalog {
             )
             .await?;
             let record = existing(&tx, &key).await?;
-            let event = events::created(&record.metadata, &claims.user)?;
+            let event = events::created(
+                &self.document(Metadata::clone(&record.metadata)),
+                &claims.user,
+            )?;
             tx.publish(&key.team, now, &event)?;
             let new = NewActivity {
                 team: &key.team,
@@ -203,7 +213,7 @@ impl Catalog {
             Ok(record)
         });
         match restored.await {
-            Ok(record) => summary(&record.metadata, claims),
+            Ok(record) => self.summary(Arc::unwrap_or_clone(record.metadata), claims),
             // Somebody else has taken the name at the same moment.
             Err(Error::Internal) if self.find(&key).await?.is_some() => Err(NAME_IS_TAKEN),
             Err(error) => Err(error),
@@ -243,7 +253,7 @@ impl Catalog {
             }
             tx.note_person(&key.team, by, now).await?;
             let record = existing(&tx, key).await?;
-            let event = events::created(&record.metadata, by)?;
+            let event = events::created(&self.document(Metadata::clone(&record.metadata)), by)?;
             tx.publish(&key.team, now, &event)?;
             let new = NewActivity {
                 team: &key.team,
@@ -273,10 +283,6 @@ fn require_edit(claims: &Claims, room: &RoomName) -> Result<()> {
     rights.require(Right::Edit)
 }
 
-fn summary(metadata: &Metadata, claims: &Claims) -> Result<Summary> {
-    Summary::new(metadata.clone(), claims).ok_or(Error::NO_DOCUMENT)
-}
-
 /// The document of this name, which the transaction has locked or written.
 async fn existing(tx: &Transaction, key: &DocumentKey) -> Result<DocumentRecord> {
     find_record(tx, key).await?.ok_or(Error::NO_DOCUMENT)
@@ -289,7 +295,7 @@ async fn by_id(tx: &Transaction, document: DocumentId) -> Result<Metadata> {
             "select ",
             metadata_columns!(),
             " from document ",
-            creator!(),
+            people!(),
             " where document.document_id = $1"
         ),
         args![document],

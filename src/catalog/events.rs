@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
+use super::Document;
 use crate::{
     auth::User,
     bus::{Audience, Event},
     error::Result,
-    id::{DocumentId, RoomName, Timestamp},
-    store::Metadata,
+    id::{DocumentId, RoomName},
 };
 
 const CREATED: &str = "document_created";
@@ -19,7 +19,7 @@ const DELETED: &str = "document_deleted";
 struct Payload<'a> {
     room: &'a RoomName,
     document_id: DocumentId,
-    document: &'a Metadata,
+    document: &'a Document,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a User>,
 }
@@ -53,37 +53,33 @@ impl Change {
 }
 
 /// `document_created`: also where it was restored from the trash.
-pub(super) fn created(metadata: &Metadata, by: &User) -> Result<Event> {
-    event(CREATED, metadata, Some(by))
+pub(super) fn created(document: &Document, by: &User) -> Result<Event> {
+    event(CREATED, document, Some(by))
 }
 
 /// `document_changed`, with another title.
-pub(super) fn titled(metadata: &Metadata, by: &User) -> Result<Event> {
-    event(CHANGED, metadata, Some(by))
+pub(super) fn titled(document: &Document, by: &User) -> Result<Event> {
+    event(CHANGED, document, Some(by))
 }
 
 /// `document_deleted`.
-pub(super) fn deleted(metadata: &Metadata, by: &User) -> Result<Event> {
-    event(DELETED, metadata, Some(by))
+pub(super) fn deleted(document: &Document, by: &User) -> Result<Event> {
+    event(DELETED, document, Some(by))
 }
 
 /// `document_changed`, after edits. It is for the team alone: to members of the room it is sent as
 /// to everybody else, since it has no order among their updates.
-pub(super) fn edited(metadata: &Metadata, updated_at: Timestamp) -> Result<Event> {
-    let metadata = Metadata {
-        updated_at,
-        ..metadata.clone()
-    };
-    let mut event = event(CHANGED, &metadata, None)?;
+pub(super) fn edited(document: &Document) -> Result<Event> {
+    let mut event = event(CHANGED, document, None)?;
     event.to = vec![Audience::Team];
     Ok(event)
 }
 
-fn event(name: &'static str, document: &Metadata, by: Option<&User>) -> Result<Event> {
-    let room = &document.room;
+fn event(name: &'static str, document: &Document, by: Option<&User>) -> Result<Event> {
+    let room = &document.metadata.room;
     let payload = Payload {
         room,
-        document_id: document.document_id,
+        document_id: document.metadata.document_id,
         document,
         by,
     };

@@ -30,7 +30,7 @@ pub use self::{
     cursor::{Cursor, Sort},
     events::Change,
     page::{Page, PageParameters, PageRequest},
-    summary::Summary,
+    summary::{Document, Summary},
     title::Title,
 };
 use crate::{
@@ -41,8 +41,8 @@ use crate::{
     error::{Error, Result},
     id::{DocumentKey, RoomName, Team, Timestamp},
     store::{
-        DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, creator,
-        metadata_columns,
+        DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, metadata_columns,
+        people,
     },
     webhooks::Webhooks,
 };
@@ -62,18 +62,22 @@ pub struct Catalog {
     activities: Activities,
     webhooks: Webhooks,
     creation: DocumentCreation,
+    /// The status of a document that has taken no step of its workflow.
+    initial_status: Arc<str>,
     permits: Arc<Semaphore>,
 }
 
 impl Catalog {
     /// The catalog of the documents in `store`. `announcer` tells the teams of edits; `creation`
-    /// says whether documents come into being by joining them.
+    /// says whether documents come into being by joining them; `initial_status` is the status of a
+    /// document that has taken no step of its workflow.
     pub fn new(
         store: Store,
         announcer: Announcer,
         activities: Activities,
         webhooks: Webhooks,
         creation: DocumentCreation,
+        initial_status: &str,
     ) -> Self {
         Self {
             store,
@@ -81,6 +85,7 @@ impl Catalog {
             activities,
             webhooks,
             creation,
+            initial_status: initial_status.into(),
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }
     }
@@ -129,7 +134,7 @@ impl Catalog {
                             "select ",
                             metadata_columns!(),
                             " from document ",
-                            creator!(),
+                            people!(),
                             " where document.trash_team = $1 and document.trash_room = $2
                               and document.deleted_at is not null
                               order by document.deleted_at desc limit 1"
@@ -141,13 +146,17 @@ impl Catalog {
                 in_trash.await?.ok_or(Error::NO_DOCUMENT)?
             }
         };
-        Summary::new(metadata, claims).ok_or(Error::NO_DOCUMENT)
+        self.summary(metadata, claims)
     }
 
     /// Tells the team that the document was edited at `updated_at`. Returns how long to wait
     /// before the next notice of the same document: 5 s, or longer in a large team.
     pub fn edited(&self, team: &Team, metadata: &Metadata, updated_at: Timestamp) -> Duration {
-        let receivers = match events::edited(metadata, updated_at) {
+        let metadata = Metadata {
+            updated_at,
+            ..metadata.clone()
+        };
+        let receivers = match events::edited(&self.document(metadata)) {
             Ok(event) => self.announcer.announce(team, event),
             Err(_) => 0,
         };
@@ -168,6 +177,15 @@ impl Catalog {
             let _ = self.activities.edited(team, metadata, writer, at).await;
         }
         let _ = self.webhooks.document_updated(team, metadata, at).await;
+    }
+
+    /// A document as clients see it.
+    fn document(&self, metadata: Metadata) -> Document {
+        Document::new(metadata, &self.initial_status)
+    }
+
+    fn summary(&self, metadata: Metadata, claims: &Claims) -> Result<Summary> {
+        Summary::new(self.document(metadata), claims).ok_or(Error::NO_DOCUMENT)
     }
 }
 

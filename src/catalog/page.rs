@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     auth::Claims,
+    config::STATUS_BYTES_MAX,
     error::{Error, Result},
     id::UserId,
-    store::{Bind, FromRow, Metadata, Row, ToBind, creator, metadata_columns},
+    store::{Bind, FromRow, Metadata, Row, ToBind, metadata_columns, people},
 };
 
 /// The most documents on a page.
@@ -44,6 +45,7 @@ pub struct PageRequest {
     sort: Sort,
     /// In lower case.
     query: Option<String>,
+    status: Option<String>,
     after: Option<Cursor>,
 }
 
@@ -59,6 +61,8 @@ pub struct PageParameters<'a> {
     /// A text that the title has to contain, or the name of the room where there is no title,
     /// without regard to case.
     pub query: Option<&'a str>,
+    /// The status that the document has to have in the workflow.
+    pub status: Option<&'a str>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<&'a str>,
 }
@@ -81,7 +85,7 @@ struct Listed {
 }
 
 /// The statement of a list; its parameters are the team, the key and the id of the last document
-/// before, and the number of rows.
+/// before, the number of rows, the status that is asked for, and the initial status.
 macro_rules! select_page {
     ($team:literal, $key:literal, $compare:literal, $order:literal) => {
         concat!(
@@ -89,7 +93,7 @@ macro_rules! select_page {
             metadata_columns!(),
             ", document.title_key, document.deleted_by
              from document ",
-            creator!(),
+            people!(),
             "
              where ",
             $team,
@@ -99,6 +103,7 @@ macro_rules! select_page {
             ", document.document_id) ",
             $compare,
             " ($2, $3))
+             and ($5 is null or coalesce(document.status, $6) = $5)
              order by ",
             $key,
             $order,
@@ -132,7 +137,7 @@ impl Catalog {
         let mut rows_max = request.limit + 1;
         while left > 0 {
             let after = page.next_cursor.as_ref();
-            let rows = self.read(claims, request.sort, after, rows_max).await?;
+            let rows = self.read(claims, &request, after, rows_max).await?;
             let is_end = rows.len() < rows_max;
             left -= rows.len();
             rows_max = left;
@@ -141,7 +146,7 @@ impl Catalog {
                     return Ok(page);
                 }
                 page.next_cursor = Some(row.cursor(request.sort));
-                page.documents.extend(request.select(row, claims));
+                page.documents.extend(self.select(&request, row, claims));
             }
             if is_end {
                 page.next_cursor = None;
@@ -154,11 +159,11 @@ impl Catalog {
     async fn read(
         &self,
         claims: &Claims,
-        sort: Sort,
+        request: &PageRequest,
         after: Option<&Cursor>,
         rows_max: usize,
     ) -> Result<Vec<Listed>> {
-        let sql = match sort {
+        let sql = match request.sort {
             Sort::Updated => select_page!("document.team", "document.updated_at", "<", " desc"),
             Sort::Created => select_page!("document.team", "document.created_at", "<", " desc"),
             Sort::Title => select_page!("document.team", "document.title_key", ">", ""),
@@ -166,10 +171,32 @@ impl Catalog {
                 select_page!("document.trash_team", "document.deleted_at", "<", " desc")
             }
         };
-        let (key, id) = sort.binds(after);
-        let rows_max = Bind::Integer(i64::try_from(rows_max).ok());
-        let binds = vec![claims.team.to_bind(), key, id, rows_max];
+        let (key, id) = request.sort.binds(after);
+        let binds = vec![
+            claims.team.to_bind(),
+            key,
+            id,
+            Bind::Integer(i64::try_from(rows_max).ok()),
+            request.status.to_bind(),
+            self.initial_status.to_bind(),
+        ];
         self.store.view(async |tx| tx.list(sql, binds).await).await
+    }
+
+    /// The document as the caller sees it; `None` where it is left out.
+    fn select(&self, request: &PageRequest, row: Listed, claims: &Claims) -> Option<Summary> {
+        let metadata = &row.metadata;
+        let shown = metadata.title.as_deref().unwrap_or(metadata.room.as_str());
+        let matches = |query: &String| shown.to_lowercase().contains(query);
+        if !request.query.as_ref().is_none_or(matches) {
+            return None;
+        }
+        if request.sort == Sort::Deleted
+            && !may_restore(claims, &row.metadata, row.deleted_by.as_ref())
+        {
+            return None;
+        }
+        Summary::new(self.document(row.metadata), claims)
     }
 }
 
@@ -177,7 +204,7 @@ impl PageRequest {
     /// Parses the parameters of a request.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field `limit`, `sort`, `trash`, `q` or `cursor`.
+    /// [`Error::Invalid`] with the field `limit`, `sort`, `trash`, `q`, `status` or `cursor`.
     pub fn parse(parameters: PageParameters<'_>) -> Result<Self> {
         let limit = parameters.limit;
         let limit = limit.map_or(Some(PAGE_DEFAULT), |limit| limit.parse().ok());
@@ -207,6 +234,15 @@ impl PageRequest {
                 reason: "must be at most 255 characters",
             });
         }
+        let is_status = |status: &str| {
+            (1..=STATUS_BYTES_MAX).contains(&status.len()) && !status.contains(char::is_control)
+        };
+        if !parameters.status.is_none_or(is_status) {
+            return Err(Error::Invalid {
+                field: "status",
+                reason: "must be a status of the workflow",
+            });
+        }
         let after = parameters.cursor;
         Ok(Self {
             limit: limit.ok_or(Error::Invalid {
@@ -215,24 +251,9 @@ impl PageRequest {
             })?,
             sort,
             query: query.map(str::to_lowercase),
+            status: parameters.status.map(str::to_owned),
             after: after.map(|text| Cursor::parse(text, sort)).transpose()?,
         })
-    }
-
-    /// The document as the caller sees it; `None` where it is left out.
-    fn select(&self, row: Listed, claims: &Claims) -> Option<Summary> {
-        let metadata = &row.metadata;
-        let shown = metadata.title.as_deref().unwrap_or(metadata.room.as_str());
-        let matches = |query: &String| shown.to_lowercase().contains(query);
-        if !self.query.as_ref().is_none_or(matches) {
-            return None;
-        }
-        if self.sort == Sort::Deleted
-            && !may_restore(claims, &row.metadata, row.deleted_by.as_ref())
-        {
-            return None;
-        }
-        Summary::new(row.metadata, claims)
     }
 }
 

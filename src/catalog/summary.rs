@@ -8,22 +8,43 @@ use crate::{
     store::Metadata,
 };
 
+/// A document's metadata as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Document {
+    /// What is stored.
+    #[serde(flatten)]
+    pub metadata: Metadata,
+    /// The status in the workflow.
+    pub status: String,
+}
+
 /// A document, as one caller sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Its metadata.
+    /// The document.
     #[serde(flatten)]
-    pub metadata: Metadata,
+    pub document: Document,
     /// The caller's permission.
     pub permission: Permission,
 }
 
+impl Document {
+    /// The metadata with the status: `initial` where the document has taken no step.
+    pub fn new(metadata: Metadata, initial: &str) -> Self {
+        let status = metadata.status.as_ref();
+        Self {
+            status: status.map_or(initial, |status| &status.name).to_owned(),
+            metadata,
+        }
+    }
+}
+
 impl Summary {
     /// The document as the caller sees it; `None` where the caller may not view it.
-    pub(super) fn new(metadata: Metadata, claims: &Claims) -> Option<Self> {
+    pub(super) fn new(document: Document, claims: &Claims) -> Option<Self> {
         Some(Self {
-            permission: claims.rights_in(&metadata.room).permission()?,
-            metadata,
+            permission: claims.rights_in(&document.metadata.room).permission()?,
+            document,
         })
     }
 }

@@ -15,6 +15,7 @@ mod report;
 mod tests;
 mod variables;
 mod webhook;
+mod workflow;
 
 use std::{
     fmt,
@@ -32,6 +33,7 @@ pub use self::{
     read::{ConfigError, Source},
     variables::{similar_to, variables},
     webhook::{PrivateAddresses, Webhook},
+    workflow::{STATUS_BYTES_MAX, WorkflowStep, WorkflowTable},
 };
 use self::{read::Reader, variables::refuse_unsupported};
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub origins: Origins,
     /// How documents come into being.
     pub document_creation: DocumentCreation,
+    /// The statuses of documents and the steps between them.
+    pub workflow: WorkflowTable,
     /// Whether the development routes are served.
     pub dev_doors: DevDoors,
     /// The bearer token for `/metrics`; without one, `/metrics` is public.
@@ -147,6 +151,7 @@ impl Config {
             database_url,
             origins: origins(&reader, environment)?,
             document_creation: document_creation(&reader)?,
+            workflow: WorkflowTable::read(&reader)?,
             dev_doors: dev_doors(&reader, environment)?,
             metrics_token: metrics_token(&reader)?,
             otlp_endpoint: reader.web_address("OTEL_EXPORTER_OTLP_ENDPOINT")?,
@@ -176,6 +181,7 @@ impl Config {
             },
             origins: Origins::Localhost,
             document_creation: DocumentCreation::Join,
+            workflow: WorkflowTable::default(),
             dev_doors: DevDoors::Open,
             metrics_token: None,
             otlp_endpoint: None,
@@ -207,6 +213,7 @@ impl fmt::Display for Config {
         writeln!(f, "signing key  {}", self.auth.key)?;
         writeln!(f, "origins      {}", self.origins)?;
         writeln!(f, "documents    created by {:?}", self.document_creation)?;
+        writeln!(f, "workflow     {}", self.workflow)?;
         writeln!(f, "dev doors    {:?}", self.dev_doors)?;
         writeln!(f, "metrics      {metrics}")?;
         writeln!(f, "traces       {traces}")?;

@@ -116,6 +116,7 @@ impl Config {
             ("REALTIME_INSTANCE", self.instance.clone()),
             ("REALTIME_DEV_DOORS", doors.into()),
             ("DOCUMENT_CREATION", creation.into()),
+            ("WORKFLOW_FILE", self.workflow.to_string()),
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
             ("METRICS_TOKEN", metrics.into()),
@@ -178,7 +179,10 @@ fn tokens(auth: &Auth) -> Vec<Row> {
 
 fn webhooks(webhook: Option<&Webhook>) -> Vec<Row> {
     let Some(webhook) = webhook else {
-        return vec![("WEBHOOK_URL", "none: no webhooks are sent".into())];
+        let unset = |variable: &&'static str| (*variable, "none".to_owned());
+        let mut rows: Vec<Row> = Webhook::VARIABLES.iter().map(unset).collect();
+        rows[0].1.push_str(": no webhooks are sent");
+        return rows;
     };
     let private = match webhook.private_addresses {
         PrivateAddresses::Allowed => "allow",

@@ -17,6 +17,7 @@ const GENERAL: &[&str] = &[
     "REALTIME_INSTANCE",
     "REALTIME_DEV_DOORS",
     "DOCUMENT_CREATION",
+    "WORKFLOW_FILE",
     "DATABASE_URL",
     Origins::VARIABLE,
     "METRICS_TOKEN",

@@ -19,10 +19,9 @@ use super::{
 };
 use crate::{
     auth::{Claims, Permission},
-    catalog::{PageParameters, PageRequest, Put, Summary, Title},
+    catalog::{Document, PageParameters, PageRequest, Put, Summary, Title},
     error::{Error, Result},
     id::{DocumentId, RoomName, Timestamp},
-    store::Metadata,
 };
 
 /// The largest body of a request, in bytes.
@@ -36,7 +35,7 @@ type RoomPath = Result<Path<String>, PathRejection>;
 #[derive(Serialize)]
 struct Found {
     ok: bool,
-    document: Metadata,
+    document: Document,
     permission: Permission,
 }
 
@@ -44,7 +43,7 @@ impl From<Summary> for Found {
     fn from(summary: Summary) -> Self {
         Self {
             ok: true,
-            document: summary.metadata,
+            document: summary.document,
             permission: summary.permission,
         }
     }
@@ -64,6 +63,7 @@ pub(super) async fn list(
             sort: parameter("sort"),
             trash: parameter("trash"),
             query: parameter("q"),
+            status: parameter("status"),
             cursor: parameter("cursor"),
         })?;
         parts.catalog.list(&claims, request).await

@@ -275,7 +275,7 @@ fn status(error: &Error) -> StatusCode {
         }
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
-        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::Conflict { .. } | Error::NoStep { .. } => StatusCode::CONFLICT,
         Error::TooLarge { .. } | Error::TooCostly => StatusCode::PAYLOAD_TOO_LARGE,
         Error::RateLimited { .. } | Error::TooManyRooms { .. } | Error::TooManyConnections => {
             StatusCode::TOO_MANY_REQUESTS

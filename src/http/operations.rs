@@ -87,6 +87,9 @@ pub(super) const ROUTES: &[Route] = {
         route(On::DELETE, "/api/v1/comments/{comment_id}", Operation::CommentDelete, OK),
         route(On::PUT, "/api/v1/comments/{comment_id}/reactions/{emoji}", Operation::ReactionAdd, OK),
         route(On::DELETE, "/api/v1/comments/{comment_id}/reactions/{emoji}", Operation::ReactionRemove, OK),
+        route(On::GET, "/api/v1/documents/{room}/workflow", Operation::WorkflowGet, OK),
+        route(On::POST, "/api/v1/documents/{room}/workflow", Operation::WorkflowTransition, OK),
+        route(On::GET, "/api/v1/documents/{room}/workflow/history", Operation::WorkflowHistory, OK),
     ]
 };
 

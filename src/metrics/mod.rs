@@ -296,6 +296,7 @@ impl Metrics {
             storage_available,
             rows_damaged,
             documents_damaged,
+            webhooks,
             ..
         } = &*self.0;
         sockets_lagging.add(0, &[]);
@@ -304,6 +305,9 @@ impl Metrics {
         updates_accepted.add(0, &[]);
         presence_messages.add(0, &[]);
         apply_panics.add(0, &[]);
+        for outcome in ["delivered", "failed"] {
+            webhooks.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
         append_failures.add(0, &[]);
         appends_refused.add(0, &[]);
         journal_bytes.record(0, &[]);

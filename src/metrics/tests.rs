@@ -38,6 +38,7 @@ fn after_every_event() -> String {
     metrics.rows_damaged("update", "missing", 3);
     metrics.documents_damaged(1);
     metrics.http_request("/health/ready", 200);
+    metrics.webhook_sent(true);
     metrics.task_panicked("room");
     metrics.render()
 }
@@ -62,6 +63,7 @@ fn events_are_rendered_with_their_names_and_labels() {
         "realtime_rows_damaged_total{kind=\"update\",reason=\"missing\"} 3",
         "realtime_documents_damaged 1",
         "realtime_document_bytes_count{operation=\"load\"} 1",
+        "realtime_webhooks_total{outcome=\"delivered\"} 1",
         "realtime_task_panics_total{task=\"room\"} 1",
         "realtime_http_requests_total{route=\"/health/ready\",status=\"200\"} 1",
     ] {
@@ -83,6 +85,7 @@ fn failures_are_visible_as_zero_before_they_happen() {
         "realtime_apply_panics_total 0",
         "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
         "realtime_documents_damaged 0",
+        "realtime_webhooks_total{outcome=\"failed\"} 0",
         "realtime_connections{transport=\"websocket\"} 0",
         "realtime_storage_available 0",
     ] {

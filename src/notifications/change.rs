@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Inbox, Notifications};
+use super::{Inbox, Notifications, unread::unread_of_caller};
 use crate::{
-    auth::Claims,
+    auth::{Claims, Right},
     bus::{Audience, Event},
     error::{Error, Result},
-    id::{NotificationId, Timestamp},
+    id::{NotificationId, RoomName, Timestamp},
     payload::Payload,
     store::{Json, Transaction, args},
 };
@@ -25,7 +25,7 @@ const DELETED: &str = "notification_deleted";
 pub enum Which {
     /// These; unknown ones are ignored.
     Ids(Vec<NotificationId>),
-    /// All of the caller.
+    /// All that the caller may see.
     All,
 }
 
@@ -81,19 +81,8 @@ impl Notifications {
     pub async fn read(&self, claims: &Claims, which: &Which, now: Timestamp) -> Result<Read> {
         let read = self.store.transact(async |tx| {
             let inbox = Inbox::lock(&tx, &claims.team, &claims.user.id).await?;
-            let unread = match which {
-                Which::Ids(ids) => inbox.unread - mark_read(&tx, claims, ids, now).await?,
-                Which::All => {
-                    tx.execute(
-                        "update notification set read_at = $3
-                         where team = $1 and user_id = $2 and read_at is null",
-                        args![claims.team, claims.user.id, now],
-                    )
-                    .await?;
-                    0
-                }
-            };
-            self.finish(&tx, claims, READ, which, unread, now).await
+            let unread = inbox.unread - mark_read(&tx, claims, which, now).await?;
+            Self::finish(&tx, claims, READ, which, unread, now).await
         });
         read.await
     }
@@ -105,30 +94,10 @@ impl Notifications {
     pub async fn delete(&self, claims: &Claims, which: &Which, now: Timestamp) -> Result<Read> {
         let deleted = self.store.transact(async |tx| {
             let inbox = Inbox::lock(&tx, &claims.team, &claims.user.id).await?;
-            let unread = match which {
-                Which::Ids(ids) => {
-                    // What is read first is not counted as unread by its deletion.
-                    let unread = inbox.unread - mark_read(&tx, claims, ids, now).await?;
-                    for id in ids {
-                        tx.execute(
-                            "delete from notification
-                             where notification_id = $1 and team = $2 and user_id = $3",
-                            args![id, claims.team, claims.user.id],
-                        )
-                        .await?;
-                    }
-                    unread
-                }
-                Which::All => {
-                    tx.execute(
-                        "delete from notification where team = $1 and user_id = $2",
-                        args![claims.team, claims.user.id],
-                    )
-                    .await?;
-                    0
-                }
-            };
-            self.finish(&tx, claims, DELETED, which, unread, now).await
+            // What is read first is not counted as unread by its deletion.
+            let unread = inbox.unread - mark_read(&tx, claims, which, now).await?;
+            delete(&tx, claims, which).await?;
+            Self::finish(&tx, claims, DELETED, which, unread, now).await
         });
         deleted.await
     }
@@ -178,7 +147,6 @@ impl Notifications {
 
     /// Writes the number of unread notifications and tells the person's tabs and devices.
     async fn finish(
-        &self,
         tx: &Transaction,
         claims: &Claims,
         event: &'static str,
@@ -188,7 +156,7 @@ impl Notifications {
     ) -> Result<Read> {
         let (team, user) = (&claims.team, &claims.user.id);
         Inbox::set_unread(tx, team, user, unread).await?;
-        let unread = self.unread_of_user(tx, team, user, unread).await?;
+        let unread = unread_of_caller(tx, claims, unread).await?;
         let (ids, all) = match which {
             Which::Ids(ids) => (ids.as_slice(), false),
             Which::All => (&[] as &[_], true),
@@ -210,18 +178,79 @@ pub(super) fn is_kind(kind: &str) -> bool {
 async fn mark_read(
     tx: &Transaction,
     claims: &Claims,
-    ids: &[NotificationId],
+    which: &Which,
     now: Timestamp,
 ) -> Result<i64> {
+    let (team, user) = (&claims.team, &claims.user.id);
     let mut marked = 0;
-    for id in ids {
-        marked += tx
-            .execute(
-                "update notification set read_at = $4
-                 where notification_id = $1 and team = $2 and user_id = $3 and read_at is null",
-                args![id, claims.team, claims.user.id, now],
-            )
-            .await?;
+    match which {
+        Which::Ids(ids) => {
+            for id in ids {
+                marked += tx
+                    .execute(
+                        "update notification set read_at = $4 where notification_id = $1
+                         and team = $2 and user_id = $3 and read_at is null",
+                        args![id, team, user, now],
+                    )
+                    .await?;
+            }
+        }
+        Which::All => {
+            for room in viewable_rooms(tx, claims).await? {
+                marked += tx
+                    .execute(
+                        "update notification set read_at = $4 where team = $1 and user_id = $2
+                         and room is not distinct from $3 and read_at is null",
+                        args![team, user, room, now],
+                    )
+                    .await?;
+            }
+        }
     }
     Ok(i64::try_from(marked).unwrap_or(i64::MAX))
+}
+
+/// Deletes notifications of the caller.
+async fn delete(tx: &Transaction, claims: &Claims, which: &Which) -> Result<()> {
+    let (team, user) = (&claims.team, &claims.user.id);
+    match which {
+        Which::Ids(ids) => {
+            for id in ids {
+                tx.execute(
+                    "delete from notification
+                     where notification_id = $1 and team = $2 and user_id = $3",
+                    args![id, team, user],
+                )
+                .await?;
+            }
+        }
+        Which::All => {
+            for room in viewable_rooms(tx, claims).await? {
+                tx.execute(
+                    "delete from notification where team = $1 and user_id = $2
+                     and room is not distinct from $3",
+                    args![team, user, room],
+                )
+                .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rooms of the caller's notifications that the caller may view, and `None` for notifications
+/// about no document.
+async fn viewable_rooms(tx: &Transaction, claims: &Claims) -> Result<Vec<Option<RoomName>>> {
+    let rooms: Vec<(Option<RoomName>,)> = tx
+        .list(
+            "select distinct room from notification where team = $1 and user_id = $2",
+            args![claims.team, claims.user.id],
+        )
+        .await?;
+    let rooms = rooms.into_iter().map(|(room,)| room);
+    let may_view = |room: &Option<RoomName>| {
+        let room = room.as_ref();
+        room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
+    };
+    Ok(rooms.filter(may_view).collect())
 }

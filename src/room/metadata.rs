@@ -11,7 +11,9 @@ use super::{
     interface::Output,
     members::PeerHandle,
 };
-use crate::{bus::Published, catalog::Change, error::Error, id::DocumentId, store::Metadata};
+use crate::{
+    bus::Published, catalog::Change, error::Error, id::DocumentId, store::Metadata, workflow::Moved,
+};
 
 impl<P: PeerHandle> RoomCore<P> {
     /// The id of the document, if it exists.
@@ -27,6 +29,10 @@ impl<P: PeerHandle> RoomCore<P> {
         let change = document.and_then(|document| Change::of(document, &event.event));
         if let (Some(Change::Titled(title)), Some(metadata)) = (&change, &mut self.metadata) {
             Arc::make_mut(metadata).title.clone_from(title);
+        }
+        let status = document.and_then(|document| Moved::status_of(document, &event));
+        if let (Some(_), Some(metadata)) = (&status, &mut self.metadata) {
+            Arc::make_mut(metadata).status = status;
         }
         if !self.members.is_empty() && !event.event.is_for_team() {
             if self.commits.accepted() > 0 {

@@ -31,6 +31,7 @@ use crate::{
     presence::Presence,
     room::{Command, Delivery, Peer, RoomHandle},
     session::{Link, Session},
+    workflow::Workflow,
 };
 
 /// The Engine.IO connection of a client.
@@ -51,6 +52,8 @@ pub struct Client {
     pub(super) presence: Presence,
     /// The events that are held back while the session begins.
     pub(super) held: Held,
+    /// Knows the statuses of the documents that it joins.
+    pub(super) workflow: Workflow,
     /// How many operations are carried out for it.
     pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
@@ -76,6 +79,7 @@ impl Client {
             session,
             rooms: Mutex::default(),
             presence: shared.presence.clone(),
+            workflow: shared.operations.workflow.clone(),
             calls: AtomicUsize::new(0),
             held: Held::holding(),
             socket,

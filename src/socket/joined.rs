@@ -9,9 +9,11 @@ use super::{
 };
 use crate::{
     auth::Claims,
+    catalog::Document,
     id::RoomName,
     presence::{Entry, Status},
     room::{Joined, Person},
+    store::Metadata,
 };
 
 /// The ack of a join.
@@ -25,6 +27,7 @@ pub(super) fn ack(
     let claims = client.session.claims();
     let rights = claims.rights_in(room);
     let members = members(room, client, &claims, joined.members);
+    let workflow = client.workflow.state(&joined.document, rights);
     let mut attachments = Attachments::new();
     let mut attach = |bytes: Bytes| {
         attachments.push(bytes);
@@ -34,7 +37,7 @@ pub(super) fn ack(
         ok: true,
         room,
         document_id: joined.document.document_id,
-        document: &joined.document,
+        document: Document::new(Metadata::clone(&joined.document), &workflow.status),
         permission: rights.permission().map(|permission| permission.name()),
         rights: rights.names(),
         seq: joined.seq.0,
@@ -44,6 +47,7 @@ pub(super) fn ack(
         color: joined.color.as_str(),
         members,
         members_total: joined.members_total,
+        workflow,
         storage: storage_status(joined.storage),
         recovered,
     };

@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::packet::Placeholder;
 use crate::{
     auth::User,
+    catalog::Document,
     error::Error,
     id::{DocumentId, EventId, RoomName, Timestamp},
     presence::Entry,
     room::{ResyncReason, StorageStatus},
-    store::Metadata,
+    workflow::State,
 };
 
 /// The version of this protocol.
@@ -130,7 +131,7 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) ok: bool,
     pub(super) room: &'a RoomName,
     pub(super) document_id: DocumentId,
-    pub(super) document: &'a Metadata,
+    pub(super) document: Document,
     pub(super) permission: Option<&'static str>,
     pub(super) rights: Vec<&'static str>,
     pub(super) seq: i64,
@@ -142,6 +143,7 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) color: &'a str,
     pub(super) members: Vec<Entry>,
     pub(super) members_total: usize,
+    pub(super) workflow: State,
     pub(super) storage: &'static str,
     /// Whether the client has missed no event of the room since the one that it named.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,33 +48,53 @@ pub struct Metadata {
     /// When it was deleted, if it is in the trash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// Its status, if it has taken a step of its workflow. Clients are told it in words of the
+    /// workflow, which knows the status of the others.
+    #[serde(skip)]
+    pub status: Option<Status>,
 }
 
-/// The columns of [`Metadata`], of `document` with the join of `creator!`.
+/// Where a document stands in its workflow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The status.
+    pub name: String,
+    /// When it was moved there.
+    pub since: Timestamp,
+    /// Who moved it there.
+    pub by: User,
+}
+
+/// The columns of [`Metadata`], of `document` with the joins of `people!`.
 macro_rules! metadata_columns {
     () => {
         "coalesce(document.trash_room, document.room) as room, document.document_id,
          document.title, document.created_by, person.name, person.avatar_url,
-         document.created_at, document.updated_at, document.deleted_at"
+         document.created_at, document.updated_at, document.deleted_at,
+         document.status, document.status_since, document.status_by,
+         mover.name as mover_name, mover.avatar_url as mover_avatar_url"
     };
 }
 
-/// The join of `document` with the person who created it.
-macro_rules! creator {
+/// The joins of `document` with the person who created it, and with the one who moved it to its
+/// status.
+macro_rules! people {
     () => {
         "left join person on person.user_id = document.created_by
-         and person.team = coalesce(document.trash_team, document.team)"
+         and person.team = coalesce(document.trash_team, document.team)
+         left join person as mover on mover.user_id = document.status_by
+         and mover.team = coalesce(document.trash_team, document.team)"
     };
 }
 
-pub(crate) use {creator, metadata_columns};
+pub(crate) use {metadata_columns, people};
 
 /// Finds a document by its team, `$1`, and its room, `$2`; the row is a [`DocumentRecord`].
 pub(crate) const DOCUMENT_BY_NAME: &str = concat!(
     "select ",
     metadata_columns!(),
     ", document.head_seq from document ",
-    creator!(),
+    people!(),
     " where document.team = $1 and document.room = $2",
 );
 
@@ -87,22 +107,44 @@ impl DocumentRecord {
 
 impl FromRow for Metadata {
     fn from_row(row: &Row) -> Result<Self> {
-        let id: UserId = row.get("created_by")?;
-        let name: Option<String> = row.get("name")?;
+        let creator = user(
+            row.get("created_by")?,
+            row.get("name")?,
+            row.get("avatar_url")?,
+        );
         Ok(Self {
             room: row.get("room")?,
             document_id: row.get("document_id")?,
             title: row.get("title")?,
-            created_by: User {
-                // Documents of an older version have no person.
-                name: name.unwrap_or_else(|| id.as_str().to_owned()),
-                avatar_url: row.get("avatar_url")?,
-                id,
-            },
+            created_by: creator,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
             deleted_at: row.get("deleted_at")?,
+            status: Status::find(row)?,
         })
+    }
+}
+
+impl Status {
+    /// The status in a row with the columns of [`Metadata`], if there is one.
+    fn find(row: &Row) -> Result<Option<Self>> {
+        let by: Option<UserId> = row.get("status_by")?;
+        let name: Option<String> = row.get("status")?;
+        let since: Option<Timestamp> = row.get("status_since")?;
+        let (Some(name), Some(since), Some(by)) = (name, since, by) else {
+            return Ok(None);
+        };
+        let by = user(by, row.get("mover_name")?, row.get("mover_avatar_url")?);
+        Ok(Some(Self { name, since, by }))
+    }
+}
+
+/// A person by the columns of a row. Those whom an older version noted have only an id.
+fn user(id: UserId, name: Option<String>, avatar_url: Option<String>) -> User {
+    User {
+        name: name.unwrap_or_else(|| id.as_str().to_owned()),
+        avatar_url,
+        id,
     }
 }
 

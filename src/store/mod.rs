@@ -44,12 +44,12 @@ mod transaction;
 mod trash;
 mod writer;
 
-pub(crate) use self::documents::{DOCUMENT_BY_NAME, creator, metadata_columns};
+pub(crate) use self::documents::{DOCUMENT_BY_NAME, metadata_columns, people};
 pub use self::{
     append::{AppendError, Completion, NewRows},
     author::Author,
     damage::{Damage, Damaged, Reason},
-    documents::{DocumentRecord, Metadata},
+    documents::{DocumentRecord, Metadata, Status},
     event::{Event, Payload, Reach},
     events::EventsAfter,
     journal::Unwritten,
@@ -57,7 +57,7 @@ pub use self::{
     log::{JournalOptions, UpdateLog},
     missed::{MISSED_MAX, Missed, Receiver},
     reservation::Reservation,
-    statement::{Bind, Column, FromRow, Json, Row, ToBind, args},
+    statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
     transaction::Transaction,
 };
 pub use crate::metrics::Availability;

@@ -8,7 +8,7 @@ mod row;
 pub use sqlx::types::Json;
 
 pub use self::{
-    bind::{Bind, ToBind, args},
+    bind::{Bind, ToBind, args, has_nul},
     row::{Column, FromRow, Row},
 };
 

@@ -54,7 +54,7 @@ for (const database of databases) {
       assert.deepEqual(answer.documents, [{ ...document, permission }]);
       const { created_at, updated_at, ...rest } = document;
       const created_by = { id: "ana", name: "ana's name" };
-      assert.deepEqual(rest, { room: "only", document_id: room.joined.document_id, created_by });
+      assert.deepEqual(rest, { room: "only", document_id: room.joined.document_id, created_by, status: "draft" });
       for (const moment of [created_at, updated_at]) {
         assert.match(moment, RFC3339_MS);
         assert.ok(Date.parse(moment) >= began && Date.parse(moment) <= Date.now(), moment);

@@ -94,7 +94,7 @@ async fn page_of(
 fn rooms(page: &Page) -> Vec<&str> {
     page.documents
         .iter()
-        .map(|document| document.metadata.room.as_str())
+        .map(|listed| listed.document.metadata.room.as_str())
         .collect()
 }
 
@@ -118,7 +118,7 @@ async fn the_last_written_document_is_first(home: Home) {
         panic!("three documents")
     };
     assert_eq!((a.permission.name(), b.permission.name()), ("view", "edit"));
-    let (a, b) = (&a.metadata, &b.metadata);
+    let (a, b) = (&a.document.metadata, &b.document.metadata);
     assert_eq!((a.document_id, b.document_id), (ids[0], ids[1]));
     assert_eq!(a.created_at, THEN);
     assert!(
@@ -205,7 +205,7 @@ async fn documents_of_the_first_schema_count_as_written_when_created(home: Home)
         .await;
     let listed = page(&home.open().await, &viewer(&[]).await, 9, None).await;
     assert_eq!(
-        listed.documents[0].metadata.updated_at,
+        listed.documents[0].document.metadata.updated_at,
         Timestamp(THEN.0 + 7)
     );
 }

@@ -28,6 +28,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         0,
         &[
             "id",
+            "right",
             "error",
             "exit",
             "payload",

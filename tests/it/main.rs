@@ -14,3 +14,4 @@ mod supervision;
 mod toy_door;
 mod toy_feature;
 mod tripwire;
+mod workflow;

@@ -121,5 +121,6 @@ pub(super) fn metadata(at: Timestamp) -> Metadata {
         created_at: at,
         updated_at: at,
         deleted_at: None,
+        status: None,
     }
 }

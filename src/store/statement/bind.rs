@@ -97,7 +97,8 @@ fn parameters(sql: &str) -> usize {
     numbers.max().unwrap_or(0)
 }
 
-fn has_nul(value: &Value) -> bool {
+/// Whether a string or a name in `value` has a NUL, which Postgres cannot store.
+pub fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),

@@ -176,14 +176,27 @@ pub(crate) fn key(room: &str) -> DocumentKey {
     }
 }
 
+/// Webhooks that are sent nowhere.
+pub(crate) fn webhooks(store: &Store) -> Webhooks {
+    let metrics = Metrics::new();
+    let supervisor = Supervisor::new(metrics.clone());
+    Webhooks::start(store.clone(), None, &metrics, &supervisor).unwrap()
+}
+
 /// The catalog of the documents in `store`, which tells nobody of edits.
 pub(crate) fn catalog(store: &Store) -> Catalog {
     let announcer = Announcer::default();
     let activities = Activities::new(store.clone());
-    let (metrics, supervisor) = (Metrics::new(), Supervisor::new(Metrics::new()));
-    let webhooks = Webhooks::start(store.clone(), None, &metrics, &supervisor).unwrap();
+    let webhooks = webhooks(store);
     let creation = DocumentCreation::Join;
-    Catalog::new(store.clone(), announcer, activities, webhooks, creation)
+    Catalog::new(
+        store.clone(),
+        announcer,
+        activities,
+        webhooks,
+        creation,
+        "draft",
+    )
 }
 
 pub(crate) fn ana() -> User {

@@ -40,7 +40,11 @@ export function resolveAnchor(doc: Y.Doc, anchor: Anchor): { start: Place; end: 
   const start = Y.createAbsolutePositionFromRelativePosition(positions.start, doc);
   const end = Y.createAbsolutePositionFromRelativePosition(positions.end, doc);
   if (!start || !end || (start.type === end.type && start.index >= end.index)) return undefined;
-  return { start, end };
+  return { start: placeOf(start), end: placeOf(end) };
+}
+
+function placeOf({ type, index }: Y.AbsolutePosition): Place {
+  return { type, index };
 }
 
 function encode(bytes: Uint8Array): string {

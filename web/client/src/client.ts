@@ -24,7 +24,6 @@ const DISCONNECTED = { status: "disconnected", connection: undefined, error: und
 
 /** How long an attempt to connect may take until the server sends `connection`, in milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
-
 const REQUEST_TIMEOUT_MS = 15_000;
 
 /** A connection that lasted this long counts as a success: the next waits are short again. */

@@ -262,6 +262,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const { document, color, storage } = answer;
     this.#state.change({ ...rights, document, color, storage, status: "connected", error: undefined });
     this.#exchange.merge(answer);
+    this.client.emit("joined", [this.room]);
     this.#showOwnUser();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
   }

@@ -59,6 +59,7 @@ class Inbox extends LivePages<Notification, InboxState> {
 
   protected async page(cursor: string | undefined, signal: AbortSignal): Promise<ItemPage<Notification>> {
     const answer = await this.client.request("notification_list", { ...(cursor && { cursor }) }, { signal });
+    this.change({ unread: answer.unread });
     return { items: answer.notifications, cursor: answer.next_cursor };
   }
 

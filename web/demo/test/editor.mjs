@@ -59,8 +59,8 @@ export function outline(page) {
 export function readOutline(root) {
   const attributesOf = ({ attrs = {} }) => {
     const kept = ["level", "checked", "textAlign", "align", "href", "language", "alt", "src", "name"];
-    const isSpan = (key) => key.endsWith("span") && attrs[key] !== 1;
-    const keys = Object.keys(attrs).filter((key) => (kept.includes(key) && attrs[key] !== null) || isSpan(key));
+    const isNumber = (key) => /span$|^start$/.test(key) && attrs[key] !== 1;
+    const keys = Object.keys(attrs).filter((key) => (kept.includes(key) && attrs[key] !== null) || isNumber(key));
     return keys.map((key) => ` ${key}=${String(attrs[key]).slice(0, 40)}`).join("");
   };
   const write = (node) => {

@@ -76,6 +76,27 @@ describe("the people in a document", () => {
     });
   }
 
+  it("opens a label to the left of its caret where there is no place to the right of it", async () => {
+    const name = "Maximiliane-Antoinette";
+    const { people, page } = await scene({ room: "edge", names: [name], paragraphs: [`${LINE} ${LINE}`] });
+    const last = await page.locator(".ProseMirror p").evaluate(({ firstChild }) => {
+      const range = document.createRange();
+      const rights = [...firstChild.data].map((_, index) => {
+        range.setStart(firstChild, index);
+        range.setEnd(firstChild, index + 1);
+        return range.getBoundingClientRect().right;
+      });
+      return rights.indexOf(Math.max(...rights));
+    });
+    people[0].place(0, last);
+    await until("the label is open", async () => (await openNames(page)).join() === name);
+    const [label] = await labelsOf(page, "[data-open]");
+    const text = await page.locator(".ProseMirror").evaluate((root) => root.getBoundingClientRect().toJSON());
+    assert.ok(label.left >= text.left && label.right <= text.right, `${label.left} to ${label.right}`);
+    const caret = await page.locator(".realtime-caret").boundingBox();
+    assert.ok(label.right <= caret.x + 5, "it is to the left of the caret");
+  });
+
   it("names all whose carets are at the pointer, one above the other", async () => {
     const { people, page } = await scene({ room: "pointer", names: ["Ada", "Ben", "Cleo"] });
     people[0].place(1, 20);

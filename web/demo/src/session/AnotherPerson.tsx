@@ -45,7 +45,8 @@ export function AnotherPerson({ className, label, tooltip, children }: AnotherPe
 function addressFor(name: string, team: string): string {
   const address = new URL(location.href);
   address.searchParams.set("name", name);
-  address.searchParams.set("team", team);
+  // The team of a link to a document is part of the link.
+  if (!address.searchParams.has("team")) address.searchParams.set("team", team);
   return address.href;
 }
 
