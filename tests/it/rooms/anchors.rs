@@ -100,14 +100,14 @@ async fn what_cannot_be_answered_is_not_gone(home: Home) {
     let store = home.open().await;
     let rooms = rooms(&store);
     write(&rooms, written_backwards(2, 2)).await;
-    let gone = anchor(1, 0);
-    assert_eq!(are_gone(&rooms, "a", &[gone.clone()]).await, [true]);
-    assert_eq!(are_gone(&rooms, "b", &[gone.clone()]).await, [false]);
+    let gone = [anchor(1, 0)];
+    assert_eq!(are_gone(&rooms, "a", &gone).await, [true]);
+    assert_eq!(are_gone(&rooms, "b", &gone).await, [false]);
     let documents = home.number("select count(*) from document").await;
     assert_eq!(documents, 1, "no document is created by a question");
     assert_eq!(are_gone(&rooms, "a", &[]).await, [false; 0]);
     rooms.drain(Instant::now()).await;
-    assert_eq!(are_gone(&rooms, "a", &[gone]).await, [false]);
+    assert_eq!(are_gone(&rooms, "a", &gone).await, [false]);
 }
 
 async fn many_anchors_in_a_long_text_are_all_answered(home: Home) {
