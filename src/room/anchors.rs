@@ -23,8 +23,6 @@ use crate::{
     session::Identity,
 };
 
-/// The most questions of all rooms at once.
-pub(super) const QUESTIONS_MAX: usize = 8;
 /// How long all questions of one caller may take, with the opening of the document.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The processor time that one answer may take; the members of the room wait meanwhile.

@@ -18,7 +18,6 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    anchors::QUESTIONS_MAX,
     driver::Driver,
     shared::{Backlog, Event, Inbox, Incoming, RoomHandle, Shared},
 };
@@ -39,6 +38,9 @@ use crate::{
 pub struct Rooms {
     shared: Arc<Shared>,
 }
+
+/// The most questions about anchors of all rooms at once.
+const QUESTIONS_MAX: usize = 8;
 
 impl Rooms {
     /// A set without open documents. `catalog` finds and creates them. All documents share
