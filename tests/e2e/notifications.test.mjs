@@ -246,6 +246,7 @@ for (const database of databases) {
           assert.ok(page.notifications.length <= limit);
           assert.equal(page.unread, 9);
           met.push(...titles(page));
+          assert.ok(met.length <= sent.length, "no page repeats another");
           cursor = page.next_cursor;
         } while (cursor);
         assert.deepEqual(met, sent.toReversed(), `${limit} a page`);

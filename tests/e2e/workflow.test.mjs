@@ -319,6 +319,7 @@ for (const database of databases) {
           const page = await ana.ok("workflow_history", { room: "history", limit, cursor });
           assert.ok(page.history.length <= limit);
           met.push(...page.history);
+          assert.ok(met.length <= taken.length, "no page repeats another");
           cursor = page.next_cursor;
         } while (cursor);
         assert.deepEqual(met, taken, `${limit} a page`);
