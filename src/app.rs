@@ -25,6 +25,7 @@ use crate::{
     auth::Verifier,
     bus::EventBus,
     catalog::Catalog,
+    comments::Comments,
     config::{Config, DevDoors},
     error::{Error, Result},
     exit::Exit,
@@ -39,6 +40,7 @@ use crate::{
     socket::{self, Sockets},
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
+    webhooks::Webhooks,
     workflow::Workflow,
 };
 
@@ -115,16 +117,20 @@ impl App {
         let bus = EventBus::new(sessions.clone(), supervisor.clone());
         let activities = Activities::new(store.clone());
         let notifications = Notifications::new(store.clone(), sessions.clone());
+        let webhook = config.webhook.as_ref();
+        let webhooks = Webhooks::start(store.clone(), webhook, &metrics, &supervisor)?;
         let catalog = Catalog::new(
             store.clone(),
             bus.announcer(),
             activities.clone(),
+            webhooks.clone(),
             config.document_creation,
             &config.workflow.initial,
         );
         let workflow = Workflow::new(
             store.clone(),
             notifications.clone(),
+            webhooks.clone(),
             config.workflow.clone(),
         );
         let rooms = Rooms::new(
@@ -142,15 +148,24 @@ impl App {
             metrics.clone(),
             supervisor.clone(),
         );
+        let comments = Comments::new(
+            store.clone(),
+            notifications.clone(),
+            webhooks.clone(),
+            rooms.clone(),
+        );
         let operations = Operations {
             activities,
             notifications,
+            webhooks,
+            comments,
             workflow,
         };
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
             presence: presence.clone(),
+            store: store.clone(),
             rooms: rooms.clone(),
             operations: operations.clone(),
             limits: config.limits,
@@ -159,9 +174,9 @@ impl App {
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
         });
-        // The rooms subscribe first, because they keep an event in order with their updates.
-        bus.subscribe(Arc::new(rooms.clone()));
+        // The sockets subscribe first, so that clients learn why a room closes before it does.
         bus.subscribe(Arc::new(sockets.clone()));
+        bus.subscribe(Arc::new(rooms.clone()));
         bus.attach(&store)?;
         Ok(Self {
             config,
@@ -224,6 +239,7 @@ impl App {
         self.sessions.watch();
         self.sockets.watch();
         self.presence.watch();
+        self.operations.watch(&self.supervisor);
         let listener = listener.tap_io(|tcp| {
             // Without this option small frames wait for the peer's delayed acknowledgement
             // (TCP). A connection that refuses the option still works.

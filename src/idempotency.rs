@@ -13,13 +13,16 @@ use crate::{
     error::{Error, Result},
     id::{NAME_BYTES_MAX, Timestamp},
     payload::Payload,
-    store::{Json, Transaction, args},
+    store::{Json, Store, Transaction, args},
 };
 
 /// The field of a request with its key; a door puts the header `Idempotency-Key` there.
 pub const FIELD: &str = "client_id";
 /// How long a key is kept.
 pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The most rows that one statement deletes: in SQLite the log's writer waits for it.
+const TRIMMED_MAX: i64 = 200;
 
 /// A key, with a hash of the content of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,4 +129,21 @@ pub async fn once(
     )
     .await?;
     Ok(answer)
+}
+
+/// Deletes keys that are older than 24 hours at `now`, at most 200; returns how many.
+///
+/// # Errors
+/// As [`Store::transact`].
+pub async fn trim(store: &Store, now: Timestamp) -> Result<u64> {
+    let trimmed = store.transact(async |tx| {
+        tx.execute(
+            "delete from answered_request where (team, user_id, request, key) in (
+                 select team, user_id, request, key from answered_request where at < $1 limit $2
+             )",
+            args![Timestamp(now.0 - KEPT_MS), TRIMMED_MAX],
+        )
+        .await
+    });
+    trimmed.await
 }

@@ -14,7 +14,8 @@
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
 //! 6  catalog  presence  workflow    documents without their content; who is there; their status
-//! 5  activity  notifications       what features write besides their own rows
+//! 5  activity  notifications  webhooks
+//!                                   what features write besides their own rows
 //! 4  bus  idempotency               events, delivered to rooms, people and teams; repeated requests
 //! 3  session                        connected clients of all doors
 //! 2  store  limits                  durable storage; rates and budgets
@@ -59,6 +60,7 @@ pub mod arguments;
 pub mod auth;
 pub mod bus;
 pub mod catalog;
+pub mod comments;
 pub mod config;
 pub mod error;
 pub mod exit;
@@ -81,4 +83,5 @@ pub mod socket;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
+pub mod webhooks;
 pub mod workflow;

@@ -1,6 +1,9 @@
 //! What clients may ask of the features, whatever the door: a name, the fields of a request, and an
 //! answer. The doors find the operation, and render its answer; the features check the rights.
 
+mod comments;
+mod retention;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -8,11 +11,13 @@ pub use crate::idempotency::FIELD as KEY;
 use crate::{
     activity::{self, Activities},
     auth::Claims,
+    comments::Comments,
     error::{Error, Result},
     id::Timestamp,
     idempotency::RequestKey,
     notifications::{self, Notifications, Publication, Which},
     payload::Payload,
+    webhooks::{self, Webhooks},
     workflow::{HistoryRequest, Transition, Workflow},
 };
 
@@ -53,6 +58,32 @@ operations! {
     NotificationPreferences = "notification_preferences",
     /// Notifies people of something that happened in another service.
     NotificationPublish = "notification_publish",
+    /// Lists the messages to the main service that are not delivered.
+    WebhookList = "webhook_list",
+    /// Has a failed message sent again.
+    WebhookRetry = "webhook_retry",
+    /// Begins a thread of comments.
+    ThreadCreate = "thread_create",
+    /// Lists the threads of a document.
+    ThreadList = "thread_list",
+    /// Reads one thread.
+    ThreadGet = "thread_get",
+    /// Resolves a thread.
+    ThreadResolve = "thread_resolve",
+    /// Opens a resolved thread again.
+    ThreadReopen = "thread_reopen",
+    /// Deletes a thread.
+    ThreadDelete = "thread_delete",
+    /// Adds a comment to a thread.
+    CommentCreate = "comment_create",
+    /// Gives a comment another text.
+    CommentEdit = "comment_edit",
+    /// Deletes a comment.
+    CommentDelete = "comment_delete",
+    /// Reacts to a comment.
+    ReactionAdd = "reaction_add",
+    /// Takes a reaction back.
+    ReactionRemove = "reaction_remove",
     /// Gets the status of a document in the workflow.
     WorkflowGet = "workflow_get",
     /// Lists the steps that a document has taken.
@@ -76,6 +107,10 @@ pub struct Operations {
     pub activities: Activities,
     /// What people are notified of.
     pub notifications: Notifications,
+    /// What the main service is told of.
+    pub webhooks: Webhooks,
+    /// The threads of comments.
+    pub comments: Comments,
     /// The statuses of documents.
     pub workflow: Workflow,
 }
@@ -126,6 +161,26 @@ impl Operations {
                 let publish = self.notifications.publish(claims, &publication, key, now);
                 answer(&publish.await?)
             }
+            Operation::WebhookList => {
+                let request = webhooks::PageRequest::read(payload)?;
+                answer(&self.webhooks.list(claims, &request).await?)
+            }
+            Operation::WebhookRetry => {
+                let id = payload.text("message_id")?;
+                self.webhooks.retry(claims, id, now).await?;
+                Ok(json!({}))
+            }
+            Operation::ThreadCreate => self.create_thread(claims, payload, now).await,
+            Operation::ThreadList => self.list_threads(claims, payload).await,
+            Operation::ThreadGet => self.get_thread(claims, payload).await,
+            Operation::ThreadResolve => self.resolve_thread(claims, payload, now).await,
+            Operation::ThreadReopen => self.reopen_thread(claims, payload, now).await,
+            Operation::ThreadDelete => self.delete_thread(claims, payload, now).await,
+            Operation::CommentCreate => self.create_comment(claims, payload, now).await,
+            Operation::CommentEdit => self.edit_comment(claims, payload, now).await,
+            Operation::CommentDelete => self.delete_comment(claims, payload, now).await,
+            Operation::ReactionAdd => self.add_reaction(claims, payload, now).await,
+            Operation::ReactionRemove => self.remove_reaction(claims, payload, now).await,
             Operation::WorkflowGet => {
                 let room = payload.room()?;
                 let state = self.workflow.get(claims, &room).await?;

@@ -61,8 +61,12 @@ pub enum Task {
     Presence,
     /// Carries out one operation of a feature for one client.
     Operation,
+    /// Sends webhooks. Its turns are caught one by one.
+    Webhooks,
     /// Records in the activity who edits.
     Activity,
+    /// Deletes what features keep for a time only. Its rounds are caught one by one.
+    Retention,
     /// Deletes old events.
     EventTrimmer,
     /// Deletes documents that have been in the trash for too long.
@@ -82,7 +86,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 20] = [
+    pub const ALL: [Task; 22] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -99,7 +103,9 @@ impl Task {
         Task::Delivery,
         Task::Presence,
         Task::Operation,
+        Task::Webhooks,
         Task::Activity,
+        Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
         Task::Signals,
@@ -124,7 +130,9 @@ impl Task {
             Task::Delivery => "delivery",
             Task::Presence => "presence",
             Task::Operation => "operation",
+            Task::Webhooks => "webhooks",
             Task::Activity => "activity",
+            Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
             Task::Signals => "signals",
@@ -150,7 +158,9 @@ impl Task {
             | Task::Delivery
             | Task::Presence
             | Task::Operation
+            | Task::Webhooks
             | Task::Activity
+            | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,
         }

@@ -42,8 +42,9 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The events that need no answer: the start of the session, and what happens in the team.
-const EXPECTED: [&str; 4] = [
+const EXPECTED: [&str; 5] = [
     r#"["connection""#,
+    r#"["activity""#,
     r#"["document_created""#,
     r#"["document_changed""#,
     r#"["presence_"#,

@@ -27,6 +27,7 @@ create table activity (
     last_at integer not null
 ) strict;
 create index activity_of_team on activity (team, activity_id);
+create index activity_last_at on activity (last_at);
 create index activity_of_document on activity (document_id, activity_id);
 create index activity_of_actor on activity (team, actor_id, activity_id);
 create index activity_sitting on activity (document_id, actor_id, last_at) where verb = 'edited';
@@ -59,7 +60,8 @@ create table thread (
     created_at integer not null,
     resolved_by text,
     resolved_at integer,
-    -- The number of its comments, deleted ones included, and the size of their texts.
+    -- The number of its comments, deleted ones included, and the size of their texts, mentions and
+    -- reactions, in bytes.
     comments integer not null,
     body_bytes integer not null
 ) strict;

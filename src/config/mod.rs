@@ -5,6 +5,7 @@
 //! random numbers. The settings are checked as far as possible without network or
 //! database. A wrong value is never replaced by a default.
 
+mod address;
 mod auth;
 mod limits;
 mod origins;
@@ -13,6 +14,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod webhook;
 mod workflow;
 
 use std::{
@@ -24,11 +26,13 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 pub use self::{
+    address::is_public,
     auth::{Auth, ClaimNames, SigningKey},
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Source},
     variables::{similar_to, variables},
+    webhook::{PrivateAddresses, Webhook},
     workflow::{STATUS_BYTES_MAX, WorkflowStep, WorkflowTable},
 };
 use self::{read::Reader, variables::refuse_unsupported};
@@ -63,6 +67,8 @@ pub struct Config {
     pub metrics_token: Option<String>,
     /// The address to which traces are sent (OTLP over HTTP), without `/v1/traces`.
     pub otlp_endpoint: Option<String>,
+    /// Where the main service is told of changes, if it is.
+    pub webhook: Option<Webhook>,
     /// The log's format and filter.
     pub log: Log,
     /// Sizes, counts and rates.
@@ -149,6 +155,7 @@ impl Config {
             dev_doors: dev_doors(&reader, environment)?,
             metrics_token: metrics_token(&reader)?,
             otlp_endpoint: reader.web_address("OTEL_EXPORTER_OTLP_ENDPOINT")?,
+            webhook: Webhook::read(&reader, environment)?,
             log: Log::read(&reader, environment)?,
             limits,
             timing: Timing::read(&reader)?,
@@ -178,6 +185,7 @@ impl Config {
             dev_doors: DevDoors::Open,
             metrics_token: None,
             otlp_endpoint: None,
+            webhook: None,
             log: Log {
                 format: LogFormat::Pretty,
                 filter: DEFAULT_FILTER.into(),
@@ -209,6 +217,7 @@ impl fmt::Display for Config {
         writeln!(f, "dev doors    {:?}", self.dev_doors)?;
         writeln!(f, "metrics      {metrics}")?;
         writeln!(f, "traces       {traces}")?;
+        writeln!(f, "webhooks     {:?}", self.webhook)?;
         writeln!(f, "log          {:?}, {}", self.log.format, self.log.filter)?;
         writeln!(f, "limits       {:?}", self.limits)?;
         write!(f, "timing       {:?}", self.timing)

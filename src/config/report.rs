@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, SigningKey,
-    auth::SECRET_BYTES_MIN, without_password,
+    Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, PrivateAddresses,
+    SigningKey, Webhook, auth::SECRET_BYTES_MIN, without_password,
 };
 
 /// A variable and the value that the server uses, as it is shown.
@@ -78,6 +78,7 @@ impl Config {
         vec![
             ("General", self.general()),
             ("Tokens", tokens(&self.auth)),
+            ("Webhooks", webhooks(self.webhook.as_ref())),
             ("Limits", with_units(self.limits.values())),
             ("Durations", with_units(self.timing.values())),
         ]
@@ -173,6 +174,24 @@ fn tokens(auth: &Auth) -> Vec<Row> {
         ("JWT_CLAIM_ROLES", claims.roles.clone()),
         ("JWT_CLAIM_SESSION", claims.session.clone()),
         ("JWT_CLAIM_DOCUMENTS", claims.documents.clone()),
+    ]
+}
+
+fn webhooks(webhook: Option<&Webhook>) -> Vec<Row> {
+    let Some(webhook) = webhook else {
+        return vec![("WEBHOOK_URL", "none: no webhooks are sent".into())];
+    };
+    let private = match webhook.private_addresses {
+        PrivateAddresses::Allowed => "allow",
+        PrivateAddresses::Refused => "refuse",
+    };
+    let retry = with_unit("WEBHOOK_RETRY_MS", webhook.retry_ms.to_string());
+    let secrets = format!("{HIDDEN}, {}", webhook.secrets.len());
+    vec![
+        ("WEBHOOK_URL", without_user(&webhook.url)),
+        ("WEBHOOK_SECRET", secrets),
+        ("WEBHOOK_PRIVATE_ADDRESSES", private.into()),
+        ("WEBHOOK_RETRY_MS", retry),
     ]
 }
 

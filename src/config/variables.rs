@@ -6,6 +6,7 @@ use super::{
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Reader},
+    webhook::Webhook,
 };
 
 /// The variables for other settings than tokens, limits and durations.
@@ -34,8 +35,6 @@ const UNSUPPORTED: &[&str] = &[
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
     "TRUSTED_PROXIES",
-    "WEBHOOK_URL",
-    "WEBHOOK_SECRET",
 ];
 
 /// Every variable that the server reads.
@@ -43,6 +42,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     [
         GENERAL,
         Auth::VARIABLES,
+        Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,
     ]

@@ -11,6 +11,7 @@
 //! GET /api/v1/presence   who is present in the caller's team
 //! GET /api/v1/documents/{room}/presence  who is in a room
 //! GET|POST /api/v1/activity, /api/v1/notifications, …  the operations of features (operations.rs)
+//! GET|POST /api/v1/documents/{room}/threads, …/threads/{thread_id}, …/comments/{comment_id}  the same
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files, among them its service worker, /sw.js

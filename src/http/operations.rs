@@ -60,72 +60,36 @@ const fn route(
 }
 
 /// Every route of an operation.
+#[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = {
     use MethodFilter as On;
     const OK: StatusCode = StatusCode::OK;
     const CREATED: StatusCode = StatusCode::CREATED;
     &[
         route(On::GET, "/api/v1/activity", Operation::ActivityList, OK),
-        route(
-            On::POST,
-            "/api/v1/activity",
-            Operation::ActivityPublish,
-            CREATED,
-        ),
-        route(
-            On::GET,
-            "/api/v1/notifications",
-            Operation::NotificationList,
-            OK,
-        ),
-        route(
-            On::POST,
-            "/api/v1/notifications",
-            Operation::NotificationPublish,
-            CREATED,
-        ),
-        route(
-            On::POST,
-            "/api/v1/notifications/read",
-            Operation::NotificationRead,
-            OK,
-        ),
-        route(
-            On::POST,
-            "/api/v1/notifications/delete",
-            Operation::NotificationDelete,
-            OK,
-        ),
-        route(
-            On::GET,
-            "/api/v1/notifications/preferences",
-            Operation::NotificationPreferences,
-            OK,
-        ),
-        route(
-            On::PUT,
-            "/api/v1/notifications/preferences",
-            Operation::NotificationPreferences,
-            OK,
-        ),
-        route(
-            On::GET,
-            "/api/v1/documents/{room}/workflow",
-            Operation::WorkflowGet,
-            OK,
-        ),
-        route(
-            On::POST,
-            "/api/v1/documents/{room}/workflow",
-            Operation::WorkflowTransition,
-            OK,
-        ),
-        route(
-            On::GET,
-            "/api/v1/documents/{room}/workflow/history",
-            Operation::WorkflowHistory,
-            OK,
-        ),
+        route(On::POST, "/api/v1/activity", Operation::ActivityPublish, CREATED),
+        route(On::GET, "/api/v1/notifications", Operation::NotificationList, OK),
+        route(On::POST, "/api/v1/notifications", Operation::NotificationPublish, CREATED),
+        route(On::POST, "/api/v1/notifications/read", Operation::NotificationRead, OK),
+        route(On::POST, "/api/v1/notifications/delete", Operation::NotificationDelete, OK),
+        route(On::GET, "/api/v1/notifications/preferences", Operation::NotificationPreferences, OK),
+        route(On::PUT, "/api/v1/notifications/preferences", Operation::NotificationPreferences, OK),
+        route(On::GET, "/api/v1/webhooks/messages", Operation::WebhookList, OK),
+        route(On::POST, "/api/v1/webhooks/messages/{message_id}/retry", Operation::WebhookRetry, OK),
+        route(On::GET, "/api/v1/documents/{room}/threads", Operation::ThreadList, OK),
+        route(On::POST, "/api/v1/documents/{room}/threads", Operation::ThreadCreate, CREATED),
+        route(On::GET, "/api/v1/threads/{thread_id}", Operation::ThreadGet, OK),
+        route(On::DELETE, "/api/v1/threads/{thread_id}", Operation::ThreadDelete, OK),
+        route(On::POST, "/api/v1/threads/{thread_id}/comments", Operation::CommentCreate, CREATED),
+        route(On::POST, "/api/v1/threads/{thread_id}/resolve", Operation::ThreadResolve, OK),
+        route(On::POST, "/api/v1/threads/{thread_id}/reopen", Operation::ThreadReopen, OK),
+        route(On::PATCH, "/api/v1/comments/{comment_id}", Operation::CommentEdit, OK),
+        route(On::DELETE, "/api/v1/comments/{comment_id}", Operation::CommentDelete, OK),
+        route(On::PUT, "/api/v1/comments/{comment_id}/reactions/{emoji}", Operation::ReactionAdd, OK),
+        route(On::DELETE, "/api/v1/comments/{comment_id}/reactions/{emoji}", Operation::ReactionRemove, OK),
+        route(On::GET, "/api/v1/documents/{room}/workflow", Operation::WorkflowGet, OK),
+        route(On::POST, "/api/v1/documents/{room}/workflow", Operation::WorkflowTransition, OK),
+        route(On::GET, "/api/v1/documents/{room}/workflow/history", Operation::WorkflowHistory, OK),
     ]
 };
 

@@ -18,6 +18,7 @@ pub(super) struct Instruments {
     pub(super) refusals: Counter<u64>,
     pub(super) sockets_lagging: UpDownCounter<i64>,
     pub(super) sockets_cut: Counter<u64>,
+    pub(super) webhooks: Counter<u64>,
 
     pub(super) rooms: UpDownCounter<i64>,
     pub(super) joins: Counter<u64>,
@@ -80,6 +81,9 @@ impl Instruments {
                 .build(),
             sockets_lagging: level("realtime_sockets_lagging")
                 .with_description("Sockets that cannot keep up")
+                .build(),
+            webhooks: counter("realtime_webhooks_total")
+                .with_description("Attempts to send a webhook, by outcome")
                 .build(),
             sockets_cut: counter("realtime_sockets_cut_total")
                 .with_description("Transports closed by the server")

@@ -120,6 +120,15 @@ impl Metrics {
             .add(1, &[KeyValue::new("reason", reason)]);
     }
 
+    /// An attempt to send a webhook ended.
+    pub fn webhook_sent(&self, delivered: bool) {
+        let outcome = match delivered {
+            true => "delivered",
+            false => "failed",
+        };
+        self.0.webhooks.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
     /// A document was opened in memory.
     pub fn room_opened(&self) {
         self.0.rooms.add(1, &[]);

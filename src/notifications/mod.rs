@@ -18,6 +18,7 @@
 mod change;
 mod page;
 mod publish;
+mod retention;
 mod unread;
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -31,6 +31,9 @@ pub enum Answer {
     Synced(Synced),
     /// To an edit: the update that was made of it, Yjs v1.
     Made(Bytes),
+    /// To a question about anchors: for each, in their order, whether its text is gone. The answer
+    /// may leave out the last ones.
+    Gone(Vec<bool>),
     /// To requests that have nothing to return.
     Done,
     /// To any request: it was refused.

@@ -255,6 +255,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 state_vector,
             } => self.sync(peer, ticket, &state_vector, resources.queued_bytes),
             Command::Edit { peer, ticket, edit } => self.make_edit(peer, ticket, &edit),
+            Command::Anchors { peer, ticket, of } => self.find_gone(peer, ticket, &of),
             Command::Update(update) => self.update(update, resources),
             Command::Awareness {
                 peer,

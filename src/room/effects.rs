@@ -123,7 +123,7 @@ impl Effects {
             Output::NoticeEdit(metadata, at, writers) => {
                 let wait = self.shared.catalog.edited(&self.key.team, &metadata, at);
                 core.next_edit_notice_after(wait);
-                self.record_writers(metadata, at, writers);
+                self.record_edit(metadata, at, writers);
             }
             Output::PutSnapshot {
                 document,
@@ -179,18 +179,12 @@ impl Effects {
         self.appends += 1;
     }
 
-    /// Records in the activity who edits.
-    fn record_writers(&self, document: Arc<Metadata>, at: Timestamp, writers: Vec<User>) {
-        if writers.is_empty() {
-            return;
-        }
+    /// Has it recorded that the document was edited, and by whom.
+    fn record_edit(&self, document: Arc<Metadata>, at: Timestamp, writers: Vec<User>) {
         let (shared, team) = (Arc::clone(&self.shared), self.key.team.clone());
         self.shared.spawn(Task::Activity, async move {
-            for writer in writers {
-                // The failure is logged; the person's next edits are recorded.
-                let recorded = shared.catalog.record_writer(&team, &document, &writer, at);
-                let _ = recorded.await;
-            }
+            let catalog = &shared.catalog;
+            catalog.record_edit(&team, &document, &writers, at).await;
         });
     }
 

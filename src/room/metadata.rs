@@ -22,7 +22,7 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// Takes note of `event`, and tells every member of it, behind the updates that were accepted
-    /// before it. A room whose document was deleted ends, also without members: a later join must
+    /// before it, unless they receive it as part of the team. A room whose document was deleted ends, also without members: a later join must
     /// not find it.
     pub(super) fn happened(&mut self, event: Arc<Published>) {
         let document = self.document_id();
@@ -34,7 +34,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if let (Some(_), Some(metadata)) = (&status, &mut self.metadata) {
             Arc::make_mut(metadata).status = status;
         }
-        if !self.members.is_empty() {
+        if !self.members.is_empty() && !event.event.is_for_team() {
             if self.commits.accepted() > 0 {
                 self.flush();
             }

@@ -29,6 +29,7 @@
 //!
 //! Read this file first, then `interface.rs`, `core.rs` and `driver.rs`.
 
+mod anchors;
 mod answer;
 mod audiences;
 mod author;
@@ -74,6 +75,8 @@ pub use self::{
 };
 use crate::{bus::Published, error::Error, id::SessionId, session::Identity};
 use document::{Checked, StateVector, awareness::Entry, edit::Operation};
+
+pub use document::{Anchor, RelativePosition};
 
 /// A client that sends commands to a room, as its door represents it.
 ///
@@ -219,6 +222,15 @@ pub enum Command<P = Arc<dyn Peer>> {
         /// The edit.
         edit: Box<Edit>,
     },
+    /// Asks which of these texts are gone from the document.
+    Anchors {
+        /// The peer that asks.
+        peer: P,
+        /// The request.
+        ticket: Ticket,
+        /// The anchors of the texts.
+        of: Vec<Anchor>,
+    },
     /// Changes awareness states.
     Awareness {
         /// The peer that changes them.
@@ -289,6 +301,7 @@ impl<P: Clone> Command<P> {
             Command::Join { peer, ticket, .. }
             | Command::Sync { peer, ticket, .. }
             | Command::Edit { peer, ticket, .. }
+            | Command::Anchors { peer, ticket, .. }
             | Command::Awareness { peer, ticket, .. } => Some((peer.clone(), *ticket)),
             Command::Update(update) => Some((update.peer.clone(), update.ticket)),
             Command::Leave { answer, .. } => answer.clone(),
@@ -300,6 +313,7 @@ impl<P: Clone> Command<P> {
         match self {
             Command::Update(update) => update.bytes.len() + UPDATE_WEIGHT,
             Command::Edit { edit, .. } => edit.bytes() + WEIGHT,
+            Command::Anchors { of, .. } => of.len() * size_of::<Anchor>() + WEIGHT,
             Command::Awareness { bytes, .. } => *bytes + WEIGHT,
             Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => WEIGHT,
         }

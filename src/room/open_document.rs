@@ -32,7 +32,7 @@ const SNAPSHOT_BYTES_MIN: usize = 1024 * 1024;
 
 /// One document in memory, with the state of its log.
 pub(super) struct OpenDocument {
-    document: Document,
+    pub(super) document: Document,
     bytes_max: usize,
     memory_bytes_max: usize,
     snapshot_rows: usize,

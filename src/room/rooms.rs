@@ -11,10 +11,14 @@ use std::sync::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
+    anchors::QUESTIONS_MAX,
     driver::Driver,
     shared::{Backlog, Event, Inbox, Incoming, RoomHandle, Shared},
 };
@@ -51,6 +55,7 @@ impl Rooms {
         Self {
             shared: Arc::new(Shared {
                 open: Mutex::default(),
+                questions: Semaphore::new(QUESTIONS_MAX),
                 tasks: TaskTracker::new(),
                 draining: AtomicBool::new(false),
                 store,
@@ -103,6 +108,11 @@ impl Rooms {
         };
         open.insert(key.clone(), handle.clone());
         Ok(handle)
+    }
+
+    /// Permits for questions about anchors.
+    pub(super) fn questions(&self) -> &Semaphore {
+        &self.shared.questions
     }
 
     /// The owner of the rooms' tasks.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::Command;
@@ -31,6 +31,8 @@ const BUSY_BYTES: usize = 512 * 1024;
 /// The state that all rooms share.
 pub(super) struct Shared {
     pub(super) open: Mutex<HashMap<DocumentKey, RoomHandle>>,
+    /// Permits for questions about anchors.
+    pub(super) questions: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) draining: AtomicBool,
     pub(super) store: Store,

@@ -12,7 +12,8 @@ use crate::{
 /// at least 4.5:1. Two of them are at least 0.11 apart in OKLab
 /// (<https://bottosson.github.io/posts/oklab>), in which a distance of about 0.02 is just
 /// noticeable: the list is the best of a search for the largest least distance. Neighbours in the
-/// list differ more. Tests compute these figures.
+/// list differ more. Tests compute these figures. `web/client/src/color.ts` has the same list; a
+/// test compares the colours of both.
 pub const PALETTE: [&str; 24] = [
     "#cc60b4", "#00a800", "#0060fc", "#9c6000", "#9c0cfc", "#187854", "#e40000", "#9c84b4",
     "#fc00a8", "#0078b4", "#9c9000", "#c060fc", "#7854d8", "#f06c00", "#b45460", "#c000c0",

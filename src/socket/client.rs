@@ -19,6 +19,7 @@ use super::{
     connection::Connection,
     packet::{Attachments, Frame},
     protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
+    replay::Held,
 };
 use crate::{
     auth::{Right, Rights},
@@ -49,6 +50,8 @@ pub struct Client {
     /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
     /// that the client has left meanwhile.
     pub(super) presence: Presence,
+    /// The events that are held back while the session begins.
+    pub(super) held: Held,
     /// Knows the statuses of the documents that it joins.
     pub(super) workflow: Workflow,
     /// How many operations are carried out for it.
@@ -70,6 +73,7 @@ pub(super) struct JoinedRoom {
 }
 
 impl Client {
+    /// A client whose session begins; events are held back until it has.
     pub(super) fn new(shared: &Shared, session: Arc<Session>, socket: Arc<EngineSocket>) -> Self {
         Self {
             session,
@@ -77,6 +81,7 @@ impl Client {
             presence: shared.presence.clone(),
             workflow: shared.operations.workflow.clone(),
             calls: AtomicUsize::new(0),
+            held: Held::holding(),
             socket,
             metrics: shared.metrics.clone(),
             has_missed_event: AtomicBool::new(false),
@@ -97,6 +102,11 @@ impl Client {
             return Err(NOT_JOINED);
         }
         Ok(joined.clone())
+    }
+
+    /// How many bytes may be queued for the client.
+    pub(super) fn queue_bytes_max(&self) -> usize {
+        self.queue_bytes_max
     }
 
     /// Whether the client receives `event` as the member of a room, so that it must not receive it a

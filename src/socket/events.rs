@@ -43,7 +43,9 @@ impl Subscriber for Sockets {
         };
         let mut encoded = None;
         for client in clients {
-            if client.session.has_ended() || client.receives_in_a_room(&published.event) {
+            let event = &published.event;
+            let comes_in_a_room = !event.is_for_team() && client.receives_in_a_room(event);
+            if client.session.has_ended() || comes_in_a_room || client.held.hold(published) {
                 continue;
             }
             let message = encoded.get_or_insert_with(|| frame(published));

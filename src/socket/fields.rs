@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::packet::{Attachments, Placeholder, Text};
 use crate::{
     error::{Error, Result},
-    id::RoomName,
+    id::{EventId, RoomName},
 };
 
 /// The fields of one payload. A field is decoded when it is read.
@@ -94,6 +94,20 @@ impl<'a> Fields<'a> {
             field,
             reason: "is nested too deeply",
         })
+    }
+
+    /// The field `since`, the id of an event, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no whole number.
+    pub(super) fn find_since(&self) -> Result<Option<EventId>> {
+        match self.find_json("since")? {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_i64().map(EventId).map(Some).ok_or(Error::Invalid {
+                field: "since",
+                reason: "must be the id of an event",
+            }),
+        }
     }
 
     /// Bytes, which are a binary attachment of the packet.

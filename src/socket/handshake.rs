@@ -1,17 +1,20 @@
 //! Begins a session with a token, and renews a session with a fresh token.
 //!
-//! The verification of a token may have to fetch keys; only then is it spawned. Everything that
-//! a session needs is in place before the client is notified that the session has begun.
+//! The verification of a token may have to fetch keys, and what the client has missed is read from
+//! the database: what has to wait is spawned. Everything that a session needs is in place before the client is notified that the session has begun.
 
 use std::{
     future::Future,
     sync::{Arc, Weak},
     task::{Context, Waker},
+    time::Duration,
 };
 
 use engineio::{Reason, Sent};
 use rand::Rng;
 use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
 use tracing::{Instrument, debug, info};
 
 use super::{
@@ -23,20 +26,26 @@ use super::{
         self, ColoredUser, Connection, LimitsPayload, RefreshedPayload, Server, SessionPayload,
         event, request,
     },
+    replay::Recovery,
 };
 use crate::{
     auth::Claims,
     error::{Error, Result},
-    id::Timestamp,
+    id::{EventId, Timestamp},
     limits::Role,
     session::Link,
+    store::Receiver,
     supervise::{Supervisor, Task},
 };
+
+/// How long a client waits at most for the number of its unread notifications.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The `auth` of a CONNECT packet.
 #[derive(Default, Deserialize)]
 struct Auth {
     token: Option<String>,
+    since: Option<Value>,
 }
 
 /// Begins a session for the client that sent the CONNECT `packet`, or refuses it. A CONNECT during
@@ -55,7 +64,9 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     if !verifying {
         return;
     }
-    let token = token(packet.json, socket);
+    let auth: Auth = serde_json::from_str(packet.json).unwrap_or_default();
+    let since = auth.since.as_ref().and_then(Value::as_i64).map(EventId);
+    let token = token(auth, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
     let span = tracing::info_span!("begin session", connection = ?socket.id());
     let supervisor = shared.supervisor.clone();
@@ -63,7 +74,7 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     let work = async move {
         let Attempt(socket) = &attempt;
         let begun = match verify(&shared, token).await {
-            Ok(claims) => start(&shared, claims, socket),
+            Ok(claims) => start(&shared, claims, socket, since).await,
             Err(error) => Err(error),
         };
         if let Err(error) = begun {
@@ -115,8 +126,7 @@ fn send_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
 }
 
 /// The token of the CONNECT packet, or else of the HTTP request that opened the connection.
-fn token(json: &str, socket: &EngineSocket) -> Option<String> {
-    let auth: Auth = serde_json::from_str(json).unwrap_or_default();
+fn token(auth: Auth, socket: &EngineSocket) -> Option<String> {
     auth.token.or_else(|| {
         let (scheme, token) = socket.authorization()?.split_once(' ')?;
         scheme
@@ -133,8 +143,30 @@ async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
     shared.verifier.verify(&token).await
 }
 
-/// Begins the session and notifies the client.
-fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Result<()> {
+/// A client that is known to the server, and whose session has not begun yet. Unless it begins, the
+/// client is forgotten.
+struct Beginning<'a> {
+    shared: &'a Shared,
+    client: Arc<Client>,
+    has_begun: bool,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if !self.has_begun {
+            self.shared.forget(&self.client);
+        }
+    }
+}
+
+/// Begins the session: the client is told that it is connected, what it has missed since the event
+/// `since`, and the session.
+async fn start(
+    shared: &Arc<Shared>,
+    claims: Claims,
+    socket: &Arc<EngineSocket>,
+    since: Option<EventId>,
+) -> Result<()> {
     let session = shared.sessions.admit(claims)?;
     let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
     let session = &client.session;
@@ -146,21 +178,34 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
         .clients
         .lock()
         .insert(session.id(), Arc::clone(&client));
-    let open = socket.data.phase(|phase| {
-        let open = matches!(phase, Phase::Verifying);
-        if open {
-            *phase = Phase::Connected(Arc::clone(&client));
-        }
-        open
-    });
-    if !open {
-        shared.forget(&client);
+    let mut beginning = Beginning {
+        shared,
+        client: Arc::clone(&client),
+        has_begun: false,
+    };
+    let claims = session.claims();
+    // From here on events are held back for the client.
+    let receiver = Receiver::Person(&claims.user.id);
+    let (recovery, unread) = tokio::join!(
+        Recovery::read(&shared.store, &client, since, receiver),
+        unread(shared, &claims),
+    );
+    beginning.has_begun = !session.has_ended()
+        && socket.data.phase(|phase| {
+            let open = matches!(phase, Phase::Verifying);
+            if open {
+                *phase = Phase::Connected(Arc::clone(&client));
+            }
+            open
+        });
+    if !beginning.has_begun {
         return Ok(());
     }
     let id: String = public_id();
     client.send(Frame::connected(&id));
-    send_connection(shared, &client, &id);
-    let claims = session.claims();
+    recovery.send(&client);
+    send_connection(shared, &client, &id, &recovery, unread);
+    client.held.release(&client, &recovery);
     info!(
         session = session.id().0,
         id,
@@ -171,8 +216,15 @@ fn start(shared: &Arc<Shared>, claims: Claims, socket: &Arc<EngineSocket>) -> Re
     Ok(())
 }
 
+/// How many notifications of the caller are unread; 0 where the database does not answer in time.
+async fn unread(shared: &Shared, claims: &Claims) -> i64 {
+    let unread = shared.operations.notifications.unread(claims);
+    let unread = timeout(UNREAD_TIMEOUT, unread).await;
+    unread.ok().and_then(Result::ok).unwrap_or_default()
+}
+
 /// Sends the event `connection`, with the session, its rights and the limits.
-fn send_connection(shared: &Shared, client: &Client, id: &str) {
+fn send_connection(shared: &Shared, client: &Client, id: &str, recovery: &Recovery, unread: i64) {
     let session = &client.session;
     let claims = session.claims();
     let limits = &shared.limits;
@@ -210,8 +262,9 @@ fn send_connection(shared: &Shared, client: &Client, id: &str) {
             rooms: shared.rooms_per_socket(role),
             journal_bytes: limits.journal_bytes_max,
         },
-        unread: 0,
-        last_event_id: 0,
+        unread,
+        last_event_id: recovery.head,
+        recovered: recovery.recovered,
     };
     client.tell(event::CONNECTION, &connection);
 }

@@ -7,8 +7,10 @@
 //! engine       the callbacks of Engine.IO: opened, message, closed
 //! connection   the state of one Engine.IO connection
 //! handshake    begins a session with a token, and renews its token
+//! joined       the ack of `join_room`
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
+//! replay       sends a client the events that it has missed
 //! requests     one request: parse, check the rights, call, answer
 //! seat         a client's seat in a room
 //! events       sends events of the bus to clients
@@ -29,9 +31,11 @@ mod engine;
 mod events;
 mod fields;
 mod handshake;
+mod joined;
 mod lifecycle;
 mod packet;
 pub mod protocol;
+mod replay;
 mod requests;
 mod seat;
 
@@ -55,6 +59,7 @@ use crate::{
     presence::Presence,
     room::Rooms,
     session::Sessions,
+    store::Store,
     supervise::Supervisor,
 };
 
@@ -84,6 +89,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Is told who is there.
     pub presence: Presence,
+    /// The database, for the events that clients have missed.
+    pub store: Store,
     /// The live documents.
     pub rooms: Rooms,
     /// What clients may ask of the features.

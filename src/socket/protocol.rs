@@ -9,7 +9,7 @@ use crate::{
     auth::User,
     catalog::Document,
     error::Error,
-    id::{DocumentId, RoomName, Timestamp},
+    id::{DocumentId, EventId, RoomName, Timestamp},
     presence::Entry,
     room::{ResyncReason, StorageStatus},
     workflow::State,
@@ -87,8 +87,12 @@ pub(super) struct Connection<'a> {
     pub(super) rights: Vec<&'static str>,
     pub(super) limits: LimitsPayload,
     /// The number of unread notifications.
-    pub(super) unread: u64,
-    pub(super) last_event_id: u64,
+    pub(super) unread: i64,
+    /// The newest event of the team.
+    pub(super) last_event_id: EventId,
+    /// Whether the client has missed nothing since the event that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovered: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -141,6 +145,9 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) members_total: usize,
     pub(super) workflow: State,
     pub(super) storage: &'static str,
+    /// Whether the client has missed no event of the room since the one that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recovered: Option<bool>,
 }
 
 /// The ack of `document_sync`.

@@ -146,6 +146,7 @@ impl Request<'_> {
         let fields = Fields::parse_room(self.argument, self.attachments)?;
         let name = fields.room()?;
         let state_vector = fields.find_state_vector()?;
+        let since = fields.find_since()?;
         let rights = self.client.session.rights_in(&name);
         rights
             .require(Right::View)
@@ -164,8 +165,8 @@ impl Request<'_> {
             return Err(Error::TooManyRooms { limit });
         }
         let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
-        let metrics = self.shared.metrics.clone();
-        let seat: Arc<dyn Peer> = Arc::new(NativeSeat::new(self.client, name.clone(), metrics));
+        let seat = NativeSeat::new(self.shared, self.client, name.clone(), since);
+        let seat: Arc<dyn Peer> = Arc::new(seat);
         let peer = Arc::clone(&seat);
         handle.send(Command::Join {
             peer,

@@ -10,24 +10,24 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::{
+    Shared,
     client::{Client, JoinedRoom},
-    events,
+    events, joined,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
-        BytesPayload, Done, JoinedPayload, ResyncPayload, RoomClosedPayload, StoragePayload,
-        SyncedPayload, event, request, resync_reason, storage_status,
+        BytesPayload, Done, ResyncPayload, RoomClosedPayload, StoragePayload, SyncedPayload, event,
+        request, resync_reason, storage_status,
     },
+    replay::{Held, Recovery},
 };
 use crate::{
-    auth::Claims,
-    catalog::Document,
     error::Error,
-    id::RoomName,
+    id::{EventId, RoomName},
     metrics::Metrics,
-    presence::{Entry, Status},
-    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Person, Ticket},
+    room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Ticket},
     session::{Identity, Session},
-    store::Metadata,
+    store::{Receiver, Store},
+    supervise::{Supervisor, Task},
 };
 
 /// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
@@ -46,63 +46,69 @@ pub(super) struct NativeSeat {
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
     metrics: Metrics,
+    /// The room's events that are held back while missed ones are read.
+    held: Arc<Held>,
+    replay: Option<Replay>,
+}
+
+/// How a client that joins gets the events that it has missed since one.
+struct Replay {
+    since: EventId,
+    store: Store,
+    supervisor: Supervisor,
 }
 
 impl NativeSeat {
-    pub(super) fn new(client: &Arc<Client>, room: RoomName, metrics: Metrics) -> Self {
+    /// A seat that is not taken yet. With `since`, the client gets the room's events after that one.
+    pub(super) fn new(
+        shared: &Shared,
+        client: &Arc<Client>,
+        room: RoomName,
+        since: Option<EventId>,
+    ) -> Self {
+        let replay = since.map(|since| Replay {
+            since,
+            store: shared.store.clone(),
+            supervisor: shared.supervisor.clone(),
+        });
         Self {
             session: Arc::clone(&client.session),
             room,
             client: Arc::downgrade(client),
-            metrics,
+            metrics: shared.metrics.clone(),
+            held: Arc::new(match replay {
+                Some(_) => Held::holding(),
+                None => Held::open(),
+            }),
+            replay,
         }
     }
 
-    fn joined(&self, client: &Client, ack: u64, joined: Joined) -> engineio::Message {
-        let claims = client.session.claims();
-        let rights = claims.rights_in(&self.room);
-        let members = self.members(client, &claims, joined.members);
-        let workflow = client.workflow.state(&joined.document, rights);
-        let mut attachments = Attachments::new();
-        let mut attach = |bytes: Bytes| {
-            attachments.push(bytes);
-            Placeholder(attachments.len() - 1)
+    /// Answers the join, with the events before it that the client has missed, if it asked.
+    fn welcome(&self, client: &Arc<Client>, ack: Option<u64>, joined: Joined) {
+        self.report_joined(client);
+        let Some(replay) = &self.replay else {
+            if let Some(ack) = ack {
+                client.send(joined::ack(&self.room, client, ack, joined, None));
+            }
+            return;
         };
-        let payload = JoinedPayload {
-            ok: true,
-            room: &self.room,
-            document_id: joined.document.document_id,
-            document: Document::new(Metadata::clone(&joined.document), &workflow.status),
-            permission: rights.permission().map(|permission| permission.name()),
-            rights: rights.names(),
-            seq: joined.seq.0,
-            state_vector: attach(joined.state_vector.into()),
-            update: attach(joined.update),
-            awareness: joined.awareness.map(&mut attach),
-            color: joined.color.as_str(),
-            members,
-            members_total: joined.members_total,
-            workflow,
-            storage: storage_status(joined.storage),
-        };
-        Frame::ack(ack, &payload, attachments)
-    }
-
-    /// The entries of the people in the room. Presence does not know people of doors that do not
-    /// report to it.
-    fn members(&self, client: &Client, claims: &Claims, people: Vec<Person>) -> Vec<Entry> {
-        let ids = people.iter().map(|person| &person.user.id);
-        let entries = client.presence.entries_of(claims, ids);
-        let or_online = |(person, entry): (Person, Option<Entry>)| {
-            entry.unwrap_or_else(|| Entry {
-                user: person.user,
-                status: Status::Online,
-                activity: None,
-                rooms: vec![self.room.clone()],
-                last_seen_at: person.last_seen_at,
-            })
-        };
-        people.into_iter().zip(entries).map(or_online).collect()
+        let (client, room, held) = (
+            Arc::clone(client),
+            self.room.clone(),
+            Arc::clone(&self.held),
+        );
+        let (store, since) = (replay.store.clone(), replay.since);
+        replay.supervisor.spawn(Task::Operation, async move {
+            let receiver = Receiver::Room(&room);
+            let recovery = Recovery::read(&store, &client, Some(since), receiver).await;
+            recovery.send(&client);
+            if let Some(ack) = ack {
+                let recovered = recovery.recovered;
+                client.send(joined::ack(&room, &client, ack, joined, recovered));
+            }
+            held.release(&client, &recovery);
+        });
     }
 
     /// Reports that the client is in the room, unless it has left or joined again meanwhile.
@@ -182,6 +188,7 @@ impl Door for NativeDoor {
             seat.remove_from(&client);
         }
         match message {
+            Message::Event(event) if seat.held.hold(event) => Delivery::Queued,
             Message::Event(_) => {
                 if client.offer_event(wire.clone()) == Delivery::Full {
                     client.note_missed_event();
@@ -239,10 +246,7 @@ impl Peer for NativeSeat {
             Answer::Refused(error) => self.refused(&client, ticket, &error),
             Answer::Joined(joined) => {
                 self.metrics.joined("ok");
-                self.report_joined(&client);
-                if let Some(ack) = ticket.id {
-                    client.send(self.joined(&client, ack, *joined));
-                }
+                self.welcome(&client, ticket.id, *joined);
             }
             Answer::Synced(synced) => {
                 if let Some(ack) = ticket.id {
@@ -256,8 +260,8 @@ impl Peer for NativeSeat {
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
-            // No request of this door asks the room for an edit.
-            Answer::Made(_) => {}
+            // No request of this door asks the room for an edit, or about anchors.
+            Answer::Made(_) | Answer::Gone(_) => {}
             Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }
     }

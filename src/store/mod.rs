@@ -32,6 +32,7 @@ mod journal;
 mod load;
 mod log;
 mod migrations;
+mod missed;
 mod outbox;
 mod person;
 mod reservation;
@@ -54,6 +55,7 @@ pub use self::{
     journal::Unwritten,
     load::Loaded,
     log::{JournalOptions, UpdateLog},
+    missed::{MISSED_MAX, Missed, Receiver},
     reservation::Reservation,
     statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
     transaction::Transaction,

@@ -39,6 +39,7 @@ use crate::{
     id::{RoomName, Timestamp},
     notifications::Notifications,
     store::{Metadata, Status, Store},
+    webhooks::Webhooks,
 };
 
 /// The most pages of histories that are read at once: the other connections to the database are left
@@ -50,6 +51,7 @@ const CONCURRENT_LISTS_MAX: usize = 2;
 pub struct Workflow {
     store: Store,
     notifications: Notifications,
+    webhooks: Webhooks,
     machine: Arc<Machine>,
     permits: Arc<Semaphore>,
 }
@@ -70,10 +72,16 @@ pub struct State {
 
 impl Workflow {
     /// The workflow of the documents in `store` by the steps of `table`.
-    pub fn new(store: Store, notifications: Notifications, table: WorkflowTable) -> Self {
+    pub fn new(
+        store: Store,
+        notifications: Notifications,
+        webhooks: Webhooks,
+        table: WorkflowTable,
+    ) -> Self {
         Self {
             store,
             notifications,
+            webhooks,
             machine: Arc::new(Machine::new(table)),
             permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
         }

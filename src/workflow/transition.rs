@@ -15,6 +15,7 @@ use crate::{
     notifications::Notice,
     payload::Payload,
     store::{Status, Transaction, args},
+    webhooks::NewMessage,
 };
 
 /// The longest note, in bytes.
@@ -140,6 +141,15 @@ impl Workflow {
         let recipients = recipients(tx, &document).await?;
         insert(tx, &moved).await?;
         tx.publish(&claims.team, moved.at, &moved.event()?)?;
+        let message = NewMessage {
+            team: &claims.team,
+            document: document.id,
+            room,
+            kind: "workflow.updated",
+            data: json!({ "from": from, "to": to, "by": claims.user, "note": note }),
+            at: moved.at,
+        };
+        self.webhooks.write(tx, message).await?;
         record(tx, claims, &moved).await?;
         let title = document.title.as_deref().unwrap_or(room.as_str());
         let title = format!("“{title}” is {}", to.replace('_', " "));

@@ -7,6 +7,8 @@ export class Network {
   #target;
   #listener;
   #sockets = new Set();
+  /** For each connection, what stops the server's half of it. */
+  #answers = new Set();
   #isDown = false;
 
   /** A network that leads to `server`. */
@@ -30,6 +32,11 @@ export class Network {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** From now on nothing that the server sends arrives; what the clients send does. Ends with the connections. */
+  loseAnswers() {
+    for (const end of this.#answers) end();
+  }
+
   /** Lets connections through again. */
   mend() {
     this.#isDown = false;
@@ -44,6 +51,12 @@ export class Network {
   #pass(near) {
     if (this.#isDown) return near.destroy();
     const far = connect(this.#target.port, "127.0.0.1");
+    const lose = () => {
+      far.unpipe(near);
+      far.resume();
+    };
+    this.#answers.add(lose);
+    near.on("close", () => this.#answers.delete(lose));
     for (const [one, other] of [
       [near, far],
       [far, near],

@@ -76,8 +76,8 @@ async fn an_event_is_sent_once_to_each_client_in_its_audiences_and_to_no_other()
             text = client.reads("toy_moved").await;
         }
         text.push_str(&client.reads_to_now().await);
-        // The first event was the creation of the document.
-        let [made, given, moved] = [("toy_made", 2), ("toy_given", 3), ("toy_moved", 4)]
+        // The first events were the creation of the document and its activity.
+        let [made, given, moved] = [("toy_made", 3), ("toy_given", 4), ("toy_moved", 5)]
             .map(|(name, id)| count(&text, name, id));
         assert_eq!([made, given, moved], expected, "client {at}: {text}");
     }
@@ -116,6 +116,75 @@ async fn members_receive_an_event_after_the_updates_before_it() {
     ana.reads("4339[").await;
     let after = ben.reads_to_now().await;
     assert_eq!(after.matches("document_update").count(), 0, "{after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_joins_again_receives_the_missed_events_of_the_room_once_and_in_order() {
+    let home = Home::sqlite();
+    let server = Server::start(home.url()).await;
+    let ana = Client::connect(&server, "ana").await;
+    ana.join("nursery").await;
+    let in_room = || vec![Audience::Room(room("nursery"))];
+    publish(&server.store, "toy_seen", in_room()).await;
+    ana.reads("toy_seen").await;
+    ana.close().await;
+    for name in ["toy_a", "toy_b", "toy_c"] {
+        publish(&server.store, name, in_room()).await;
+    }
+    let elsewhere = vec![Audience::Room(room("garden"))];
+    publish(&server.store, "toy_elsewhere", elsewhere).await;
+    publish(&server.store, "toy_team", vec![Audience::Team]).await;
+
+    let ana = Client::connect(&server, "ana").await;
+    let join = r#"421["join_room",{"room":"nursery","since":3}]"#;
+    ana.send(join).await;
+    // They go on while the client joins.
+    let now = tokio::spawn({
+        let store = server.store.clone();
+        async move {
+            for _ in 0..20 {
+                publish(&store, "toy_now", vec![Audience::Room(room("nursery"))]).await;
+            }
+        }
+    });
+    let mut text = ana.reads("-1[{\"ok\":true").await;
+    let before = text.clone();
+    now.await.unwrap();
+    publish(&server.store, "toy_last", in_room()).await;
+    if !text.contains("toy_last") {
+        text.push_str(&ana.reads("toy_last").await);
+    }
+    assert!(before.contains(r#""recovered":true"#), "{before}");
+    let (missed, _) = before.split_once("\"recovered\"").unwrap();
+    let places = ["toy_a", "toy_b", "toy_c"].map(|name| missed.find(name).unwrap());
+    assert!(places.is_sorted(), "{missed}");
+    for name in ["toy_seen", "toy_elsewhere", "toy_team"] {
+        assert!(!text.contains(name), "{name}: {text}");
+    }
+    let mut ids = Vec::new();
+    for event in text.split("42[\"toy_").skip(1) {
+        let (_, id) = event.split_once("\"event_id\":").unwrap();
+        ids.push(id.split([',', '}']).next().unwrap().parse::<i64>().unwrap());
+    }
+    // 4 to 6, then 9 to 28, then 29: the ids between them are the room's that is elsewhere and the team's.
+    let expected: Vec<i64> = (4..=6).chain(9..=29).collect();
+    assert_eq!(ids, expected, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_for_the_events_of_a_room_since_the_future_is_told_that_some_are_missing()
+ {
+    let home = Home::sqlite();
+    let server = Server::start(home.url()).await;
+    let ana = Client::connect(&server, "ana").await;
+    ana.send(r#"421["join_room",{"room":"nursery","since":999}]"#)
+        .await;
+    let text = ana.reads("-1[{\"ok\":true").await;
+    assert!(text.contains(r#""recovered":false"#), "{text}");
+    ana.send(r#"422["join_room",{"room":"nursery","since":"x"}]"#)
+        .await;
+    let text = ana.reads("432[{\"ok\":false").await;
+    assert!(text.contains(r#""field":"since""#), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
 mod catalog;
+mod comments;
 mod events;
 mod layers;
 mod postgres;

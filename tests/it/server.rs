@@ -235,7 +235,8 @@ impl Client {
         self.reads("43999[").await
     }
 
-    async fn send(&self, packets: &str) {
+    /// Sends packets as they are.
+    pub(crate) async fn send(&self, packets: &str) {
         let headers = "content-type: text/plain;charset=UTF-8\r\n";
         request(self.port, "POST", &self.path, headers, packets.as_bytes()).await;
     }

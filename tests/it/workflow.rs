@@ -21,7 +21,7 @@ use realtime_server::{
 };
 
 use crate::rooms::claims;
-use crate::store::{Home, close, create, on_both, supervisor};
+use crate::store::{Home, close, create, on_both, supervisor, webhooks};
 
 on_both!(
     a_process_that_is_killed_at_any_time_writes_all_of_a_step_or_nothing,
@@ -35,7 +35,13 @@ const KILLS: u32 = 12;
 fn workflow(store: &Store) -> Workflow {
     let sessions = Sessions::new(Limits::default(), Timing::default(), supervisor());
     let notifications = Notifications::new(store.clone(), sessions);
-    Workflow::new(store.clone(), notifications, WorkflowTable::default())
+    let webhooks = webhooks(store);
+    Workflow::new(
+        store.clone(),
+        notifications,
+        webhooks,
+        WorkflowTable::default(),
+    )
 }
 
 /// Moves the document as Ben, an editor.

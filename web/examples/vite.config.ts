@@ -1,7 +1,19 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv } from "vite";
 
-const pages = ["index", "quickstart", "tiptap", "codemirror", "quill", "lexical", "hooks", "plain", "webrtc"];
+const pages = [
+  "index",
+  "quickstart",
+  "tiptap",
+  "codemirror",
+  "quill",
+  "lexical",
+  "monaco",
+  "blocknote",
+  "hooks",
+  "plain",
+  "webrtc",
+];
 
 export default defineConfig(({ mode }) => {
   const { VITE_REALTIME_SERVER_URL: target = "http://localhost:3001" } = loadEnv(mode, ".", "VITE_");
@@ -16,7 +28,7 @@ export default defineConfig(({ mode }) => {
     preview: { proxy },
     build: {
       // The pages are large because of the editors.
-      chunkSizeWarningLimit: 1_000,
+      chunkSizeWarningLimit: 5_000,
       rolldownOptions: { input: pages.map((page) => `${page}.html`) },
     },
   };

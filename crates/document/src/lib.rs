@@ -45,6 +45,7 @@ use self::replica::Replica;
 use self::staged::{Source, Unplaceable};
 
 mod ambiguity;
+mod anchor;
 pub mod awareness;
 mod clocks;
 mod compare;
@@ -65,6 +66,7 @@ mod state_vector;
 mod update;
 mod validate;
 
+pub use self::anchor::{Anchor, RelativePosition};
 pub use self::lib0::Malformed;
 pub use self::merge::{Unmergeable, merge};
 pub use self::prepare::Prepared;

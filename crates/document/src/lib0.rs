@@ -97,6 +97,17 @@ impl<'a> Reader<'a> {
         self.var_rest(first, 7, max)
     }
 
+    /// Whether a signed integer of variable length is below 0. Its absolute value is at most
+    /// [`SAFE_INTEGER_MAX`].
+    ///
+    /// # Errors
+    /// If that is larger, or longer than `VAR_LEN_MAX` bytes.
+    pub(crate) fn is_negative(&mut self) -> Result<bool, Malformed> {
+        let first = self.byte()?;
+        let absolute = self.var_rest(first, 6, SAFE_INTEGER_MAX)?;
+        Ok(first & 0x40 != 0 && absolute > 0)
+    }
+
     /// The rest of a number whose first byte has been read; that byte holds
     /// so many of its bits.
     fn var_rest(&mut self, first: u8, bits: u32, max: u64) -> Result<u64, Malformed> {

@@ -15,8 +15,11 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 
 use yrs::updates::decoder::Decode;
-use yrs::{BranchID, Doc, OffsetKind, Options, ReadTxn, Transact, Update};
+use yrs::{
+    Assoc, BranchID, Doc, IndexScope, OffsetKind, Options, ReadTxn, StickyIndex, Transact, Update,
+};
 
+use super::anchor::{Base, Parent, Place, RelativePosition, Side};
 use super::state_vector::StateVector;
 use super::update::Id;
 use super::{ApplyError, ranges::Ranges};
@@ -110,9 +113,48 @@ impl Replica {
 
     /// Whether the element is a type that still has its content.
     pub(super) fn is_type(&self, id: Id) -> bool {
-        let id = yrs::ID::new(yrs::ClientID::new(id.client), id.clock);
-        let found = || BranchID::get_nested(&self.doc.transact(), &id).is_some();
+        let found = || BranchID::get_nested(&self.doc.transact(), &native(id)).is_some();
         !self.broken && guard(found).unwrap_or(false)
+    }
+
+    /// Where a position is, whose element the document has; `None` where its type is deleted.
+    ///
+    /// # Errors
+    /// [`Panicked`]; the document was only read, and is as sound as before.
+    pub(super) fn place(&self, position: &RelativePosition) -> Result<Option<Place>, Panicked> {
+        if self.broken {
+            return Err(Panicked);
+        }
+        let scope = match &position.base {
+            Base::Element(id) => IndexScope::Relative(native(*id)),
+            Base::Type(id) => IndexScope::Nested(native(*id)),
+            Base::Root(name) => IndexScope::Root(name.as_str().into()),
+        };
+        let assoc = match position.side {
+            Side::Before => Assoc::After,
+            Side::Behind => Assoc::Before,
+        };
+        let find = || {
+            let txn = self.doc.transact();
+            let found = StickyIndex::new(scope, assoc).get_offset(&txn)?;
+            let parent = match found.branch.id() {
+                BranchID::Root(name) => Parent::Root(name.as_ref().to_owned()),
+                BranchID::Nested(id) => Parent::Nested(Id {
+                    client: id.client.get(),
+                    clock: id.clock,
+                }),
+            };
+            let index = found.index;
+            Some(Place { parent, index })
+        };
+        match (guard(find)?, &position.base) {
+            // A root exists in every document; yrs knows it once it had content.
+            (None, Base::Root(name)) => Ok(Some(Place {
+                parent: Parent::Root(name.clone()),
+                index: 0,
+            })),
+            (found, _) => Ok(found),
+        }
     }
 
     #[cfg(test)]
@@ -142,6 +184,10 @@ impl Drop for Replica {
 /// Decodes an update for [`Replica::integrate`].
 pub(super) fn decode(bytes: &[u8]) -> Result<Update, ApplyError> {
     guard(|| Update::decode_v1(bytes).ok())?.ok_or(ApplyError::Undecodable)
+}
+
+fn native(id: Id) -> yrs::ID {
+    yrs::ID::new(yrs::ClientID::new(id.client), id.clock)
 }
 
 fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {

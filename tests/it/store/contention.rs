@@ -13,6 +13,7 @@ use realtime_server::{
     id::{Team, Timestamp},
     store::{Store, args},
 };
+use serde_json::json;
 use tokio::{sync::oneshot, time::sleep};
 
 use super::{Home, append, create, on_both, transactions::subscribe};
@@ -225,7 +226,7 @@ async fn events_of_a_commit_that_nobody_waits_for_are_told(home: Home) {
             store
                 .transact(async |tx| {
                     tx.execute(RAISE, args![1_i64]).await?;
-                    tx.publish(&team, Timestamp(0), &serde_json::json!(round))
+                    tx.publish(&team, Timestamp(0), &json!(round))
                 })
                 .await
         });
@@ -237,7 +238,7 @@ async fn events_of_a_commit_that_nobody_waits_for_are_told(home: Home) {
     store
         .transact(async |tx| {
             tx.execute(RAISE, args![1_i64]).await?;
-            tx.publish(&team, Timestamp(0), &serde_json::json!("last"))
+            tx.publish(&team, Timestamp(0), &json!("last"))
         })
         .await
         .unwrap();

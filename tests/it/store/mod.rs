@@ -15,6 +15,7 @@ use realtime_server::{
     metrics::Metrics,
     store::{AppendError, Author, JournalOptions, NewRows, Store, Unwritten},
     supervise::Supervisor,
+    webhooks::Webhooks,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -175,15 +176,25 @@ pub(crate) fn key(room: &str) -> DocumentKey {
     }
 }
 
+/// Webhooks that are sent nowhere.
+pub(crate) fn webhooks(store: &Store) -> Webhooks {
+    let metrics = Metrics::new();
+    let supervisor = Supervisor::new(metrics.clone());
+    Webhooks::start(store.clone(), None, &metrics, &supervisor).unwrap()
+}
+
 /// The catalog of the documents in `store`, which tells nobody of edits.
 pub(crate) fn catalog(store: &Store) -> Catalog {
     let announcer = Announcer::default();
     let activities = Activities::new(store.clone());
+    let webhooks = webhooks(store);
+    let creation = DocumentCreation::Join;
     Catalog::new(
         store.clone(),
         announcer,
         activities,
-        DocumentCreation::Join,
+        webhooks,
+        creation,
         "draft",
     )
 }

@@ -1,32 +1,30 @@
 import { ObservableV2 } from "lib0/observable";
 import { io, type Socket } from "socket.io-client";
+import { ActivityFeed, type ActivityQuery } from "./activity.js";
 import { Backoff } from "./backoff.js";
+import { Channels } from "./channels.js";
 import type { ConnectionState, ConnectionStatus, RealtimeClientEvents, RealtimeClientOptions } from "./connection.js";
 import { Documents } from "./documents.js";
 import { RealtimeError } from "./error.js";
 import { Http } from "./http.js";
+import { Notifications } from "./notifications.js";
 import { Presence } from "./presence.js";
 import type { Ack, Connection, Requests, ServerEvents } from "./protocol.js";
 import { Renewal } from "./renewal.js";
 import { Rooms, type RoomListener } from "./rooms.js";
-import { Tokens } from "./token.js";
+import { Threads } from "./threads.js";
+import { Tokens, isAboutTheToken } from "./token.js";
 import { Unanswered } from "./unanswered.js";
 import { isListenedTo, reportUnheard } from "./unheard.js";
 import { NO_TIMEOUT_MS, Waiters, abortable, type WaitOptions } from "./wait.js";
 import { onWake } from "./wake.js";
+import { Workflow } from "./workflow.js";
 
 const DISCONNECTED = { status: "disconnected", connection: undefined, error: undefined, retryAt: undefined } as const;
 
 /** How long an attempt to connect may take until the server sends `connection`, in milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 15_000;
-
 const REQUEST_TIMEOUT_MS = 15_000;
-
-/** The token of a session is used for an HTTP request if it is valid for so many milliseconds at least. */
-const TOKEN_VALID_MS = 5_000;
-
-/** The listeners by event. */
-type Channels = { [E in keyof ServerEvents]: (payload: ServerEvents[E]) => void };
 
 /** A connection that lasted this long counts as a success: the next waits are short again. */
 const STABLE_MS = 5_000;
@@ -46,12 +44,15 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   readonly documents: Documents;
   /** Who of the team is present. */
   readonly presence = new Presence(this);
+  /** The notifications of this user. */
+  readonly notifications = new Notifications(this);
+  readonly #http: Http;
   readonly #options: RealtimeClientOptions;
   readonly #socket: Socket;
   readonly #backoff: Backoff;
   readonly #tokens: Tokens;
   readonly #rooms = new Rooms();
-  readonly #channels = new ObservableV2<Channels>();
+  readonly #channels = new Channels();
   readonly #waiters = new Waiters();
   readonly #endWake: () => void;
   #state: ConnectionState = { ...DISCONNECTED, slow: false };
@@ -80,10 +81,12 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#backoff = new Backoff(options.backoff);
     this.#tokens = new Tokens(options.token);
     const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.documents = new Documents(
-      this,
-      new Http({ origin: options.url, token: (which) => this.#token(which), timeoutMs }),
-    );
+    this.#http = new Http({
+      origin: options.url,
+      token: (which) => this.#tokens.forRequest(which, this.#state.connection),
+      timeoutMs,
+    });
+    this.documents = new Documents(this, this.#http);
     const settings = {
       transports: options.transports ?? ["websocket", "polling"],
       tryAllTransports: true,
@@ -165,13 +168,26 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
 
   /**
    * Calls `listener` with the payload of each event of that name, until the returned function is called. `ServerEvents` has the
-   * names and the payloads. Events that were sent while there was no connection are not sent again.
+   * names and the payloads. Events with an `event_id` that were sent while there was no connection come after the reconnect, before
+   * `connection`, unless they are too many or older than seven days: then `connection.recovered` is false.
    */
   subscribe<E extends keyof ServerEvents>(event: E, listener: (payload: ServerEvents[E]) => void): () => void {
-    // A listener that is added twice is called twice.
-    const called = ((payload: ServerEvents[E]) => listener(payload)) as Channels[E];
-    this.#channels.on(event, called);
-    return () => this.#channels.off(event, called);
+    return this.#channels.subscribe(event, listener);
+  }
+
+  /** What happened in the team, or a part of it, as a live list. */
+  activity(query: ActivityQuery = {}): ActivityFeed {
+    return new ActivityFeed(this, query);
+  }
+
+  /** The threads of comments on a document, as a live list. Open the document as well: its events go to those who have joined it. */
+  threads(room: string): Threads {
+    return new Threads(this, room);
+  }
+
+  /** Where a document stands in its workflow, as a live value. */
+  workflow(room: string): Workflow {
+    return new Workflow(this, this.#http, room);
   }
 
   /**
@@ -242,7 +258,7 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
   #received<E extends keyof ServerEvents>(event: E, payload: ServerEvents[E]): void {
     if (Object.hasOwn(this.#on, event)) (this.#on[event] as (payload: ServerEvents[E]) => void)(payload);
     this.#rooms.received(event, payload);
-    this.#channels.emit(event, [payload] as unknown as Parameters<Channels[E]>);
+    this.#channels.received(event, payload);
   }
 
   readonly #on: { [E in keyof ServerEvents]?: (payload: ServerEvents[E]) => void } = {
@@ -263,7 +279,8 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     try {
       const token = await this.#tokens.next("connect");
       if (attempt !== this.#attempt) return;
-      this.#socket.auth = { token };
+      const since = this.#channels.lastEventId;
+      this.#socket.auth = { token, ...(since !== undefined && { since }) };
       this.#socket.connect();
       this.#timer = setTimeout(() => this.#failed(new RealtimeError("timeout")), ATTEMPT_TIMEOUT_MS);
     } catch (error) {
@@ -271,18 +288,11 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     }
   }
 
-  /** The token for an HTTP request. */
-  #token(which: "present" | "another"): string | Promise<string> {
-    const { connection } = this.#state;
-    const { last } = this.#tokens;
-    const isValid = connection && Date.parse(connection.session.expires_at) - Date.now() > TOKEN_VALID_MS;
-    return which === "present" && isValid && last !== undefined ? last : this.#tokens.next("request");
-  }
-
   #connected(connection: Connection): void {
     clearTimeout(this.#timer);
     this.#isTrying = false;
     this.#connectedAt = Date.now();
+    this.#channels.connected(connection.last_event_id);
     this.#renewal = new Renewal(
       { renew: () => this.#renew(), replaceSession: () => this.#reconnect() },
       this.#options.backoff,
@@ -376,7 +386,10 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.#state = { ...state, slow: this.#unanswered.isSlow };
     const { status, error } = state;
     if (status !== before.status) {
-      if (status === "disconnected" && error) this.#reportUnheard(error);
+      if (status === "disconnected" && error) {
+        const isHeard = () => isListenedTo(this, "change", "status", "error") || this.#rooms.isHeard;
+        reportUnheard("The client has stopped", error, isHeard);
+      }
       this.#rooms.statusChanged(status);
       this.emit("status", [status]);
     }
@@ -384,13 +397,4 @@ export class RealtimeClient extends ObservableV2<RealtimeClientEvents> {
     this.emit("change", [this.#state]);
     this.#waiters.changed();
   }
-
-  #reportUnheard(error: RealtimeError): void {
-    const isHeard = () => isListenedTo(this, "change", "status", "error") || this.#rooms.isHeard;
-    reportUnheard("The client has stopped", error, isHeard);
-  }
-}
-
-function isAboutTheToken({ code }: RealtimeError): boolean {
-  return code === "unauthorized" || code === "token_expired";
 }

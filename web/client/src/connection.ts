@@ -49,6 +49,8 @@ export type RealtimeClientEvents = {
   change: (state: ConnectionState) => void;
   /** The status changed. */
   status: (status: ConnectionStatus) => void;
+  /** A room was joined: from now on its events arrive. */
+  joined: (room: string) => void;
   /** There is a new problem: `state.error` is another error than before. */
   error: (error: RealtimeError) => void;
 };

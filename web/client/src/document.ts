@@ -5,15 +5,14 @@ import type { RealtimeClient } from "./client.js";
 import type { ConnectionStatus } from "./connection.js";
 import { Cursors, ownAwareness } from "./cursors.js";
 import type { CallablePromise, DocumentProviderEvents, DocumentProviderOptions } from "./document-options.js";
-import { DocumentWaiters } from "./document-waiters.js";
 import { RealtimeError } from "./error.js";
 import { Exchange, type Member } from "./exchange.js";
+import { ObservedState } from "./observed-state.js";
 import { Persisted, type Remembered } from "./persisted.js";
 import { bytes, type DocumentMetadata, type Joined, type StorageStatus } from "./protocol.js";
 import type { RoomEvents, RoomListener, RoomPayload } from "./rooms.js";
-import { INITIAL_STATE, access, finalError, isSame, type DocumentState, type DocumentStatus } from "./state.js";
-import { isListenedTo, reportUnheard } from "./unheard.js";
-import { preventUnsavedChanges } from "./unsaved.js";
+import { access, type DocumentState, type DocumentStatus } from "./state.js";
+import { isListenedTo } from "./unheard.js";
 import type { WaitOptions } from "./wait.js";
 
 /**
@@ -36,22 +35,14 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
   readonly #exchange: Exchange;
   readonly #cursors: Cursors | undefined;
   readonly #ownsAwareness: boolean;
-  readonly #preventsUnsavedChanges: boolean;
   readonly #persisted: Persisted | undefined;
-  #state: DocumentState = INITIAL_STATE;
+  readonly #state: ObservedState;
   #documentId: string | undefined;
   /** The value to which this provider has set the field `user` of the awareness. */
   #ownUser: object | undefined;
   #joined = false;
   #detach: (() => void) | undefined;
-  /** Whether this replica was edited here. */
-  #hasEdited = false;
-  #isRefusalReported = false;
   #isDestroyed = false;
-  readonly #waiters = new DocumentWaiters({
-    problem: () => this.#state.error ?? this.client.state.error,
-    isTryingAgain: () => this.#exchange.isTryingAgain,
-  });
 
   /** @throws {RealtimeError} `conflict`, if the client has another provider of this room. */
   constructor(client: RealtimeClient, room: string, options: DocumentProviderOptions = {}) {
@@ -62,7 +53,10 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     if (options.connect ?? true) this.#detach = client.attach(room, this);
     this.doc = options.doc ?? new Y.Doc();
     this.#ownsAwareness = !options.awareness;
-    this.#preventsUnsavedChanges = options.preventUnsavedChanges ?? client.preventsUnsavedChanges;
+    this.#state = new ObservedState(this, options.preventUnsavedChanges ?? client.preventsUnsavedChanges, {
+      unsaved: () => this.#exchange.unsaved,
+      isTryingAgain: () => this.#exchange.isTryingAgain,
+    });
     this.awareness = options.awareness ?? ownAwareness(this.doc);
     this.#exchange = new Exchange(this.#member());
     if (options.awareness !== null) {
@@ -77,32 +71,32 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   /** The state of the document. */
   get state(): DocumentState {
-    return this.#state;
+    return this.#state.current;
   }
 
   /** Whether the room is joined, or the provider is trying to join it: `state.status`. */
   get status(): DocumentStatus {
-    return this.#state.status;
+    return this.state.status;
   }
 
   /** Whether `doc` has everything that the server has: `state.synced`. */
   get synced(): boolean {
-    return this.#state.synced;
+    return this.state.synced;
   }
 
   /** Whether everything in `doc` is durable on the server, and visible to everybody: `state.saved`. */
   get saved(): boolean {
-    return this.#state.saved;
+    return this.state.saved;
   }
 
   /** The number of edits of this replica that are not known to be saved: `state.unsaved`. */
   get unsaved(): number {
-    return this.#state.unsaved;
+    return this.state.unsaved;
   }
 
   /** Whether the server would refuse edits: `state.readOnly`. */
   get readOnly(): boolean {
-    return this.#state.readOnly;
+    return this.state.readOnly;
   }
 
   /**
@@ -112,7 +106,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
    * has stopped; the error of a document that has `ended`; `timeout`; `disconnected`, if the provider was destroyed.
    */
   get whenSynced(): CallablePromise {
-    return this.#waiters.synced;
+    return this.#state.waiters.synced;
   }
 
   /**
@@ -122,12 +116,12 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
    * does not accept the edits, such as `too_large`.
    */
   whenSaved(options?: WaitOptions): Promise<void> {
-    return this.#waiters.saved(options);
+    return this.#state.waiters.saved(options);
   }
 
   /** Joins the room, and stays in it until `disconnect`. */
   connect(): void {
-    if (this.#detach || this.#state.ended || this.#isDestroyed) return;
+    if (this.#detach || this.state.ended || this.#isDestroyed) return;
     this.#detach = this.client.attach(this.room, this);
     this.#start();
   }
@@ -150,8 +144,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#cursors?.destroy();
     if (this.#ownsAwareness) this.awareness.destroy();
     void this.#persisted?.destroy();
-    this.#waiters.closed();
-    preventUnsavedChanges(this, undefined);
+    this.#state.close();
     super.destroy();
   }
 
@@ -174,8 +167,8 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   /** @internal */
   statusChanged(status: ConnectionStatus): void {
-    if (status === "disconnected") this.#setState({ status, error: this.client.state.error });
-    else if (this.status === "disconnected") this.#setState({ status: "connecting", error: undefined });
+    if (status === "disconnected") this.#state.change({ status, error: this.client.state.error });
+    else if (this.status === "disconnected") this.#state.change({ status: "connecting", error: undefined });
   }
 
   /** @internal */
@@ -195,7 +188,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     document_update: ({ update }) => this.#exchange.receive(bytes(update)),
     document_resync: () => this.#exchange.synchronize(),
     document_storage: ({ status }) => this.#storageChanged(status),
-    document_created: () => this.#state.error?.code === "not_found" && this.connected(),
+    document_created: () => this.state.error?.code === "not_found" && this.connected(),
     document_changed: ({ document }) => this.#documentChanged(document),
     document_deleted: ({ document }) => this.#documentChanged(document),
     awareness_update: ({ update }) => this.#cursors?.receive(bytes(update)),
@@ -204,7 +197,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   readonly #edited = (update: Uint8Array, origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => {
     if (origin === this) return;
-    this.#hasEdited ||= transaction.local;
+    if (transaction.local) this.#state.edited();
     if (this.#persisted?.isOrigin(origin)) this.#loaded(this.#persisted);
     else this.#exchange.edited(update, transaction);
   };
@@ -213,8 +206,8 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #start(): void {
     const { status, error } = this.client.state;
-    if (status === "disconnected") this.#setState({ status, error });
-    else this.#setState({ status: "connecting", error: undefined });
+    if (status === "disconnected") this.#state.change({ status, error });
+    else this.#state.change({ status: "connecting", error: undefined });
     if (this.#persisted?.loading) void this.#load(this.#persisted);
     else if (this.client.connection) this.#join();
   }
@@ -226,7 +219,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #know({ documentId, permission }: Remembered): void {
     this.#documentId ??= documentId;
-    if (permission && !this.#state.permission) this.#setState(access(permission));
+    if (permission && !this.state.permission) this.#state.change(access(permission));
   }
 
   /** Content of the copy has arrived. While it is unknown to which document it belongs, nothing is sent. */
@@ -237,7 +230,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   /** The copy was read after the document had been opened without it. */
   #loadedLate(known: Remembered): void {
-    if (this.#state.ended) return;
+    if (this.state.ended) return;
     if (known.documentId && this.#documentId && known.documentId !== this.#documentId) {
       this.#documentId = known.documentId;
       this.#replaced();
@@ -267,26 +260,27 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const rights = access(permission, answer.rights);
     void this.#persisted?.remember({ documentId: answer.document_id, permission });
     const { document, color, storage } = answer;
-    this.#setState({ ...rights, document, color, storage, status: "connected", error: undefined });
+    this.#state.change({ ...rights, document, color, storage, status: "connected", error: undefined });
     this.#exchange.merge(answer);
+    this.client.emit("joined", [this.room]);
     this.#showOwnUser();
     this.#cursors?.open(answer.awareness && bytes(answer.awareness));
   }
 
   #storageChanged(storage: StorageStatus): void {
-    this.#setState({ storage });
+    this.#state.change({ storage });
     this.#exchange.storageChanged();
   }
 
   #documentChanged(document: DocumentMetadata): void {
-    if (document.document_id === this.#documentId) this.#setState({ document });
+    if (document.document_id === this.#documentId) this.#state.change({ document });
   }
 
   /** The document has a new client id, and its content was inserted again. */
   #rebuilt(): void {
     this.#cursors?.rename(this.doc.clientID);
-    if (this.#documentId && this.#state.permission) {
-      void this.#persisted?.renew({ documentId: this.#documentId, permission: this.#state.permission });
+    if (this.#documentId && this.state.permission) {
+      void this.#persisted?.renew({ documentId: this.#documentId, permission: this.state.permission });
     }
     this.emit("rebuilt", []);
   }
@@ -296,7 +290,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     const own = this.awareness.getLocalState();
     const user = this.client.connection?.user;
     if (!this.#cursors || !own || !user || (own.user !== undefined && own.user !== this.#ownUser)) return;
-    this.#ownUser = { ...user, color: this.#state.color ?? user.color };
+    this.#ownUser = { ...user, color: this.state.color ?? user.color };
     this.awareness.setLocalStateField("user", this.#ownUser);
   }
 
@@ -339,47 +333,12 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
     this.#exchange.begin();
     this.#joined = false;
     this.#cursors?.close();
-    this.#setState({ ...state, synced: false });
-  }
-
-  #setState(changes: Partial<DocumentState>): void {
-    const before = this.#state;
-    const { unsaved } = this.#exchange;
-    const state = { ...before, ...changes, unsaved, saved: unsaved === 0 };
-    // The problem is solved if the document is joined, synchronised and saved.
-    if (state.status === "connected" && state.synced && state.saved) state.error = undefined;
-    if (isSame(before, state)) return;
-    this.#state = state;
-    const isNewError = state.error !== undefined && state.error !== before.error;
-    this.#reportUnheard(isNewError ? finalError(state) : this.#refusalOfEdits());
-    if (state.status !== before.status) this.emit("status", [{ status: state.status }]);
-    if (state.synced !== before.synced) {
-      this.emit("sync", [state.synced]);
-      this.emit("synced", [state.synced]);
-    }
-    if (isNewError && state.error) this.emit("error", [state.error]);
-    this.emit("change", [state]);
-    if (this.#preventsUnsavedChanges) preventUnsavedChanges(this, state);
-    this.#waiters.changed(state);
-  }
-
-  /** The error of edits that are not sent because of the rights; once. */
-  #refusalOfEdits(): RealtimeError | undefined {
-    const { readOnly, synced, saved } = this.#state;
-    if (!readOnly || !synced || saved || !this.#hasEdited || this.#isRefusalReported) return undefined;
-    this.#isRefusalReported = true;
-    return this.#waiters.editsForbidden;
-  }
-
-  #reportUnheard(error: RealtimeError | undefined): void {
-    // The client itself reports why it has stopped.
-    if (!error || error === this.client.state.error) return;
-    reportUnheard(`The document ${this.room}`, error, () => this.isHeard);
+    this.#state.change({ ...state, synced: false });
   }
 
   #member(): Member {
     const { client, room, doc } = this;
-    const state = () => this.#state;
+    const state = () => this.state;
     const isJoined = () => this.#joined;
     return {
       ...{ client, room, doc, origin: this },
@@ -389,7 +348,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
       get isJoined() {
         return isJoined();
       },
-      setState: (changes) => this.#setState(changes),
+      setState: (changes) => this.#state.change(changes),
       join: () => this.#join(),
       refused: (error) => this.#refused(error),
       rebuilt: () => this.#rebuilt(),

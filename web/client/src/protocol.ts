@@ -113,6 +113,91 @@ export interface PresenceEntry {
   last_seen_at: string;
 }
 
+/** What happened that matters to a colleague. `subject` depends on the verb. */
+export interface ActivityEntry {
+  id: string;
+  /** In the past tense: `created`, `renamed`, `edited`, `commented`, `replied`, `resolved`, `reopened`, `moved`, … */
+  verb: string;
+  actor: User;
+  room?: string;
+  subject?: Record<string, unknown>;
+  at: string;
+}
+
+/** A notification of this person. */
+export interface Notification {
+  id: string;
+  /** `mention`, `reply`, `thread_resolved`, `workflow`, `document_shared`, or one that a service publishes. */
+  kind: string;
+  title: string;
+  body?: string;
+  room?: string;
+  thread_id?: string;
+  actor?: User;
+  url?: string;
+  /** When the newest of those that are folded into it happened. */
+  created_at: string;
+  read_at?: string;
+  /** How many are folded into it. */
+  count: number;
+}
+
+/** Where a document stands in its workflow. */
+export interface WorkflowState {
+  status: string;
+  since: string;
+  by?: User;
+  /** Where this user may move it. */
+  allowed: string[];
+}
+
+/** A step that was taken. */
+export interface WorkflowStep {
+  from: string;
+  to: string;
+  by: User;
+  note?: string;
+  at: string;
+}
+
+/** Yjs relative positions (`Y.encodeRelativePosition`) in base64. */
+export interface Anchor {
+  start: string;
+  end: string;
+}
+
+/** A comment. A deleted one has an empty body and `deleted_at`. */
+export interface Comment {
+  id: string;
+  thread_id: string;
+  author: User;
+  /** Plain text: never put it into a page as HTML. */
+  body: string;
+  mentions: string[];
+  /** The ids of those who have reacted, by emoji. */
+  reactions: Record<string, string[]>;
+  created_at: string;
+  edited_at?: string;
+  deleted_at?: string;
+}
+
+/** A thread of comments on a document. */
+export interface Thread {
+  id: string;
+  room: string;
+  status: "open" | "resolved";
+  anchor?: Anchor;
+  /** The text that was selected. */
+  quote?: string;
+  /** Whether the text of the anchor is gone. */
+  orphaned: boolean;
+  created_by: User;
+  created_at: string;
+  resolved_by?: User;
+  resolved_at?: string;
+  comments: Comment[];
+}
+
 /** The answer to a join. */
 export interface Joined {
   room: string;
@@ -131,6 +216,9 @@ export interface Joined {
   members_total: number;
   storage: StorageStatus;
   document: DocumentMetadata;
+  workflow?: WorkflowState;
+  /** Only with `since`: whether no event of the room is missing. */
+  recovered?: boolean;
 }
 
 /** The answer to a synchronisation. */
@@ -159,6 +247,59 @@ export interface Requests {
   presence_update: { payload: { status?: PresenceStatus; activity?: Activity | null }; ack: object };
   /** At most 500 entries; `users_total` is how many people there are. */
   presence_list: { payload: { room?: string }; ack: { users: PresenceEntry[]; users_total: number } };
+  activity_list: {
+    payload: { room?: string; actor?: string; limit?: number; cursor?: string };
+    ack: { activities: ActivityEntry[]; next_cursor?: string };
+  };
+  notification_list: {
+    payload: { unread_only?: boolean; limit?: number; cursor?: string };
+    ack: { notifications: Notification[]; unread: number; next_cursor?: string };
+  };
+  notification_read: { payload: NotificationChoice; ack: { unread: number } };
+  notification_delete: { payload: NotificationChoice; ack: { unread: number } };
+  notification_preferences: { payload: { muted?: string[] }; ack: { muted: string[] } };
+  workflow_transition: {
+    payload: { room: string; to: string; from?: string; note?: string; client_id?: string };
+    ack: { workflow: WorkflowState };
+  };
+  workflow_history: {
+    payload: { room: string; limit?: number; cursor?: string };
+    ack: { history: WorkflowStep[]; next_cursor?: string };
+  };
+  thread_create: {
+    payload: {
+      room: string;
+      body: string;
+      anchor?: Anchor;
+      quote?: string;
+      mentions?: string[];
+      client_id?: string;
+    };
+    ack: { thread: Thread };
+  };
+  thread_list: {
+    payload: { room: string; status?: Thread["status"]; limit?: number; cursor?: string };
+    ack: { threads: Thread[]; next_cursor?: string };
+  };
+  thread_resolve: { payload: { thread_id: string }; ack: { thread: Thread } };
+  thread_reopen: { payload: { thread_id: string }; ack: { thread: Thread } };
+  thread_delete: { payload: { thread_id: string }; ack: object };
+  comment_create: {
+    payload: { thread_id: string; body: string; mentions?: string[]; client_id?: string };
+    ack: { comment: Comment };
+  };
+  comment_edit: { payload: { comment_id: string; body: string; mentions?: string[] }; ack: { comment: Comment } };
+  comment_delete: { payload: { comment_id: string }; ack: object };
+  reaction_add: { payload: { comment_id: string; emoji: string }; ack: { comment: Comment } };
+  reaction_remove: { payload: { comment_id: string; emoji: string }; ack: { comment: Comment } };
+}
+
+/** Some notifications by their ids, at most 100, or all. */
+export type NotificationChoice = { ids: string[] } | { all: true };
+
+/** The payload of an event that is kept: a client that was away gets it later. */
+interface Kept {
+  event_id: number;
 }
 
 /** The payload of an event about the metadata of a document. */
@@ -186,6 +327,17 @@ export interface ServerEvents {
   /** In a team of more than 128 people: somebody came, went or changed, so that a list may be old. */
   presence_changed: { users_total: number };
   request_error: { event: string; error: ErrorPayload };
+  activity: ActivityEntry & Kept;
+  notification: Notification & Kept & { unread: number };
+  notification_read: Kept & { ids: string[]; all?: true; unread: number };
+  notification_deleted: Kept & { ids: string[]; all?: true; unread: number };
+  workflow_update: Kept & WorkflowStep & { room: string };
+  thread_created: Kept & { thread: Thread; room?: string };
+  thread_updated: Kept & { thread: Thread; room?: string };
+  thread_deleted: Kept & { thread_id: string; room: string };
+  comment_created: Kept & { room: string; comment: Comment };
+  comment_updated: Kept & { room: string; comment: Comment };
+  comment_deleted: Kept & { room: string; comment_id: string; thread_id: string };
 }
 
 /** An ack on the wire. */

@@ -11,15 +11,7 @@
  * @module
  */
 import type { Awareness } from "y-protocols/awareness";
-import {
-  createContext,
-  createElement,
-  useCallback,
-  useContext,
-  useMemo,
-  useSyncExternalStore,
-  type ReactNode,
-} from "react";
+import { useCallback, useMemo, useSyncExternalStore } from "react";
 import type { RealtimeClient } from "./client.js";
 import type { ConnectionState } from "./connection.js";
 import type { DocumentProvider } from "./document.js";
@@ -31,22 +23,12 @@ import { openDocument } from "./open.js";
 import { participantsOf, type Participant, type Participants } from "./participants.js";
 import { people, type Person } from "./people.js";
 import type { PresenceState } from "./presence.js";
+import { useRealtime } from "./react-context.js";
 import { Selection, isShallowEqual, type Equality } from "./selection.js";
 import { INITIAL_STATE, type DocumentState } from "./state.js";
 
-const Context = createContext<RealtimeClient | undefined>(undefined);
-
-/** Provides a client to all components inside. Create the client once, outside of components. */
-export function RealtimeProvider({ client, children }: { client: RealtimeClient; children?: ReactNode }) {
-  return createElement(Context.Provider, { value: client }, children);
-}
-
-/** The client of the surrounding `RealtimeProvider`. */
-export function useRealtime(): RealtimeClient {
-  const client = useContext(Context);
-  if (!client) throw new Error("useRealtime needs a <RealtimeProvider client={…}> around it");
-  return client;
-}
+export { RealtimeProvider, useRealtime } from "./react-context.js";
+export * from "./react-features.js";
 
 /** The state of the connection; renders again when it changes. */
 export function useConnection(): ConnectionState {

@@ -1,4 +1,5 @@
 import { RealtimeError } from "./error.js";
+import type { Connection } from "./protocol.js";
 
 /** For what a token is needed: `connect` for an attempt to connect, `renew` for a session whose token expires, `request` for HTTP. */
 export type TokenReason = "connect" | "renew" | "request";
@@ -15,6 +16,9 @@ export type TokenSource = (reason: TokenReason) => string | Promise<string>;
 /** How long a call of the token source may take, in milliseconds. */
 export const TOKEN_TIMEOUT_MS = 15_000;
 
+/** The token of a session is used for an HTTP request if it is valid for so many milliseconds at least. */
+const TOKEN_VALID_MS = 5_000;
+
 /** The tokens of a client. */
 export class Tokens {
   readonly #source: TokenSource;
@@ -24,9 +28,10 @@ export class Tokens {
     this.#source = source;
   }
 
-  /** The token that the application provided last. */
-  get last(): string | undefined {
-    return this.#last;
+  /** The token for an HTTP request: that of the session if it is valid for a while, otherwise a new one. */
+  forRequest(which: "present" | "another", connection: Connection | undefined): string | Promise<string> {
+    const isValid = connection && Date.parse(connection.session.expires_at) - Date.now() > TOKEN_VALID_MS;
+    return which === "present" && isValid && this.#last !== undefined ? this.#last : this.next("request");
   }
 
   /**
@@ -60,4 +65,9 @@ function unavailable(cause: unknown): RealtimeError {
   if (cause instanceof RealtimeError) return cause;
   const reason = cause instanceof Error ? `: ${cause.message}` : "";
   return new RealtimeError("token_unavailable", `the application could not get a token${reason}`, { cause });
+}
+
+/** Whether another token might help. */
+export function isAboutTheToken({ code }: RealtimeError): boolean {
+  return code === "unauthorized" || code === "token_expired";
 }

@@ -16,12 +16,22 @@ describe("what is kept in a browser", () => {
   const server = suiteServer();
   const browser = suiteBrowser(chromium);
   const profiles = [];
-  after(() => profiles.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+  const started = [];
+  after(async () => {
+    // Those that a failed test has left open would keep the process from ending.
+    await Promise.all(started.map((context) => context.close()));
+    profiles.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+  });
 
   const newProfile = () => {
     const folder = mkdtempSync(join(tmpdir(), "realtime-profile-"));
     profiles.push(folder);
     return folder;
+  };
+  const start = async (folder) => {
+    const context = await launchProfile(chromium, folder);
+    started.push(context);
+    return context;
   };
   const holds = (page, text) =>
     until(`the page shows "${text}"`, async () => (await outline(page)).join("\n").includes(text));
@@ -58,7 +68,7 @@ describe("what is kept in a browser", () => {
   it("is every word that was written without a network, after the tab was closed and the browser restarted, and it is sent", async () => {
     await server.createDocument("kept");
     const folder = newProfile();
-    const first = await launchProfile(chromium, folder);
+    const first = await start(folder);
     let page = first.pages()[0] ?? (await first.newPage());
     await page.goto(`${server.url}/?document=kept&name=Ana`);
     await saved(page);
@@ -78,7 +88,7 @@ describe("what is kept in a browser", () => {
     await until("it is kept", async () => /9 words not sent yet/.test(await status(page)));
     await first.close();
 
-    const second = await launchProfile(chromium, folder);
+    const second = await start(folder);
     page = second.pages()[0] ?? (await second.newPage());
     await page.goto(`${server.url}/?document=kept&name=Ana`);
     await holds(page, "written before the tab was closed and after it");
@@ -92,7 +102,7 @@ describe("what is kept in a browser", () => {
   });
 
   it("is offered if another person of the browser has left it, who sends, saves or discards it", async () => {
-    await server.createDocument("left");
+    await server.createDocument("left", { title: "Plans for May" });
     const ana = await browser.open(`${server.url}/?document=left&name=Ana`);
     await saved(ana);
     await ana.context().setOffline(true);
@@ -107,8 +117,10 @@ describe("what is kept in a browser", () => {
     await ben.goto(`${server.url}/?name=Ben`);
     const offer = ben.getByRole("region", { name: "Recovered edits" }).getByRole("listitem");
     await offer.getByText("3 words by Ana").waitFor();
+    assert.equal(await offer.getByRole("link").innerText(), "Plans for May");
     const download = ben.waitForEvent("download");
     await offer.getByRole("button", { name: "Download" }).click();
+    assert.equal((await download).suggestedFilename(), "Plans for May.txt");
     const chunks = [];
     for await (const chunk of await (await download).createReadStream()) chunks.push(chunk);
     assert.equal(Buffer.concat(chunks).toString(), "left by Ana");

@@ -204,11 +204,22 @@ describe("the list of documents", () => {
     assert.equal(await ada.getByRole("menu").count(), 0);
   });
 
-  it("shows who is in each document", async () => {
+  it("shows who is in each document, in the colours that they have everywhere", async () => {
     const ana = await open("where", "Ana");
     const ben = await open("where", "Ben");
     await create(ben, "Here is Ben");
-    await ana.getByRole("img", { name: "Here now: Ben" }).waitFor();
+    const here = ana.getByRole("img", { name: "Here now: Ben" });
+    await here.waitFor();
+    const color = (avatar) => avatar.evaluate((element) => getComputedStyle(element).backgroundColor);
+    const inDocument = ben.getByTestId("people").locator(".realtime-person .realtime-avatar").first();
+    await inDocument.waitFor();
+    const colors = await Promise.all([
+      color(here.locator(".realtime-avatar")),
+      color(ben.getByRole("button", { name: /You are/ }).locator(".realtime-avatar")),
+      color(inDocument),
+    ]);
+    assert.equal(new Set(colors).size, 1, colors.join(" "));
+    assert.notEqual(colors[0], "rgb(95, 102, 114)", "it is not the neutral one");
     await leave(ben);
     await until("he is gone", async () => (await ana.getByRole("img", { name: /Here now/ }).count()) === 0);
   });

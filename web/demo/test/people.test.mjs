@@ -76,6 +76,27 @@ describe("the people in a document", () => {
     });
   }
 
+  it("opens a label to the left of its caret where there is no place to the right of it", async () => {
+    const name = "Maximiliane-Antoinette";
+    const { people, page } = await scene({ room: "edge", names: [name], paragraphs: [`${LINE} ${LINE}`] });
+    const last = await page.locator(".ProseMirror p").evaluate(({ firstChild }) => {
+      const range = document.createRange();
+      const rights = [...firstChild.data].map((_, index) => {
+        range.setStart(firstChild, index);
+        range.setEnd(firstChild, index + 1);
+        return range.getBoundingClientRect().right;
+      });
+      return rights.indexOf(Math.max(...rights));
+    });
+    people[0].place(0, last);
+    await until("the label is open", async () => (await openNames(page)).join() === name);
+    const [label] = await labelsOf(page, "[data-open]");
+    const text = await page.locator(".ProseMirror").evaluate((root) => root.getBoundingClientRect().toJSON());
+    assert.ok(label.left >= text.left && label.right <= text.right, `${label.left} to ${label.right}`);
+    const caret = await page.locator(".realtime-caret").boundingBox();
+    assert.ok(label.right <= caret.x + 5, "it is to the left of the caret");
+  });
+
   it("names all whose carets are at the pointer, one above the other", async () => {
     const { people, page } = await scene({ room: "pointer", names: ["Ada", "Ben", "Cleo"] });
     people[0].place(1, 20);
@@ -187,6 +208,43 @@ describe("the people in a document", () => {
         });
       });
     assert.ok(Math.min(...contrasts) >= 4.5, `the lowest contrast is ${Math.min(...contrasts)}`);
+  });
+
+  it("opens the document as another person in a second window, and each window keeps its person and leaves the browser's", async () => {
+    await server.createDocument("two", { title: "Two people" });
+    const first = await browser.open(`${server.url}/?document=two`);
+    const context = first.context();
+    const button = (page) => page.getByRole("button", { name: /^You are/ });
+    const nameOf = async (page) => (await button(page).getAttribute("aria-label")).match(/^You are (.*)\. Change/)[1];
+    const another = async (page) => {
+      const [window] = await Promise.all([
+        context.waitForEvent("page"),
+        page.getByRole("link", { name: /^Open as another person/ }).click(),
+      ]);
+      await window.locator('.ProseMirror[contenteditable="true"]').waitFor();
+      return window;
+    };
+    await first.locator('.ProseMirror[contenteditable="true"]').waitFor();
+    const own = await nameOf(first);
+    const windows = [first, await another(first), await another(first)];
+    windows.push(await another(windows[1]));
+    const names = await Promise.all(windows.map(nameOf));
+    assert.equal(new Set(names).size, 4, names.join());
+
+    const people = (page) => page.getByTestId("people").locator("button.realtime-person .realtime-avatar");
+    for (const page of windows) await until("all four are there", async () => (await people(page).count()) === 4);
+    const colors = await people(first).evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+    assert.equal(new Set(colors).size, 4, "each has another colour");
+    await windows[1].locator(".ProseMirror").click();
+    await windows[1].keyboard.type("I am another person.");
+    const caret = first.locator(".realtime-caret", { hasText: names[1] });
+    await caret.waitFor({ state: "attached" });
+
+    for (const page of windows) await page.reload();
+    assert.deepEqual(await Promise.all(windows.map(nameOf)), names, "each is the same after a reload");
+    const byHand = await context.newPage();
+    await byHand.goto(first.url());
+    assert.equal(await nameOf(byHand), own, "a window without a name in its address is the browser's person");
   });
 
   it("forgets the undo history when the document was built again", async () => {

@@ -108,6 +108,29 @@ describe("the examples", () => {
     }
   });
 
+  it("Monaco: the line ends of a window on Windows are those of the others", async () => {
+    const room = newRoom();
+    const windows = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0";
+    const ana = await site.show("monaco", `user=ana&room=${room}`, { userAgent: windows });
+    await shows(ana, "Saved");
+    await ana.locator(".view-lines").click();
+    await ana.keyboard.type("one");
+    await ana.keyboard.press("Enter");
+    await ana.keyboard.type("two");
+    await shows(ana, "Saved");
+    const ben = await open("monaco", { room, user: "ben" });
+    await until("Ben has both lines", async () => (await ben.locator(".view-line").count()) === 2);
+    await ben.locator(".view-lines").click();
+    await ben.keyboard.press("Control+End");
+    await ben.keyboard.type(", three");
+    await shows(ben, "Saved");
+    await until("Ana sees it", async () => (await ana.locator(".view-lines").textContent()).endsWith("three"));
+    await ana.keyboard.type(" and four");
+    await shows(ana, "Saved");
+    const text = (await site.read(room)).getText("monaco").toString();
+    assert.ok(["one\ntwo, three and four", "one\ntwo and four, three"].includes(text), JSON.stringify(text));
+  });
+
   it("y-webrtc beside the server: what two users type at once is saved within a second", async () => {
     const port = await freePort();
     const program = `${REPOSITORY}web/node_modules/y-webrtc/bin/server.js`;

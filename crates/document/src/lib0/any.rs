@@ -1,6 +1,6 @@
 //! Values of lib0's kind `Any`: JSON, and other values of JavaScript.
 
-use super::{DEPTH_MAX, Malformed, Reader, SAFE_INTEGER_MAX, malformed};
+use super::{DEPTH_MAX, Malformed, Reader, malformed};
 
 const UNDEFINED: u8 = 127;
 const NULL: u8 = 126;
@@ -80,12 +80,11 @@ impl Reader<'_> {
     }
 
     /// Steps over a signed integer of variable length: a sign and an absolute
-    /// value of up to [`SAFE_INTEGER_MAX`]. yrs would write a larger one as
+    /// value of up to [`SAFE_INTEGER_MAX`](super::SAFE_INTEGER_MAX). yrs would write a larger one as
     /// another kind of number. (It also loses the sign of -0, which is accepted
     /// because every program in JavaScript may write a -0 and none depends on it.)
     fn signed(&mut self) -> Result<(), Malformed> {
-        let first = self.byte()?;
-        self.var_rest(first, 6, SAFE_INTEGER_MAX).map(drop)
+        self.is_negative().map(drop)
     }
 
     /// Steps over a `BigInt` of 64 bits. yrs reads it as any other number, and

@@ -10,6 +10,7 @@ use yrs::{
 use super::lib0::write_var;
 use super::*;
 
+mod anchors;
 mod convergence;
 mod cuts;
 mod edits;

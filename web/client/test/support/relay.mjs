@@ -31,6 +31,8 @@ export class Relay {
     return "connected";
   }
 
+  emit() {}
+
   attach(_room, listener) {
     this.#listener = listener;
     return () => (this.#listener = undefined);

@@ -1,6 +1,6 @@
 import type { Persistence } from "@realtime-server/client";
 import * as Y from "yjs";
-import { FIELDS, openDatabase, resultOf, UNSENT, unsentOf, UPDATES, written, type Unsent } from "./database";
+import { FIELDS, openDatabase, resultOf, TITLE, UNSENT, unsentOf, UPDATES, written, type Unsent } from "./database";
 import { WrittenWords } from "./words";
 
 /** More stored updates than that are replaced by one when the copy is opened. */
@@ -33,6 +33,8 @@ export class DocumentCopy implements Persistence {
   #unsent: Unsent | undefined;
   /** The words of edits that earlier windows have not sent. */
   #earlierWords = 0;
+  /** The title in the copy, as far as this window has written it. */
+  #title: string | undefined;
   /** Whether the field has to be written although there is no update. */
   #isSettled = true;
   #writing: Promise<void> | undefined;
@@ -73,6 +75,14 @@ export class DocumentCopy implements Persistence {
     this.#unsent = undefined;
     this.#isSettled = false;
     void this.#write();
+  }
+
+  /** Notes the title of the document, with which the edits of the copy are offered while it is not open. */
+  noteTitle(title = ""): void {
+    if (title === this.#title) return;
+    this.#title = title;
+    // It is written again with the next change.
+    this.set(TITLE, title).catch(() => (this.#title = undefined));
   }
 
   async get(key: string): Promise<unknown> {

@@ -5,6 +5,9 @@ export const FIELDS = "custom";
 /** The field of a copy that says that it has edits which the server lacks. */
 export const UNSENT = "unsent";
 
+/** The field of a copy with the title of its document, which is absent or empty if it has none. */
+export const TITLE = "title";
+
 /** What a copy says of edits that were not sent. */
 export interface Unsent {
   /** When the first of them was made, in milliseconds since 1970. */

@@ -2,7 +2,10 @@ import type { DocumentProvider, DocumentState } from "@realtime-server/client";
 import { useEffect, useState } from "react";
 import { copyOf, type CopyState } from "./DocumentCopy";
 
-/** The state of the copy of an open document; undefined if it is not open. It notes in the copy when everything was sent. */
+/**
+ * The state of the copy of an open document; undefined if it is not open. It notes in the copy when everything was sent, and the
+ * document's title.
+ */
 export function useCopy(provider: DocumentProvider | undefined): CopyState | undefined {
   const [state, setState] = useState<CopyState>();
   useEffect(() => {
@@ -11,7 +14,7 @@ export function useCopy(provider: DocumentProvider | undefined): CopyState | und
     const read = () => setState(copy?.state);
     let unsubscribe = copy?.subscribe(read);
     // The copy is opened by the provider, and opened again when the content was written again.
-    const check = ({ saved, synced }: DocumentState) => {
+    const check = ({ saved, synced, document }: DocumentState) => {
       const now = copyOf(provider.doc);
       if (now !== copy) {
         unsubscribe?.();
@@ -19,6 +22,7 @@ export function useCopy(provider: DocumentProvider | undefined): CopyState | und
         unsubscribe = copy?.subscribe(read);
         read();
       }
+      if (document) copy?.noteTitle(document.title);
       if (saved && synced) copy?.sent();
     };
     provider.on("change", check);

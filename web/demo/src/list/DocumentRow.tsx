@@ -64,7 +64,7 @@ export function DocumentRow({ shown: { document, isGone }, people, ...context }:
           View only
         </span>
       )}
-      <Whereabouts people={people} />
+      <Whereabouts people={people} team={identity.team} />
       <Time at={document.updated_at} now={now} what="edited" />
       {items.length > 0 && <Menu label={`Actions for ${title}`} items={items} onToggle={hold} />}
     </li>

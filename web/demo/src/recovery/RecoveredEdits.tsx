@@ -67,9 +67,9 @@ function Recovered({ copy, identity, onDone }: RecoveredProps) {
       <p>
         <strong>
           {copy.team === identity.team ? (
-            <Link to={{ view: "document", room: copy.room, team: copy.team }}>{copy.room}</Link>
+            <Link to={{ view: "document", room: copy.room, team: copy.team }}>{copy.title}</Link>
           ) : (
-            `${copy.room} (team ${copy.team})`
+            `${copy.title} (team ${copy.team})`
           )}
         </strong>
         <span className="hint">
@@ -113,7 +113,7 @@ function Recovered({ copy, identity, onDone }: RecoveredProps) {
 /** Saves the text of the copy as a file. */
 async function download(copy: UnsentCopy): Promise<void> {
   const address = URL.createObjectURL(new Blob([await textOfCopy(copy)], { type: "text/plain" }));
-  const link = Object.assign(document.createElement("a"), { href: address, download: `${copy.room}.txt` });
+  const link = Object.assign(document.createElement("a"), { href: address, download: `${copy.title}.txt` });
   link.click();
   URL.revokeObjectURL(address);
 }

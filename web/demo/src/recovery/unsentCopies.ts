@@ -6,6 +6,7 @@ import {
   FIELDS,
   openDatabase,
   resultOf,
+  TITLE,
   UNSENT,
   unsentOf,
   UPDATES,
@@ -14,7 +15,10 @@ import {
 } from "../copies/database";
 
 /** A copy with edits that were never sent. */
-export interface UnsentCopy extends CopyName, Unsent {}
+export interface UnsentCopy extends CopyName, Unsent {
+  /** The title of the document, as it was known in this browser; the name of its room where it has none. */
+  readonly title: string;
+}
 
 /** The copies of this browser with edits that were not sent, except for those that a window has open. */
 export async function findUnsentCopies(): Promise<UnsentCopy[]> {
@@ -28,7 +32,7 @@ export async function findUnsentCopies(): Promise<UnsentCopy[]> {
     const copy = name === undefined ? undefined : copyName(name);
     if (!copy || inUse.has(name)) continue;
     const unsent = await readUnsent(databaseName(copy)).catch(() => undefined);
-    if (unsent) found.push({ ...copy, ...unsent });
+    if (unsent) found.push({ ...copy, ...unsent, title: unsent.title ?? copy.room });
   }
   return found.sort((a, b) => b.since - a.since);
 }
@@ -53,11 +57,17 @@ export async function textOfCopy(copy: CopyName): Promise<string> {
   }
 }
 
-async function readUnsent(name: string): Promise<Unsent | undefined> {
+async function readUnsent(name: string): Promise<(Unsent & { title: string | undefined }) | undefined> {
   const database = await openDatabase(name);
   try {
     if (!database.objectStoreNames.contains(FIELDS)) return undefined;
-    return unsentOf(await resultOf(database.transaction(FIELDS).objectStore(FIELDS).get(UNSENT)));
+    const fields = database.transaction(FIELDS).objectStore(FIELDS);
+    const [stored, title] = await Promise.all([
+      resultOf<unknown>(fields.get(UNSENT)),
+      resultOf<unknown>(fields.get(TITLE)),
+    ]);
+    const unsent = unsentOf(stored);
+    return unsent && { ...unsent, title: typeof title === "string" && title !== "" ? title : undefined };
   } finally {
     database.close();
   }

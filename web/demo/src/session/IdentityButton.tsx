@@ -1,14 +1,13 @@
+import { preferredColor } from "@realtime-server/client";
 import { Avatar } from "@realtime-server/client/kit";
 import { useState } from "react";
 import { IdentityDialog } from "./IdentityDialog";
 import { useSession } from "./session";
-import { useOwnColor } from "./useOwnColor";
 
 /** Shows the identity of this window; opens the dialog that changes it. */
 export function IdentityButton() {
   const [isOpen, setOpen] = useState(false);
   const { identity } = useSession();
-  const color = useOwnColor();
   return (
     <>
       <button
@@ -19,7 +18,7 @@ export function IdentityButton() {
         data-tooltip="Change who you are"
         onClick={() => setOpen(true)}
       >
-        <Avatar name={identity.name} color={color} />
+        <Avatar name={identity.name} color={preferredColor(identity.team, identity.id)} />
         <span className="identity-name">{identity.name}</span>
       </button>
       {isOpen && <IdentityDialog identity={identity} onClose={() => setOpen(false)} />}

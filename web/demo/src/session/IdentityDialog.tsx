@@ -1,8 +1,7 @@
-import { useState, type SubmitEvent } from "react";
+import type { SubmitEvent } from "react";
 import { Dialog } from "../ui/Dialog";
+import { AnotherPerson } from "./AnotherPerson";
 import { isRole, ROLES, type Identity } from "./identity";
-import { randomName } from "./names";
-import { knownPeople } from "./people";
 import { changeIdentity } from "./session";
 
 interface IdentityDialogProps {
@@ -10,18 +9,8 @@ interface IdentityDialogProps {
   onClose: () => void;
 }
 
-/** The address of this view for another person of this browser. */
-function addressOfAnother({ name, team }: Identity): string {
-  const address = new URL(location.href);
-  const others = knownPeople().filter((person) => person.name !== name && person.team === team);
-  address.searchParams.set("name", others.at(-1)?.name ?? randomName());
-  address.searchParams.set("team", team);
-  return address.href;
-}
-
 /** Changes the identity of this window. In development users choose it freely; in an application it comes from the login. */
 export function IdentityDialog({ identity, onClose }: IdentityDialogProps) {
-  const [otherPerson] = useState(() => addressOfAnother(identity));
   const save = ({ currentTarget }: SubmitEvent<HTMLFormElement>) => {
     const fields = new FormData(currentTarget);
     const text = (name: string, otherwise: string) => {
@@ -43,10 +32,7 @@ export function IdentityDialog({ identity, onClose }: IdentityDialogProps) {
       <form method="dialog" className="form" onSubmit={save}>
         <p className="hint">
           You are the same person in every window of this browser. To see two people write,{" "}
-          <a href={otherPerson} target="_blank" rel="noopener">
-            open a window as another person
-          </a>
-          .
+          <AnotherPerson>open a window as another person</AnotherPerson>.
         </p>
         <label>
           Name

@@ -1,7 +1,9 @@
 import { SaveStatus, type Status } from "@realtime-server/client/kit";
 import type { ReactNode } from "react";
+import { AnotherPerson } from "../session/AnotherPerson";
 import { IdentityButton } from "../session/IdentityButton";
 import { ThemeButton } from "../theme/ThemeButton";
+import { Icon } from "./Icon";
 
 interface HeaderProps {
   title: string;
@@ -10,7 +12,7 @@ interface HeaderProps {
   status: Status;
   /** The content before the title. */
   before?: ReactNode;
-  /** The content after the title, before the theme and the identity. */
+  /** The content after the title, before the second window, the theme and the identity. */
   children?: ReactNode;
 }
 
@@ -31,6 +33,13 @@ export function Header({ title, titleField, status, before, children }: HeaderPr
         <SaveStatus status={status} data-testid="status" />
       </div>
       {children}
+      <AnotherPerson
+        className="icon-button another-person"
+        label="Open as another person, in a new window"
+        tooltip="Open as another person"
+      >
+        <Icon name="addPerson" />
+      </AnotherPerson>
       <ThemeButton />
       <IdentityButton />
     </div>

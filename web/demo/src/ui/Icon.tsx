@@ -2,6 +2,9 @@ import type { ReactNode } from "react";
 
 /** Strokes on a grid of 20 by 20. */
 const STROKES = {
+  addPerson: (
+    <path d="M8 3.5a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM2.5 16.5c0-2.8 2.4-4.5 5.5-4.5s5.5 1.7 5.5 4.5M15.5 6.5v5M13 9h5" />
+  ),
   alignCenter: <path d="M4 5h12M6.5 10h7M5 15h10" />,
   alignJustify: <path d="M4 5h12M4 10h12M4 15h12" />,
   alignLeft: <path d="M4 5h12M4 10h7M4 15h10" />,

@@ -9,6 +9,7 @@ import { isPicture, PICTURE_BYTES_MAX, type UploadImage } from "./pictures";
 import { keptPictures } from "./keptPictures";
 import { rememberPlace } from "./place";
 import { htmlOfText } from "./plainText";
+import { filesOfPictures } from "./rtfPictures";
 
 /** The options of `Paste`. */
 export interface PasteOptions {
@@ -105,7 +106,7 @@ class Pasting {
     }
     const read = dom ?? this.#readText(text, leftOut);
     if (!read) return false;
-    void this.#insert(view, read, text, leftOut);
+    void this.#insert(view, read, text, leftOut, filesOfPictures(read, transfer.getData("text/rtf")));
     return true;
   }
 

@@ -1,3 +1,4 @@
+import { countColors } from "./colors";
 import { counted, type LeftOut } from "./leftOut";
 import { readWordLists } from "./wordLists";
 
@@ -9,15 +10,22 @@ const FOREIGN = {
   "svg, canvas": "drawing",
   math: "formula",
   "select, textarea, input:not([type=checkbox]):not([type=hidden])": "form field",
-  ".msocomanchor": "comment",
+  // Of Word, and of the cells of LibreOffice.
+  ".msocomanchor, comment": "comment",
 } as const;
 
 /** What a page does not show, and what only describes the rest. The texts of comments are counted at their places. */
 const SILENT =
-  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], [style*='mso-element'][style*='comment-list']";
+  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], a.comment-indicator, [style*='mso-element'][style*='comment-list']";
 
 /** The signs of a document, in which a background is a highlight. Those of web pages are the look of the page. */
 const DOCUMENT = "[id^='docs-internal-guid'], [class^=Mso], meta[content*=LibreOffice]";
+
+/** LibreOffice Writer puts the comments of people into comments of HTML. */
+const COMMENTS_OF_PEOPLE = "meta[content*=LibreOffice]";
+
+/** Numbers of footnotes and endnotes, whose text is at the end of the paste. */
+const NOTE = "[class^=sdfootnote], [class^=sdendnote], [href^='#_ftn'], [href^='#_edn']";
 
 const BLOCK = "p, h1, h2, h3, ul, ol, table, blockquote, pre, div, hr, img";
 
@@ -27,7 +35,7 @@ const BLOCK = "p, h1, h2, h3, ul, ol, table, blockquote, pre, div, hr, img";
  */
 export function cleanHtml(html: string, leftOut: LeftOut): Document {
   const dom = new DOMParser().parseFromString(html, "text/html");
-  removeComments(dom);
+  removeComments(dom, leftOut);
   const isDocument = dom.querySelector(DOCUMENT) !== null;
   for (const [selector, name] of Object.entries(FOREIGN)) {
     for (const element of dom.querySelectorAll(selector)) {
@@ -39,16 +47,35 @@ export function cleanHtml(html: string, leftOut: LeftOut): Document {
   for (const element of dom.querySelectorAll(SILENT)) element.remove();
   readWordLists(dom);
   readTaskLists(dom);
+  readInnerLinks(dom, leftOut);
+  if (isDocument) countColors(dom, leftOut);
   readStyles(dom, isDocument);
   readStructure(dom);
+  readTables(dom);
   return dom;
 }
 
-function removeComments(dom: Document): void {
+function removeComments(dom: Document, leftOut: LeftOut): void {
+  const areOfPeople = dom.querySelector(COMMENTS_OF_PEOPLE) !== null;
   const walker = dom.createTreeWalker(dom, NodeFilter.SHOW_COMMENT);
-  const comments: Node[] = [];
-  while (walker.nextNode()) comments.push(walker.currentNode);
-  for (const comment of comments) comment.parentNode?.removeChild(comment);
+  const comments: Comment[] = [];
+  while (walker.nextNode()) comments.push(walker.currentNode as Comment);
+  for (const comment of comments) {
+    const isOfClipboard = /^(Start|End)Fragment$/.test(comment.data);
+    if (areOfPeople && !isOfClipboard && comment.parentElement?.closest("body")) counted(leftOut, "comment");
+    comment.remove();
+  }
+}
+
+/** Links to a place in the other document, which lead nowhere in this one. What is copied in an editor of this page has no other. */
+function readInnerLinks(dom: Document, leftOut: LeftOut): void {
+  if (dom.querySelector("[data-pm-slice]")) return;
+  for (const link of dom.querySelectorAll("a[href^='#']")) {
+    if (!link.matches(NOTE)) counted(leftOut, "link to a place in the other document");
+    // LibreOffice writes the number of a note directly before its text.
+    if (link.matches("[class$=notesym]")) link.after(" ");
+    link.replaceWith(...link.childNodes);
+  }
 }
 
 /** Task lists as GitHub, Google Docs and Notion write them: a list item with a checkbox, or with the state of one. */
@@ -103,9 +130,6 @@ function wrapContent(element: Element, name: "mark" | "sup" | "sub"): void {
 
 /** Elements that a document does not have, as those that are nearest to them. */
 function readStructure(dom: Document): void {
-  for (const caption of dom.querySelectorAll("caption")) {
-    caption.closest("table")?.before(renamed(caption, "p"));
-  }
   for (const element of dom.querySelectorAll("h4, h5, h6")) renamed(element, "h3");
   for (const element of dom.querySelectorAll("dt, summary, legend")) {
     wrapStrong(renamed(element, "p"));
@@ -123,6 +147,11 @@ function readStructure(dom: Document): void {
     const pictures = paragraph.querySelectorAll("img");
     if (pictures.length > 0 && paragraph.textContent.trim() === "") paragraph.replaceWith(...pictures);
   }
+  // A line break at the end of a paragraph is not a line.
+  for (const end of dom.querySelectorAll("p > br")) {
+    const paragraph = end.parentElement;
+    if (paragraph && textAfter(end).trim() === "" && end === paragraph.lastElementChild) end.remove();
+  }
   // A line break between two blocks is an empty line.
   for (const end of dom.querySelectorAll("body > br")) {
     const neighbour = end.nextElementSibling ?? end.previousElementSibling;
@@ -135,11 +164,29 @@ function readStructure(dom: Document): void {
     const end = code.lastChild;
     if (end instanceof Text) end.data = end.data.replace(/\n$/, "");
   }
+}
+
+function readTables(dom: Document): void {
+  for (const caption of dom.querySelectorAll("caption")) {
+    caption.closest("table")?.before(renamed(caption, "p"));
+  }
+  // Word processors write the cells of a row of headings like other ones.
+  for (const cell of dom.querySelectorAll("thead td")) {
+    const heading = renamed(cell, "th");
+    for (const { name, value } of cell.attributes) heading.setAttribute(name, value);
+  }
   for (const cell of dom.querySelectorAll("td, th")) {
     for (const name of ["colspan", "rowspan"]) if (!isSpan(cell.getAttribute(name))) cell.removeAttribute(name);
   }
   for (const table of dom.querySelectorAll("table"))
     if (!table.querySelector("td, th")) table.replaceWith(...table.childNodes);
+}
+
+/** The text behind an element, in its parent. */
+function textAfter(element: Element): string {
+  let text = "";
+  for (let node = element.nextSibling; node; node = node.nextSibling) text += node.textContent ?? "";
+  return text;
 }
 
 function isSpan(value: string | null): boolean {
