@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Comments;
 use crate::{
-    auth::Claims,
+    auth::{Claims, Right},
     error::{Error, Result},
     id::{RoomName, ThreadId},
     payload::Payload,
@@ -147,6 +147,9 @@ impl Comments {
         let Some((room, Some(start), Some(end))) = found.await? else {
             return Ok(false);
         };
+        if !claims.rights_in(&room).allows(Right::View) {
+            return Ok(false);
+        }
         let anchor = StoredAnchor { start, end };
         Ok(self.is_orphaned(claims, &room, Some(&anchor)).await)
     }

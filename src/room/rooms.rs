@@ -33,6 +33,9 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
+/// The most questions about anchors at once, of all rooms.
+const QUESTIONS_MAX: usize = 8;
+
 /// The open documents. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {

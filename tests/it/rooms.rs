@@ -17,6 +17,7 @@ use yrs::{Text, Transact};
 
 use crate::store::{Home, catalog, key, on_both};
 
+mod anchors;
 mod authors;
 mod inbox;
 mod log;

@@ -64,7 +64,7 @@ fn an_anchor_is_gone_once_nothing_of_its_text_is_left() {
 fn an_anchor_of_elements_that_are_not_there_yet_is_not_gone() {
     let (client, mut document) = (Client::new(1), document());
     let written = client.write(0, "text");
-    let of_text = anchor(&client, 0, 4);
+    let of_text = anchor(&client, 0, 3);
     assert!(!is_gone(&document, &of_text));
     let removed = remove(&client, 0, 4);
     assert_eq!(apply(&mut document, &removed), Ok(Outcome::Pending));
