@@ -42,9 +42,6 @@ pub struct Rooms {
     shared: Arc<Shared>,
 }
 
-/// The most questions about anchors of all rooms at once.
-const QUESTIONS_MAX: usize = 8;
-
 impl Rooms {
     /// A set without open documents. `catalog` finds and creates them. All documents share
     /// `memory`.
