@@ -102,7 +102,7 @@ impl Comments {
         deleted.await
     }
 
-    /// Gives a comment of the caller another text; returns the [`Comment`](super::Comment). People
+    /// Gives a comment of the caller another text; returns the [`Comment`]. People
     /// whom it did not mention before are notified.
     ///
     /// # Errors

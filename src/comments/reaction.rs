@@ -19,7 +19,7 @@ use crate::{
 const EMOJI_MAX: usize = 20;
 
 impl Comments {
-    /// Adds a reaction of the caller; returns the [`Comment`](super::Comment). One that is there
+    /// Adds a reaction of the caller; returns the [`Comment`]. One that is there
     /// stays as it is.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Comments {
         added.await
     }
 
-    /// Removes a reaction of the caller, if it is there; returns the [`Comment`](super::Comment).
+    /// Removes a reaction of the caller, if it is there; returns the [`Comment`].
     ///
     /// # Errors
     /// As [`add_reaction`](Self::add_reaction).
