@@ -26,7 +26,7 @@ use crate::{
 /// How long all questions of one caller may take, with the opening of the document.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The processor time that one answer may take; the members of the room wait meanwhile.
-const TIME_PER_ANSWER: Duration = Duration::from_millis(5);
+const TIME_PER_ANSWER: Duration = Duration::from_millis(2);
 
 const TICKET: Ticket = Ticket {
     request: "anchors",

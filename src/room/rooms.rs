@@ -33,8 +33,8 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// The most questions about anchors at once, of all rooms.
-const QUESTIONS_MAX: usize = 8;
+/// The most questions about anchors at once, of all rooms: the members of a room wait for each.
+const QUESTIONS_MAX: usize = 2;
 
 /// The open documents. Cheap to clone.
 #[derive(Clone)]
