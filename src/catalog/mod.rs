@@ -23,7 +23,7 @@ mod title;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 pub use self::{
     change::Put,
@@ -49,6 +49,8 @@ use crate::{
 
 /// The most lists that are read at once: the other connections to the database are left to editing.
 const CONCURRENT_LISTS_MAX: usize = 2;
+/// How long the record of an edit may take.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(3);
 /// The shortest time between two notices that a document was edited.
 const EDIT_NOTICE_EVERY: Duration = Duration::from_secs(5);
 /// The same for each session that receives them: a large team is told less often.
@@ -173,10 +175,14 @@ impl Catalog {
         writers: &[User],
         at: Timestamp,
     ) {
-        for writer in writers {
-            let _ = self.activities.edited(team, metadata, writer, at).await;
-        }
-        let _ = self.webhooks.document_updated(team, metadata, at).await;
+        let record = async {
+            for writer in writers {
+                let _ = self.activities.edited(team, metadata, writer, at).await;
+            }
+            let _ = self.webhooks.document_updated(team, metadata, at).await;
+        };
+        // A stop of the server waits for it.
+        let _ = timeout(RECORD_TIMEOUT, record).await;
     }
 
     /// A document as clients see it.

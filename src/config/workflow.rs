@@ -20,7 +20,7 @@ pub const STATUS_BYTES_MAX: usize = 64;
 const STATUSES_MAX: usize = 50;
 const STEPS_MAX: usize = 500;
 
-/// The statuses of a document and the steps between them: valid, as [`WorkflowTable::parse`] checks.
+/// The statuses of a document and the steps between them: valid, as it was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkflowTable {
     /// The file that it was read from; `None` for the default table.

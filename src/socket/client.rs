@@ -17,9 +17,9 @@ use tracing::info;
 use super::{
     Shared,
     connection::Connection,
+    held::Held,
     packet::{Attachments, Frame},
     protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
-    replay::Held,
 };
 use crate::{
     auth::{Right, Rights},

@@ -205,7 +205,7 @@ async fn start(
     client.send(Frame::connected(&id));
     recovery.send(&client);
     send_connection(shared, &client, &id, &recovery, unread);
-    client.held.release(&client, &recovery);
+    recovery.release(&client, &client.held);
     info!(
         session = session.id().0,
         id,

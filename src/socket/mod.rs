@@ -7,6 +7,7 @@
 //! engine       the callbacks of Engine.IO: opened, message, closed
 //! connection   the state of one Engine.IO connection
 //! handshake    begins a session with a token, and renews its token
+//! held         events that are held back for a client
 //! joined       the ack of `join_room`
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
@@ -31,6 +32,7 @@ mod engine;
 mod events;
 mod fields;
 mod handshake;
+mod held;
 mod joined;
 mod lifecycle;
 mod packet;

@@ -5,12 +5,11 @@
 //! its team; one that joins a room gets those for the room's members. A client whose missed events
 //! are no longer kept, or are too many for its queue, gets none, and is told so.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{client::Client, events};
+use super::{client::Client, events, held::Held};
 use crate::{
     bus::Published,
     error::{Error, Result},
@@ -21,20 +20,6 @@ use crate::{
 
 /// How long a client waits at most for the events that it has missed.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most events that are held back for one client.
-const HELD_MAX: usize = 1000;
-
-/// The events that are held back while missed ones are read.
-pub(super) struct Held(Mutex<State>);
-
-enum State {
-    /// Events are held back.
-    Holding(Vec<Arc<Published>>),
-    /// There were too many: the client has missed some.
-    Overflowed,
-    /// Events are sent at once.
-    Open,
-}
 
 /// What was read for a client.
 pub(super) struct Recovery {
@@ -43,47 +28,6 @@ pub(super) struct Recovery {
     /// Whether nothing is missing; `None` for a client that did not ask.
     pub(super) recovered: Option<bool>,
     missed: Vec<Published>,
-}
-
-impl Held {
-    /// Holds events back until they are [released](Self::release).
-    pub(super) fn holding() -> Self {
-        Self(Mutex::new(State::Holding(Vec::new())))
-    }
-
-    /// Holds nothing back.
-    pub(super) fn open() -> Self {
-        Self(Mutex::new(State::Open))
-    }
-
-    /// Holds `event` back, if events are held back.
-    pub(super) fn hold(&self, event: &Arc<Published>) -> bool {
-        let mut state = self.0.lock();
-        match &mut *state {
-            State::Open => return false,
-            State::Overflowed => {}
-            State::Holding(held) if held.len() < HELD_MAX => held.push(Arc::clone(event)),
-            State::Holding(_) => *state = State::Overflowed,
-        }
-        true
-    }
-
-    /// Sends the held events that `recovery` does not cover, and holds no more back.
-    pub(super) fn release(&self, client: &Client, recovery: &Recovery) {
-        // The lock is held until all are sent, so that the next event comes after them.
-        let mut state = self.0.lock();
-        match std::mem::replace(&mut *state, State::Open) {
-            State::Open => {}
-            State::Overflowed => client.note_missed_event(),
-            State::Holding(held) => {
-                let is_new =
-                    |event: &&Arc<Published>| event.event_id.is_none_or(|id| id > recovery.head);
-                for event in held.iter().filter(is_new) {
-                    send(client, event);
-                }
-            }
-        }
-    }
 }
 
 impl Recovery {
@@ -118,6 +62,13 @@ impl Recovery {
             head,
             recovered: since.map(|_| events.is_some()),
             missed: events.unwrap_or_default(),
+        }
+    }
+
+    /// Sends the client what was held back for it and is not covered by what was read.
+    pub(super) fn release(&self, client: &Client, held: &Held) {
+        if !held.release(self.head, |event| send(client, event)) {
+            client.note_missed_event();
         }
     }
 

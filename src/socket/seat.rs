@@ -12,13 +12,15 @@ use foldhash::fast::RandomState;
 use super::{
     Shared,
     client::{Client, JoinedRoom},
-    events, joined,
+    events,
+    held::Held,
+    joined,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
         BytesPayload, Done, ResyncPayload, RoomClosedPayload, StoragePayload, SyncedPayload, event,
         request, resync_reason, storage_status,
     },
-    replay::{Held, Recovery},
+    replay::Recovery,
 };
 use crate::{
     error::Error,
@@ -107,7 +109,7 @@ impl NativeSeat {
                 let recovered = recovery.recovered;
                 client.send(joined::ack(&room, &client, ack, joined, recovered));
             }
-            held.release(&client, &recovery);
+            recovery.release(&client, &held);
         });
     }
 

@@ -133,6 +133,7 @@ for (const database of databases) {
           const page = await partly.ok("activity_list", { limit, cursor });
           assert.ok(page.activities.length <= limit);
           met.push(...page.activities);
+          assert.ok(met.length <= whole.length, "no page repeats another");
           cursor = page.next_cursor;
         } while (cursor);
         assert.deepEqual(met, whole, `${limit} a page`);

@@ -57,8 +57,14 @@ for (const database of databases) {
       assert.deepEqual([ok, await caller({ team }).ok("GET", "notifications")], [true, fields]);
       await notify(team, { user: "ben", title: "For Ben" });
       await notify("rival", { user: "ana", title: "For the namesake" });
-      await until("Ben has his own", () => ben.told.length);
-      await until("the namesake has her own", () => namesake.told.length);
+      for (const [client, title] of [
+        [ben, "For Ben"],
+        [namesake, "For the namesake"],
+      ]) {
+        await until(`${title} is told`, () => client.told.some((event) => event.title === title));
+        assert.equal(client.told.length, 1, "nothing else is");
+      }
+      for (const client of tabs) assert.equal(client.told.length, 2);
       assert.deepEqual([titles(await ben.list()), titles(await namesake.list())], [["For Ben"], ["For the namesake"]]);
     });
 
@@ -246,6 +252,7 @@ for (const database of databases) {
           assert.ok(page.notifications.length <= limit);
           assert.equal(page.unread, 9);
           met.push(...titles(page));
+          assert.ok(met.length <= sent.length, "no page repeats another");
           cursor = page.next_cursor;
         } while (cursor);
         assert.deepEqual(met, sent.toReversed(), `${limit} a page`);

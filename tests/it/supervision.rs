@@ -146,6 +146,27 @@ fn a_panic_of_one_connections_task_is_counted_and_other_connections_continue() {
 
 #[test]
 fn a_request_that_panics_closes_only_its_own_connection() {
+    let (home, tripwire) = (Home::sqlite(), Tripwire::at("session refused"));
+    let wire = tripwire.clone();
+    tripwire.run(async move {
+        let server = Server::start(home.url()).await;
+        let (ana, ben) = (
+            Client::open(&server).await,
+            Client::connect(&server, "ben").await,
+        );
+        wire.arm();
+        ana.begin("no token").await;
+        while !ana.poll().await.is_empty() {}
+        assert!(server.has_counted("connection", 1));
+        ben.join("doc").await;
+        assert_eq!(server.health().await.1["connections"], 1);
+        let stopped = server.ask_to_stop().await.unwrap().unwrap();
+        assert_eq!(stopped.exit(), Exit::Done);
+    });
+}
+
+#[test]
+fn a_session_that_panics_while_it_begins_is_forgotten_and_closes_only_its_own_connection() {
     let (home, tripwire) = (Home::sqlite(), Tripwire::at("session began"));
     let wire = tripwire.clone();
     tripwire.run(async move {
@@ -157,7 +178,10 @@ fn a_request_that_panics_closes_only_its_own_connection() {
         wire.arm();
         ana.begin(&server.token("ana")).await;
         while !ana.poll().await.is_empty() {}
-        assert!(server.has_counted("connection", 1));
+        until("the panic is counted", || {
+            server.has_counted("handshake", 1)
+        })
+        .await;
         ben.join("doc").await;
         assert_eq!(server.health().await.1["connections"], 1);
         let stopped = server.ask_to_stop().await.unwrap().unwrap();
