@@ -13,7 +13,7 @@ use super::{Activities, Activity};
 use crate::{
     auth::{Claims, Right, User},
     error::{Error, Result},
-    id::{ActivityId, RoomName, UserId},
+    id::{ActivityId, DocumentId, RoomName, UserId},
     payload::Payload,
     store::{Bind, FromRow, Json, Row, args},
 };
@@ -64,32 +64,45 @@ pub struct Page {
     pub next_cursor: Option<ActivityId>,
 }
 
-/// The statement of a list; its parameters are the team, the id of the last entry before, the
-/// number of rows, and the room or the actor.
+/// The statement of a list; its parameters are the id after the last entry that may be listed, the
+/// number of rows, and those of the filter. Entries are found by comparisons of pairs and triples:
+/// with `team = $3` Postgres may pass the entries of all teams in the order of their ids, which is
+/// slow where this team has few of them.
 macro_rules! select_page {
-    ($filter:literal) => {
+    ($filter:literal, $order:literal) => {
         concat!(
             "select activity.activity_id, activity.verb, activity.room, activity.subject,
                     activity.at, activity.actor_id, person.name, person.avatar_url
              from activity
              left join person
              on person.team = activity.team and person.user_id = activity.actor_id
-             where activity.team = $1 and ($2 is null or activity.activity_id < $2)",
+             where ",
             $filter,
-            " order by activity.activity_id desc limit $3"
+            " order by ",
+            $order,
+            " limit $2"
         )
     };
 }
 
-const OF_TEAM: &str = select_page!("");
-const OF_ROOM: &str = select_page!(
-    " and activity.document_id = (select document_id from document where team = $1 and room = $4)"
+const OF_TEAM: &str = select_page!(
+    "(activity.team, activity.activity_id) < ($3, $1)
+     and (activity.team, activity.activity_id) > ($3, '')",
+    "activity.team desc, activity.activity_id desc"
 );
-const OF_ACTOR: &str = select_page!(" and activity.actor_id = $4");
-const OF_ROOM_AND_ACTOR: &str = select_page!(
-    " and activity.document_id = (select document_id from document where team = $1 and room = $4)
-      and activity.actor_id = $5"
+const OF_DOCUMENT: &str = select_page!(
+    "(activity.document_id, activity.activity_id) < ($3, $1)
+     and (activity.document_id, activity.activity_id) > ($3, '')
+     and ($4 is null or activity.actor_id = $4)",
+    "activity.document_id desc, activity.activity_id desc"
 );
+const OF_ACTOR: &str = select_page!(
+    "(activity.team, activity.actor_id, activity.activity_id) < ($3, $4, $1)
+     and (activity.team, activity.actor_id, activity.activity_id) > ($3, $4, '')",
+    "activity.team desc, activity.actor_id desc, activity.activity_id desc"
+);
+/// It follows every id.
+const AFTER_ALL: &str = "~";
 
 impl Activities {
     /// Lists one page of what happened in the caller's team, as far as the caller may view the
@@ -150,25 +163,30 @@ impl Activities {
         after: Option<ActivityId>,
         rows_max: usize,
     ) -> Result<Vec<Activity>> {
-        let rows_max = Bind::Integer(i64::try_from(rows_max).ok());
-        let mut binds = args![claims.team, after];
-        binds.push(rows_max);
-        let sql = match (&request.room, &request.actor) {
-            (None, None) => OF_TEAM,
-            (Some(room), None) => {
-                binds.extend(args![room]);
-                OF_ROOM
-            }
-            (None, Some(actor)) => {
-                binds.extend(args![actor]);
-                OF_ACTOR
-            }
-            (Some(room), Some(actor)) => {
-                binds.extend(args![room, actor]);
-                OF_ROOM_AND_ACTOR
-            }
-        };
-        self.store.view(async |tx| tx.list(sql, binds).await).await
+        let after = after.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
+        let mut binds = args![after];
+        binds.push(Bind::Integer(i64::try_from(rows_max).ok()));
+        let read = self.store.view(async |tx| {
+            let (sql, filter) = match (&request.room, &request.actor) {
+                (None, None) => (OF_TEAM, args![claims.team]),
+                (None, Some(actor)) => (OF_ACTOR, args![claims.team, actor]),
+                (Some(room), actor) => {
+                    let found: Option<(DocumentId,)> = tx
+                        .find(
+                            "select document_id from document where team = $1 and room = $2",
+                            args![claims.team, room],
+                        )
+                        .await?;
+                    let Some((document,)) = found else {
+                        return Ok(Vec::new());
+                    };
+                    (OF_DOCUMENT, args![document, actor])
+                }
+            };
+            tx.list(sql, binds.into_iter().chain(filter).collect())
+                .await
+        });
+        read.await
     }
 }
 

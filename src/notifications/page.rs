@@ -23,6 +23,8 @@ const EXAMINED_MAX: usize = 1000;
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The end of the year 9999 in milliseconds since 1970, the latest time that the databases store.
 const TIME_MAX: i64 = 253_402_300_799_999;
+/// It follows every id.
+const AFTER_ALL: &str = "~";
 
 /// A request for one page.
 #[derive(Clone, Debug, Default)]
@@ -97,8 +99,9 @@ impl Serialize for Cursor {
     }
 }
 
-/// The statement of a list; its parameters are the team, the person, the position and the number of
-/// rows.
+/// The statement of a list; its parameters are the team, the person, the position, a time before all
+/// notifications, and the number of rows. The comparisons of tuples let Postgres use no other index
+/// than that of the person, whatever it believes about the number of rows.
 macro_rules! select_page {
     ($filter:literal) => {
         concat!(
@@ -109,11 +112,12 @@ macro_rules! select_page {
              from notification
              left join person
              on person.team = notification.team and person.user_id = notification.actor_id
-             where notification.team = $1 and notification.user_id = $2
-             and ($3 is null or
-                  (notification.created_at, notification.notification_id) < ($3, $4))",
+             where (notification.team, notification.user_id, notification.created_at,
+                    notification.notification_id) < ($1, $2, $3, $4)
+             and (notification.team, notification.user_id, notification.created_at) > ($1, $2, $5)",
             $filter,
-            " order by notification.created_at desc, notification.notification_id desc limit $5"
+            " order by notification.team desc, notification.user_id desc,
+                       notification.created_at desc, notification.notification_id desc limit $6"
         )
     };
 }
@@ -187,8 +191,9 @@ impl Notifications {
         after: Option<Cursor>,
         rows_max: usize,
     ) -> Result<Vec<Notification>> {
-        let (at, id) = after.map(|after| (after.at, after.id)).unzip();
-        let mut binds = args![claims.team, claims.user.id, at, id];
+        let at = after.map_or(Timestamp(TIME_MAX), |after| after.at);
+        let id = after.map_or_else(|| AFTER_ALL.to_owned(), |after| after.id.to_string());
+        let mut binds = args![claims.team, claims.user.id, at, id, Timestamp(-1)];
         binds.push(Bind::Integer(i64::try_from(rows_max).ok()));
         let sql = match unread_only {
             true => select_page!(" and notification.read_at is null"),
