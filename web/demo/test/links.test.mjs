@@ -29,7 +29,7 @@ for (const creation of ["join", "api"]) {
       await ana.locator(".ProseMirror").click();
       await ana.keyboard.type("It has begun.");
       await vic.locator(".ProseMirror", { hasText: "It has begun." }).waitFor();
-      await list.getByRole("link", { name: "new" }).waitFor();
+      await list.getByRole("link", { name: "new", exact: true }).waitFor();
     });
 
     it("to a document of another team opens nothing, and says so", async () => {
