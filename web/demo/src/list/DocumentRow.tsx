@@ -1,16 +1,14 @@
 import type { DocumentInfo, User } from "@realtime-server/client";
+import { exactTime, timeAgo } from "@realtime-server/client/kit";
 import { useEffect, useState } from "react";
 import { Link } from "../navigation/Link";
 import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
 import { Menu, type MenuItem } from "../ui/Menu";
 import { mayDelete, mayEdit, titleOf } from "./documents";
-import { timeAgo } from "./timeAgo";
 import { TitleField } from "./TitleField";
 import type { ShownDocument } from "./useHeldOrder";
 import { Whereabouts } from "./Whereabouts";
-
-const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
 
 /** What the rows of the list need. */
 export interface RowContext {
@@ -101,7 +99,7 @@ function GoneRow({ document }: { document: DocumentInfo }) {
 function Time({ at, now, what }: { at: string; now: number; what: string }) {
   const moment = Date.parse(at);
   return (
-    <time dateTime={at} title={exact.format(moment)}>
+    <time dateTime={at} title={exactTime(moment)}>
       {what} {timeAgo(moment, now)}
     </time>
   );
