@@ -34,4 +34,6 @@ export { Inbox, type InboxLinks, type InboxProps } from "./Inbox.js";
 export { reasonOf } from "./reason.js";
 export { SaveStatus, type SaveStatusProps } from "./SaveStatus.js";
 export { connectionStatus, documentStatus, type Status, type Tone } from "./status.js";
+export { StatusBadge, WorkflowBadge, type WorkflowBadgeProps } from "./WorkflowBadge.js";
+export { statusLabel, statusTone, stepLabel, type WorkflowTone } from "./workflow-words.js";
 export { exactTime, timeAgo, useNow } from "./time.js";

@@ -1,5 +1,5 @@
 import { useCallback, useState } from "react";
-import { RealtimeError } from "../error.js";
+import { RealtimeError, type ErrorCode } from "../error.js";
 import { reasonOf } from "./reason.js";
 
 /** Sends requests, and says why the last one failed. */
@@ -7,28 +7,33 @@ export interface Requesting {
   readonly isBusy: boolean;
   /** A whole sentence; undefined if nothing has failed since the last request. */
   readonly problem: string | undefined;
-  /** Sends a request. `failure` is the beginning of the sentence that a failure is told by. Resolves to whether it succeeded. */
-  readonly run: (failure: string, request: () => Promise<unknown>) => Promise<boolean>;
+  /** The code of that failure, for a component that has better words for it. */
+  readonly code: ErrorCode | undefined;
+  /** Sends a request. `failure` is the beginning of the sentence that a failure is told by. */
+  readonly run: (failure: string, request: () => Promise<unknown>) => Promise<void>;
+  /** Forgets the failure. */
+  readonly forget: () => void;
 }
+
+type State = Pick<Requesting, "isBusy" | "problem" | "code">;
+
+const IDLE: State = { isBusy: false, problem: undefined, code: undefined };
 
 /** Sends the requests of a component. */
 export function useRequest(): Requesting {
-  const [state, setState] = useState<{ isBusy: boolean; problem: string | undefined }>({
-    isBusy: false,
-    problem: undefined,
-  });
+  const [state, setState] = useState(IDLE);
   const run = useCallback(async (failure: string, request: () => Promise<unknown>) => {
-    setState({ isBusy: true, problem: undefined });
+    setState({ ...IDLE, isBusy: true });
     try {
       await request();
-      setState({ isBusy: false, problem: undefined });
-      return true;
+      setState(IDLE);
     } catch (error) {
-      setState({ isBusy: false, problem: `${failure}: ${wordsOf(error)}` });
-      return false;
+      const code = error instanceof RealtimeError ? error.code : undefined;
+      setState({ isBusy: false, problem: `${failure}: ${wordsOf(error)}`, code });
     }
   }, []);
-  return { ...state, run };
+  const forget = useCallback(() => setState(IDLE), []);
+  return { ...state, run, forget };
 }
 
 function wordsOf(error: unknown): string {

@@ -76,6 +76,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
           {...{ room, title, status, provider, editor }}
           info={isTitleEditable ? info : undefined}
           onInfo={apply}
+          isOpen={!ended && typeof access === "string"}
         />
         {access === "edit" && editor && <Toolbar editor={editor} />}
         {access === "view" && !ended && (

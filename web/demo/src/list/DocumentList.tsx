@@ -1,5 +1,5 @@
 import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
-import { reasonOf, useNow } from "@realtime-server/client/kit";
+import { reasonOf, statusLabel, useNow } from "@realtime-server/client/kit";
 import { useRealtime, type UsedDocuments } from "@realtime-server/client/react";
 import { useState } from "react";
 import type { Identity } from "../session/identity";
@@ -120,6 +120,13 @@ function useTrash() {
 }
 
 function Empty({ team, query, isWriter }: { team: string; query: ShownQuery; isWriter: boolean }) {
+  if (query.status !== undefined) {
+    return (
+      <Notice title="Nothing found">
+        <p>No document that matches your search is “{statusLabel(query.status)}”.</p>
+      </Notice>
+    );
+  }
   if (query.q.trim() !== "") {
     return (
       <Notice title="Nothing found">

@@ -1,5 +1,5 @@
 import type { DocumentInfo, User } from "@realtime-server/client";
-import { exactTime, timeAgo } from "@realtime-server/client/kit";
+import { exactTime, StatusBadge, timeAgo } from "@realtime-server/client/kit";
 import { useEffect, useState } from "react";
 import { Link } from "../navigation/Link";
 import type { Identity } from "../session/identity";
@@ -63,7 +63,10 @@ export function DocumentRow({ shown: { document, isGone }, people, ...context }:
         </span>
       )}
       <Whereabouts people={people} team={identity.team} />
-      <Time at={document.updated_at} now={now} what="edited" />
+      <span className="document-facts">
+        <StatusBadge status={document.status} />
+        <Time at={document.updated_at} now={now} what="edited" />
+      </span>
       {items.length > 0 && <Menu label={`Actions for ${title}`} items={items} onToggle={hold} />}
     </li>
   );

@@ -1,3 +1,4 @@
+import { StatusFilter } from "./StatusFilter";
 import { useEffect, useState } from "react";
 import { Icon } from "../ui/Icon";
 import type { ShownQuery, Sort } from "./documents";
@@ -30,6 +31,7 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         value={typed}
         onChange={({ target }) => setTyped(target.value)}
       />
+      {!query.trash && <StatusFilter status={query.status} onChange={(status) => onChange({ ...query, status })} />}
       {!query.trash && (
         <select
           aria-label="Order"
@@ -47,7 +49,7 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         type="button"
         className="button"
         aria-pressed={query.trash}
-        onClick={() => onChange({ ...query, trash: !query.trash })}
+        onClick={() => onChange({ ...query, trash: !query.trash, status: undefined })}
       >
         <Icon name="bin" />
         Trash

@@ -21,7 +21,7 @@ export function ListView() {
   const isAway = useAway();
   const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
-  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false });
+  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false, status: undefined });
   const main = useArrival();
   useEffect(() => {
     setTitle("Documents");
