@@ -13,6 +13,8 @@
  *
  * @module
  */
+export { ActivityFeed, type ActivityFeedProps } from "./ActivityFeed.js";
+export { deedOf, type Deed } from "./activity-words.js";
 export { Avatar } from "./Avatar.js";
 export { AvatarStack, type AvatarStackProps } from "./AvatarStack.js";
 export { ConnectionBanner, type ConnectionBannerProps } from "./ConnectionBanner.js";

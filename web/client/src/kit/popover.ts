@@ -3,6 +3,9 @@ import { useCallback, useId, useState, type RefCallback } from "react";
 /** How far a popover is from its button and from the edges of the window, in pixels. */
 const GAP = 8;
 
+/** In a window of at most that width, in pixels, popovers are as wide as the window. `kit.css` has the same number. */
+const NARROW = 480;
+
 /** A popover and the button that opens it. */
 export interface Popover {
   readonly isOpen: boolean;
@@ -39,9 +42,10 @@ function placeBelow(popover: HTMLElement): void {
   const button = popover.parentElement?.getBoundingClientRect();
   if (!button) return;
   const width = document.documentElement.clientWidth;
+  const isNarrow = width <= NARROW;
   const isRight = button.left + button.right > width;
   popover.style.top = `${button.bottom + GAP}px`;
-  popover.style.left = isRight ? "auto" : `${Math.max(GAP, button.left)}px`;
-  popover.style.right = isRight ? `${Math.max(GAP, width - button.right)}px` : "auto";
+  popover.style.left = isRight && !isNarrow ? "auto" : `${isNarrow ? GAP : button.left}px`;
+  popover.style.right = isRight || isNarrow ? `${isNarrow ? GAP : width - button.right}px` : "auto";
   popover.style.maxHeight = `${Math.max(240, window.innerHeight - button.bottom - 2 * GAP)}px`;
 }

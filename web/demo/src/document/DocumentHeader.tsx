@@ -1,6 +1,7 @@
 import type { DocumentInfo, DocumentProvider } from "@realtime-server/client";
 import { WorkflowBadge, type Status } from "@realtime-server/client/kit";
 import type { Editor } from "@tiptap/react";
+import { ActivityButton } from "../activity/ActivityButton";
 import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
 import { Header } from "../ui/Header";
@@ -34,6 +35,7 @@ export function DocumentHeader({ room, title, info, onInfo, status, isOpen, prov
       {isOpen && (
         <div className="document-tools">
           <WorkflowBadge room={room} data-testid="workflow" />
+          <ActivityButton room={room} title={title} />
         </div>
       )}
       <People provider={provider} editor={editor} />

@@ -1,3 +1,4 @@
+import { ActivityButton } from "../activity/ActivityButton";
 import { StatusFilter } from "./StatusFilter";
 import { useEffect, useState } from "react";
 import { Icon } from "../ui/Icon";
@@ -13,7 +14,7 @@ interface ListToolsProps {
   onChange: (query: ShownQuery) => void;
 }
 
-/** The search, the order and the trash of the list. */
+/** The search, the status, the order and the trash of the list, and the activity of the team. */
 export function ListTools({ query, onChange }: ListToolsProps) {
   const [typed, setTyped] = useState(query.q);
   useEffect(() => {
@@ -54,6 +55,7 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         <Icon name="bin" />
         Trash
       </button>
+      <ActivityButton />
     </div>
   );
 }
