@@ -74,6 +74,7 @@ export class DocumentList extends LiveValue<DocumentListState> {
       client.subscribe("document_created", ({ document }) => this.#happened({ document, isGone: false })),
       client.subscribe("document_changed", ({ document }) => this.#happened({ document, isGone: false })),
       client.subscribe("document_deleted", ({ document }) => this.#happened({ document, isGone: true })),
+      client.subscribe("workflow_update", ({ room, to }) => this.#moved(room, to)),
     ];
     void this.#fetch();
     return () => {
@@ -140,6 +141,13 @@ export class DocumentList extends LiveValue<DocumentListState> {
     if (!known || this.#query.sort === "title") this.#pacer.request();
   }
 
+  #moved(room: string, status: string): void {
+    const known = this.value.documents?.find((document) => document.room === room);
+    if (known) this.#happened({ document: { ...known, status }, isGone: this.#query.trash ?? false });
+    // Until the first answer is there, or on a later page of documents that have other statuses, it is asked for again.
+    else if (this.#fetching || this.#query.status === status) this.#pacer.request();
+  }
+
   #replace(documents: readonly DocumentInfo[], known: DocumentInfo, now: DocumentInfo): void {
     const changed = documents.map((other) => (other === known ? now : other));
     if ((this.#query.sort ?? "updated") === "updated" && !this.#query.trash) {
@@ -148,7 +156,8 @@ export class DocumentList extends LiveValue<DocumentListState> {
     this.change({ documents: changed });
   }
 
-  #matches({ title, room }: DocumentMetadata): boolean {
+  #matches({ title, room, status }: DocumentMetadata): boolean {
+    if (this.#query.status !== undefined && status !== this.#query.status) return false;
     return (title ?? room).toLowerCase().includes((this.#query.q ?? "").toLowerCase());
   }
 }

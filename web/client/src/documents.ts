@@ -15,6 +15,8 @@ export interface DocumentQuery {
   sort?: "updated" | "created" | "title" | undefined;
   /** Those in the trash that this user may restore, the last deleted first. */
   trash?: boolean | undefined;
+  /** Only those with this status of the workflow. */
+  status?: string | undefined;
 }
 
 /** A page of a list of documents. */
@@ -49,8 +51,8 @@ export class Documents {
   }
 
   /** Fetches a page of the documents that this user may view. */
-  async list({ q, sort, trash, limit, cursor, ...wait }: DocumentListOptions = {}): Promise<DocumentPage> {
-    const query = { q: q === "" ? undefined : q, sort, trash: trash ? true : undefined, limit, cursor };
+  async list({ q, sort, trash, status, limit, cursor, ...wait }: DocumentListOptions = {}): Promise<DocumentPage> {
+    const query = { q: q === "" ? undefined : q, sort, trash: trash ? true : undefined, status, limit, cursor };
     return (await this.#http.request({ method: "GET", path: ["documents"], query, ...wait })) as DocumentPage;
   }
 

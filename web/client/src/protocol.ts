@@ -99,6 +99,8 @@ export interface DocumentMetadata {
   updated_at: string;
   /** When it was deleted, if it is in the trash. */
   deleted_at?: string;
+  /** Where it stands in its workflow. */
+  status: string;
 }
 
 /** What a person may say of themselves. */

@@ -217,8 +217,8 @@ export type UsedDocuments = DocumentListState & Pick<DocumentList, "loadMore" | 
 /** The documents of a query, kept up to date while the component is mounted; renders again when the list changes. */
 export function useDocuments(query: DocumentQuery = {}): UsedDocuments {
   const { documents } = useRealtime();
-  const { q, sort, trash } = query;
-  const list = useMemo(() => documents.watch({ q, sort, trash }), [documents, q, sort, trash]);
+  const { q, sort, trash, status } = query;
+  const list = useMemo(() => documents.watch({ q, sort, trash, status }), [documents, q, sort, trash, status]);
   const state = useSyncExternalStore(list.subscribe, list.getSnapshot, list.getSnapshot);
   return useMemo(() => ({ ...state, loadMore: list.loadMore, refresh: list.refresh }), [state, list]);
 }

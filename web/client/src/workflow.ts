@@ -77,6 +77,9 @@ export class Workflow extends LiveValue<DocumentWorkflow> {
       client.subscribe("workflow_update", (step) => {
         if (step.room !== this.room) return;
         const { to: status, at: since, by } = step;
+        const known = this.value.workflow;
+        // The answer to a step of this window has it already.
+        if (known?.status === status && known.since === since) return;
         // What this user may do next depends on rights: it is asked for.
         this.change({ workflow: { status, since, by, allowed: [] } });
         this.#pacer.request();

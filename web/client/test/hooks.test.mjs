@@ -89,6 +89,35 @@ describe("the hooks", () => {
     assert.deepEqual({ documents, ...rest }, { ...before, documents });
   });
 
+  it("render the number of unread notifications when the number changes, and not with each change of the list", async () => {
+    const person = { user: "ana", team: "unread" };
+    const { shows, renders } = await enter("unread", person);
+    const other = client(server, { person });
+    await other.whenConnected();
+    const publish = async (title) => {
+      const response = await fetch(`${server.url}/api/v1/notifications`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token({ user: "service", role: "service", team: "unread" })}` },
+        body: JSON.stringify({ user: "ana", kind: "note", title }),
+      });
+      assert.equal(response.status, 201, await response.text());
+    };
+    await shows("unread", "0");
+    await publish("first");
+    await shows("unread", "1");
+    await publish("second");
+    await shows("unread", "2");
+    const { notifications } = await other.request("notification_list", {});
+    await other.notifications.markRead([notifications[0].id]);
+    await shows("unread", "1");
+    const before = await renders();
+    // The first removal changes the list and not the number; the second one changes both, and is seen after the first.
+    await other.notifications.remove([notifications[0].id]);
+    await other.notifications.remove([notifications[1].id]);
+    await shows("unread", "0");
+    assert.deepEqual(await renders(), { ...before, unread: before.unread + 1 });
+  });
+
   it("let the browser ask before it closes a page with unsaved edits, and only then", async () => {
     const { page, shows } = await enter("asking", { user: "ana", name: "Ana" });
     await shows("self", "Ana");

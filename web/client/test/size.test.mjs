@@ -6,9 +6,9 @@ import { sizes } from "../size.mjs";
 
 /** The most that each part may have, in KiB, minified and gzipped. It is raised on purpose only. */
 const CEILINGS = {
-  client: 16,
-  "client, React hooks": 17.5,
-  "client, React hooks, components": 21,
+  client: 18,
+  "client, React hooks": 19.5,
+  "client, React hooks, components": 27,
 };
 
 describe("the size of the package", () => {

@@ -1,5 +1,6 @@
 import { RealtimeProvider } from "@realtime-server/client/react";
 import { lazy, Suspense, useEffect } from "react";
+import { UnreadInTitle } from "./inbox/UnreadInTitle";
 import { ListView } from "./list/ListView";
 import { OtherTeam } from "./navigation/OtherTeam";
 import { useRoute } from "./navigation/route";
@@ -38,6 +39,7 @@ export function App() {
         )}
       </ErrorBoundary>
       <SendUnsent identity={identity} />
+      <UnreadInTitle />
       <Announcer />
     </RealtimeProvider>
   );

@@ -1,6 +1,7 @@
 "use client";
 /**
- * Components for the people in a document, and for the connection and what is saved, with hooks that give the same in words.
+ * Components for the people in a document, the connection and what is saved, the notifications of this user, the workflow of
+ * documents and the activity of the team, with hooks that give the same in words.
  *
  * ```tsx
  * import "@realtime-server/client/kit.css";
@@ -12,6 +13,8 @@
  *
  * @module
  */
+export { ActivityFeed, type ActivityFeedProps } from "./ActivityFeed.js";
+export { deedOf, type Deed } from "./activity-words.js";
 export { Avatar } from "./Avatar.js";
 export { AvatarStack, type AvatarStackProps } from "./AvatarStack.js";
 export { ConnectionBanner, type ConnectionBannerProps } from "./ConnectionBanner.js";
@@ -29,6 +32,10 @@ export {
   type AvatarStackState,
   type BannerContent,
 } from "./hooks.js";
+export { Inbox, type InboxLinks, type InboxProps } from "./Inbox.js";
 export { reasonOf } from "./reason.js";
 export { SaveStatus, type SaveStatusProps } from "./SaveStatus.js";
 export { connectionStatus, documentStatus, type Status, type Tone } from "./status.js";
+export { StatusBadge, WorkflowBadge, type WorkflowBadgeProps } from "./WorkflowBadge.js";
+export { statusLabel, statusTone, stepLabel, type WorkflowTone } from "./workflow-words.js";
+export { exactTime, timeAgo, useNow } from "./time.js";

@@ -1,9 +1,7 @@
 import type { DocumentInfo } from "@realtime-server/client";
-import { ConnectionBanner, useConnectionStatus } from "@realtime-server/client/kit";
+import { ConnectionBanner, timeAgo, useConnectionStatus, useNow } from "@realtime-server/client/kit";
 import { useConnection, useRealtime } from "@realtime-server/client/react";
 import { mayDelete, titleOf } from "../list/documents";
-import { timeAgo } from "../list/timeAgo";
-import { useNow } from "../list/useNow";
 import { Link } from "../navigation/Link";
 import { useArrival } from "../navigation/useArrival";
 import { mayWrite } from "../session/identity";

@@ -1,6 +1,7 @@
 import type { DocumentInfo, DocumentProvider } from "@realtime-server/client";
-import type { Status } from "@realtime-server/client/kit";
+import { WorkflowBadge, type Status } from "@realtime-server/client/kit";
 import type { Editor } from "@tiptap/react";
+import { ActivityButton } from "../activity/ActivityButton";
 import { TitleField } from "../list/TitleField";
 import { Link } from "../navigation/Link";
 import { Header } from "../ui/Header";
@@ -15,12 +16,14 @@ interface DocumentHeaderProps {
   info: DocumentInfo | undefined;
   onInfo: (info: DocumentInfo) => void;
   status: Status;
+  /** Whether the document is there, and this user may view it. */
+  isOpen: boolean;
   provider: DocumentProvider | undefined;
   editor: Editor | undefined;
 }
 
-/** The top of a document: the link to the list, the document's title, the people in it. */
-export function DocumentHeader({ room, title, info, onInfo, status, provider, editor }: DocumentHeaderProps) {
+/** The top of a document: the link to the list, the document's title and status, the people in it. */
+export function DocumentHeader({ room, title, info, onInfo, status, isOpen, provider, editor }: DocumentHeaderProps) {
   const back = (
     <Link to={{ view: "list" }} className="icon-button" label="All documents" tooltip="All documents">
       <Icon name="back" />
@@ -29,6 +32,12 @@ export function DocumentHeader({ room, title, info, onInfo, status, provider, ed
   const field = info && <TitleField document={info} onSaved={onInfo} />;
   return (
     <Header title={title} titleField={field} status={status} before={back}>
+      {isOpen && (
+        <div className="document-tools">
+          <WorkflowBadge room={room} data-testid="workflow" />
+          <ActivityButton room={room} title={title} />
+        </div>
+      )}
       <People provider={provider} editor={editor} />
       <ShareButton room={room} />
     </Header>

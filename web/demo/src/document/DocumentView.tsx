@@ -9,6 +9,7 @@ import { mayEdit, titleOf } from "../list/documents";
 import { roomProblem } from "../list/room";
 import { useArrival } from "../navigation/useArrival";
 import { useSession } from "../session/session";
+import { setTitle } from "../status/title";
 import { useUnsavedWarning } from "../status/unsaved";
 import { Icon } from "../ui/Icon";
 import { AbsentDocument } from "./AbsentDocument";
@@ -41,7 +42,7 @@ function KnownDocument({ room }: { room: string }) {
   const [opening, setOpening] = useState(0);
   const title = info ? titleOf(info) : room;
   useEffect(() => {
-    document.title = `${asked.kind === "not begun" || asked.kind === "no access" ? "No document" : title} · Realtime Server`;
+    setTitle(asked.kind === "not begun" || asked.kind === "no access" ? "No document" : title);
   }, [title, asked.kind]);
   if (!isOpen && asked.kind !== "found") return <AbsentDocument room={room} asked={asked} onInfo={used.apply} />;
   return <OpenDocument key={opening} room={room} used={used} info={info} onReopen={() => setOpening(opening + 1)} />;
@@ -75,6 +76,7 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
           {...{ room, title, status, provider, editor }}
           info={isTitleEditable ? info : undefined}
           onInfo={apply}
+          isOpen={!ended && typeof access === "string"}
         />
         {access === "edit" && editor && <Toolbar editor={editor} />}
         {access === "view" && !ended && (

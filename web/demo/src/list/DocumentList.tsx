@@ -1,5 +1,5 @@
 import { RealtimeError, type DocumentInfo } from "@realtime-server/client";
-import { reasonOf } from "@realtime-server/client/kit";
+import { reasonOf, statusLabel, useNow } from "@realtime-server/client/kit";
 import { useRealtime, type UsedDocuments } from "@realtime-server/client/react";
 import { useState } from "react";
 import type { Identity } from "../session/identity";
@@ -10,7 +10,6 @@ import { titleOf, type ShownQuery } from "./documents";
 import { DocumentRow, TrashRow, type RowContext } from "./DocumentRow";
 import { useHeldOrder } from "./useHeldOrder";
 import { useListing, type Listing } from "./useListing";
-import { useNow } from "./useNow";
 import { useWhereabouts } from "./useWhereabouts";
 
 interface DocumentListProps {
@@ -121,6 +120,13 @@ function useTrash() {
 }
 
 function Empty({ team, query, isWriter }: { team: string; query: ShownQuery; isWriter: boolean }) {
+  if (query.status !== undefined) {
+    return (
+      <Notice title="Nothing found">
+        <p>No document that matches your search is “{statusLabel(query.status)}”.</p>
+      </Notice>
+    );
+  }
   if (query.q.trim() !== "") {
     return (
       <Notice title="Nothing found">

@@ -1,16 +1,14 @@
 import type { DocumentInfo, User } from "@realtime-server/client";
+import { exactTime, StatusBadge, timeAgo } from "@realtime-server/client/kit";
 import { useEffect, useState } from "react";
 import { Link } from "../navigation/Link";
 import type { Identity } from "../session/identity";
 import { Icon } from "../ui/Icon";
 import { Menu, type MenuItem } from "../ui/Menu";
 import { mayDelete, mayEdit, titleOf } from "./documents";
-import { timeAgo } from "./timeAgo";
 import { TitleField } from "./TitleField";
 import type { ShownDocument } from "./useHeldOrder";
 import { Whereabouts } from "./Whereabouts";
-
-const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
 
 /** What the rows of the list need. */
 export interface RowContext {
@@ -65,7 +63,10 @@ export function DocumentRow({ shown: { document, isGone }, people, ...context }:
         </span>
       )}
       <Whereabouts people={people} team={identity.team} />
-      <Time at={document.updated_at} now={now} what="edited" />
+      <span className="document-facts">
+        <StatusBadge status={document.status} />
+        <Time at={document.updated_at} now={now} what="edited" />
+      </span>
       {items.length > 0 && <Menu label={`Actions for ${title}`} items={items} onToggle={hold} />}
     </li>
   );
@@ -101,7 +102,7 @@ function GoneRow({ document }: { document: DocumentInfo }) {
 function Time({ at, now, what }: { at: string; now: number; what: string }) {
   const moment = Date.parse(at);
   return (
-    <time dateTime={at} title={exact.format(moment)}>
+    <time dateTime={at} title={exactTime(moment)}>
       {what} {timeAgo(moment, now)}
     </time>
   );

@@ -1,3 +1,5 @@
+import { ActivityButton } from "../activity/ActivityButton";
+import { StatusFilter } from "./StatusFilter";
 import { useEffect, useState } from "react";
 import { Icon } from "../ui/Icon";
 import type { ShownQuery, Sort } from "./documents";
@@ -12,7 +14,7 @@ interface ListToolsProps {
   onChange: (query: ShownQuery) => void;
 }
 
-/** The search, the order and the trash of the list. */
+/** The search, the status, the order and the trash of the list, and the activity of the team. */
 export function ListTools({ query, onChange }: ListToolsProps) {
   const [typed, setTyped] = useState(query.q);
   useEffect(() => {
@@ -30,6 +32,7 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         value={typed}
         onChange={({ target }) => setTyped(target.value)}
       />
+      {!query.trash && <StatusFilter status={query.status} onChange={(status) => onChange({ ...query, status })} />}
       {!query.trash && (
         <select
           aria-label="Order"
@@ -47,11 +50,12 @@ export function ListTools({ query, onChange }: ListToolsProps) {
         type="button"
         className="button"
         aria-pressed={query.trash}
-        onClick={() => onChange({ ...query, trash: !query.trash })}
+        onClick={() => onChange({ ...query, trash: !query.trash, status: undefined })}
       >
         <Icon name="bin" />
         Trash
       </button>
+      <ActivityButton />
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { RecoveredEdits } from "../recovery/RecoveredEdits";
 import { mayWrite, type Identity } from "../session/identity";
 import { useSession } from "../session/session";
 import { listStatus } from "../status/listStatus";
+import { setTitle } from "../status/title";
 import { useUnsavedDocuments } from "../status/unsaved";
 import { Header } from "../ui/Header";
 import { CreateForm } from "./CreateForm";
@@ -20,10 +21,10 @@ export function ListView() {
   const isAway = useAway();
   const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const isWriter = useIsWriter(identity);
-  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false });
+  const [query, setQuery] = useState<ShownQuery>({ q: "", sort: "updated", trash: false, status: undefined });
   const main = useArrival();
   useEffect(() => {
-    document.title = "Documents · Realtime Server";
+    setTitle("Documents");
   }, []);
   return (
     <>

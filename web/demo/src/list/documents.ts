@@ -5,7 +5,7 @@ import type { Identity } from "../session/identity";
 export type Sort = NonNullable<DocumentQuery["sort"]>;
 
 /** What the list shows. */
-export type ShownQuery = Readonly<{ q: string; sort: Sort; trash: boolean }>;
+export type ShownQuery = Readonly<{ q: string; sort: Sort; trash: boolean; status: string | undefined }>;
 
 /** The title of a document, or the name of its room where it has none. */
 export function titleOf({ title, room }: Pick<DocumentMetadata, "title" | "room">): string {

@@ -10,10 +10,10 @@ const SHOWN_MIN = 20;
 export type Listing = UsedDocuments & { readonly key: string };
 
 /** The documents of a query. After a change of the query those of the earlier one are shown until the new ones are there. */
-export function useListing({ q, sort, trash }: ShownQuery): Listing {
+export function useListing({ q, sort, trash, status }: ShownQuery): Listing {
   // The trash has an order of its own.
-  const listing = useDocuments({ q: q.trim(), trash, sort: trash ? undefined : sort });
-  const key = JSON.stringify([q, sort, trash]);
+  const listing = useDocuments({ q: q.trim(), trash, sort: trash ? undefined : sort, status });
+  const key = JSON.stringify([q, sort, trash, status]);
   const [last, setLast] = useState<{ documents: readonly DocumentInfo[]; key: string }>();
   if (listing.documents && listing.documents !== last?.documents) setLast({ documents: listing.documents, key });
   const { hasMore, isLoadingMore, loadMore } = listing;

@@ -2,6 +2,7 @@ import { ConnectionBanner, useConnectionStatus } from "@realtime-server/client/k
 import { useEffect } from "react";
 import { Link } from "./Link";
 import { useArrival } from "./useArrival";
+import { setTitle } from "../status/title";
 import { changeIdentity, useSession } from "../session/session";
 import { listStatus } from "../status/listStatus";
 import { useUnsavedDocuments } from "../status/unsaved";
@@ -14,7 +15,7 @@ export function OtherTeam({ team }: { team: string }) {
   const { identity } = useSession();
   const main = useArrival();
   useEffect(() => {
-    document.title = "Another team · Realtime Server";
+    setTitle("Another team");
   }, []);
   const status = listStatus(useConnectionStatus(), useUnsavedDocuments());
   const back = (

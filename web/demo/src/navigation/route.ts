@@ -1,8 +1,17 @@
 import { useSyncExternalStore } from "react";
 
-/** What the address stands for: the list, or one document. `team` is that of the document, if the address names it. */
+/**
+ * What the address stands for: the list, or one document. `team` is that of the document, if the address names it. `thread` is the id
+ * of the thread of comments that is to be shown.
+ */
 export type Route =
-  { readonly view: "list" } | { readonly view: "document"; readonly room: string; readonly team: string | undefined };
+  | { readonly view: "list" }
+  | {
+      readonly view: "document";
+      readonly room: string;
+      readonly team: string | undefined;
+      readonly thread?: string | undefined;
+    };
 
 /** The event of `navigate`, because the browser reports only steps back and forward, as `popstate`. */
 const NAVIGATED = "navigated";
@@ -20,15 +29,16 @@ export function useRoute(): Route {
   const query = useSyncExternalStore(subscribe, () => location.search);
   const parameters = new URLSearchParams(query);
   const read = (name: string) => parameters.get(name) ?? "";
-  const [room, team] = [read("document"), read("team")];
-  return room === "" ? { view: "list" } : { view: "document", room, team: team === "" ? undefined : team };
+  const [room, team, thread] = [read("document"), read("team") || undefined, read("thread") || undefined];
+  return room === "" ? { view: "list" } : { view: "document", room, team, thread };
 }
 
 /** The address of a route. It differs from the page's only in its query, so that any static server can serve it. */
 export function addressOf(route: Route): string {
   if (route.view === "list") return location.pathname;
   const team = route.team === undefined ? "" : `team=${encodeURIComponent(route.team)}&`;
-  return `${location.pathname}?${team}document=${encodeURIComponent(route.room)}`;
+  const thread = route.thread === undefined ? "" : `&thread=${encodeURIComponent(route.thread)}`;
+  return `${location.pathname}?${team}document=${encodeURIComponent(route.room)}${thread}`;
 }
 
 /** Goes to a route. With `focusText` the text gets the focus, because the user is going to write. */

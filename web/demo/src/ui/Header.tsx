@@ -1,5 +1,6 @@
 import { SaveStatus, type Status } from "@realtime-server/client/kit";
 import type { ReactNode } from "react";
+import { Bell } from "../inbox/Bell";
 import { AnotherPerson } from "../session/AnotherPerson";
 import { IdentityButton } from "../session/IdentityButton";
 import { ThemeButton } from "../theme/ThemeButton";
@@ -12,11 +13,11 @@ interface HeaderProps {
   status: Status;
   /** The content before the title. */
   before?: ReactNode;
-  /** The content after the title, before the second window, the theme and the identity. */
+  /** The content after the title, before the bell, the second window, the theme and the identity. */
   children?: ReactNode;
 }
 
-/** The top of every view: its title, the status, and the identity of the user. */
+/** The top of every view: its title, the status, the notifications and the identity of the user. */
 export function Header({ title, titleField, status, before, children }: HeaderProps) {
   return (
     <div className="header">
@@ -33,6 +34,7 @@ export function Header({ title, titleField, status, before, children }: HeaderPr
         <SaveStatus status={status} data-testid="status" />
       </div>
       {children}
+      <Bell />
       <AnotherPerson
         className="icon-button another-person"
         label="Open as another person, in a new window"

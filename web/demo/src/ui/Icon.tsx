@@ -10,6 +10,7 @@ const STROKES = {
   alignLeft: <path d="M4 5h12M4 10h7M4 15h10" />,
   alignRight: <path d="M4 5h12M9 10h7M6 15h10" />,
   back: <path d="M12 4.5 6.5 10l5.5 5.5" />,
+  activity: <path d="M10 4.5v5.7l3.6 2.1M10 2.8a7.2 7.2 0 1 1-6.6 4.4M3 3.5v3.9h3.9" />,
   bin: <path d="M4 5.5h12M8 5.5v-2h4v2M5.5 5.5l.7 10.5a1 1 0 0 0 1 1h5.6a1 1 0 0 0 1-1l.7-10.5" />,
   bold: <path d="M6 4h4.8a2.9 2.9 0 0 1 0 6H6zM6 10h5.6a3 3 0 0 1 0 6H6z" />,
   bulletList: <path d="M8 5h8M8 10h8M8 15h8M4 5h.01M4 10h.01M4 15h.01" />,

@@ -8,6 +8,7 @@ import {
     useMyPresence,
     useOthers,
     useSelf,
+    useUnread,
 } from "@realtime-server/client/react";
 import { useMemo } from "react";
 import { createRoot } from "react-dom/client";
@@ -20,7 +21,7 @@ const client = new RealtimeClient({
 });
 
 /** How often each component has rendered. */
-window.renders = { others: 0, typing: 0, names: 0, self: 0, mine: 0, documents: 0 };
+window.renders = { others: 0, typing: 0, names: 0, self: 0, mine: 0, documents: 0, unread: 0 };
 
 function Page() {
     const { provider } = useDocument(query.get("room"));
@@ -33,6 +34,7 @@ function Page() {
             <Self provider={provider} />
             <Mine provider={provider} />
             <Documents />
+            <Unread />
         </>
     );
 }
@@ -79,6 +81,11 @@ function Documents() {
     window.renders.documents += 1;
     const { documents } = useDocuments({ q: "plan" });
     return <p id="documents">{documents ? documents.map(({ title }) => title).join() : "loading"}</p>;
+}
+
+function Unread() {
+    window.renders.unread += 1;
+    return <p id="unread">{useUnread()}</p>;
 }
 
 const nameOf = ({ person }) => person.name;
