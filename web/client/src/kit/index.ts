@@ -1,6 +1,7 @@
 "use client";
 /**
- * Components for the people in a document, and for the connection and what is saved, with hooks that give the same in words.
+ * Components for the people in a document, for comments on it, and for the connection and what is saved, with hooks that give the
+ * same in words.
  *
  * ```tsx
  * import "@realtime-server/client/kit.css";
@@ -14,6 +15,8 @@
  */
 export { Avatar } from "./Avatar.js";
 export { AvatarStack, type AvatarStackProps } from "./AvatarStack.js";
+export { Composer, type ComposerProps } from "./Composer.js";
+export type { Mentionable } from "./ComposerMentions.js";
 export { ConnectionBanner, type ConnectionBannerProps } from "./ConnectionBanner.js";
 export { NEUTRAL_COLOR, readableOn, safeColor } from "./contrast.js";
 export { FollowNotice, type FollowNoticeProps } from "./FollowNotice.js";
@@ -32,3 +35,4 @@ export {
 export { reasonOf } from "./reason.js";
 export { SaveStatus, type SaveStatusProps } from "./SaveStatus.js";
 export { connectionStatus, documentStatus, type Status, type Tone } from "./status.js";
+export { Threads, type ThreadsProps } from "./Threads.js";

@@ -32,7 +32,7 @@ export interface CommentsOptions {
 declare module "@tiptap/core" {
   interface Commands<ReturnType> {
     comments: {
-      /** Lets the highlight of a thread stand out; with undefined, none. With `scroll` the text is scrolled to it. */
+      /** Lets the highlight of a thread stand out; with undefined, none. With `scroll` the window scrolls to it, unless it is visible. */
       activateThread: (thread: string | undefined, options?: { scroll?: boolean }) => ReturnType;
       /** Highlights the selected text while a thread on it is being written; with false, no more. */
       showDraft: (isShown: boolean) => ReturnType;
@@ -42,6 +42,9 @@ declare module "@tiptap/core" {
 
 /** The longest quote that the server takes, in bytes. */
 const QUOTE_BYTES_MAX = 2048;
+
+/** The part of the window's height, at each edge, in which a text does not count as visible. */
+const EDGE = 0.2;
 
 /** After the last edit of this window the anchors are resolved after that time, in milliseconds: until then highlights are mapped. */
 const PAUSE_MS = 250;
@@ -161,8 +164,13 @@ function elementOf(view: EditorView, thread: string): HTMLElement | null {
 
 function scrollTo(view: EditorView, thread: string): void {
   if (view.isDestroyed) return;
+  const element = elementOf(view, thread);
+  if (!element) return;
+  const { top, bottom } = element.getBoundingClientRect();
+  const edge = document.documentElement.clientHeight * EDGE;
+  if (top >= edge && bottom <= document.documentElement.clientHeight - edge) return;
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  elementOf(view, thread)?.scrollIntoView({ block: "center", behavior: isCalm ? "auto" : "smooth" });
+  element.scrollIntoView({ block: "center", behavior: isCalm ? "auto" : "smooth" });
 }
 
 interface SyncState {

@@ -17,7 +17,9 @@ export interface HighlightState {
   readonly drawn: DecorationSet;
   /** The text of every thread that has one, resolved ones included: by the id of the thread. */
   readonly places: ReadonlyMap<string, Range>;
-  /** The threads whose text is gone. */
+  /** The ids of the threads that have a text, in the order of the document. The same object until anchors are resolved again. */
+  readonly order: readonly string[];
+  /** The threads whose text is gone. The same object until anchors are resolved again. */
   readonly orphaned: ReadonlySet<string>;
   /** The thread that stands out. */
   readonly active: string | undefined;
@@ -26,7 +28,7 @@ export interface HighlightState {
 }
 
 /** What a transaction changes in the highlights. */
-export type HighlightChange = Partial<Omit<HighlightState, "drawn">> & {
+export type HighlightChange = Partial<Omit<HighlightState, "drawn" | "order">> & {
   /** The threads that are drawn though they are not active: the open ones. */
   readonly open?: ReadonlySet<string>;
 };
@@ -42,6 +44,7 @@ export const highlightKey = new PluginKey<PluginState>("realtimeComments");
 export const INITIAL: PluginState = {
   drawn: DecorationSet.empty,
   places: new Map(),
+  order: [],
   orphaned: new Set(),
   open: new Set(),
   active: undefined,
@@ -59,8 +62,13 @@ export function applyTransaction(transaction: Transaction, before: PluginState):
   const change = transaction.getMeta(highlightKey) as HighlightChange | undefined;
   const mapped = transaction.docChanged ? mapState(transaction, before) : before;
   if (!change) return mapped;
-  const next = { ...mapped, ...change };
+  const order = change.places ? orderOf(change.places) : mapped.order;
+  const next = { ...mapped, ...change, order };
   return { ...next, drawn: draw(next, transaction.doc) };
+}
+
+function orderOf(places: ReadonlyMap<string, Range>): string[] {
+  return [...places].sort(([, a], [, b]) => a.from - b.from || a.to - b.to).map(([thread]) => thread);
 }
 
 function mapState(transaction: Transaction, before: PluginState): PluginState {

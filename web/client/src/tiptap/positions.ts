@@ -62,20 +62,28 @@ export class PositionMap {
   #add(parent: Y.XmlFragment, start: number, mapping: NodeMapping): number {
     let position = start;
     for (let child = parent.firstChild; child; child = nextOf(child)) {
-      const node = mapping.get(child);
-      const size = Array.isArray(node) ? node.reduce((sum, { nodeSize }) => sum + nodeSize, 0) : (node?.nodeSize ?? 0);
+      const size = child instanceof Y.XmlText ? child.length : sizeOf(mapping.get(child));
+      const range = { from: position, to: position + size };
       if (child instanceof Y.XmlText) {
-        const range = { from: position, to: position + size };
         this.#ranges.set(child, range);
         this.#texts.push({ text: child, range });
-      } else if (child instanceof Y.XmlElement && node && !Array.isArray(node) && !node.isLeaf) {
-        this.#ranges.set(child, { from: position + 1, to: position + size - 1 });
-        this.#add(child, position + 1, mapping);
+      } else if (child instanceof Y.XmlElement && !isLeaf(mapping.get(child))) {
+        this.#ranges.set(child, { from: range.from + 1, to: range.to - 1 });
+        this.#add(child, range.from + 1, mapping);
       }
       position += size;
     }
     return position;
   }
+}
+
+function sizeOf(node: Node | Node[] | undefined): number {
+  return [node ?? []].flat().reduce((sum, { nodeSize }) => sum + nodeSize, 0);
+}
+
+/** Whether positions of the editor are not within a node: it has no content, or is not drawn. */
+function isLeaf(node: Node | Node[] | undefined): boolean {
+  return node === undefined || Array.isArray(node) || node.isLeaf;
 }
 
 function nextOf(type: Y.XmlText | Y.XmlElement | Y.XmlHook): Y.XmlText | Y.XmlElement | null {
