@@ -63,7 +63,10 @@ export function applyTransaction(transaction: Transaction, before: PluginState):
   const mapped = transaction.docChanged ? mapState(transaction, before) : before;
   if (!change) return mapped;
   const order = change.places ? orderOf(change.places) : mapped.order;
-  const next = { ...mapped, ...change, order };
+  // A thread that is resolved meanwhile is done with.
+  const isDone =
+    mapped.active !== undefined && mapped.open.has(mapped.active) && !(change.open ?? mapped.open).has(mapped.active);
+  const next = { ...mapped, ...(isDone && { active: undefined }), ...change, order };
   return { ...next, drawn: draw(next, transaction.doc) };
 }
 
