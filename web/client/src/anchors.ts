@@ -35,12 +35,21 @@ export function decodeAnchor(anchor: Anchor): { start: Y.RelativePosition; end: 
 
 /** Where the text of an anchor is in `doc` now; undefined, if it is gone, or not here yet. */
 export function resolveAnchor(doc: Y.Doc, anchor: Anchor): { start: Place; end: Place } | undefined {
+  const { start, end } = resolveEnds(doc, anchor) ?? {};
+  if (!start || !end || (start.type === end.type && start.index >= end.index)) return undefined;
+  return { start, end };
+}
+
+/** Both ends of an anchor, each of which may be gone, or not here yet. Undefined, if it is no anchor that Yjs can read. */
+export function resolveEnds(
+  doc: Y.Doc,
+  anchor: Anchor,
+): { start: Place | undefined; end: Place | undefined } | undefined {
   const positions = decodeAnchor(anchor);
   if (!positions) return undefined;
   const start = Y.createAbsolutePositionFromRelativePosition(positions.start, doc);
   const end = Y.createAbsolutePositionFromRelativePosition(positions.end, doc);
-  if (!start || !end || (start.type === end.type && start.index >= end.index)) return undefined;
-  return { start: placeOf(start), end: placeOf(end) };
+  return { start: start ? placeOf(start) : undefined, end: end ? placeOf(end) : undefined };
 }
 
 function placeOf({ type, index }: Y.AbsolutePosition): Place {

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import type { DocumentProvider } from "../document.js";
 import type { Person } from "../people.js";
+import type { Connection } from "../protocol.js";
 import { useConnection, usePeople } from "../react.js";
 import type { DocumentState } from "../state.js";
 import { connectionStatus, documentStatus, type Status } from "./status.js";
@@ -16,6 +17,14 @@ export function useConnectionStatus(): Status {
 /** The status of a document, in words. `document` is its state, as `useDocument` and `useDocumentState` return it. */
 export function useDocumentStatus(document: DocumentState): Status {
   return documentStatus(useConnection(), useAway(), document);
+}
+
+/** The session of the connection; the last one, while there is none. */
+export function useKnownConnection(): Connection | undefined {
+  const { connection } = useConnection();
+  const [known, setKnown] = useState(connection);
+  if (connection && connection !== known) setKnown(connection);
+  return connection ?? known;
 }
 
 /** Whether the connection was lost, or was never made, and is not back yet. It stays true during new attempts. */

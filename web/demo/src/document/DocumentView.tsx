@@ -3,6 +3,7 @@ import { ConnectionBanner, useAway, useDocumentStatus } from "@realtime-server/c
 import { useDocument } from "@realtime-server/client/react";
 import type { Editor } from "@tiptap/react";
 import { useEffect, useState } from "react";
+import { CommentedText } from "../comments/CommentedText";
 import { offlineStatus, useAwaySince } from "../copies/offline";
 import { useCopy } from "../copies/useCopy";
 import { mayEdit, titleOf } from "../list/documents";
@@ -18,7 +19,6 @@ import { DocumentHeader } from "./DocumentHeader";
 import { EndedNotice } from "./EndedNotice";
 import { ObstacleNotice, UnusableName } from "./Obstacle";
 import { openCopy } from "./persistence";
-import { TextEditor } from "./TextEditor";
 import { Toolbar } from "./Toolbar";
 import { useDocumentInfo, type UsedInfo } from "./useDocumentInfo";
 
@@ -82,7 +82,9 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
         {access === "view" && !ended && (
           <p className="view-only">
             <Icon name="eye" />
-            View only: you can read and copy this document, but not change it.
+            {used.permission === "view"
+              ? "View only: you can read and copy this document, but not change it."
+              : "You can comment on this document, but not change it."}
           </p>
         )}
         {(access === "opening" || (access === "edit" && !editor)) && <div className="toolbar" />}
@@ -93,7 +95,14 @@ function OpenDocument({ room, used: { apply }, info, onReopen }: OpenDocumentPro
         {typeof access === "object" ? (
           <ObstacleNotice obstacle={access} role={identity.role} />
         ) : (
-          provider && <TextEditor key={provider.doc.guid} provider={provider} access={access} onEditor={setEditor} />
+          provider && (
+            <CommentedText
+              key={provider.doc.guid}
+              {...{ provider, access }}
+              permission={ended ? undefined : used.permission}
+              onEditor={setEditor}
+            />
+          )
         )}
       </main>
     </>

@@ -1,4 +1,4 @@
-import type { DocumentProvider } from "@realtime-server/client";
+import type { DocumentProvider, Threads } from "@realtime-server/client";
 import { EditorContent, useEditor, type Editor } from "@tiptap/react";
 import { useEffect, useMemo, useState } from "react";
 import { takeFocusRequest } from "../navigation/route";
@@ -7,6 +7,7 @@ import { extensionsOf } from "./extensions";
 
 interface TextEditorProps {
   provider: DocumentProvider;
+  threads: Threads;
   access: "opening" | "view" | "edit";
   onEditor: (editor: Editor | undefined) => void;
 }
@@ -15,10 +16,10 @@ interface TextEditorProps {
 const SCROLL_MARGIN = { top: 150, right: 0, bottom: 60, left: 0 };
 
 /** The text of a document. It has to be mounted again for another provider. */
-export function TextEditor({ provider, access, onEditor }: TextEditorProps) {
+export function TextEditor({ provider, threads, access, onEditor }: TextEditorProps) {
   // Created once: for new extensions Tiptap would create a new editor, without the selection and the undo history.
   const [notice, setNotice] = useState<string>();
-  const [extensions] = useState(() => extensionsOf(provider, { onNotice: setNotice }));
+  const [extensions] = useState(() => extensionsOf(provider, { onNotice: setNotice, threads }));
   const isEditable = access === "edit";
   const editorProps = useMemo(
     () => ({

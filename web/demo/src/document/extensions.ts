@@ -1,5 +1,5 @@
-import type { DocumentProvider } from "@realtime-server/client";
-import { Realtime } from "@realtime-server/client/tiptap";
+import type { DocumentProvider, Threads } from "@realtime-server/client";
+import { Comments, Realtime } from "@realtime-server/client/tiptap";
 import type { Extensions } from "@tiptap/core";
 import { Placeholder } from "@tiptap/extensions";
 import { CONTENT } from "./content";
@@ -10,6 +10,8 @@ import { PICTURE_BYTES_MAX } from "./paste/pictures";
 export interface EditorOptions extends Pick<PasteOptions, "onNotice"> {
   /** Uploads a picture and returns its address. Default: pictures are kept in the document, up to 512 KB each. */
   readonly uploadImage?: PasteOptions["uploadImage"];
+  /** The threads of comments on the document. */
+  readonly threads: Threads;
 }
 
 /** Leaves space for the rest of the update with a picture, which cannot be split. */
@@ -25,5 +27,6 @@ export function extensionsOf(provider: DocumentProvider, options: EditorOptions)
     Paste.configure({ uploadImage: options.uploadImage, onNotice: options.onNotice, pictureBytesMax }),
     Placeholder.configure({ placeholder: "Write something. Everyone here sees it as you type." }),
     Realtime.configure({ provider }),
+    Comments.configure({ provider, threads: options.threads }),
   ];
 }

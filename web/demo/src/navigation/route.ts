@@ -57,7 +57,8 @@ export function takeFocusRequest(): boolean {
   return isRequested;
 }
 
-function subscribe(changed: () => void): () => void {
+/** Calls `changed` after each change of the address, until the returned function is called. */
+export function subscribe(changed: () => void): () => void {
   addEventListener("popstate", changed);
   addEventListener(NAVIGATED, changed);
   return () => {

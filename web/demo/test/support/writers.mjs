@@ -1,6 +1,6 @@
 // People who write in the text of the page, each with a client of their own, without a window.
 
-import { DocumentProvider, RealtimeClient } from "@realtime-server/client";
+import { anchorOf, DocumentProvider, RealtimeClient } from "@realtime-server/client";
 import { token } from "@realtime-server/harness/tokens";
 import * as Y from "yjs";
 
@@ -47,6 +47,14 @@ export class Writer {
   type(paragraph, index, words) {
     this.#text(paragraph).insert(index, words);
     this.place(paragraph, index + words.length);
+  }
+
+  /** Begins a thread on the characters of a paragraph from `start` to `end`. */
+  comment(paragraph, start, end, body) {
+    const type = this.#text(paragraph);
+    const { client, room } = this.provider;
+    const quote = type.toString().slice(start, end);
+    return client.threads(room).create({ body, quote, anchor: anchorOf({ type, index: start }, { type, index: end }) });
   }
 
   #text(paragraph) {
