@@ -54,7 +54,7 @@ describe("the inbox", () => {
     await bell(other, 0).waitFor();
   });
 
-  it("has what was published while the page was closed, and opens its document and thread", async () => {
+  it("has what was published while the page was closed, and opens its document", async () => {
     const page = await enter("away");
     const { id } = await personOf(page);
     await server.createDocument("plan", { title: "Plan", team: "away" });
@@ -68,6 +68,27 @@ describe("the inbox", () => {
     await back.waitForURL(/team=away&document=plan$/);
     await back.getByRole("textbox", { name: "Text of the document" }).waitFor();
     await bell(back, 0).waitFor();
+  });
+
+  it("of a mention names the thread in the address of the document", async () => {
+    const page = await enter("mention");
+    const { id } = await personOf(page);
+    await server.createDocument("draft", { title: "Draft", team: "mention" });
+    const response = await fetch(`${server.url}/api/v1/documents/draft/threads`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token({ user: "ben", team: "mention" })}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ body: "Ana, is this right?", mentions: [id] }),
+    });
+    assert.equal(response.status, 201);
+    const { thread } = await response.json();
+    await bell(page, 1).click();
+    await page.getByRole("dialog", { name: "Notifications" }).getByText("Ana, is this right?").waitFor();
+    await page.getByRole("dialog", { name: "Notifications" }).getByRole("link").click();
+    await page.waitForURL((url) => url.searchParams.get("thread") === thread.id);
+    await page.getByRole("textbox", { name: "Text of the document" }).waitFor();
   });
 
   it("is used by keyboard: open, remove, close", async () => {

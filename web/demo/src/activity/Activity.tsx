@@ -25,8 +25,11 @@ function TeamActivity({ onLeave }: Pick<ActivityProps, "onLeave">) {
   const { team } = useSession().identity;
   const { documents } = useDocuments();
   const titles = new Map(documents?.map((document) => [document.room, titleOf(document)]));
-  const routeOf = ({ room }: ActivityEntry): Route | undefined =>
-    room === undefined ? undefined : { view: "document", room, team };
+  const routeOf = ({ room, subject }: ActivityEntry): Route | undefined => {
+    const thread = subject?.thread_id;
+    if (room === undefined) return undefined;
+    return { view: "document", room, team, thread: typeof thread === "string" ? thread : undefined };
+  };
   const hrefOf = (entry: ActivityEntry) => {
     const route = routeOf(entry);
     return route && addressOf(route);
