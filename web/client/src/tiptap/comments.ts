@@ -213,7 +213,7 @@ class Resolver {
     this.#provider = provider;
     this.#threads = threads;
     this.#unsubscribe = threads.subscribe(this.#soon);
-    provider.on("change", this.#soon);
+    provider.on("change", this.#completed);
     this.#soon();
   }
 
@@ -225,10 +225,14 @@ class Resolver {
 
   destroy(): void {
     this.#unsubscribe();
-    this.#provider.off("change", this.#soon);
+    this.#provider.off("change", this.#completed);
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     clearTimeout(this.#timer);
   }
+
+  readonly #completed = () => {
+    if (!this.#isComplete && this.#provider.synced) this.#soon();
+  };
 
   readonly #later = () => {
     clearTimeout(this.#timer);
