@@ -5,6 +5,7 @@ const pages = [
   "index",
   "quickstart",
   "tiptap",
+  "comments",
   "codemirror",
   "quill",
   "lexical",

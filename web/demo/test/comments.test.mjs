@@ -270,6 +270,12 @@ describe("comments", () => {
       const [top] = (await boxes())[20];
       return Math.abs(top - y) < 12;
     });
+    await select(ana, "something");
+    await ana.getByRole("button", { name: "Comment", exact: true }).click();
+    await until(
+      "only the new comment is active",
+      async () => (await ana.locator(".realtime-thread[data-active]").count()) === 1,
+    );
   });
 
   for (const colorScheme of ["light", "dark"]) {

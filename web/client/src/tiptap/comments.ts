@@ -1,5 +1,5 @@
 import { Extension, type Editor } from "@tiptap/core";
-import { Plugin, type EditorState } from "@tiptap/pm/state";
+import { Plugin, type EditorState, type Transaction } from "@tiptap/pm/state";
 import type { EditorView } from "@tiptap/pm/view";
 import { ySyncPluginKey } from "@tiptap/y-tiptap";
 import type * as Y from "yjs";
@@ -72,7 +72,7 @@ export const Comments = Extension.create<CommentsOptions>({
         (thread, { scroll = false } = {}) =>
         ({ tr, dispatch, view }) => {
           if (!dispatch) return true;
-          tr.setMeta(highlightKey, { active: thread } satisfies HighlightChange);
+          change(tr, { active: thread });
           if (scroll && thread !== undefined) requestAnimationFrame(() => scrollTo(view, thread));
           return true;
         },
@@ -80,7 +80,7 @@ export const Comments = Extension.create<CommentsOptions>({
         (isShown) =>
         ({ tr, dispatch, state }) => {
           const draft = isShown ? textRange(state) : undefined;
-          if (dispatch) tr.setMeta(highlightKey, { draft } satisfies HighlightChange);
+          if (dispatch) change(tr, { draft });
           return !isShown || draft !== undefined;
         },
     };
@@ -99,7 +99,7 @@ export const Comments = Extension.create<CommentsOptions>({
           handleClick: (view, position) => {
             const thread = threadAt(highlightsOf(view.state), view, position);
             if (thread === highlightsOf(view.state).active) return false;
-            view.dispatch(view.state.tr.setMeta(highlightKey, { active: thread } satisfies HighlightChange));
+            view.dispatch(change(view.state.tr, { active: thread }));
             options.onActivate?.(thread);
             return false;
           },
@@ -109,6 +109,12 @@ export const Comments = Extension.create<CommentsOptions>({
     ];
   },
 });
+
+/** Adds a change of the highlights to a transaction, which may have others. */
+function change(transaction: Transaction, changes: HighlightChange): Transaction {
+  const before = transaction.getMeta(highlightKey) as HighlightChange | undefined;
+  return transaction.setMeta(highlightKey, { ...before, ...changes });
+}
 
 function required<T>(value: T | undefined, field: string): T {
   if (value !== undefined) return value;
@@ -207,7 +213,7 @@ class Resolver {
     this.#provider = provider;
     this.#threads = threads;
     this.#unsubscribe = threads.subscribe(this.#soon);
-    provider.on("change", this.#soon);
+    provider.on("change", this.#completed);
     this.#soon();
   }
 
@@ -219,10 +225,14 @@ class Resolver {
 
   destroy(): void {
     this.#unsubscribe();
-    this.#provider.off("change", this.#soon);
+    this.#provider.off("change", this.#completed);
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     clearTimeout(this.#timer);
   }
+
+  readonly #completed = () => {
+    if (!this.#isComplete && this.#provider.synced) this.#soon();
+  };
 
   readonly #later = () => {
     clearTimeout(this.#timer);
@@ -256,6 +266,6 @@ class Resolver {
     this.#isComplete = isComplete;
     this.#items = items;
     this.#doc = view.state.doc;
-    view.dispatch(view.state.tr.setMeta(highlightKey, { places, orphaned, open } satisfies HighlightChange));
+    view.dispatch(change(view.state.tr, { places, orphaned, open }));
   }
 }

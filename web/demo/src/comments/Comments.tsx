@@ -61,6 +61,15 @@ export const Comments = memo(function Comments(props: CommentsProps) {
     (thread: string | undefined) => editor.commands.activateThread(thread, { scroll: true }),
     [editor],
   );
+  useEffect(() => {
+    if (isWide || active === undefined) return;
+    // The sheet covers the lower part of the window: the text and the thread are both to be seen.
+    const frame = requestAnimationFrame(() => {
+      document.querySelector(".realtime-highlight[data-active]")?.scrollIntoView({ block: "start" });
+      articleOf(panel.current, active)?.scrollIntoView({ block: "nearest" });
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [isWide, active]);
   const isMissing = useLink({ items, hasMore, isKnown: (id) => order.includes(id) || orphaned.has(id), activate });
   const isOrphaned = useCallback(
     ({ id, orphaned: said }: Thread) => orphaned.has(id) || (said && !order.includes(id)),
