@@ -4,7 +4,8 @@ import type { Threads as ThreadList } from "../threads.js";
 import { Composer, reasonOfAny } from "./Composer.js";
 import type { Mentionable } from "./ComposerMentions.js";
 import { useKnownConnection } from "./hooks.js";
-import { useNow } from "./ThreadsBody.js";
+import {} from "./ThreadsBody.js";
+import { useNow } from "./time.js";
 import { CommentItem, type ThreadContext } from "./ThreadsComment.js";
 
 /** The properties of `Threads`; others are passed to its outer element. */

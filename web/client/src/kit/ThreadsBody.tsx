@@ -1,4 +1,4 @@
-import { useEffect, useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { namesIn, type Mentionable } from "./ComposerMentions.js";
 
 /** An address in a text, without the punctuation that may follow it. */
@@ -42,19 +42,6 @@ const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short" });
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
-
-/** How often the words for a time are written anew, in milliseconds. */
-const TICK_MS = 30_000;
-
-/** The present time in milliseconds since 1970, a few times a minute. */
-export function useNow(): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
-}
 
 /** How long ago something was, and the exact time on hover. */
 export function Moment({ at, now }: { at: string; now: number }) {
