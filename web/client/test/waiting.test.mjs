@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { RealtimeError } from "@realtime-server/client";
@@ -137,7 +138,10 @@ describe("a promise", () => {
     await assert.rejects(own.request("leave_room", { room: "x" }, 9_000), { code: "conflict" });
     // A server that does not answer.
     process.kill(server.pid, "SIGSTOP");
+    const threads = `/proc/${server.pid}/task`;
+    const isStopped = (thread) => readFileSync(`${threads}/${thread}/status`, "utf8").includes("State:\tT");
     try {
+      await until("every thread of it has stopped", () => readdirSync(threads).every(isStopped));
       await assert.rejects(own.request("leave_room", { room: "x" }, { timeoutMs: 50 }), { code: "timeout" });
       await assert.rejects(own.request("leave_room", { room: "x" }, 50), { code: "timeout" });
     } finally {
