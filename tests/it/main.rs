@@ -7,6 +7,7 @@ mod comments;
 mod events;
 mod layers;
 mod postgres;
+mod retention;
 mod rooms;
 mod server;
 mod store;
