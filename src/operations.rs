@@ -100,6 +100,14 @@ impl Operation {
     }
 }
 
+/// A call of an operation: by whom, with which fields, and when.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    claims: &'a Claims,
+    payload: &'a Payload,
+    now: Timestamp,
+}
+
 /// The features that the operations call. Cheap to clone.
 #[derive(Clone)]
 pub struct Operations {
@@ -127,6 +135,11 @@ impl Operations {
         payload: &Payload,
         now: Timestamp,
     ) -> Result<Value> {
+        let call = Call {
+            claims,
+            payload,
+            now,
+        };
         match operation {
             Operation::ActivityList => {
                 let request = activity::PageRequest::read(payload)?;
@@ -170,17 +183,17 @@ impl Operations {
                 self.webhooks.retry(claims, id, now).await?;
                 Ok(json!({}))
             }
-            Operation::ThreadCreate => self.create_thread(claims, payload, now).await,
-            Operation::ThreadList => self.list_threads(claims, payload).await,
-            Operation::ThreadGet => self.get_thread(claims, payload).await,
-            Operation::ThreadResolve => self.resolve_thread(claims, payload, now).await,
-            Operation::ThreadReopen => self.reopen_thread(claims, payload, now).await,
-            Operation::ThreadDelete => self.delete_thread(claims, payload, now).await,
-            Operation::CommentCreate => self.create_comment(claims, payload, now).await,
-            Operation::CommentEdit => self.edit_comment(claims, payload, now).await,
-            Operation::CommentDelete => self.delete_comment(claims, payload, now).await,
-            Operation::ReactionAdd => self.add_reaction(claims, payload, now).await,
-            Operation::ReactionRemove => self.remove_reaction(claims, payload, now).await,
+            Operation::ThreadCreate => self.create_thread(call).await,
+            Operation::ThreadList => self.list_threads(call).await,
+            Operation::ThreadGet => self.get_thread(call).await,
+            Operation::ThreadResolve => self.resolve_thread(call).await,
+            Operation::ThreadReopen => self.reopen_thread(call).await,
+            Operation::ThreadDelete => self.delete_thread(call).await,
+            Operation::CommentCreate => self.create_comment(call).await,
+            Operation::CommentEdit => self.edit_comment(call).await,
+            Operation::CommentDelete => self.delete_comment(call).await,
+            Operation::ReactionAdd => self.add_reaction(call).await,
+            Operation::ReactionRemove => self.remove_reaction(call).await,
             Operation::WorkflowGet => {
                 let room = payload.room()?;
                 let state = self.workflow.get(claims, &room).await?;

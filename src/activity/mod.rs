@@ -11,11 +11,8 @@
 mod page;
 mod publish;
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 pub use self::{
     page::{Page, PageRequest},
@@ -26,7 +23,7 @@ use crate::{
     bus::{Audience, Event},
     error::Result,
     id::{ActivityId, DocumentId, RoomName, Team, Timestamp},
-    store::{Metadata, Store, Transaction, args},
+    store::{Metadata, PagePermits, Store, Transaction, args},
 };
 
 /// The verb of edits.
@@ -39,8 +36,6 @@ pub const SITTING_MS: i64 = 30 * 60 * 1000;
 const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// The most rows that one statement deletes: in SQLite the log's writer waits for it.
 const TRIMMED_MAX: i64 = 200;
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// An entry of the activity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,7 +116,7 @@ pub async fn record(tx: &Transaction, new: NewActivity<'_>) -> Result<Activity> 
 #[derive(Clone)]
 pub struct Activities {
     store: Store,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 impl Activities {
@@ -129,7 +124,7 @@ impl Activities {
     pub fn new(store: Store) -> Self {
         Self {
             store,
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

@@ -21,10 +21,9 @@ mod publish;
 mod retention;
 mod unread;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 pub use self::{
     change::{Preferences, Read, Which},
@@ -37,13 +36,11 @@ use crate::{
     error::Result,
     id::{NotificationId, RoomName, Team, ThreadId, Timestamp, UserId},
     session::Sessions,
-    store::{FromRow, Json, Row, Store, Transaction, args},
+    store::{FromRow, Json, PagePermits, Row, Store, Transaction, args},
 };
 
 /// The name of the event.
 const NOTIFICATION: &str = "notification";
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// What people are to be notified of.
 #[derive(Clone, Debug)]
@@ -116,7 +113,7 @@ struct Told<'a> {
 pub struct Notifications {
     store: Store,
     sessions: Sessions,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 /// A person's inbox: how many notifications are unread, and which kinds are muted.
@@ -131,7 +128,7 @@ impl Notifications {
         Self {
             store,
             sessions,
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

@@ -24,7 +24,6 @@ mod transition;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 pub use self::{
     events::Moved,
@@ -38,13 +37,9 @@ use crate::{
     error::{Error, Result},
     id::{RoomName, Timestamp},
     notifications::Notifications,
-    store::{Metadata, Status, Store},
+    store::{Metadata, PagePermits, Status, Store},
     webhooks::Webhooks,
 };
-
-/// The most pages of histories that are read at once: the other connections to the database are left
-/// to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// The workflow of all documents. Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +48,7 @@ pub struct Workflow {
     notifications: Notifications,
     webhooks: Webhooks,
     machine: Arc<Machine>,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 /// The status of a document, as one caller sees it.
@@ -83,7 +78,7 @@ impl Workflow {
             notifications,
             webhooks,
             machine: Arc::new(Machine::new(table)),
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 
