@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, PrivateAddresses,
-    SigningKey, Webhook, auth::SECRET_BYTES_MIN, without_password,
+    Proxies, SigningKey, Webhook, auth::SECRET_BYTES_MIN, without_password,
 };
 
 /// A variable and the value that the server uses, as it is shown.
@@ -119,6 +119,7 @@ impl Config {
             ("WORKFLOW_FILE", self.workflow.to_string()),
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
+            (Proxies::VARIABLE, self.proxies.to_string()),
             ("METRICS_TOKEN", metrics.into()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", traces),
             ("LOG_FORMAT", format.into()),

@@ -5,6 +5,7 @@ use super::{
     auth::Auth,
     limits::{Limits, Timing},
     origins::Origins,
+    proxies::Proxies,
     read::{ConfigError, Reader},
     webhook::Webhook,
 };
@@ -20,6 +21,7 @@ const GENERAL: &[&str] = &[
     "WORKFLOW_FILE",
     "DATABASE_URL",
     Origins::VARIABLE,
+    Proxies::VARIABLE,
     "METRICS_TOKEN",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LOG_FORMAT",
@@ -34,7 +36,6 @@ const UNSUPPORTED: &[&str] = &[
     "SESSION_VALIDATION_URL",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
-    "TRUSTED_PROXIES",
 ];
 
 /// Every variable that the server reads.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::packet::{Attachments, NotAPacket};
-use crate::metrics;
+use crate::{limits::Place, metrics};
 
 /// How many attempts to begin a session one connection has. It is closed when the last one is
 /// refused, because each attempt costs the verification of a signature.
@@ -18,6 +18,8 @@ const REFUSALS_MAX: u32 = 8;
 
 /// The state of one connection. `C` is the type of its client, which exists while it has a session.
 pub struct Connection<C> {
+    /// Its place among all connections; `None` where HTTP is not served by the front door.
+    pub(super) place: Option<Arc<Place>>,
     pub(super) opened_at: Instant,
     /// The kind of transport under which the connection is counted.
     pub(super) counted_as: Mutex<metrics::Transport>,
@@ -50,9 +52,11 @@ pub(super) struct Partial {
     wanted: usize,
 }
 
-impl<C> Default for Connection<C> {
-    fn default() -> Self {
+impl<C> Connection<C> {
+    /// The state of a connection that has just opened.
+    pub(super) fn new(place: Option<Arc<Place>>) -> Self {
         Self {
+            place,
             opened_at: Instant::now(),
             counted_as: Mutex::new(metrics::Transport::Polling),
             state: Mutex::new(State {
@@ -62,9 +66,13 @@ impl<C> Default for Connection<C> {
             refusals: AtomicU32::new(0),
         }
     }
-}
 
-impl<C> Connection<C> {
+    /// Notes that a token was verified for the connection, which keeps its place.
+    pub(super) fn trust(&self) {
+        if let Some(place) = &self.place {
+            place.trust();
+        }
+    }
     /// Calls `change` with the phase, under the connection's lock.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase<C>) -> T) -> T {
         change(&mut self.state.lock().phase)

@@ -201,6 +201,7 @@ async fn start(
     if !beginning.has_begun {
         return Ok(());
     }
+    socket.data.trust();
     let id: String = public_id();
     client.send(Frame::connected(&id));
     recovery.send(&client);

@@ -55,7 +55,7 @@ use crate::{
     auth::Verifier,
     config::{Limits, Timing},
     id::SessionId,
-    limits::Role,
+    limits::{Places, Role},
     metrics::Metrics,
     operations::Operations,
     presence::Presence,
@@ -101,6 +101,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The timeouts of connections.
     pub timing: Timing,
+    /// The places of connections.
+    pub places: Places,
     /// The metrics.
     pub metrics: Metrics,
     /// The owner of all tasks.

@@ -6,7 +6,8 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use engineio::{Connection, Door, Engine, Message, Options, Reason, message_text};
+use engineio::{Answer, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
+use http::Extensions;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::{server::conn::auto::Builder, service::TowerToHyperService};
 use tokio::net::TcpListener;
@@ -15,6 +16,10 @@ struct Echo;
 
 impl Door for Echo {
     type Data = ();
+
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+        Ok(())
+    }
 
     fn opened(&self, connection: &Arc<Connection<()>>) {
         println!("{connection:?} opened");

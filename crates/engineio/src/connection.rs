@@ -103,14 +103,15 @@ pub struct Connection<T> {
     pub(super) polling: Option<Box<PollingState>>,
 }
 
-impl<T: Default> Connection<T> {
+impl<T> Connection<T> {
     pub(super) fn new(
+        data: T,
         carrier: Carrier,
         authorization: Option<Box<str>>,
         messages_max: usize,
     ) -> Self {
         Self {
-            data: T::default(),
+            data,
             id: Sid::random(),
             carrier: AtomicU8::new(carrier as u8),
             unanswered: AtomicU32::new(0),
@@ -121,9 +122,7 @@ impl<T: Default> Connection<T> {
             polling: (carrier == Carrier::Polling).then(Box::default),
         }
     }
-}
 
-impl<T> Connection<T> {
     /// Its id, which is a secret of the peer.
     pub fn id(&self) -> Sid {
         self.id

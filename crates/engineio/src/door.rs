@@ -3,15 +3,29 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
+use http::Extensions;
 
-use super::connection::{Connection, Reason};
+use super::{
+    answer::Answer,
+    connection::{Carrier, Connection, Reason},
+};
 
 /// Receives the events and messages of Engine.IO connections.
 ///
 /// The calls about one connection come in order and never two at once. No method may block.
 pub trait Door: Send + Sync + Sized + 'static {
     /// The data that the door keeps with each connection.
-    type Data: Default + Send + Sync + 'static;
+    type Data: Send + Sync + 'static;
+
+    /// A request with `extensions` asks for a new connection over `carrier`. Returns the data of
+    /// the connection.
+    ///
+    /// # Errors
+    /// The answer that refuses the request.
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer>;
+
+    /// A request with `extensions` arrived for a connection that began with polling.
+    fn requested(&self, _: &Extensions, _: &Arc<Connection<Self::Data>>) {}
 
     /// A connection was opened.
     fn opened(&self, connection: &Arc<Connection<Self::Data>>);

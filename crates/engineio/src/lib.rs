@@ -56,6 +56,7 @@ mod upgrade;
 mod websocket;
 
 pub use self::{
+    answer::Answer,
     connection::{Carrier, Connection, Reason, Sid},
     door::Door,
     engine::Engine,
@@ -64,5 +65,6 @@ pub use self::{
     options::Options,
     outbox::{Outbox, Sent, Writer},
     packet::message_text,
+    upgrade::Unwrap,
     websocket::{Ended, Receiver, serve},
 };

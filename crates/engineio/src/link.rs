@@ -38,6 +38,7 @@ const PROBE_BYTES_MAX: usize = 4096;
 pub(super) fn open<D: Door>(
     shared: Arc<Shared<D>>,
     upgrade: Upgrade,
+    data: D::Data,
     authorization: Option<Box<str>>,
 ) {
     let owner = Arc::clone(&shared);
@@ -45,7 +46,7 @@ pub(super) fn open<D: Door>(
         let Some((stream, first)) = upgrade.stream().await else {
             return;
         };
-        let connection = shared.connect(Carrier::Websocket, authorization);
+        let connection = shared.connect(data, Carrier::Websocket, authorization);
         let handshake = shared.handshake(connection.id(), Carrier::Websocket);
         connection.outbox.send(Message::text(&handshake));
         let heartbeat = Heartbeat::begin(shared.options.ping_interval);

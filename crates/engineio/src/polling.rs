@@ -30,8 +30,12 @@ const UPGRADING_POLL: Duration = Duration::from_millis(50);
 const PACKETS_PER_TURN: usize = 64;
 
 /// Opens a connection; the answer is its handshake.
-pub(super) fn open<D: Door>(shared: &Arc<Shared<D>>, authorization: Option<Box<str>>) -> Answer {
-    let connection = shared.connect(Carrier::Polling, authorization);
+pub(super) fn open<D: Door>(
+    shared: &Arc<Shared<D>>,
+    data: D::Data,
+    authorization: Option<Box<str>>,
+) -> Answer {
+    let connection = shared.connect(data, Carrier::Polling, authorization);
     let handshake = shared.handshake(connection.id(), Carrier::Polling);
     let timed = TimedConnection {
         shared: Arc::clone(shared),

@@ -39,11 +39,12 @@ impl<D: Door> Shared<D> {
     /// Opens a new connection and reports it to the door.
     pub(super) fn connect(
         &self,
+        data: D::Data,
         carrier: Carrier,
         authorization: Option<Box<str>>,
     ) -> Arc<Connection<D::Data>> {
         let messages_max = self.options.messages_max;
-        let connection = Arc::new(Connection::new(carrier, authorization, messages_max));
+        let connection = Arc::new(Connection::new(data, carrier, authorization, messages_max));
         if carrier == Carrier::Polling {
             let mut by_sid = self.by_sid.lock();
             by_sid.insert(connection.id(), Arc::clone(&connection));

@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use engineio::{Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
+use engineio::{Answer, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
+use http::Extensions;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -30,6 +31,10 @@ impl Echo {
 
 impl Door for Echo {
     type Data = ();
+
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+        Ok(())
+    }
 
     fn opened(&self, connection: &Arc<Connection<()>>) {
         assert_eq!(connection.carrier(), Carrier::Websocket);
