@@ -13,6 +13,7 @@ mod publish;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use self::{
     page::{Page, PageRequest},
@@ -29,7 +30,7 @@ use crate::{
 /// The verb of edits.
 const EDITED: &str = "edited";
 /// The name of the event.
-const ACTIVITY: &str = "activity";
+pub const ACTIVITY: &str = "activity";
 /// A person who edits a document again within this time goes on with the same sitting.
 pub const SITTING_MS: i64 = 30 * 60 * 1000;
 /// How long entries are kept.
@@ -38,11 +39,12 @@ const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 const TRIMMED_MAX: i64 = 200;
 
 /// An entry of the activity.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Activity {
     /// Its id.
     pub id: ActivityId,
     /// What was done, in the past tense: `created`, `edited`, `commented`.
+    #[schema(examples("commented"))]
     pub verb: String,
     /// Who did it.
     pub actor: User,
@@ -51,6 +53,7 @@ pub struct Activity {
     pub room: Option<RoomName>,
     /// What else is to be said of it, an object that depends on the verb.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub subject: Option<Value>,
     /// When it was done; of a sitting, when it began.
     pub at: Timestamp,

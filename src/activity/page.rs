@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{Activities, Activity};
 use crate::{
@@ -13,13 +14,14 @@ use crate::{
 };
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only what happened to the document of this room.
     pub room: Option<RoomName>,
     /// Only what this person did.
     pub actor: Option<UserId>,
     /// Which part of the list.
+    #[schema(ignore)]
     pub window: Window<ActivityId>,
 }
 
@@ -38,7 +40,8 @@ impl PageRequest {
 }
 
 /// A page of activity.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ActivityPage)]
 pub struct Page {
     /// The entries that the caller may see; they may be fewer than the limit, or none.
     pub activities: Vec<Activity>,

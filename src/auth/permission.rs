@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use crate::right::Right;
 use crate::{
@@ -86,7 +87,7 @@ impl Serialize for Rights {
 }
 
 /// The permission for a document, as one word of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
     /// Read.

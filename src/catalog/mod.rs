@@ -28,7 +28,10 @@ use tokio::time::timeout;
 pub use self::{
     change::Put,
     cursor::{Cursor, Sort},
-    events::Change,
+    events::{
+        CHANGED as DOCUMENT_CHANGED, CREATED as DOCUMENT_CREATED, Change,
+        DELETED as DOCUMENT_DELETED, Payload as DocumentEvent,
+    },
     page::{Page, PageParameters, PageRequest},
     summary::{Document, Summary},
     title::Title,

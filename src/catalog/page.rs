@@ -9,6 +9,10 @@
 //! documents by the index of their names and sorts them.
 
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     Catalog, Cursor, Sort,
@@ -37,30 +41,46 @@ pub struct PageRequest {
 }
 
 /// The parameters of a [`PageRequest`], as the client wrote them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, ToSchema)]
 pub struct PageParameters<'a> {
     /// 1 to 100; the default is 50.
+    #[schema(value_type = Option<usize>, minimum = 1, maximum = 100)]
     pub limit: Option<&'a str>,
     /// `updated` (the default), `created` or `title`.
+    #[schema(schema_with = orders)]
     pub sort: Option<&'a str>,
     /// `true` for the documents in the trash, the last deleted first.
+    #[schema(value_type = Option<bool>)]
     pub trash: Option<&'a str>,
     /// A text that the title has to contain, or the name of the room where there is no title,
     /// without regard to case.
+    #[schema(rename = "q", max_length = 255)]
     pub query: Option<&'a str>,
     /// The status that the document has to have in the workflow.
+    #[schema(min_length = 1, max_length = 64)]
     pub status: Option<&'a str>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<&'a str>,
 }
 
+/// The orders for which a client may ask.
+fn orders() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("`updated`: the last written first (the default); `created`: the last created first; `title`."))
+        .enum_values(Some(["updated", "created", "title"]))
+        .build()
+}
+
 /// A page of documents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DocumentPage)]
 pub struct Page {
     /// The documents that the caller may view; they may be fewer than the limit, or none.
     pub documents: Vec<Summary>,
     /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 

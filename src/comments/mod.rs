@@ -24,7 +24,7 @@ mod anchor;
 mod change;
 mod create;
 mod emoji;
-mod events;
+pub mod events;
 mod notices;
 mod page;
 mod reaction;

@@ -1,6 +1,7 @@
 //! The threads of a document, by pages: the newest thread first, each with all its comments.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Comments, Status,
@@ -22,15 +23,19 @@ const PAGE_BYTES: i64 = 1024 * 1024;
 const END: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
+    /// The document.
     room: RoomName,
+    /// Only threads with this status.
     status: Option<Status>,
+    #[schema(ignore)]
     window: Window<ThreadId>,
 }
 
 /// A page of threads.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ThreadPage)]
 pub struct Page {
     /// The threads; a page of long threads has fewer than its limit.
     pub threads: Vec<Thread>,

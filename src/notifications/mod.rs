@@ -24,11 +24,15 @@ mod unread;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::{
-    change::{Preferences, Read, Which},
+    change::{
+        Changed, DELETED as NOTIFICATION_DELETED, Muted, Preferences, READ as NOTIFICATION_READ,
+        Read, Which,
+    },
     page::{Page, PageRequest},
-    publish::{Publication, Recipients},
+    publish::{Publication, Published, Recipients},
 };
 use crate::{
     auth::User,
@@ -40,7 +44,7 @@ use crate::{
 };
 
 /// The name of the event.
-const NOTIFICATION: &str = "notification";
+pub const NOTIFICATION: &str = "notification";
 
 /// What people are to be notified of.
 #[derive(Clone, Debug)]
@@ -68,7 +72,7 @@ pub struct Notice<'a> {
 }
 
 /// A notification, as its recipient sees it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Notification {
     /// Its id; it stays the same while more is folded into it.
     pub id: NotificationId,
@@ -101,8 +105,9 @@ pub struct Notification {
 }
 
 /// The event `notification`.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationEvent)]
+pub struct Told<'a> {
     #[serde(flatten)]
     notification: &'a Notification,
     unread: i64,

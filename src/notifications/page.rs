@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{Notification, Notifications};
 use crate::{
@@ -14,11 +15,13 @@ use crate::{
 };
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only those that are not read.
+    #[schema(required = false)]
     pub unread_only: bool,
     /// Which part of the list.
+    #[schema(ignore)]
     pub window: Window<Cursor>,
 }
 
@@ -36,7 +39,8 @@ impl PageRequest {
 }
 
 /// A page of notifications.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = NotificationPage)]
 pub struct Page {
     /// Those that the caller may see; they may be fewer than the limit, or none.
     pub notifications: Vec<Notification>,
@@ -44,6 +48,7 @@ pub struct Page {
     pub unread: i64,
     /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 

@@ -11,6 +11,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Result},
@@ -38,11 +39,13 @@ pub struct PagePermits(Arc<Semaphore>);
 
 /// The part of a list that is on one page: at most `limit` items, after the row that the cursor
 /// `after` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct Window<C> {
-    /// 1 to 100.
+    /// The most items on the page, 1 to 100; without a limit, 50.
+    #[schema(required = false, minimum = 1, maximum = 100)]
     pub limit: usize,
     /// The `next_cursor` of the page before.
+    #[schema(rename = "cursor", value_type = Option<String>)]
     pub after: Option<C>,
 }
 

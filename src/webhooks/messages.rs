@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Webhooks;
 use crate::{
@@ -14,11 +15,13 @@ use crate::{
 };
 
 /// A message of the outbox.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = WebhookMessage)]
 pub struct Stored {
     /// Its id, which the receiver gets as `webhook-id`.
     pub id: MessageId,
     /// What is sent.
+    #[schema(value_type = Object)]
     pub payload: Value,
     /// How many attempts were made.
     pub attempts: i64,
@@ -33,16 +36,19 @@ pub struct Stored {
 }
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only failed ones.
+    #[schema(required = false)]
     pub failed: bool,
     /// Which part of the list.
+    #[schema(ignore)]
     pub window: Window<MessageId>,
 }
 
 /// A page of messages, the oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = WebhookPage)]
 pub struct Page {
     /// The messages.
     pub messages: Vec<Stored>,

@@ -1,6 +1,7 @@
 //! The steps that a document has taken, by pages, the newest first.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Workflow;
 use crate::{
@@ -12,16 +13,18 @@ use crate::{
 };
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct HistoryRequest {
     /// The document's room.
     pub room: RoomName,
     /// Which part of the history.
+    #[schema(ignore)]
     pub window: Window<StepId>,
 }
 
 /// A page of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowHistory)]
 pub struct HistoryPage {
     /// The steps.
     pub history: Vec<Step>,
@@ -31,7 +34,8 @@ pub struct HistoryPage {
 }
 
 /// A step that a document has taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowStep)]
 pub struct Step {
     #[serde(skip)]
     id: StepId,

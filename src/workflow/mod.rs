@@ -24,9 +24,10 @@ mod transition;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::{
-    events::Moved,
+    events::{Moved, UPDATE as WORKFLOW_UPDATE},
     history::{HistoryPage, HistoryRequest, Step},
     machine::{Machine, Refusal},
     transition::Transition,
@@ -52,7 +53,8 @@ pub struct Workflow {
 }
 
 /// The status of a document, as one caller sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowState)]
 pub struct State {
     /// The status.
     pub status: String,
