@@ -13,6 +13,6 @@ mod machine;
 mod memory;
 
 pub use self::{
-    budget::{Budget, RefusalKind, Role},
+    budget::{Budget, BudgetRates, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
 };
