@@ -182,7 +182,10 @@ fn roles(roles: &Value) -> Vec<String> {
         Value::String(role) => vec![role.clone()],
         Value::Array(list) => {
             let texts = list.iter().filter_map(Value::as_str);
-            texts.map(str::to_owned).collect()
+            let mut roles: Vec<_> = texts.map(str::to_owned).collect();
+            // The claims are kept as long as the session.
+            roles.shrink_to_fit();
+            roles
         }
         _ => Vec::new(),
     }

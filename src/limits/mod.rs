@@ -17,7 +17,7 @@ mod places;
 mod sample;
 
 pub use self::{
-    budget::{Budget, RefusalKind, Role},
+    budget::{Budget, BudgetRates, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
     places::{Full, Occupant, Peer, Place, Places, Subnet},
     sample::Sampler,

@@ -99,7 +99,7 @@ impl People {
             }
             told_total = told_total.or(Some(renewed));
         }
-        let of_present = |person: &&Person| !person.tabs.is_empty();
+        let of_present = |person: &&Box<Person>| !person.tabs.is_empty();
         let total = || self.people.values().filter(of_present).count();
         Some(News {
             team: team.clone(),

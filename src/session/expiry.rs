@@ -51,7 +51,7 @@ impl Sessions {
             timing, supervisor, ..
         } = &*self.shared;
         let now = Timestamp::now();
-        for session in self.all() {
+        for session in self.all_where(|session| session.needs_check(now, timing)) {
             let check = || session.check_expiry(now, timing);
             // If the check panics, the session is closed, because its token might never expire.
             if supervisor.guard(Task::Sessions, check).is_none() {
@@ -62,6 +62,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether something is due for the session at `now`.
+    fn needs_check(&self, now: Timestamp, timing: &Timing) -> bool {
+        self.has_ended() || due(self.expires_at(), now, timing) != Due::Nothing
+    }
+
+    fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.claims.read().expires_at)
+    }
+
     /// Does what is due for the session at `now`: notifies its client, ends the session, or closes
     /// the transport of a session that has ended.
     pub(super) fn check_expiry(&self, now: Timestamp, timing: &Timing) {
@@ -71,7 +80,7 @@ impl Session {
             }
             return;
         }
-        let expires_at = Timestamp::from_seconds(self.claims().expires_at);
+        let expires_at = self.expires_at();
         match due(expires_at, now, timing) {
             Due::Nothing => {}
             Due::Notice => {

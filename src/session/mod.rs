@@ -35,10 +35,9 @@ pub use self::{
 };
 use crate::{
     auth::{Claims, Rights},
-    config::Limits,
     error::{Error, Result},
     id::{DocumentKey, RoomName, SessionId, Timestamp},
-    limits::{Budget, Role},
+    limits::{Budget, BudgetRates, Role},
 };
 
 /// Sends the notices of one session to its client. Doors implement it. No method may block.
@@ -70,10 +69,10 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(id: SessionId, claims: Claims, limits: &Limits) -> Self {
+    fn new(id: SessionId, claims: Claims, rates: &Arc<BudgetRates>) -> Self {
         Self {
             identity: Identity::new(id, &claims.team, claims.user.clone()),
-            budget: Budget::new(limits, Role::of(claims.rights())),
+            budget: Budget::new(rates, Role::of(claims.rights())),
             claims: RwLock::new(Arc::new(claims)),
             last_seen_ms: AtomicI64::new(0),
             link: OnceLock::new(),

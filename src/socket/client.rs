@@ -141,17 +141,15 @@ impl Client {
     }
 
     /// Notes that a durable event was dropped, because the queue was full. A client that is reading a
-    /// large document can read it to its end; then it is [cut](Self::cut_if_incomplete).
+    /// large document can read it to its end; then it [is cut](Self::is_incomplete).
     pub(super) fn note_missed_event(&self) {
         self.has_missed_event.store(true, Ordering::Relaxed);
     }
 
-    /// Closes the transport of a client that has missed an event and has read everything else: it
-    /// connects again, and asks for what it has missed.
-    pub(super) fn cut_if_incomplete(&self) {
-        if self.has_missed_event.load(Ordering::Relaxed) && self.socket.is_drained() {
-            self.cut("missed_event");
-        }
+    /// Whether the client has missed an event and has read everything else. Its transport has to be
+    /// closed: it connects again, and asks for what it has missed.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.has_missed_event.load(Ordering::Relaxed) && self.socket.is_drained()
     }
 
     fn queue_within(&self, message: Message, bytes_max: usize) -> Delivery {

@@ -27,11 +27,6 @@ impl Held {
         Self(Mutex::new(State::Holding(Vec::new())))
     }
 
-    /// Holds nothing back.
-    pub(super) fn open() -> Self {
-        Self(Mutex::new(State::Open))
-    }
-
     /// Holds `event` back, if events are held back.
     pub(super) fn hold(&self, event: &Arc<Published>) -> bool {
         let mut state = self.0.lock();

@@ -23,6 +23,7 @@ use super::{
     replay::Recovery,
 };
 use crate::{
+    bus::Published,
     error::Error,
     id::{EventId, RoomName},
     metrics::Metrics,
@@ -48,14 +49,14 @@ pub(super) struct NativeSeat {
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
     metrics: Metrics,
-    /// The room's events that are held back while missed ones are read.
-    held: Arc<Held>,
     replay: Option<Replay>,
 }
 
 /// How a client that joins gets the events that it has missed since one.
 struct Replay {
     since: EventId,
+    /// The room's events that are held back while missed ones are read.
+    held: Arc<Held>,
     store: Store,
     supervisor: Supervisor,
 }
@@ -70,6 +71,7 @@ impl NativeSeat {
     ) -> Self {
         let replay = since.map(|since| Replay {
             since,
+            held: Arc::new(Held::holding()),
             store: shared.store.clone(),
             supervisor: shared.supervisor.clone(),
         });
@@ -78,10 +80,6 @@ impl NativeSeat {
             room,
             client: Arc::downgrade(client),
             metrics: shared.metrics.clone(),
-            held: Arc::new(match replay {
-                Some(_) => Held::holding(),
-                None => Held::open(),
-            }),
             replay,
         }
     }
@@ -98,7 +96,7 @@ impl NativeSeat {
         let (client, room, held) = (
             Arc::clone(client),
             self.room.clone(),
-            Arc::clone(&self.held),
+            Arc::clone(&replay.held),
         );
         let (store, since) = (replay.store.clone(), replay.since);
         replay.supervisor.spawn(Task::Operation, async move {
@@ -111,6 +109,12 @@ impl NativeSeat {
             }
             recovery.release(&client, &held);
         });
+    }
+
+    /// Holds `event` back, if events are held back.
+    fn holds(&self, event: &Arc<Published>) -> bool {
+        let replay = self.replay.as_ref();
+        replay.is_some_and(|replay| replay.held.hold(event))
     }
 
     /// Reports that the client is in the room, unless it has left or joined again meanwhile.
@@ -190,7 +194,7 @@ impl Door for NativeDoor {
             seat.remove_from(&client);
         }
         match message {
-            Message::Event(event) if seat.held.hold(event) => Delivery::Queued,
+            Message::Event(event) if seat.holds(event) => Delivery::Queued,
             Message::Event(_) => {
                 if client.offer_event(wire.clone()) == Delivery::Full {
                     client.note_missed_event();
