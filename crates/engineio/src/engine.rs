@@ -17,12 +17,12 @@ use http_body::Body;
 
 use super::{
     answer::{Answer, Refusal},
-    connection::Carrier,
     door::Door,
     link,
     options::Options,
     polling,
     shared::Shared,
+    stage::Carrier,
     upgrade::Upgrade,
 };
 
