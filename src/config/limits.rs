@@ -116,6 +116,24 @@ settings! {
         STRANGERS_MAX strangers_max: usize = 8192, 1..=1_000_000;
         /// Connections of strangers from one address, as CONNECTIONS_PER_ADDRESS_MAX counts.
         STRANGERS_PER_ADDRESS_MAX strangers_per_address_max: usize = 1024, 1..=1_000_000;
+        /// HTTP requests of strangers from one address, a second; four times as many at once. Beyond
+        /// that they wait for up to a second, and then are refused. The first request of a
+        /// connection does not count.
+        STRANGER_REQUESTS_PER_SECOND stranger_requests_per_second: u32 = 500, 1..=1_000_000;
+        /// The largest message, and the largest body by polling, of a client that has no session.
+        STRANGER_BYTES_MAX stranger_bytes_max: usize = 32 * KIB, KIB..=MIB;
+        /// Attempts of one connection to begin a session: a minute in the long run, and as many at
+        /// once.
+        CONNECTS_PER_MINUTE connects_per_minute: u32 = 30, 1..=100_000;
+        /// Tokens that are verified at once.
+        VERIFICATIONS_MAX verifications_max: usize = 256, 1..=100_000;
+        /// As VERIFICATIONS_MAX, for the clients of one address.
+        VERIFICATIONS_PER_ADDRESS_MAX verifications_per_address_max: usize = 32, 1..=100_000;
+        /// Frames of one WebSocket that carry nothing: a second in the long run. They are pings,
+        /// pongs, fragments of a few bytes and empty messages.
+        BARE_FRAMES_PER_SECOND bare_frames_per_second: u32 = 50, 1..=100_000;
+        /// Frames of one WebSocket that carry nothing: at once.
+        BARE_FRAMES_BURST bare_frames_burst: u32 = 1000, 1..=1_000_000;
         /// The largest size of the headers of an HTTP request, in bytes.
         HTTP_HEADER_BYTES_MAX http_header_bytes_max: usize = 32 * KIB, KIB..=MIB;
         /// The number of bytes queued for one socket above which it counts as lagging.
@@ -169,6 +187,8 @@ settings! {
         /// How long the body of an HTTP request may stall, and how far it may fall behind
         /// 16 KiB a second; behind 128 KiB a second where it is an update.
         HTTP_BODY_TIMEOUT_MS http_body_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
+        /// How long a message may take to arrive, beside the time for its bytes at 16 KiB a second.
+        MESSAGE_TIMEOUT_MS message_timeout_ms: u64 = 15 * SECOND, 100..=10 * MINUTE;
         /// How often the server pings a client.
         PING_INTERVAL_MS ping_interval_ms: u64 = 25 * SECOND, 100..=5 * MINUTE;
         /// How long the server waits for the answer to a ping.

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 use tracing::debug;
 
@@ -40,6 +43,7 @@ struct Accepted<H, S> {
     shared: Arc<Shared<H, S>>,
     watch: Arc<Watch>,
     peer: Peer,
+    has_asked: AtomicBool,
 }
 
 /// How the service of a connection ended.
@@ -79,6 +83,7 @@ pub(super) fn begin<H: Handshake, S: Service>(
             place,
             is_proxied,
         },
+        has_asked: AtomicBool::new(false),
     };
     shared.spawn(accepted.serve(tcp));
 }
@@ -200,6 +205,11 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
         if peer.is_proxied {
             peer.address = proxy::client(request.headers(), &parts.proxies, peer.address);
         }
+        if !self.is_admitted(&peer).await {
+            parts.metrics.limit_applied("stranger_requests_per_second");
+            let watch = Arc::clone(&self.watch);
+            return Ok(too_fast().map(|body| AnswerBody { body, watch }));
+        }
         let (mut head, body) = request.into_parts();
         head.extensions.insert(peer.clone());
         if let Some(unwrap) = H::unwrap() {
@@ -219,15 +229,49 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
     }
 }
 
+impl<H, S> Accepted<H, S> {
+    /// Waits until a request may be answered; `false` if it is refused. That of a client with a
+    /// token is answered at once, and so is the first one of a connection.
+    async fn is_admitted(&self, peer: &Peer) -> bool {
+        let is_first = !self.has_asked.swap(true, Ordering::Relaxed);
+        if !peer.is_proxied && (is_first || peer.place.is_trusted()) {
+            return true;
+        }
+        let admitted = self.shared.pace.admit(Subnet::from(peer.address));
+        let (Ok(wait) | Err(wait)) = admitted;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        admitted.is_ok()
+    }
+}
+
+/// The answer to a request of a stranger whose address sends too many.
+fn too_fast() -> Response {
+    let retry_after_ms = 1000;
+    let mut response = error_response(
+        StatusCode::TOO_MANY_REQUESTS,
+        &Error::RateLimited { retry_after_ms },
+    );
+    let seconds = HeaderValue::from(1);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
 /// The answer to a request whose body did not arrive in time.
 fn late_body() -> Response {
     let error = Error::Invalid {
         field: "body",
         reason: "did not arrive in time",
     };
+    error_response(StatusCode::REQUEST_TIMEOUT, &error)
+}
+
+/// An error, after which the connection is closed.
+fn error_response(status: StatusCode, error: &Error) -> Response {
     let body = serde_json::json!({ "error": error }).to_string();
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,

@@ -36,7 +36,7 @@ use tracing::{debug, warn};
 
 use crate::{
     config::{Limits, Proxies, Timing},
-    limits::{Places, Sampler},
+    limits::{Pace, Places, Sampler},
     metrics::Metrics,
     supervise::{Supervisor, Task},
 };
@@ -139,6 +139,7 @@ struct Shared<H, S> {
     handshake: H,
     service: S,
     http: http1::Builder,
+    pace: Pace,
     /// Lines about refused connections, of which there may be many.
     refusals: Sampler,
 }
@@ -146,6 +147,7 @@ struct Shared<H, S> {
 impl<H: Handshake, S: Service> Front<H, S> {
     /// A front door to `service`.
     pub fn new(parts: Parts, handshake: H, service: S) -> Self {
+        let pace = Pace::new(parts.limits.stranger_requests_per_second);
         let mut http = http1::Builder::new();
         // The deadlines of headers are those of `watched`, which has one for idle connections too.
         http.timer(TokioTimer::new())
@@ -159,6 +161,7 @@ impl<H: Handshake, S: Service> Front<H, S> {
                 handshake,
                 service,
                 http,
+                pace,
                 refusals: Sampler::new(),
             }),
         }

@@ -337,6 +337,11 @@ impl Place {
         self.trusted.load(Ordering::Relaxed)
     }
 
+    /// The part of the network that it belongs to; `None` for the connection of a proxy.
+    pub fn subnet(&self) -> Option<Subnet> {
+        self.holding.lock().subnet
+    }
+
     /// Sets the occupant that is evicted for a newcomer. It is evicted at once if that has
     /// happened already.
     pub fn occupy(&self, occupant: Weak<dyn Occupant>) {

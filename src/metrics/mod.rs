@@ -38,16 +38,22 @@ impl Transport {
 
 /// The limits whose application is counted.
 const LIMITS: &[&str] = &[
+    "bare_frames_per_second",
     "connections_max",
     "connections_per_address_max",
+    "connects_per_minute",
     "file_descriptors",
     "http_body_timeout",
     "http_header_bytes_max",
     "http_header_timeout",
     "http_idle_timeout",
     "http_write_timeout",
+    "message_timeout",
+    "stranger_bytes_max",
+    "stranger_requests_per_second",
     "strangers_max",
     "strangers_per_address_max",
+    "verifications_max",
 ];
 
 /// Whether the database can be written.

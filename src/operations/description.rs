@@ -245,9 +245,9 @@ fn on_one_line(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(members) => {
             for (name, member) in members {
-                *member = match member {
+                *member = match member.take() {
                     Value::String(text) if name == "description" => text.replace('\n', " ").into(),
-                    member => on_one_line(member.take()),
+                    other => on_one_line(other),
                 };
             }
         }

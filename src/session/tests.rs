@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     auth::{Grants, User},
-    config::Timing,
+    config::{Limits, Timing},
     id::{Team, UserId},
     metrics::Metrics,
     supervise::Supervisor,
@@ -177,4 +177,24 @@ fn a_client_is_notified_once_for_each_token_and_once_of_the_end() {
     assert!(session.has_ended());
     let notice = "expires at 2033-05-18T03:33:20.000Z";
     assert_eq!(*recorder.0.lock(), [notice, notice, "token_expired"]);
+}
+
+#[test]
+fn a_session_continues_the_budget_that_the_last_one_of_its_user_left() {
+    let sessions = sessions();
+    let admit = |user| sessions.admit(claims("acme", user)).expect("a session");
+    let first = admit("ana");
+    let mut admitted = 0;
+    while first.budget.admit_request().is_ok() {
+        admitted += 1;
+    }
+    assert!(admitted >= 200, "a burst");
+    let second = admit("ana");
+    assert!(second.budget.admit_request().is_ok(), "a second device");
+    sessions.forget(&first);
+    sessions.forget(&first);
+    let third = admit("ana");
+    assert!(third.budget.admit_request().is_err());
+    assert!(Arc::ptr_eq(&first.budget, &third.budget));
+    assert!(admit("ben").budget.admit_request().is_ok());
 }

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use engineio::{Answer, Carrier, Door, Reason};
+use engineio::{Answer, Busy, Carrier, Door, Reason};
 use http::{Extensions, HeaderValue, StatusCode, header};
 use tracing::debug;
 
@@ -98,21 +98,35 @@ impl Engine {
                 None => Err(NotAPacket),
             },
             Kind::Disconnect => {
+                if !socket.data.is_known() {
+                    socket.ignore();
+                }
                 self.end_session(socket, Phase::Opened);
                 Ok(())
             }
-            Kind::Ack => Ok(()),
+            Kind::Ack => {
+                socket.ignore();
+                Ok(())
+            }
         }
     }
 
     fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase<Client>) {
         let before = socket.data.phase(|phase| std::mem::replace(phase, next));
-        if let Phase::Connected(client) = before {
-            if let Some(place) = &socket.data.place {
-                place.distrust();
+        match before {
+            Phase::Connected(client) => {
+                if let Some(place) = &socket.data.place {
+                    place.distrust();
+                }
+                client.leave_all();
+                self.sockets.shared.forget(&client);
             }
-            client.leave_all();
-            self.sockets.shared.forget(&client);
+            Phase::Verifying(attempt) => {
+                if let Some(task) = attempt.task {
+                    task.abort();
+                }
+            }
+            Phase::Opened | Phase::Closed => {}
         }
     }
 }
@@ -120,7 +134,7 @@ impl Engine {
 impl Door for Engine {
     type Data = Connection<Client>;
 
-    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer> {
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Box<Answer>> {
         let Some(peer) = extensions.get::<Peer>() else {
             return Ok(Connection::new(None));
         };
@@ -135,7 +149,7 @@ impl Door for Engine {
         };
         place
             .map(|place| Connection::new(Some(place)))
-            .map_err(|Full(_)| refusal(&Error::TooManyConnections))
+            .map_err(|Full(_)| Box::new(refusal(&Error::TooManyConnections)))
     }
 
     fn requested(&self, extensions: &Extensions, socket: &Arc<EngineSocket>) {
@@ -160,11 +174,17 @@ impl Door for Engine {
         }
     }
 
-    fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
-        socket.data.phase(|phase| match phase {
-            Phase::Connected(client) => !client.is_in_busy_room(),
-            Phase::Opened | Phase::Verifying | Phase::Closed => true,
-        })
+    fn knows(&self, socket: &Arc<EngineSocket>) -> bool {
+        socket.data.is_known()
+    }
+
+    fn awaits_more(&self, socket: &Arc<EngineSocket>) -> bool {
+        socket.data.is_partial()
+    }
+
+    fn busy(&self, socket: &Arc<EngineSocket>) -> Option<Busy> {
+        let room = socket.data.client()?.busy_room()?;
+        Some(Box::pin(async move { room.becomes_free().await }))
     }
 
     fn pings_answered(&self, socket: &Arc<EngineSocket>) {
@@ -197,6 +217,15 @@ impl Door for Engine {
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
         debug!(connection = ?socket.id(), ?reason, "connection closed");
         let shared = &self.sockets.shared;
+        let limit = match reason {
+            Reason::TooLarge if !socket.data.is_known() => Some("stranger_bytes_max"),
+            Reason::Incomplete => Some("message_timeout"),
+            Reason::Flooding => Some("bare_frames_per_second"),
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            shared.metrics.limit_applied(limit);
+        }
         shared.connections.lock().remove(&socket.id());
         self.end_session(socket, Phase::Closed);
         shared

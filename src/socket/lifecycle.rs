@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engineio::Reason;
+use engineio::{Carrier, Reason};
 use tokio::time::Instant;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     client::{Client, EngineSocket},
     connection::Phase,
 };
-use crate::supervise::Task;
+use crate::{config::Timing, supervise::Task};
 
 /// How often the connections are checked. It is exact enough for a timeout in seconds.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -31,19 +31,20 @@ impl Sockets {
 enum Due {
     /// Its client has not begun a session in time.
     Silent(Arc<EngineSocket>),
+    /// Attachments that its client has announced do not arrive.
+    Stalled(Arc<EngineSocket>),
     /// Its client has missed an event and has read everything else.
     Incomplete(Arc<Client>),
 }
 
 /// Closes the connections for which it is due.
 fn close_due(shared: &Shared) {
-    let timeout = Duration::from_millis(shared.timing.connect_timeout_ms);
     let now = Instant::now();
     // Most connections are neither, so that only the others are collected.
     let due: Vec<_> = {
         let connections = shared.connections.lock();
         let all = connections.values();
-        all.filter_map(|socket| Due::of(socket, now, timeout))
+        all.filter_map(|socket| Due::of(socket, now, &shared.timing))
             .collect()
     };
     for due in due {
@@ -52,13 +53,18 @@ fn close_due(shared: &Shared) {
                 shared.metrics.socket_cut("silent");
                 socket.close(Reason::Unwanted);
             }
+            Due::Stalled(socket) => socket.close(Reason::Incomplete),
             Due::Incomplete(client) => client.cut("missed_event"),
         }
     }
 }
 
 impl Due {
-    fn of(socket: &Arc<EngineSocket>, now: Instant, timeout: Duration) -> Option<Self> {
+    fn of(socket: &Arc<EngineSocket>, now: Instant, timing: &Timing) -> Option<Self> {
+        if is_stalled(socket, timing) {
+            return Some(Due::Stalled(Arc::clone(socket)));
+        }
+        let timeout = Duration::from_millis(timing.connect_timeout_ms);
         socket.data.phase(|phase| match phase {
             Phase::Opened => {
                 let silent = now.duration_since(socket.data.opened_at) >= timeout;
@@ -67,7 +73,18 @@ impl Due {
             Phase::Connected(client) => client
                 .is_incomplete()
                 .then(|| Due::Incomplete(Arc::clone(client))),
-            Phase::Verifying | Phase::Closed => None,
+            Phase::Verifying(_) | Phase::Closed => None,
         })
     }
+}
+
+/// Whether attachments that were announced do not arrive on a connection by polling. The transport
+/// observes those over a WebSocket.
+fn is_stalled(socket: &EngineSocket, timing: &Timing) -> bool {
+    if !socket.data.is_partial() || socket.carrier() == Carrier::Websocket {
+        return false;
+    }
+    let timeout = Duration::from_millis(timing.message_timeout_ms);
+    let stalled = socket.data.stalled_for().is_some_and(|it| it >= timeout);
+    stalled && !socket.is_posting()
 }

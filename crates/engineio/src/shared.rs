@@ -1,16 +1,14 @@
 //! The state that an engine and all its connections share.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
 use super::{
-    connection::{Carrier, Connection, Reason, Sid},
+    connection::{Connection, Reason, Sid},
     door::Door,
     options::Options,
+    stage::Carrier,
 };
 
 /// The state that an engine and all its connections share.
@@ -60,9 +58,25 @@ impl<D: Door> Shared<D> {
         }
     }
 
-    /// Ends a connection: removes it and reports its end to the door, once.
-    pub(super) fn finish(&self, connection: &Arc<Connection<D::Data>>, reason: Reason) {
-        if connection.end_reported.swap(true, Ordering::AcqRel) {
+    /// The largest body that is read from the peer at present.
+    pub(super) fn payload_bytes_max(&self, connection: &Arc<Connection<D::Data>>) -> usize {
+        match self.door.knows(connection) {
+            true => self.options.payload_bytes_max,
+            false => self.options.stranger_bytes_max,
+        }
+    }
+
+    /// Ends a connection that the calling task serves over `carrier`: removes it and reports its end
+    /// to the door, once. Without effect where another carrier has taken over.
+    pub(super) fn finish(
+        &self,
+        connection: &Arc<Connection<D::Data>>,
+        carrier: Carrier,
+        reason: Reason,
+    ) {
+        let polling = connection.polling.as_ref();
+        let _calls = polling.map(|polling| polling.calls.lock());
+        if !connection.stage.lock().close(carrier) {
             return;
         }
         connection.outbox.stop_accepting();

@@ -5,7 +5,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use engineio::{Answer, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
+use engineio::{
+    Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text,
+};
 use http::Extensions;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -32,7 +34,7 @@ impl Echo {
 impl Door for Echo {
     type Data = ();
 
-    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Box<Answer>> {
         Ok(())
     }
 
@@ -54,8 +56,12 @@ impl Door for Echo {
         self.note(format!("binary {}", bytes.len()));
     }
 
-    fn wants_more(&self, _: &Arc<Connection<Self::Data>>) -> bool {
+    fn knows(&self, _: &Arc<Connection<()>>) -> bool {
         true
+    }
+
+    fn busy(&self, _: &Arc<Connection<()>>) -> Option<Busy> {
+        None
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
