@@ -1,6 +1,7 @@
 //! The events that the members of a room receive.
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::thread::{Comment, Thread};
 use crate::{
@@ -8,6 +9,10 @@ use crate::{
     error::Result,
     id::{CommentId, RoomName, ThreadId},
 };
+
+const THREAD_UPDATED: &str = "thread_updated";
+/// The field of a stored `thread_updated`.
+const THREAD_ID: &str = "thread_id";
 
 #[derive(Serialize)]
 struct OfThread<'a> {
@@ -33,9 +38,23 @@ pub(super) fn thread_created(thread: &Thread) -> Result<Event> {
     event("thread_created", &thread.room, &OfThread { thread })
 }
 
-/// `thread_updated`: it was resolved or opened again.
+/// `thread_updated`: it was resolved or opened again. A thread may be large and change often, so that
+/// only its id is stored.
 pub(super) fn thread_updated(thread: &Thread) -> Result<Event> {
-    event("thread_updated", &thread.room, &OfThread { thread })
+    let event = event(THREAD_UPDATED, &thread.room, &OfThread { thread })?;
+    let brief = (THREAD_ID.to_owned(), json!(thread.id));
+    Ok(event.stored_as(Map::from_iter([brief])))
+}
+
+/// The thread of a stored `thread_updated`; `None` for an event that is stored as a whole.
+pub(super) fn updated_thread(event: &Event) -> Option<ThreadId> {
+    let id = (event.name == THREAD_UPDATED).then(|| event.body.get(THREAD_ID));
+    ThreadId::parse(id??.as_str()?)
+}
+
+/// The body of `thread_updated` with the thread as it is now.
+pub(super) fn updated_body(thread: &Thread) -> Result<Map<String, Value>> {
+    Ok(thread_updated(thread)?.body)
 }
 
 /// `thread_deleted`.

@@ -12,10 +12,11 @@ use tokio::time::timeout;
 use super::{client::Client, events, held::Held};
 use crate::{
     bus::Published,
+    comments::Comments,
     error::{Error, Result},
     id::EventId,
     room::Delivery,
-    store::{self, Missed, Receiver, Store},
+    store::{self, Receiver, Store},
 };
 
 /// How long a client waits at most for the events that it has missed.
@@ -35,29 +36,29 @@ impl Recovery {
     /// the events were no longer kept.
     pub(super) async fn read(
         store: &Store,
+        comments: &Comments,
         client: &Client,
         since: Option<EventId>,
         receiver: Receiver<'_>,
     ) -> Self {
-        let team = client.session.claims().team.clone();
-        let read = timeout(READ_TIMEOUT, store.missed_events(&team, since, receiver));
-        let read: Result<Missed> = read.await.unwrap_or(Err(Error::StorageUnavailable));
-        let Missed { head, events } = read.unwrap_or(Missed {
-            head: EventId(0),
-            events: None,
-        });
-        let fits = |events: &Vec<store::Event>| {
-            let bytes = events.iter().map(|event| event.payload.to_string().len());
-            bytes.sum::<usize>() <= client.queue_bytes_max()
+        let read = async {
+            let claims = client.session.claims();
+            let missed = store.missed_events(&claims.team, since, receiver).await?;
+            let bytes_max = client.queue_bytes_max();
+            let events = missed.events.and_then(|stored| parse(&stored, bytes_max));
+            let events = match (events, receiver) {
+                (Some(events), Receiver::Room(room)) => {
+                    let complete = comments.complete(&claims, room, events, bytes_max);
+                    complete.await?
+                }
+                (events, _) => events,
+            };
+            Ok((missed.head, events))
         };
-        let events = events.filter(fits).and_then(|events| {
-            let events = events.iter().map(|stored| {
-                Published::read(stored).inspect_err(|error| {
-                    tracing::error!(%error, "a stored event cannot be read");
-                })
-            });
-            events.collect::<std::result::Result<Vec<_>, _>>().ok()
-        });
+        let read: Result<_> = timeout(READ_TIMEOUT, read)
+            .await
+            .unwrap_or(Err(Error::StorageUnavailable));
+        let (head, events) = read.unwrap_or((EventId(0), None));
         Self {
             head,
             recovered: since.map(|_| events.is_some()),
@@ -80,6 +81,20 @@ impl Recovery {
             }
         }
     }
+}
+
+/// Parses stored events; `None` where they are larger than `bytes_max`.
+fn parse(stored: &[store::Event], bytes_max: usize) -> Option<Vec<Published>> {
+    let bytes = stored.iter().map(|event| event.payload.to_string().len());
+    if bytes.sum::<usize>() > bytes_max {
+        return None;
+    }
+    let events = stored.iter().map(|event| {
+        Published::read(event).inspect_err(|error| {
+            tracing::error!(%error, "a stored event cannot be read");
+        })
+    });
+    events.collect::<std::result::Result<_, _>>().ok()
 }
 
 fn send(client: &Client, event: &Published) {

@@ -23,6 +23,7 @@ use super::{
     replay::Recovery,
 };
 use crate::{
+    comments::Comments,
     error::Error,
     id::{EventId, RoomName},
     metrics::Metrics,
@@ -57,6 +58,7 @@ pub(super) struct NativeSeat {
 struct Replay {
     since: EventId,
     store: Store,
+    comments: Comments,
     supervisor: Supervisor,
 }
 
@@ -71,6 +73,7 @@ impl NativeSeat {
         let replay = since.map(|since| Replay {
             since,
             store: shared.store.clone(),
+            comments: shared.operations.comments.clone(),
             supervisor: shared.supervisor.clone(),
         });
         Self {
@@ -100,10 +103,11 @@ impl NativeSeat {
             self.room.clone(),
             Arc::clone(&self.held),
         );
-        let (store, since) = (replay.store.clone(), replay.since);
+        let (store, comments) = (replay.store.clone(), replay.comments.clone());
+        let since = Some(replay.since);
         replay.supervisor.spawn(Task::Operation, async move {
             let receiver = Receiver::Room(&room);
-            let recovery = Recovery::read(&store, &client, Some(since), receiver).await;
+            let recovery = Recovery::read(&store, &comments, &client, since, receiver).await;
             recovery.send(&client);
             if let Some(ack) = ack {
                 let recovered = recovery.recovered;

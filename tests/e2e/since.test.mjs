@@ -5,8 +5,11 @@ import { afterEach, describe, it } from "node:test";
 import { databases } from "@realtime-server/harness/databases";
 import { suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
-import { until } from "@realtime-server/harness/until";
+import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
+
+/** How long a client is cut off at least. */
+const CUT_OFF_MS = Number(process.env.CUT_OFF_MS ?? 0);
 
 const NAMES = ["document_created", "document_changed", "document_deleted", "activity", "notification"];
 
@@ -78,15 +81,18 @@ for (const database of databases) {
       ana.client.socket.io.reconnection(false);
       ana.client.breakTransport();
       await until("it is cut off", () => !ana.client.socket.connected);
+      const cutOff = pause(CUT_OFF_MS);
       const witness = new Reader(server, { user: "ana", team, name: "Ana" });
       await witness.welcome();
       for (let number = 0; number < 50; number++) {
         await send({ user: "ben", team }, "PUT", `documents/d${number}`, { title: `Document ${number}` });
         await notify(team, ["ana"], `for Ana ${number}`);
+        await notify(team, ["ana"], `also for Ana ${number}`);
         await notify(team, ["ben"], `for Ben ${number}`);
       }
-      // 50 documents, each with its activity, and 50 notifications.
-      await until("the witness has all", () => witness.events.length === 150);
+      // 50 documents, each with its activity, and 100 notifications.
+      await until("the witness has all", () => witness.events.length === 200);
+      await cutOff;
       // Events go on while the client connects.
       const later = (async () => {
         for (let number = 50; number < 80; number++) {
@@ -96,9 +102,9 @@ for (const database of databases) {
       ana.client.socket.connect();
       const welcome = await ana.welcome(2);
       await later;
-      await until("everything has arrived", () => ana.events.length >= 211 && witness.events.length >= 210);
+      await until("everything has arrived", () => ana.events.length >= 261 && witness.events.length >= 260);
       assert.equal(welcome.recovered, true);
-      assert.ok(welcome.behind >= 151, `${welcome.behind} events came before the connection event`);
+      assert.ok(welcome.behind >= 201, `${welcome.behind} events came before the connection event`);
       assert.deepEqual(ana.ids().slice(1), witness.ids());
       const rising = [...ana.ids()].sort((a, b) => a - b);
       assert.deepEqual(ana.ids(), rising);
@@ -158,6 +164,69 @@ for (const database of databases) {
       after.since = last_event_id;
       assert.equal((await after.welcome()).recovered, true);
       assert.deepEqual(new Set(after.events.map(({ room }) => room)), new Set(["open-1"]));
+    });
+
+    it("threads that were updated come as they are now, and the database does not keep a copy of each of their states", async () => {
+      const room = "large-threads";
+      const enter = async (user) => {
+        const client = await Client.connect(server, { person: { user } });
+        await client.join(room);
+        return client;
+      };
+      const ben = await enter("ben");
+      const text = "x".repeat(16_000);
+      const begin = async () => (await ben.ok("thread_create", { room, body: text })).thread.id;
+      const [thread_id, gone] = [await begin(), await begin()];
+      for (let reply = 0; reply < 9; reply += 1) await ben.ok("comment_create", { thread_id, body: text });
+      const { welcome } = await Client.connect(server, { person: { user: "ana" } });
+      for (const request of ["thread_resolve", "thread_reopen", "thread_resolve"]) await ben.ok(request, { thread_id });
+      await ben.ok("thread_resolve", { thread_id: gone });
+      await ben.ok("comment_create", { thread_id, body: "the last word" });
+      await ben.ok("thread_delete", { thread_id: gone });
+      const ana = await Client.connect(server, { person: { user: "ana" } });
+      const events = [];
+      ana.socket.onAny((...event) => events.push(event));
+      const ack = await ana.ok("join_room", { room, since: welcome.last_event_id });
+      assert.equal(ack.recovered, true);
+      const missed = events.filter(([name]) => name.startsWith("thread_") || name.startsWith("comment_"));
+      const names = missed.map(([name]) => name);
+      // The reply opens the thread again.
+      const updated = Array.from({ length: 3 }, () => "thread_updated");
+      assert.deepEqual(names, [...updated, "comment_created", "thread_updated", "thread_deleted"]);
+      const { threads } = await ana.ok("thread_list", { room });
+      assert.equal(threads[0].comments.length, 11);
+      for (const [name, payload] of missed) {
+        if (name === "thread_updated") assert.deepEqual(payload.thread, threads[0]);
+        else assert.equal(payload.room, room);
+      }
+      const ids = missed.map(([, { event_id }]) => event_id);
+      assert.deepEqual(
+        ids,
+        [...new Set(ids)].sort((a, b) => a - b),
+      );
+      if (!database.canRun) return;
+      const bytes = database.run(
+        server.env.DATABASE_URL,
+        "select max(length(cast(payload as text))) from event where payload->>'name' = 'thread_updated'",
+      );
+      assert.ok(Number(bytes) < 1_000, `${bytes} bytes are stored for a thread_updated`);
+    });
+
+    it("threads that are together larger than a client's queue are not replayed: it lists afresh", async () => {
+      const room = "too-large-threads";
+      const ben = await Client.connect(server, { person: { user: "ben" } });
+      await ben.join(room);
+      const text = "x".repeat(16_000);
+      const { thread } = await ben.ok("thread_create", { room, body: text });
+      const thread_id = thread.id;
+      for (let reply = 0; reply < 20; reply += 1) await ben.ok("comment_create", { thread_id, body: text });
+      const since = (await Client.connect(server, { person: { user: "ana" } })).welcome.last_event_id;
+      // Two copies of 336 KB fit into 1 MiB, four do not.
+      for (const recovered of [true, false]) {
+        for (const request of ["thread_resolve", "thread_reopen"]) await ben.ok(request, { thread_id });
+        const ana = await Client.connect(server, { person: { user: "ana" } });
+        assert.equal((await ana.ok("join_room", { room, since })).recovered, recovered);
+      }
     });
   });
 }
