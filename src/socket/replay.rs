@@ -1,7 +1,8 @@
 //! Sends a client the events that it has missed, before those that happen now.
 //!
 //! While the missed events are read, those that happen are held back, so that the client receives
-//! each once, in the order of their ids. A client that connects gets the events for its person and
+//! each once, in the order of their ids. For a client that joins a room, all messages of the room are
+//! held back until the join is answered. A client that connects gets the events for its person and
 //! its team; one that joins a room gets those for the room's members. A client whose missed events
 //! are no longer kept, or are too many for its queue, gets none, and is told so.
 
@@ -9,13 +10,16 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{client::Client, events, held::Held};
+use super::{
+    client::Client,
+    events,
+    held::{Held, Item},
+};
 use crate::{
     bus::Published,
     comments::Comments,
     error::{Error, Result},
     id::EventId,
-    room::Delivery,
     store::{self, Receiver, Store},
 };
 
@@ -68,16 +72,19 @@ impl Recovery {
 
     /// Sends the client what was held back for it and is not covered by what was read.
     pub(super) fn release(&self, client: &Client, held: &Held) {
-        if !held.release(self.head, |event| send(client, event)) {
-            client.note_missed_event();
-        }
+        held.release(self.head, |item| match item {
+            Item::Event(event) => drop(client.offer_event(&event, events::frame(&event))),
+            Item::Message(message) => client.queue(message),
+            Item::Missing => client.note_missed_event(),
+        });
+        client.socket().flush(engineio::Writer::Task);
     }
 
     /// Sends the client what it has missed, as far as it may see it.
     pub(super) fn send(&self, client: &Client) {
         for event in &self.missed {
             if event.event.may_be_seen_by(&client.session) {
-                send(client, event);
+                client.offer_event(event, events::frame(event));
             }
         }
     }
@@ -95,10 +102,4 @@ fn parse(stored: &[store::Event], bytes_max: usize) -> Option<Vec<Published>> {
         })
     });
     events.collect::<std::result::Result<_, _>>().ok()
-}
-
-fn send(client: &Client, event: &Published) {
-    if client.offer_event(events::frame(event)) == Delivery::Full && event.event_id.is_some() {
-        client.note_missed_event();
-    }
 }

@@ -49,7 +49,7 @@ pub(super) struct NativeSeat {
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
     metrics: Metrics,
-    /// The room's events that are held back while missed ones are read.
+    /// The room's events and messages that are held back until the join is answered.
     held: Arc<Held>,
     replay: Option<Replay>,
 }
@@ -195,13 +195,14 @@ impl Door for NativeDoor {
         }
         match message {
             Message::Event(event) if seat.held.hold(event) => Delivery::Queued,
-            Message::Event(_) => {
-                if client.offer_event(wire.clone()) == Delivery::Full {
-                    client.note_missed_event();
-                }
+            Message::Event(event) => {
+                client.offer_event(event, wire.clone());
                 Delivery::Queued
             }
-            _ => client.offer(wire.clone()),
+            _ => {
+                let held = seat.held.hold_message(wire, client.queue_bytes_max());
+                held.unwrap_or_else(|| client.offer(wire.clone()))
+            }
         }
     }
 }
@@ -273,9 +274,8 @@ impl Peer for NativeSeat {
     }
 
     fn queued_bytes(&self) -> usize {
-        self.client
-            .upgrade()
-            .map_or(0, |client| client.queued_bytes())
+        let queued = |client: Arc<Client>| client.queued_bytes() + self.held.bytes();
+        self.client.upgrade().map_or(0, queued)
     }
 
     fn cut(&self, reason: &'static str) {

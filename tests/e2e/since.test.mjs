@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
-import { databases } from "@realtime-server/harness/databases";
+import * as Y from "yjs";
+import { databases, postgres } from "@realtime-server/harness/databases";
 import { suiteServer } from "@realtime-server/harness/suite";
 import { token } from "@realtime-server/harness/tokens";
 import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
+import { Caller } from "./support/http.mjs";
 
 /** How long a client is cut off at least. */
 const CUT_OFF_MS = Number(process.env.CUT_OFF_MS ?? 0);
@@ -227,6 +229,114 @@ for (const database of databases) {
         const ana = await Client.connect(server, { person: { user: "ana" } });
         assert.equal((await ana.ok("join_room", { room, since })).recovered, recovered);
       }
+    });
+  });
+}
+
+// On SQLite alone: the events wait for the client in the memory of the server.
+describe("a client whose queue was full", () => {
+  const QUEUE_BYTES = 256 * 1024;
+  const server = suiteServer({ env: { SOCKET_QUEUE_BYTES_MAX: QUEUE_BYTES, LAG_TIMEOUT_MS: 60_000 } });
+  afterEach(closeClients);
+
+  it("gets the events that did not fit when it asks again, and none behind them before", async () => {
+    const ben = await (await Client.connect(server, { person: { user: "ben" } })).join("slow");
+    const ana = new Reader(server, { user: "ana" });
+    await ana.welcome();
+    await ana.client.join("slow");
+    const { ws } = ana.client.socket.io.engine.transport;
+    ws.pause();
+    const isLagging = async () => (await server.metric("realtime_sockets_lagging")) > 0;
+    for (let part = 0; !(await isLagging()); part += 1) {
+      assert.ok(part < 2_000, "40 MB fit into the buffers of the kernel");
+      await ben.edit(({ map }) => map.set("value", String(part).padEnd(20_000, "x")));
+    }
+    const service = new Caller(server, { user: "main", role: "service" });
+    const titles = [];
+    const notify = async () => {
+      titles.push(`number ${titles.length}`);
+      const text = { title: titles.at(-1), body: "x".repeat(1_000) };
+      await service.ok("POST", "notifications", { users: ["ana"], kind: "test", ...text });
+    };
+    // The queue may be twice as long for events; some of these do not fit.
+    while (titles.length < 260) await notify();
+    let isCut = false;
+    ana.client.socket.once("disconnect", () => (isCut = true));
+    ws.resume();
+    await until("it is cut off", async () => {
+      await notify();
+      await pause(20);
+      return isCut;
+    });
+    const seen = () => ana.events.filter(({ name }) => name === "notification").map(({ title }) => title);
+    await until("all have arrived", () => seen().length >= titles.length);
+    assert.deepEqual(seen(), titles);
+    assert.equal(ana.welcomes.at(-1).recovered, true);
+  });
+});
+
+// SQLite cannot keep others from reading.
+if (databases.includes(postgres)) {
+  describe("a join with since while the missed events cannot be read", () => {
+    const QUEUE_BYTES = 64 * 1024;
+    const server = suiteServer({ database: postgres, env: { SOCKET_QUEUE_BYTES_MAX: QUEUE_BYTES } });
+    afterEach(closeClients);
+
+    /** Ana joins `room` while Ben edits it; what she receives, in its order. */
+    async function join(room, edits) {
+      const ben = await (await Client.connect(server, { person: { user: "ben" } })).join(room);
+      await ben.edit(({ text }) => text.insert(0, "before "));
+      const { socket, welcome } = await Client.connect(server, { person: { user: "ana" } });
+      const received = [];
+      const doc = new Y.Doc();
+      const apply = ({ update }) => Y.applyUpdate(doc, new Uint8Array(update));
+      for (const name of ["document_update", "document_resync"]) {
+        socket.on(name, (payload) => {
+          received.push(name);
+          if (payload.update) apply(payload);
+        });
+      }
+      const ask = (request, payload) => socket.timeout(30_000).emitWithAck(request, { room, ...payload });
+      const sync = async () => {
+        const ack = await ask("document_sync", { state_vector: Y.encodeStateVector(doc) });
+        assert.ok(ack.ok, JSON.stringify(ack.error));
+        return ack;
+      };
+      socket.on("document_resync", async () => apply(await sync()));
+      const release = await postgres.block(server.env.DATABASE_URL, "event");
+      const asked = { room, state_vector: Y.encodeStateVector(doc), since: welcome.last_event_id };
+      const acked = new Promise((resolve) => {
+        // A promise of the ack itself would be settled after events that arrive right behind it.
+        socket.emit("join_room", asked, (ack) => {
+          received.push("join_room");
+          apply(ack);
+          resolve();
+        });
+      });
+      // The answer to the second request says that the room has carried out the first one.
+      apply(await sync());
+      await edits(ben);
+      // What was sent to Ana before arrives before this answer.
+      await ask("presence_list", {});
+      await release();
+      await acked;
+      await until("Ana reads what Ben writes", () => doc.getText("text").toString() === ben.content);
+      return received;
+    }
+
+    it("updates of the document come after the answer to the join", async () => {
+      const received = await join("held", (ben) => ben.edit(({ text }) => text.insert(0, "meanwhile ")));
+      assert.deepEqual(received, ["join_room", "document_update"]);
+    });
+
+    it("more updates than the client's queue may hold are not kept for it: it synchronises again", async () => {
+      const received = await join("held-too-much", async (ben) => {
+        for (let part = 0; part < 8; part += 1) {
+          await ben.edit(({ text }) => text.insert(0, String(part).repeat(QUEUE_BYTES / 4)));
+        }
+      });
+      assert.equal(received[0], "join_room");
+      assert.ok(received.includes("document_resync"), received.join(" "));
     });
   });
 }
