@@ -17,6 +17,7 @@ use crate::{
     idempotency::RequestKey,
     notifications::{self, Notifications, Publication, Which},
     payload::Payload,
+    revocations::{self, Revocations},
     webhooks::{self, Webhooks},
     workflow::{HistoryRequest, Transition, Workflow},
 };
@@ -58,6 +59,8 @@ operations! {
     NotificationPreferences = "notification_preferences",
     /// Notifies people of something that happened in another service.
     NotificationPublish = "notification_publish",
+    /// Ends the sessions of a login, or of a user.
+    SessionRevoke = "session_revoke",
     /// Lists the messages to the main service that are not delivered.
     WebhookList = "webhook_list",
     /// Has a failed message sent again.
@@ -107,6 +110,8 @@ pub struct Operations {
     pub activities: Activities,
     /// What people are notified of.
     pub notifications: Notifications,
+    /// Which sessions were revoked.
+    pub revocations: Revocations,
     /// What the main service is told of.
     pub webhooks: Webhooks,
     /// The threads of comments.
@@ -160,6 +165,11 @@ impl Operations {
                 let key = RequestKey::find(payload)?;
                 let publish = self.notifications.publish(claims, &publication, key, now);
                 answer(&publish.await?)
+            }
+            Operation::SessionRevoke => {
+                let request = revocations::Request::read(payload, now)?;
+                let key = RequestKey::find(payload)?;
+                self.revocations.revoke(claims, &request, key, now).await
             }
             Operation::WebhookList => {
                 let request = webhooks::PageRequest::read(payload)?;

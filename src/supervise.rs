@@ -65,6 +65,10 @@ pub enum Task {
     Webhooks,
     /// Records in the activity who edits.
     Activity,
+    /// Reads the revocations of other instances. Its rounds are caught one by one.
+    Revocations,
+    /// Asks the main service about open sessions. Its rounds are caught one by one.
+    SessionValidation,
     /// Deletes what features keep for a time only. Its rounds are caught one by one.
     Retention,
     /// Deletes old events.
@@ -86,7 +90,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 22] = [
+    pub const ALL: [Task; 24] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -105,6 +109,8 @@ impl Task {
         Task::Operation,
         Task::Webhooks,
         Task::Activity,
+        Task::Revocations,
+        Task::SessionValidation,
         Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
@@ -132,6 +138,8 @@ impl Task {
             Task::Operation => "operation",
             Task::Webhooks => "webhooks",
             Task::Activity => "activity",
+            Task::Revocations => "revocations",
+            Task::SessionValidation => "session_validation",
             Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
@@ -160,6 +168,8 @@ impl Task {
             | Task::Operation
             | Task::Webhooks
             | Task::Activity
+            | Task::Revocations
+            | Task::SessionValidation
             | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

@@ -13,6 +13,7 @@ mod read;
 mod report;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod variables;
 mod webhook;
 mod workflow;
@@ -31,6 +32,7 @@ pub use self::{
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Source},
+    validation::{OnFailure, SessionValidation, ValidationCredentials},
     variables::{similar_to, variables},
     webhook::{PrivateAddresses, Webhook},
     workflow::{STATUS_BYTES_MAX, WorkflowStep, WorkflowTable},
@@ -177,6 +179,9 @@ impl Config {
                 issuer: None,
                 audience: None,
                 leeway_ms: 5000,
+                lifetime_max_ms: auth::LIFETIME_MAX_MS,
+                validation: None,
+                private_http: PrivateAddresses::Refused,
                 claims: ClaimNames::default(),
             },
             origins: Origins::Localhost,

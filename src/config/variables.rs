@@ -6,6 +6,7 @@ use super::{
     limits::{Limits, Timing},
     origins::Origins,
     read::{ConfigError, Reader},
+    validation::SessionValidation,
     webhook::Webhook,
 };
 
@@ -31,7 +32,6 @@ const GENERAL: &[&str] = &[
 /// would not see each other's updates, without any error.
 const UNSUPPORTED: &[&str] = &[
     "REDIS_URL",
-    "SESSION_VALIDATION_URL",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
     "TRUSTED_PROXIES",
@@ -42,6 +42,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     [
         GENERAL,
         Auth::VARIABLES,
+        SessionValidation::VARIABLES,
         Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,
