@@ -14,7 +14,6 @@ use axum::{
     http::{Uri, header},
     middleware::{self, Next},
     response::Response,
-    serve::ListenerExt,
 };
 use tokio::{net::TcpListener, time::Instant};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,8 +28,9 @@ use crate::{
     config::{Config, DevDoors},
     error::{Error, Result},
     exit::Exit,
+    front::{self, Front, Plain},
     http,
-    limits::Memory,
+    limits::{Memory, Places, Verifications},
     metrics::Metrics,
     notifications::Notifications,
     operations::Operations,
@@ -64,6 +64,7 @@ pub struct App {
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
+    places: Places,
     started: Instant,
 }
 
@@ -170,6 +171,8 @@ impl App {
             comments,
             workflow,
         };
+        let connections_max = front::descriptors::connections_max(config.limits.connections_max);
+        let places = Places::new(&config.limits, connections_max, metrics.clone());
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -179,6 +182,8 @@ impl App {
             operations: operations.clone(),
             limits: config.limits,
             timing: config.timing,
+            places: places.clone(),
+            verifications: Verifications::new(&config.limits),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
@@ -200,6 +205,7 @@ impl App {
             presence,
             rooms,
             sockets,
+            places,
             started,
         })
     }
@@ -251,29 +257,31 @@ impl App {
         self.sockets.watch();
         self.presence.watch();
         self.operations.watch(&self.supervisor);
-        let listener = listener.tap_io(|tcp| {
-            // Without this option small frames wait for the peer's delayed acknowledgement
-            // (TCP). A connection that refuses the option still works.
-            let _ = tcp.set_nodelay(true);
-        });
-        let server = axum::serve(listener, self.router().into_make_service());
-        let drained = async {
-            tokio::select! {
-                () = stop => {}
-                _ = self.supervisor.losing() => {}
-            }
-            self.drain().await
-        };
+        let front = Front::new(self.front(), Plain, self.router());
         // The server answers requests for its health until it has drained.
-        let unwritten = tokio::select! {
-            unwritten = drained => unwritten,
-            // `axum::serve` never returns, because the listener tries again after an error.
-            _ = server.into_future() => self.drain().await,
-        };
+        let accepting = async move { front.accept(listener).await };
+        let accepting = self.supervisor.spawn(Task::Listener, accepting);
+        tokio::select! {
+            () = stop => {}
+            _ = self.supervisor.losing() => {}
+        }
+        let unwritten = self.drain().await;
+        accepting.abort();
         let lost = self.supervisor.lost();
         let stopped = Stopped { unwritten, lost };
         stopped.report();
         Ok(stopped)
+    }
+
+    fn front(&self) -> front::Parts {
+        front::Parts {
+            limits: self.config.limits,
+            timing: self.config.timing,
+            proxies: self.config.proxies.clone(),
+            places: self.places.clone(),
+            metrics: self.metrics.clone(),
+            supervisor: self.supervisor.clone(),
+        }
     }
 
     fn router(&self) -> Router {

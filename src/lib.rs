@@ -9,7 +9,7 @@
 //! ```text
 //! 11 main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 10 http  socket                   doors: parse, check the rights, call, answer
+//! 10 front  http  socket                   doors: parse, check the rights, call, answer
 //! 9  operations                     what clients may ask of the features, by name
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
@@ -64,6 +64,7 @@ pub mod comments;
 pub mod config;
 pub mod error;
 pub mod exit;
+pub mod front;
 pub mod http;
 pub mod id;
 pub mod idempotency;

@@ -45,6 +45,10 @@ pub enum Task {
     Handshake,
     /// Fetches the published keys once. The next token that needs them fetches again.
     KeyFetch,
+    /// Accepts connections. Without it no client can connect.
+    Listener,
+    /// Serves HTTP on one connection.
+    HttpConnection,
     /// Answers one HTTP request.
     HttpRequest,
     /// Discards the rest of one refused body.
@@ -90,7 +94,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 24] = [
+    pub const ALL: [Task; 26] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -99,6 +103,8 @@ impl Task {
         Task::Handshakes,
         Task::Handshake,
         Task::KeyFetch,
+        Task::Listener,
+        Task::HttpConnection,
         Task::HttpRequest,
         Task::HttpBody,
         Task::Validation,
@@ -128,6 +134,8 @@ impl Task {
             Task::Handshakes => "handshakes",
             Task::Handshake => "handshake",
             Task::KeyFetch => "key_fetch",
+            Task::Listener => "listener",
+            Task::HttpConnection => "http_connection",
             Task::HttpRequest => "http_request",
             Task::HttpBody => "http_body",
             Task::Validation => "validation",
@@ -150,14 +158,17 @@ impl Task {
     /// The consequence of its panic.
     pub fn death(self) -> Death {
         match self {
-            Task::LogWriter | Task::Sessions | Task::Handshakes | Task::Signals => {
-                Death::StopsServer
-            }
+            Task::LogWriter
+            | Task::Sessions
+            | Task::Handshakes
+            | Task::Listener
+            | Task::Signals => Death::StopsServer,
             Task::Room
             | Task::Snapshot
             | Task::Connection
             | Task::Handshake
             | Task::KeyFetch
+            | Task::HttpConnection
             | Task::HttpRequest
             | Task::HttpBody
             | Task::Validation

@@ -106,8 +106,36 @@ settings! {
         SERVICE_ROOMS_PER_SOCKET service_rooms_per_socket: usize = 2048, 1..=100_000;
         /// Connections of one service.
         SERVICE_SOCKETS_MAX service_sockets_max: usize = 1000, 1..=1_000_000;
-        /// Connections of all users together.
+        /// Sessions of all users together.
         SOCKETS_MAX sockets_max: usize = 50_000, 1..=1_000_000;
+        /// Connections in all, with a session or without. The limit of open files may allow fewer.
+        CONNECTIONS_MAX connections_max: usize = 100_000, 1..=1_000_000;
+        /// Connections of one IPv4 address, or of the /64 network of an IPv6 address.
+        CONNECTIONS_PER_ADDRESS_MAX connections_per_address_max: usize = 20_000, 1..=1_000_000;
+        /// Connections of strangers, for whom no token was verified.
+        STRANGERS_MAX strangers_max: usize = 8192, 1..=1_000_000;
+        /// Connections of strangers from one address, as CONNECTIONS_PER_ADDRESS_MAX counts.
+        STRANGERS_PER_ADDRESS_MAX strangers_per_address_max: usize = 1024, 1..=1_000_000;
+        /// HTTP requests of strangers from one address, a second; four times as many at once. Beyond
+        /// that they wait for up to a second, and then are refused. The first request of a
+        /// connection does not count.
+        STRANGER_REQUESTS_PER_SECOND stranger_requests_per_second: u32 = 500, 1..=1_000_000;
+        /// The largest message, and the largest body by polling, of a client that has no session.
+        STRANGER_BYTES_MAX stranger_bytes_max: usize = 32 * KIB, KIB..=MIB;
+        /// Attempts of one connection to begin a session: a minute in the long run, and as many at
+        /// once.
+        CONNECTS_PER_MINUTE connects_per_minute: u32 = 30, 1..=100_000;
+        /// Tokens that are verified at once.
+        VERIFICATIONS_MAX verifications_max: usize = 256, 1..=100_000;
+        /// As VERIFICATIONS_MAX, for the clients of one address.
+        VERIFICATIONS_PER_ADDRESS_MAX verifications_per_address_max: usize = 32, 1..=100_000;
+        /// Frames of one WebSocket that carry nothing: a second in the long run. They are pings,
+        /// pongs, fragments of a few bytes and empty messages.
+        BARE_FRAMES_PER_SECOND bare_frames_per_second: u32 = 50, 1..=100_000;
+        /// Frames of one WebSocket that carry nothing: at once.
+        BARE_FRAMES_BURST bare_frames_burst: u32 = 1000, 1..=1_000_000;
+        /// The largest size of the headers of an HTTP request, in bytes.
+        HTTP_HEADER_BYTES_MAX http_header_bytes_max: usize = 32 * KIB, KIB..=MIB;
         /// The number of bytes queued for one socket above which it counts as lagging.
         SOCKET_QUEUE_BYTES_MAX socket_queue_bytes_max: usize = MIB, 16 * KIB..=256 * MIB;
         /// The largest size in memory of all bodies of HTTP requests that are being read,
@@ -148,10 +176,19 @@ settings! {
         /// How long a stop waits for unwritten updates. The whole stop has to end within 15 s.
         DRAIN_TIMEOUT_MS drain_timeout_ms: u64 = 10 * SECOND, 0..=14 * SECOND;
         /// How long a new connection may take to send its token.
-        CONNECT_TIMEOUT_MS connect_timeout_ms: u64 = 10 * SECOND, 100..=MINUTE;
+        CONNECT_TIMEOUT_MS connect_timeout_ms: u64 = 5 * SECOND, 100..=MINUTE;
+        /// How long the headers of an HTTP request may take, and the first of a connection's
+        /// requests to begin.
+        HTTP_HEADER_TIMEOUT_MS http_header_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
+        /// How long an HTTP connection may be idle between two requests.
+        HTTP_IDLE_TIMEOUT_MS http_idle_timeout_ms: u64 = 75 * SECOND, 100..=HOUR;
+        /// How long a client may take to read the next part of the answer to an HTTP request.
+        HTTP_WRITE_TIMEOUT_MS http_write_timeout_ms: u64 = 30 * SECOND, 100..=10 * MINUTE;
         /// How long the body of an HTTP request may stall, and how far it may fall behind
-        /// 128 KiB a second.
+        /// 16 KiB a second; behind 128 KiB a second where it is an update.
         HTTP_BODY_TIMEOUT_MS http_body_timeout_ms: u64 = 10 * SECOND, 100..=10 * MINUTE;
+        /// How long a message may take to arrive, beside the time for its bytes at 16 KiB a second.
+        MESSAGE_TIMEOUT_MS message_timeout_ms: u64 = 15 * SECOND, 100..=10 * MINUTE;
         /// How often the server pings a client.
         PING_INTERVAL_MS ping_interval_ms: u64 = 25 * SECOND, 100..=5 * MINUTE;
         /// How long the server waits for the answer to a ping.

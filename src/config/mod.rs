@@ -9,6 +9,7 @@ mod address;
 mod auth;
 mod limits;
 mod origins;
+mod proxies;
 mod read;
 mod report;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use self::{
     auth::{Auth, ClaimNames, SigningKey},
     limits::{Limits, Timing},
     origins::Origins,
+    proxies::Proxies,
     read::{ConfigError, Source},
     validation::{OnFailure, SessionValidation, ValidationCredentials},
     variables::{similar_to, variables},
@@ -59,6 +61,8 @@ pub struct Config {
     pub auth: Auth,
     /// The origins of the web pages that may use the server.
     pub origins: Origins,
+    /// The proxies whose statements about the addresses of clients are believed.
+    pub proxies: Proxies,
     /// How documents come into being.
     pub document_creation: DocumentCreation,
     /// The statuses of documents and the steps between them.
@@ -152,6 +156,7 @@ impl Config {
             auth: Auth::read(&reader, environment, development_key(&database_url))?,
             database_url,
             origins: origins(&reader, environment)?,
+            proxies: Proxies::read(&reader)?,
             document_creation: document_creation(&reader)?,
             workflow: WorkflowTable::read(&reader)?,
             dev_doors: dev_doors(&reader, environment)?,
@@ -185,6 +190,7 @@ impl Config {
                 claims: ClaimNames::default(),
             },
             origins: Origins::Localhost,
+            proxies: Proxies::default(),
             document_creation: DocumentCreation::Join,
             workflow: WorkflowTable::default(),
             dev_doors: DevDoors::Open,
@@ -217,6 +223,7 @@ impl fmt::Display for Config {
         writeln!(f, "database     {}", without_password(&self.database_url))?;
         writeln!(f, "signing key  {}", self.auth.key)?;
         writeln!(f, "origins      {}", self.origins)?;
+        writeln!(f, "proxies      {}", self.proxies)?;
         writeln!(f, "documents    created by {:?}", self.document_creation)?;
         writeln!(f, "workflow     {}", self.workflow)?;
         writeln!(f, "dev doors    {:?}", self.dev_doors)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, PrivateAddresses,
-    SessionValidation, SigningKey, ValidationCredentials, Webhook, auth::SECRET_BYTES_MIN,
+    Proxies, SessionValidation, SigningKey, ValidationCredentials, Webhook, auth::SECRET_BYTES_MIN,
     without_password,
 };
 
@@ -129,6 +129,7 @@ impl Config {
             ("WORKFLOW_FILE", self.workflow.to_string()),
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
+            (Proxies::VARIABLE, self.proxies.to_string()),
             ("METRICS_TOKEN", metrics.into()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", traces),
             ("LOG_FORMAT", format.into()),

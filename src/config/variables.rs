@@ -5,6 +5,7 @@ use super::{
     auth::Auth,
     limits::{Limits, Timing},
     origins::Origins,
+    proxies::Proxies,
     read::{ConfigError, Reader},
     validation::SessionValidation,
     webhook::Webhook,
@@ -21,6 +22,7 @@ const GENERAL: &[&str] = &[
     "WORKFLOW_FILE",
     "DATABASE_URL",
     Origins::VARIABLE,
+    Proxies::VARIABLE,
     "METRICS_TOKEN",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LOG_FORMAT",
@@ -30,12 +32,7 @@ const GENERAL: &[&str] = &[
 /// Variables of later versions. The server refuses to start with one, because ignoring it
 /// would be unsafe: if it ignored `REDIS_URL`, users of one document on several instances
 /// would not see each other's updates, without any error.
-const UNSUPPORTED: &[&str] = &[
-    "REDIS_URL",
-    "TLS_CERT_FILE",
-    "TLS_KEY_FILE",
-    "TRUSTED_PROXIES",
-];
+const UNSUPPORTED: &[&str] = &["REDIS_URL", "TLS_CERT_FILE", "TLS_KEY_FILE"];
 
 /// Every variable that the server reads.
 pub fn variables() -> impl Iterator<Item = &'static str> {

@@ -11,6 +11,7 @@ use super::{Parts, bearer};
 use crate::{
     auth::Claims,
     error::{Error, Result},
+    limits::Peer,
 };
 
 /// How long a body may take to arrive.
@@ -24,7 +25,15 @@ pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<C
             reason: "a token is required",
         }),
     };
-    claims.inspect_err(|error| parts.metrics.authentication_failed(error.code()))
+    match &claims {
+        Ok(_) => {
+            if let Some(peer) = Peer::present() {
+                peer.place.trust();
+            }
+        }
+        Err(error) => parts.metrics.authentication_failed(error.code()),
+    }
+    claims
 }
 
 /// The fields of a JSON body of at most `bytes_max` bytes; none of an empty body.

@@ -10,7 +10,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// The rate at which a bucket fills, and its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     per_second: u64,
     /// How long an empty bucket takes to fill, in nanoseconds.
     depth_ns: u64,
@@ -18,7 +18,7 @@ pub(super) struct Rate {
 
 impl Rate {
     /// `per_second` in the long run, `burst` at once. Zero counts as one.
-    pub(super) fn new(per_second: u64, burst: u64) -> Self {
+    pub(crate) fn new(per_second: u64, burst: u64) -> Self {
         let per_second = per_second.max(1);
         Self {
             per_second,
@@ -34,7 +34,7 @@ fn filling(amount: u64, per_second: u64) -> u64 {
 
 /// A token bucket. Times are in nanoseconds since a fixed origin, the same for every call.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     full_at: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ impl Bucket {
     ///
     /// # Errors
     /// Otherwise takes nothing, and returns in how many nanoseconds the bucket will have it.
-    pub(super) fn take(&self, amount: u64, rate: Rate, now: u64) -> Result<(), u64> {
+    pub(crate) fn take(&self, amount: u64, rate: Rate, now: u64) -> Result<(), u64> {
         let cost = filling(amount, rate.per_second);
         let allowed = now.saturating_add(rate.depth_ns);
         let taken = |full_at: u64| Some(full_at.max(now).saturating_add(cost));
@@ -55,7 +55,7 @@ impl Bucket {
     }
 
     /// Takes `amount` even if the bucket has less: it may go into debt.
-    pub(super) fn charge(&self, amount: u64, rate: Rate, now: u64) {
+    pub(crate) fn charge(&self, amount: u64, rate: Rate, now: u64) {
         let cost = filling(amount, rate.per_second);
         let charged = |full_at: u64| Some(full_at.max(now).saturating_add(cost));
         // `charged` always returns a value, so this cannot fail.
@@ -66,7 +66,7 @@ impl Bucket {
 
     /// Changes the rate from `before` to `after`. The amount missing in the bucket stays
     /// the same.
-    pub(super) fn convert(&self, before: Rate, after: Rate, now: u64) {
+    pub(crate) fn convert(&self, before: Rate, after: Rate, now: u64) {
         let converted = |full_at: u64| {
             let missing_ns = full_at.saturating_sub(now);
             let missing = u128::from(missing_ns) * u128::from(before.per_second);
@@ -79,8 +79,13 @@ impl Bucket {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, converted);
     }
 
+    /// Whether nothing is missing in the bucket.
+    pub(crate) fn is_full(&self, now: u64) -> bool {
+        self.full_at.load(Ordering::Relaxed) <= now
+    }
+
     /// For how many nanoseconds the bucket will be in debt; 0 if it is not.
-    pub(super) fn debt(&self, rate: Rate, now: u64) -> u64 {
+    pub(crate) fn debt(&self, rate: Rate, now: u64) -> u64 {
         let full_at = self.full_at.load(Ordering::Relaxed);
         full_at.saturating_sub(now.saturating_add(rate.depth_ns))
     }

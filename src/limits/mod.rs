@@ -1,18 +1,31 @@
-//! The limits of one session, one person and the whole process.
+//! The limits of one session, one person, one address and the whole process.
 //!
 //! ```text
 //! budget   the rates and costs allowed to one session, by its role
 //! bucket   a token bucket that may go into debt
 //! memory   the memory of all open documents together
 //! machine  the memory available to the process
+//! pace     the requests of strangers, by address
+//! places   the connections, in all and by address
+//! sample   which of many like lines are logged
+//! verifications  how many tokens are verified at once
 //! ```
 
 mod bucket;
 mod budget;
 mod machine;
 mod memory;
+mod pace;
+mod places;
+mod sample;
+mod verifications;
 
+pub(crate) use self::bucket::{Bucket, Rate};
 pub use self::{
     budget::{Budget, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
+    pace::Pace,
+    places::{Full, Occupant, Peer, Place, Places, Subnet},
+    sample::Sampler,
+    verifications::{Verification, Verifications},
 };

@@ -16,6 +16,9 @@ pub(super) struct Instruments {
     pub(super) connections_opened: Counter<u64>,
     pub(super) authentication_failures: Counter<u64>,
     pub(super) refusals: Counter<u64>,
+    pub(super) limits_applied: Counter<u64>,
+    pub(super) places: Gauge<u64>,
+    pub(super) strangers: Gauge<u64>,
     pub(super) sockets_lagging: UpDownCounter<i64>,
     pub(super) sockets_cut: Counter<u64>,
     pub(super) webhooks: Counter<u64>,
@@ -78,6 +81,15 @@ impl Instruments {
                 .build(),
             refusals: counter("realtime_refusals_total")
                 .with_description("Requests answered with an error")
+                .build(),
+            limits_applied: counter("realtime_limits_applied_total")
+                .with_description("Limits of connections and strangers that applied")
+                .build(),
+            places: gauge("realtime_places")
+                .with_description("Connections of all kinds")
+                .build(),
+            strangers: gauge("realtime_strangers")
+                .with_description("Connections for which no token was verified")
                 .build(),
             sockets_lagging: level("realtime_sockets_lagging")
                 .with_description("Sockets that cannot keep up")

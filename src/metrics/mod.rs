@@ -36,6 +36,26 @@ impl Transport {
     }
 }
 
+/// The limits whose application is counted.
+const LIMITS: &[&str] = &[
+    "bare_frames_per_second",
+    "connections_max",
+    "connections_per_address_max",
+    "connects_per_minute",
+    "file_descriptors",
+    "http_body_timeout",
+    "http_header_bytes_max",
+    "http_header_timeout",
+    "http_idle_timeout",
+    "http_write_timeout",
+    "message_timeout",
+    "stranger_bytes_max",
+    "stranger_requests_per_second",
+    "strangers_max",
+    "strangers_per_address_max",
+    "verifications_max",
+];
+
 /// Whether the database can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
@@ -101,6 +121,19 @@ impl Metrics {
     /// A request was answered with the error `code`.
     pub fn refused(&self, code: &'static str) {
         self.0.refusals.add(1, &[code_label(code)]);
+    }
+
+    /// A limit of connections, or of strangers, applied: `limit` is the name of its setting in
+    /// lower case, without `_ms`.
+    pub fn limit_applied(&self, limit: &'static str) {
+        let labels = [KeyValue::new("limit", limit)];
+        self.0.limits_applied.add(1, &labels);
+    }
+
+    /// There are `connections` connections, of which `strangers` are those of strangers.
+    pub fn places_taken(&self, strangers: usize, connections: usize) {
+        self.0.strangers.record(strangers as u64, &[]);
+        self.0.places.record(connections as u64, &[]);
     }
 
     /// A socket fell behind.
@@ -323,6 +356,12 @@ impl Metrics {
             let labels = [KeyValue::new("kind", kind), KeyValue::new("reason", reason)];
             rows_damaged.add(0, &labels);
         }
+        for limit in LIMITS {
+            self.0
+                .limits_applied
+                .add(0, &[KeyValue::new("limit", *limit)]);
+        }
+        self.places_taken(0, 0);
         for transport in [Transport::Websocket, Transport::Polling] {
             let labels = [KeyValue::new("transport", transport.as_str())];
             self.0.connections.add(0, &labels);

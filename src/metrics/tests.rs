@@ -12,6 +12,8 @@ fn after_every_event() -> String {
     metrics.connection_closed(Transport::Polling);
     metrics.authentication_failed("token_expired");
     metrics.refused("too_large");
+    metrics.limit_applied("strangers_max");
+    metrics.places_taken(3, 7);
     metrics.lagging_started();
     metrics.lagging_ended();
     metrics.socket_cut("lagging");
@@ -51,6 +53,8 @@ fn events_are_rendered_with_their_names_and_labels() {
         "realtime_connections{transport=\"polling\"} 0",
         "realtime_connections_opened_total{transport=\"polling\"} 1",
         "realtime_authentication_failures_total{code=\"token_expired\"} 1",
+        "realtime_limits_applied_total{limit=\"strangers_max\"} 1",
+        "realtime_places 7",
         "realtime_joins_total{code=\"ok\"} 1",
         "realtime_relayed_messages_total 5",
         "realtime_relayed_bytes_total 500",

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::Command;
@@ -76,14 +77,22 @@ pub(super) enum Incoming {
     Event(Event),
 }
 
-/// The weight of the commands in an inbox, in bytes.
+/// The weight of the commands in an inbox.
 #[derive(Default)]
-pub(super) struct Backlog(AtomicUsize);
+pub(super) struct Backlog {
+    bytes: AtomicUsize,
+    /// Wakes the senders that pause while the room is busy.
+    freed: Notify,
+}
 
 impl Backlog {
     /// Subtracts a command that was taken out.
     pub(super) fn take(&self, command: &Command) {
-        self.0.fetch_sub(command.weight(), Ordering::Relaxed);
+        let weight = command.weight();
+        let before = self.bytes.fetch_sub(weight, Ordering::AcqRel);
+        if before >= BUSY_BYTES && before - weight < BUSY_BYTES {
+            self.freed.notify_waiters();
+        }
     }
 }
 
@@ -98,13 +107,13 @@ impl RoomHandle {
     /// document could not be loaded. A `Leave` is taken even when the inbox is full.
     pub fn send(&self, command: Command) -> Result<()> {
         let weight = command.weight();
-        let backlog = self.inbox.backlog.0.fetch_add(weight, Ordering::Relaxed);
+        let backlog = self.inbox.backlog.bytes.fetch_add(weight, Ordering::AcqRel);
         let full = match weight > self.inbox.bytes_max {
             true => backlog >= BUSY_BYTES,
             false => backlog + weight > self.inbox.bytes_max,
         };
         if full && !matches!(command, Command::Leave { .. }) {
-            self.inbox.backlog.0.fetch_sub(weight, Ordering::Relaxed);
+            self.inbox.backlog.bytes.fetch_sub(weight, Ordering::AcqRel);
             return Err(Error::Overloaded);
         }
         self.inbox
@@ -116,7 +125,23 @@ impl RoomHandle {
     /// Whether the inbox holds so much that senders should pause: about as much as a
     /// room handles in two milliseconds.
     pub fn is_busy(&self) -> bool {
-        self.inbox.backlog.0.load(Ordering::Relaxed) >= BUSY_BYTES
+        self.inbox.backlog.bytes.load(Ordering::Acquire) >= BUSY_BYTES && !self.has_ended()
+    }
+
+    /// Waits until the room is not busy.
+    pub async fn becomes_free(&self) {
+        loop {
+            let mut freed = pin!(self.inbox.backlog.freed.notified());
+            // From here on a room that becomes free wakes this task.
+            freed.as_mut().enable();
+            if !self.is_busy() {
+                return;
+            }
+            tokio::select! {
+                () = freed => {}
+                () = self.inbox.incoming.closed() => return,
+            }
+        }
     }
 
     /// Whether the room's task is over: commands are no longer taken.

@@ -4,6 +4,7 @@
 //! Session    one connected client: its identity, its claims and its budget
 //! Sessions   the sessions of this instance, found by team and user; limits their number
 //! Link       sends a session's notices to its client; each door implements it
+//! budgets    the budgets of users whose sessions have ended a moment ago
 //! Callers    the users of the HTTP door, where a request has no session
 //! expiry     the notice before a token expires, and the end of the session after it
 //! revocation the end of a session whose token was revoked
@@ -14,6 +15,7 @@
 //! have, which ids they get, when a token has expired, and whether a fresh token may replace it.
 //! Each door decides in which form its clients are notified.
 
+mod budgets;
 mod callers;
 mod expiry;
 mod identity;
@@ -39,7 +41,6 @@ pub use self::{
 };
 use crate::{
     auth::{Claims, Rights},
-    config::Limits,
     error::{Error, Result},
     id::{DocumentKey, RoomName, SessionId, Timestamp},
     limits::{Budget, Role},
@@ -61,8 +62,8 @@ pub trait Link: Send + Sync + 'static {
 /// One connected client.
 pub struct Session {
     identity: Identity,
-    /// Limits its requests and updates.
-    pub budget: Budget,
+    /// Limits its requests and updates. It outlives the session for a while.
+    pub budget: Arc<Budget>,
     claims: RwLock<Arc<Claims>>,
     /// When its client sent the last request, in milliseconds since 1970.
     last_seen_ms: AtomicI64,
@@ -76,10 +77,10 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(id: SessionId, claims: Claims, limits: &Limits) -> Self {
+    fn new(id: SessionId, claims: Claims, budget: Arc<Budget>) -> Self {
         Self {
             identity: Identity::new(id, &claims.team, claims.user.clone()),
-            budget: Budget::new(limits, Role::of(claims.rights())),
+            budget,
             claims: RwLock::new(Arc::new(claims)),
             last_seen_ms: AtomicI64::new(0),
             link: OnceLock::new(),

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Caller, Callers, Session};
+use super::{Caller, Callers, Session, budgets::Budgets};
 use crate::{
     auth::Claims,
     config::{Limits, Timing},
@@ -34,6 +34,7 @@ pub(super) struct Shared {
     draining: AtomicBool,
     last_id: AtomicU64,
     callers: Callers,
+    budgets: Budgets,
     registry: Mutex<Registry>,
 }
 
@@ -57,6 +58,7 @@ impl Sessions {
                 draining: AtomicBool::new(false),
                 last_id: AtomicU64::new(0),
                 callers: Callers::new(limits),
+                budgets: Budgets::new(),
                 registry: Mutex::default(),
             }),
         }
@@ -71,8 +73,7 @@ impl Sessions {
         self.check_open()?;
         let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let limits = &self.shared.limits;
-        let session = Arc::new(Session::new(self.next_id(), claims, limits));
-        let of_user_max = match session.budget.role() {
+        let of_user_max = match Role::of(claims.rights()) {
             Role::Person => limits.sockets_per_user,
             Role::Service => limits.service_sockets_max,
         };
@@ -82,6 +83,8 @@ impl Sessions {
             return Err(Error::TooManyConnections);
         }
         registry.count += 1;
+        let budget = self.shared.budgets.take(&claims, limits);
+        let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();
         of_team.entry(user).or_default().push(Arc::clone(&session));
         Ok(session)
@@ -91,7 +94,10 @@ impl Sessions {
     pub fn forget(&self, session: &Session) {
         let claims = session.claims();
         let mut registry = self.shared.registry.lock();
-        registry.remove(&claims.team, &claims.user.id, session.id());
+        if registry.remove(&claims.team, &claims.user.id, session.id()) {
+            let budget = Arc::clone(&session.budget);
+            self.shared.budgets.leave(&claims, budget);
+        }
     }
 
     /// The number of sessions.
@@ -165,16 +171,17 @@ impl Registry {
         of_user.map_or(&[], Vec::as_slice)
     }
 
-    fn remove(&mut self, team: &Team, user: &UserId, id: SessionId) {
+    /// Removes a session; `false` if it was not there.
+    fn remove(&mut self, team: &Team, user: &UserId, id: SessionId) -> bool {
         let Entry::Occupied(mut of_team) = self.teams.entry(team.clone()) else {
-            return;
+            return false;
         };
         let Entry::Occupied(mut of_user) = of_team.get_mut().entry(user.clone()) else {
-            return;
+            return false;
         };
         let sessions = of_user.get_mut();
         let Some(place) = sessions.iter().position(|session| session.id() == id) else {
-            return;
+            return false;
         };
         sessions.swap_remove(place);
         self.count -= 1;
@@ -184,5 +191,6 @@ impl Registry {
         if of_team.get().is_empty() {
             of_team.remove();
         }
+        true
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     auth::{Grants, Revocation, RevocationList, Revoked, User},
-    config::Timing,
+    config::{Limits, Timing},
     id::{Team, UserId},
     metrics::Metrics,
     supervise::Supervisor,
@@ -211,4 +211,24 @@ fn a_session_whose_token_was_revoked_ends_and_a_fresh_token_is_checked_again() {
     let late = sessions().admit(of("l-2")).expect("admitted");
     late.check_revocation(&revocations);
     assert!(late.has_ended());
+}
+
+#[test]
+fn a_session_continues_the_budget_that_the_last_one_of_its_user_left() {
+    let sessions = sessions();
+    let admit = |user| sessions.admit(claims("acme", user)).expect("a session");
+    let first = admit("ana");
+    let mut admitted = 0;
+    while first.budget.admit_request().is_ok() {
+        admitted += 1;
+    }
+    assert!(admitted >= 200, "a burst");
+    let second = admit("ana");
+    assert!(second.budget.admit_request().is_ok(), "a second device");
+    sessions.forget(&first);
+    sessions.forget(&first);
+    let third = admit("ana");
+    assert!(third.budget.admit_request().is_err());
+    assert!(Arc::ptr_eq(&first.budget, &third.budget));
+    assert!(admit("ben").budget.admit_request().is_ok());
 }

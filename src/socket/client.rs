@@ -26,7 +26,7 @@ use crate::{
     bus::Event,
     error::{Error, Result},
     id::{RoomName, Timestamp},
-    limits::RefusalKind,
+    limits::{RefusalKind, Sampler},
     metrics::Metrics,
     presence::Presence,
     room::{Command, Delivery, Peer, RoomHandle},
@@ -58,6 +58,7 @@ pub struct Client {
     pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
     metrics: Metrics,
+    cuts: Arc<Sampler>,
     /// Whether a durable event was dropped, because the queue was full.
     has_missed_event: AtomicBool,
     /// How many bytes may be queued for the socket; twice as many for events.
@@ -84,6 +85,7 @@ impl Client {
             held: Held::holding(),
             socket,
             metrics: shared.metrics.clone(),
+            cuts: Arc::clone(&shared.cut),
             has_missed_event: AtomicBool::new(false),
             queue_bytes_max: shared.limits.socket_queue_bytes_max,
         }
@@ -116,11 +118,12 @@ impl Client {
         rooms.keys().any(|room| event.goes_to(room))
     }
 
-    /// Whether the inbox of a room that the client has joined is so full that the server must not
+    /// A room that the client has joined and whose inbox is so full that the server must not
     /// read the client's next frame yet.
-    pub(super) fn is_in_busy_room(&self) -> bool {
+    pub(super) fn busy_room(&self) -> Option<RoomHandle> {
         let rooms = self.rooms.lock();
-        rooms.values().any(|joined| joined.handle.is_busy())
+        let busy = rooms.values().find(|joined| joined.handle.is_busy());
+        busy.map(|joined| joined.handle.clone())
     }
 
     /// How many bytes are queued behind the message that is being written.
@@ -213,7 +216,12 @@ impl Client {
 
     /// Closes the transport at once and drops its queue; the client reconnects by itself.
     pub(super) fn cut(&self, reason: &'static str) {
-        info!(session = self.session.id().0, reason, "socket cut");
+        if let Some(suppressed) = self.cuts.admit() {
+            info!(
+                session = self.session.id().0,
+                reason, suppressed, "socket cut"
+            );
+        }
         self.metrics.socket_cut(reason);
         self.socket.cut(Reason::Unwanted);
     }

@@ -1,16 +1,23 @@
 //! The state that this door keeps for one Engine.IO connection.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
-use super::packet::{Attachments, NotAPacket};
-use crate::metrics;
+use super::packet::{ATTACHMENTS_MAX, Attachments, NotAPacket};
+use crate::{
+    config::Limits,
+    limits::{Bucket, Place, Rate},
+    metrics,
+};
 
 /// How many attempts to begin a session one connection has. It is closed when the last one is
 /// refused, because each attempt costs the verification of a signature.
@@ -18,17 +25,26 @@ const REFUSALS_MAX: u32 = 8;
 
 /// The state of one connection. `C` is the type of its client, which exists while it has a session.
 pub struct Connection<C> {
+    /// Its place among all connections; `None` where HTTP is not served by the front door.
+    pub(super) place: Option<Arc<Place>>,
     pub(super) opened_at: Instant,
     /// The kind of transport under which the connection is counted.
     pub(super) counted_as: Mutex<metrics::Transport>,
     state: Mutex<State<C>>,
     /// How many attempts to begin a session were refused.
     refusals: AtomicU32,
+    /// Limits the attempts to begin a session.
+    attempts: Bucket,
+    /// Copies of parts of the state that are read without the lock: whether there is a session,
+    /// and whether a packet is incomplete.
+    is_known: AtomicBool,
+    is_partial: AtomicBool,
 }
 
 struct State<C> {
     phase: Phase<C>,
     partial: Option<Partial>,
+    last_attempt: u32,
 }
 
 /// The phase of a connection.
@@ -36,11 +52,19 @@ pub(super) enum Phase<C> {
     /// Open, without a session.
     Opened,
     /// A token is being verified.
-    Verifying,
+    Verifying(Attempt),
     /// The session has begun.
     Connected(Arc<C>),
     /// The connection has closed.
     Closed,
+}
+
+/// One attempt to begin a session.
+pub(super) struct Attempt {
+    /// Its number on this connection.
+    pub(super) number: u32,
+    /// Ends its task, if it had to be spawned.
+    pub(super) task: Option<AbortHandle>,
 }
 
 /// A packet of which some attachments have not arrived yet.
@@ -48,33 +72,95 @@ pub(super) struct Partial {
     pub(super) text: Box<str>,
     pub(super) attachments: Attachments,
     wanted: usize,
+    received: usize,
+    /// When the last part of it arrived.
+    since: Instant,
 }
 
-impl<C> Default for Connection<C> {
-    fn default() -> Self {
+impl<C> Connection<C> {
+    /// The state of a connection that has just opened.
+    pub(super) fn new(place: Option<Arc<Place>>) -> Self {
         Self {
+            place,
             opened_at: Instant::now(),
             counted_as: Mutex::new(metrics::Transport::Polling),
             state: Mutex::new(State {
                 phase: Phase::Opened,
                 partial: None,
+                last_attempt: 0,
             }),
             refusals: AtomicU32::new(0),
+            attempts: Bucket::default(),
+            is_known: AtomicBool::new(false),
+            is_partial: AtomicBool::new(false),
         }
     }
-}
 
-impl<C> Connection<C> {
-    /// Calls `change` with the phase, under the connection's lock.
+    /// Notes that a token was verified for the connection, which keeps its place.
+    pub(super) fn trust(&self) {
+        if let Some(place) = &self.place {
+            place.trust();
+        }
+    }
+    /// Calls `change` with the phase, under the connection's lock. A packet that is incomplete is
+    /// dropped where there is no session.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase<C>) -> T) -> T {
-        change(&mut self.state.lock().phase)
+        let mut state = self.state.lock();
+        let changed = change(&mut state.phase);
+        let is_known = matches!(state.phase, Phase::Connected(_));
+        self.is_known.store(is_known, Ordering::Release);
+        if !is_known && state.partial.take().is_some() {
+            self.is_partial.store(false, Ordering::Release);
+        }
+        changed
+    }
+
+    /// Whether the connection has a session.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Acquire)
+    }
+
+    /// Whether attachments of a packet are missing.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial.load(Ordering::Acquire)
+    }
+
+    /// For how long nothing has arrived of a packet that is incomplete.
+    pub(super) fn stalled_for(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        state
+            .partial
+            .as_ref()
+            .map(|partial| partial.since.elapsed())
+    }
+
+    /// Begins an attempt to begin a session and returns its number; `None` during another one, in a
+    /// session, and after the end.
+    pub(super) fn begin_attempt(&self) -> Option<u32> {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Opened) {
+            return None;
+        }
+        state.last_attempt += 1;
+        let (number, task) = (state.last_attempt, None);
+        state.phase = Phase::Verifying(Attempt { number, task });
+        Some(number)
+    }
+
+    /// Counts an attempt to begin a session; `false` if there were too many.
+    pub(super) fn admit_attempt(&self, limits: &Limits) -> bool {
+        let per_minute = u64::from(limits.connects_per_minute);
+        // In sixtieths of an attempt, since the rate is one a second.
+        let rate = Rate::new(per_minute, per_minute * 60);
+        let now = u64::try_from(self.opened_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.attempts.take(60, rate, now).is_ok()
     }
 
     /// The client, while the connection has a session.
     pub(super) fn client(&self) -> Option<Arc<C>> {
         match &self.state.lock().phase {
             Phase::Connected(client) => Some(Arc::clone(client)),
-            Phase::Opened | Phase::Verifying | Phase::Closed => None,
+            Phase::Opened | Phase::Verifying(_) | Phase::Closed => None,
         }
     }
 
@@ -87,7 +173,8 @@ impl<C> Connection<C> {
     /// attachments follow, the text is kept until they have arrived.
     ///
     /// # Errors
-    /// [`NotAPacket`] for a text where an attachment has to follow.
+    /// [`NotAPacket`] for a text where an attachment has to follow, and for attachments of a client
+    /// without a session.
     pub(super) fn take_text(&self, text: &str, wanted: usize) -> Result<bool, NotAPacket> {
         let mut state = self.state.lock();
         if state.partial.is_some() {
@@ -96,11 +183,17 @@ impl<C> Connection<C> {
         if wanted == 0 {
             return Ok(true);
         }
+        if !matches!(state.phase, Phase::Connected(_)) {
+            return Err(NotAPacket);
+        }
         state.partial = Some(Partial {
             text: text.into(),
             attachments: Attachments::new(),
             wanted,
+            received: 0,
+            since: Instant::now(),
         });
+        self.is_partial.store(true, Ordering::Release);
         Ok(false)
     }
 
@@ -111,11 +204,16 @@ impl<C> Connection<C> {
     pub(super) fn take_attachment(&self, bytes: Bytes) -> Result<Option<Partial>, NotAPacket> {
         let mut state = self.state.lock();
         let mut partial = state.partial.take().ok_or(NotAPacket)?;
-        partial.attachments.push(bytes);
-        if partial.attachments.len() < partial.wanted {
+        partial.received += 1;
+        if partial.received <= ATTACHMENTS_MAX {
+            partial.attachments.push(bytes);
+        }
+        if partial.received < partial.wanted {
+            partial.since = Instant::now();
             state.partial = Some(partial);
             return Ok(None);
         }
+        self.is_partial.store(false, Ordering::Release);
         Ok(Some(partial))
     }
 }

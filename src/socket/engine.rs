@@ -4,10 +4,11 @@
 //! be gone while the client still believes itself connected, so a panic is caught and ends the
 //! connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use engineio::{Carrier, Door, Reason};
+use engineio::{Answer, Busy, Carrier, Door, Reason};
+use http::{Extensions, HeaderValue, StatusCode, header};
 use tracing::debug;
 
 use super::{
@@ -18,7 +19,12 @@ use super::{
     packet::{Attachments, Kind, NotAPacket, Packet},
     requests,
 };
-use crate::{metrics, supervise::Task};
+use crate::{
+    error::Error,
+    limits::{Full, Occupant, Peer, Subnet},
+    metrics,
+    supervise::Task,
+};
 
 /// The receiver of Engine.IO's callbacks.
 #[derive(Clone)]
@@ -92,18 +98,35 @@ impl Engine {
                 None => Err(NotAPacket),
             },
             Kind::Disconnect => {
+                if !socket.data.is_known() {
+                    socket.ignore();
+                }
                 self.end_session(socket, Phase::Opened);
                 Ok(())
             }
-            Kind::Ack => Ok(()),
+            Kind::Ack => {
+                socket.ignore();
+                Ok(())
+            }
         }
     }
 
     fn end_session(&self, socket: &Arc<EngineSocket>, next: Phase<Client>) {
         let before = socket.data.phase(|phase| std::mem::replace(phase, next));
-        if let Phase::Connected(client) = before {
-            client.leave_all();
-            self.sockets.shared.forget(&client);
+        match before {
+            Phase::Connected(client) => {
+                if let Some(place) = &socket.data.place {
+                    place.distrust();
+                }
+                client.leave_all();
+                self.sockets.shared.forget(&client);
+            }
+            Phase::Verifying(attempt) => {
+                if let Some(task) = attempt.task {
+                    task.abort();
+                }
+            }
+            Phase::Opened | Phase::Closed => {}
         }
     }
 }
@@ -111,27 +134,57 @@ impl Engine {
 impl Door for Engine {
     type Data = Connection<Client>;
 
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer> {
+        let Some(peer) = extensions.get::<Peer>() else {
+            return Ok(Connection::new(None));
+        };
+        let subnet = Subnet::from(peer.address);
+        let place = match carrier {
+            Carrier::Polling => self.sockets.shared.places.take(subnet, None),
+            // The connection is the client's alone from now on.
+            Carrier::Websocket => peer
+                .place
+                .identify(subnet)
+                .map(|()| Arc::clone(&peer.place)),
+        };
+        place
+            .map(|place| Connection::new(Some(place)))
+            .map_err(|Full(_)| refusal(&Error::TooManyConnections))
+    }
+
+    fn requested(&self, extensions: &Extensions, socket: &Arc<EngineSocket>) {
+        let peer = extensions.get::<Peer>();
+        if let (Some(peer), Some(place)) = (peer, &socket.data.place)
+            && place.is_trusted()
+        {
+            peer.place.trust();
+        }
+    }
+
     fn opened(&self, socket: &Arc<EngineSocket>) {
         let counted_as = transport_name(socket);
         *socket.data.counted_as.lock() = counted_as;
         self.sockets.shared.metrics.connection_opened(counted_as);
-        let full = {
-            let mut connections = self.sockets.shared.connections.lock();
-            connections.insert(socket.id(), Arc::clone(socket));
-            connections.len() > self.sockets.shared.limits.sockets_max * 2
-        };
-        // Connections that never begin a session are bounded as well, so that they do not displace
-        // those that do.
-        if full {
-            socket.close(Reason::Unwanted);
+        let mut connections = self.sockets.shared.connections.lock();
+        connections.insert(socket.id(), Arc::clone(socket));
+        drop(connections);
+        if let Some(place) = &socket.data.place {
+            let occupant: Weak<dyn Occupant> = Arc::<EngineSocket>::downgrade(socket);
+            place.occupy(occupant);
         }
     }
 
-    fn wants_more(&self, socket: &Arc<EngineSocket>) -> bool {
-        socket.data.phase(|phase| match phase {
-            Phase::Connected(client) => !client.is_in_busy_room(),
-            Phase::Opened | Phase::Verifying | Phase::Closed => true,
-        })
+    fn knows(&self, socket: &Arc<EngineSocket>) -> bool {
+        socket.data.is_known()
+    }
+
+    fn awaits_more(&self, socket: &Arc<EngineSocket>) -> bool {
+        socket.data.is_partial()
+    }
+
+    fn busy(&self, socket: &Arc<EngineSocket>) -> Option<Busy> {
+        let room = socket.data.client()?.busy_room()?;
+        Some(Box::pin(async move { room.becomes_free().await }))
     }
 
     fn pings_answered(&self, socket: &Arc<EngineSocket>) {
@@ -164,12 +217,37 @@ impl Door for Engine {
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
         debug!(connection = ?socket.id(), ?reason, "connection closed");
         let shared = &self.sockets.shared;
+        let limit = match reason {
+            Reason::TooLarge if !socket.data.is_known() => Some("stranger_bytes_max"),
+            Reason::Incomplete => Some("message_timeout"),
+            Reason::Flooding => Some("bare_frames_per_second"),
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            shared.metrics.limit_applied(limit);
+        }
         shared.connections.lock().remove(&socket.id());
         self.end_session(socket, Phase::Closed);
         shared
             .metrics
             .connection_closed(*socket.data.counted_as.lock());
     }
+}
+
+impl Occupant for EngineSocket {
+    fn evict(&self) {
+        self.cut(Reason::Unwanted);
+    }
+}
+
+/// The answer to a request for which there is no connection.
+fn refusal(error: &Error) -> Answer {
+    let body = serde_json::json!({ "error": error }).to_string();
+    let mut answer = Answer::new(body.into());
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
 }
 
 fn transport_name(socket: &EngineSocket) -> metrics::Transport {

@@ -14,7 +14,7 @@ use engineio::{Reason, Sent};
 use rand::Rng;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{task::AbortHandle, time::timeout};
 use tracing::{Instrument, debug, info};
 
 use super::{
@@ -48,46 +48,53 @@ struct Auth {
     since: Option<Value>,
 }
 
+/// How long the verification of a token may take, in which it may wait for others.
+const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Begins a session for the client that sent the CONNECT `packet`, or refuses it. A CONNECT during
 /// another one, or in a session, is ignored.
 pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<EngineSocket>) {
+    if !socket.data.admit_attempt(&shared.limits) {
+        shared.metrics.limit_applied("connects_per_minute");
+        return send_refusal(socket, packet.namespace, "rate_limited");
+    }
     if packet.namespace != "/" {
         return send_refusal(socket, packet.namespace, "not_found");
     }
-    let verifying = socket.data.phase(|phase| match phase {
-        Phase::Opened => {
-            *phase = Phase::Verifying;
-            true
-        }
-        Phase::Verifying | Phase::Connected(_) | Phase::Closed => false,
-    });
-    if !verifying {
-        return;
-    }
+    let Some(number) = socket.data.begin_attempt() else {
+        return socket.ignore();
+    };
     let auth: Auth = serde_json::from_str(packet.json).unwrap_or_default();
     let since = auth.since.as_ref().and_then(Value::as_i64).map(EventId);
     let token = token(auth, socket);
     let (shared, socket) = (Arc::clone(shared), Arc::clone(socket));
     let span = tracing::info_span!("begin session", connection = ?socket.id());
     let supervisor = shared.supervisor.clone();
-    let attempt = Attempt(socket);
+    let connection = Arc::clone(&socket);
+    let attempt = Guard(socket);
     let work = async move {
-        let Attempt(socket) = &attempt;
-        let begun = match verify(&shared, token).await {
-            Ok(claims) => start(&shared, claims, socket, since).await,
+        let Guard(socket) = &attempt;
+        let begun = match verify(&shared, token, socket).await {
+            Ok(claims) => start(&shared, claims, socket, since, number).await,
             Err(error) => Err(error),
         };
         if let Err(error) = begun {
-            refuse(&shared, socket, &error);
+            refuse(&shared, socket, number, &error);
         }
     };
-    run_or_spawn(&supervisor, work.instrument(span));
+    let Some(task) = run_or_spawn(&supervisor, work.instrument(span)) else {
+        return;
+    };
+    connection.data.phase(|phase| match phase {
+        Phase::Verifying(attempt) if attempt.number == number => attempt.task = Some(task),
+        Phase::Verifying(_) | Phase::Opened | Phase::Connected(_) | Phase::Closed => {}
+    });
 }
 
 /// A connection whose token is being verified. A panic closes it, since its client expects an answer.
-struct Attempt(Arc<EngineSocket>);
+struct Guard(Arc<EngineSocket>);
 
-impl Drop for Attempt {
+impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.close(Reason::Unwanted);
@@ -96,24 +103,35 @@ impl Drop for Attempt {
 }
 
 /// Runs `work` to its end if it does not have to wait, so that it is complete before the client's
-/// next frame is read; otherwise spawns it.
-fn run_or_spawn(supervisor: &Supervisor, work: impl Future<Output = ()> + Send + 'static) {
+/// next frame is read; otherwise spawns it, and returns a handle that ends it.
+fn run_or_spawn(
+    supervisor: &Supervisor,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Option<AbortHandle> {
     let mut work = Box::pin(work);
     let mut context = Context::from_waker(Waker::noop());
-    if work.as_mut().poll(&mut context).is_pending() {
-        supervisor.spawn(Task::Handshake, work);
+    let pending = work.as_mut().poll(&mut context).is_pending();
+    pending.then(|| supervisor.spawn(Task::Handshake, work).abort_handle())
+}
+
+fn refuse(shared: &Shared, socket: &EngineSocket, number: u32, error: &Error) {
+    debug!(code = error.code(), "session refused");
+    shared.metrics.authentication_failed(error.code());
+    let present = socket.data.phase(|phase| {
+        let present = is_present(phase, number);
+        if present {
+            *phase = Phase::Opened;
+        }
+        present
+    });
+    // The client has given up an attempt that is no longer the present one.
+    if present {
+        send_refusal(socket, "/", error.code());
     }
 }
 
-fn refuse(shared: &Shared, socket: &EngineSocket, error: &Error) {
-    debug!(code = error.code(), "session refused");
-    shared.metrics.authentication_failed(error.code());
-    socket.data.phase(|phase| {
-        if matches!(phase, Phase::Verifying) {
-            *phase = Phase::Opened;
-        }
-    });
-    send_refusal(socket, "/", error.code());
+fn is_present(phase: &Phase<Client>, number: u32) -> bool {
+    matches!(phase, Phase::Verifying(attempt) if attempt.number == number)
 }
 
 /// Sends the client the reason of a refusal. Closes the connection if its queue is full, or after
@@ -135,12 +153,21 @@ fn token(auth: Auth, socket: &EngineSocket) -> Option<String> {
     })
 }
 
-async fn verify(shared: &Shared, token: Option<String>) -> Result<Claims> {
+async fn verify(shared: &Shared, token: Option<String>, socket: &EngineSocket) -> Result<Claims> {
     shared.sessions.check_open()?;
     let token = token.ok_or(Error::Unauthorized {
         reason: "a token is required",
     })?;
-    shared.verifier.verify(&token).await
+    let subnet = socket.data.place.as_ref().and_then(|it| it.subnet());
+    let verifying = async {
+        let _permit = shared.verifications.permit(subnet).await;
+        shared.verifier.verify(&token).await
+    };
+    let verified = timeout(VERIFICATION_TIMEOUT, verifying).await;
+    verified.unwrap_or_else(|_| {
+        shared.metrics.limit_applied("verifications_max");
+        Err(Error::Overloaded)
+    })
 }
 
 /// A client that is known to the server, and whose session has not begun yet. Unless it begins, the
@@ -166,6 +193,7 @@ async fn start(
     claims: Claims,
     socket: &Arc<EngineSocket>,
     since: Option<EventId>,
+    number: u32,
 ) -> Result<()> {
     let session = shared.sessions.admit(claims)?;
     let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
@@ -192,7 +220,7 @@ async fn start(
     );
     beginning.has_begun = !session.has_ended()
         && socket.data.phase(|phase| {
-            let open = matches!(phase, Phase::Verifying);
+            let open = is_present(phase, number);
             if open {
                 *phase = Phase::Connected(Arc::clone(&client));
             }
@@ -201,18 +229,22 @@ async fn start(
     if !beginning.has_begun {
         return Ok(());
     }
+    socket.data.trust();
     let id: String = public_id();
     client.send(Frame::connected(&id));
     recovery.send(&client);
     send_connection(shared, &client, &id, &recovery, unread);
     recovery.release(&client, &client.held);
-    info!(
-        session = session.id().0,
-        id,
-        user = claims.user.id.as_str(),
-        team = claims.team.as_str(),
-        "session began"
-    );
+    if let Some(suppressed) = shared.begun.admit() {
+        info!(
+            session = session.id().0,
+            id,
+            user = claims.user.id.as_str(),
+            team = claims.team.as_str(),
+            suppressed,
+            "session began"
+        );
+    }
     Ok(())
 }
 
@@ -273,7 +305,7 @@ fn send_connection(shared: &Shared, client: &Client, id: &str, recovery: &Recove
 pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String, ack: Option<u64>) {
     let (shared, client) = (Arc::clone(shared), Arc::clone(client));
     let supervisor = shared.supervisor.clone();
-    run_or_spawn(&supervisor, async move {
+    let work = async move {
         let verified = shared.verifier.verify_renewal(&token).await;
         let verified =
             verified.inspect_err(|error| shared.metrics.authentication_failed(error.code()));
@@ -292,7 +324,9 @@ pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String,
             Ok(payload) => client.accept(ack, &payload),
             Err(error) => client.refuse(request::TOKEN_REFRESH, ack, &error),
         }
-    });
+    };
+    // A renewal is carried out even if the client does not wait for it.
+    drop(run_or_spawn(&supervisor, work));
 }
 
 /// A random id for the client and for logs. The id of Engine.IO must stay secret, because requests

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engineio::Reason;
+use engineio::{Carrier, Reason};
 
 use super::{Shared, Sockets, connection::Phase};
 use crate::supervise::Task;
@@ -17,6 +17,7 @@ impl Sockets {
         let shared = &self.shared;
         let check = |shared: Arc<Shared>| {
             close_silent(&shared);
+            close_incomplete(&shared);
             cut_incomplete(&shared);
         };
         shared
@@ -30,6 +31,21 @@ fn cut_incomplete(shared: &Shared) {
     let clients: Vec<_> = shared.clients.lock().values().cloned().collect();
     for client in clients {
         client.cut_if_incomplete();
+    }
+}
+
+/// Closes the connections by polling on which attachments that were announced do not arrive. The
+/// transport observes those over a WebSocket.
+fn close_incomplete(shared: &Shared) {
+    let timeout = Duration::from_millis(shared.timing.message_timeout_ms);
+    for socket in shared.connections() {
+        if !socket.data.is_partial() || socket.carrier() == Carrier::Websocket {
+            continue;
+        }
+        let stalled = socket.data.stalled_for().is_some_and(|it| it >= timeout);
+        if stalled && !socket.is_posting() {
+            socket.close(Reason::Incomplete);
+        }
     }
 }
 

@@ -55,7 +55,7 @@ use crate::{
     auth::Verifier,
     config::{Limits, Timing},
     id::SessionId,
-    limits::Role,
+    limits::{Places, Role, Sampler, Verifications},
     metrics::Metrics,
     operations::Operations,
     presence::Presence,
@@ -101,6 +101,10 @@ pub struct Parts {
     pub limits: Limits,
     /// The timeouts of connections.
     pub timing: Timing,
+    /// The places of connections.
+    pub places: Places,
+    /// The permits for the verification of tokens.
+    pub verifications: Verifications,
     /// The metrics.
     pub metrics: Metrics,
     /// The owner of all tasks.
@@ -116,6 +120,9 @@ struct Shared {
     /// last messages.
     transports: TaskTracker,
     connections: Mutex<HashMap<Sid, Arc<EngineSocket>>>,
+    /// Lines about sessions that begin, and about clients that are cut, of which there may be many.
+    begun: Sampler,
+    cut: Arc<Sampler>,
     /// The clients whose session has begun.
     clients: Mutex<HashMap<SessionId, Arc<Client>>>,
 }
@@ -128,6 +135,8 @@ impl Sockets {
                 parts,
                 transports: TaskTracker::new(),
                 connections: Mutex::default(),
+                begun: Sampler::new(),
+                cut: Arc::default(),
                 clients: Mutex::default(),
             }),
         }
@@ -142,6 +151,12 @@ impl Sockets {
             ping_timeout: Duration::from_millis(timing.ping_timeout_ms),
             messages_max: QUEUE_PACKETS_MAX,
             message_bytes_max,
+            stranger_bytes_max: self.shared.limits.stranger_bytes_max,
+            websocket: engineio::Limits {
+                partial_timeout: Duration::from_millis(timing.message_timeout_ms),
+                bare_frames_per_second: self.shared.limits.bare_frames_per_second,
+                bare_frames_burst: self.shared.limits.bare_frames_burst,
+            },
             // Polling encodes binary as base64, so the same update needs a third more.
             payload_bytes_max: message_bytes_max / 3 * 4,
             ..Options::default()

@@ -19,8 +19,12 @@ use smallvec::SmallVec;
 
 use crate::{id::Seq, room::Acked};
 
-/// The most binary attachments that one packet may have.
+/// The most binary attachments that the packet of a request may have.
 pub const ATTACHMENTS_MAX: usize = 4;
+
+/// The most attachments of a packet that is answered with an error, instead of closing the
+/// connection. Those beyond [`ATTACHMENTS_MAX`] are dropped when they arrive.
+const ATTACHMENTS_ANSWERED_MAX: usize = 64;
 
 /// The initial capacity for a text with a payload, and for one without. Most texts fit.
 const TEXT_BYTES: usize = 160;
@@ -66,7 +70,7 @@ impl<'a> Packet<'a> {
     /// Reads the header of `text`.
     ///
     /// # Errors
-    /// [`NotAPacket`] for an invalid header, and for more than [`ATTACHMENTS_MAX`] attachments.
+    /// [`NotAPacket`] for an invalid header, and for more than 64 attachments.
     pub fn parse(text: &'a str) -> Result<Self, NotAPacket> {
         let (kind, binary) = match text.as_bytes().first() {
             Some(b'0') => (Kind::Connect, false),
@@ -83,7 +87,7 @@ impl<'a> Packet<'a> {
             let (count, tail) = number(rest).ok_or(NotAPacket)?;
             rest = tail.strip_prefix('-').ok_or(NotAPacket)?;
             attachments = usize::try_from(count).map_err(|_| NotAPacket)?;
-            if attachments > ATTACHMENTS_MAX {
+            if attachments > ATTACHMENTS_ANSWERED_MAX {
                 return Err(NotAPacket);
             }
         }
@@ -298,7 +302,7 @@ mod tests {
             "5",
             "5[",
             "51",
-            "55-[]",
+            "565-[]",
             "5999999999999999999-[]",
             "é",
         ] {

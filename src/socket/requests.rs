@@ -16,7 +16,7 @@ use super::{
     client::{Client, JoinedRoom, NOT_JOINED},
     fields::Fields,
     handshake,
-    packet::{Attachments, EventBody, NotAPacket, Packet},
+    packet::{ATTACHMENTS_MAX, Attachments, EventBody, NotAPacket, Packet},
     protocol::{Done, request},
     seat::NativeSeat,
 };
@@ -63,6 +63,7 @@ pub(super) fn receive(
         attachments,
     };
     let done = match &*body.name {
+        _ if packet.attachments > ATTACHMENTS_MAX => request.refuse_attachments(),
         request::DOCUMENT_UPDATE => request.update(),
         request::AWARENESS_UPDATE => request.awareness(),
         request::JOIN_ROOM => request.join(),
@@ -83,6 +84,15 @@ pub(super) fn receive(
 }
 
 impl Request<'_> {
+    /// A request with more attachments than any has.
+    fn refuse_attachments(self) -> Result<()> {
+        self.client.session.budget.admit_request()?;
+        Err(Error::Invalid {
+            field: "attachments",
+            reason: "are more than 4",
+        })
+    }
+
     fn update(self) -> Result<()> {
         self.client.session.budget.admit_update()?;
         self.shared.sessions.check_open()?;

@@ -6,7 +6,10 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use engineio::{Connection, Door, Engine, Message, Options, Reason, message_text};
+use engineio::{
+    Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text,
+};
+use http::Extensions;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::{server::conn::auto::Builder, service::TowerToHyperService};
 use tokio::net::TcpListener;
@@ -15,6 +18,10 @@ struct Echo;
 
 impl Door for Echo {
     type Data = ();
+
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+        Ok(())
+    }
 
     fn opened(&self, connection: &Arc<Connection<()>>) {
         println!("{connection:?} opened");
@@ -34,8 +41,12 @@ impl Door for Echo {
         connection.send(Message::binary(bytes));
     }
 
-    fn wants_more(&self, _: &Arc<Connection<()>>) -> bool {
+    fn knows(&self, _: &Arc<Connection<()>>) -> bool {
         true
+    }
+
+    fn busy(&self, _: &Arc<Connection<()>>) -> Option<Busy> {
+        None
     }
 
     fn closed(&self, connection: &Arc<Connection<()>>, reason: Reason) {

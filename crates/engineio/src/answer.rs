@@ -5,7 +5,7 @@ use http::{Response, StatusCode, header};
 use http_body_util::Full;
 
 /// An answer to a request.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Full<Bytes>>;
 
 /// Why a request is refused. The numbers are the specification's error codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,7 +13,12 @@ use super::{
     outbox::{Outbox, Sent, Writer},
     packet::{CLOSE, PING},
     polling_state::PollingState,
+    stage::{Carrier, Request, Stage},
 };
+
+/// How many packets without a meaning a peer may send. Clients that follow the protocol send none,
+/// or a few around an upgrade.
+const IGNORED_MAX: u32 = 1000;
 
 /// The session id of a connection. It is a secret that cannot be guessed: a request that
 /// names it counts as the peer's.
@@ -45,16 +50,6 @@ impl fmt::Debug for Sid {
     }
 }
 
-/// The transport of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Carrier {
-    /// HTTP requests.
-    Polling = 0,
-    /// A WebSocket.
-    Websocket = 1,
-}
-
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -64,6 +59,12 @@ pub enum Reason {
     Broken,
     /// The peer sent something that violates the protocol.
     Malformed,
+    /// The peer sent a message or a body that is too large.
+    TooLarge,
+    /// A message of the peer did not arrive in time.
+    Incomplete,
+    /// The peer sent too many frames that carry nothing.
+    Flooding,
     /// The peer had two GETs or two POSTs open at once.
     Overlapping,
     /// The peer did not answer a ping in time.
@@ -81,6 +82,8 @@ impl Reason {
             Reason::ByPeer | Reason::Unwanted => 1000,
             Reason::Stopping => 1001,
             Reason::Malformed | Reason::Overlapping => 1002,
+            Reason::Incomplete | Reason::Flooding => 1008,
+            Reason::TooLarge => 1009,
             Reason::Broken | Reason::Silent => 1011,
         }
     }
@@ -91,11 +94,11 @@ pub struct Connection<T> {
     /// The door's data.
     pub data: T,
     id: Sid,
-    carrier: AtomicU8,
+    pub(super) stage: Mutex<Stage>,
     /// How many pings the peer has not answered yet.
     unanswered: AtomicU32,
-    /// The end was reported to the door.
-    pub(super) end_reported: AtomicBool,
+    /// How many packets without a meaning the peer has sent.
+    ignored: AtomicU32,
     reason: Mutex<Option<Reason>>,
     authorization: Option<Box<str>>,
     pub(super) outbox: Outbox,
@@ -103,27 +106,26 @@ pub struct Connection<T> {
     pub(super) polling: Option<Box<PollingState>>,
 }
 
-impl<T: Default> Connection<T> {
+impl<T> Connection<T> {
     pub(super) fn new(
+        data: T,
         carrier: Carrier,
         authorization: Option<Box<str>>,
         messages_max: usize,
     ) -> Self {
         Self {
-            data: T::default(),
+            data,
             id: Sid::random(),
-            carrier: AtomicU8::new(carrier as u8),
+            stage: Mutex::new(Stage::new(carrier)),
             unanswered: AtomicU32::new(0),
-            end_reported: AtomicBool::new(false),
+            ignored: AtomicU32::new(0),
             reason: Mutex::new(None),
             authorization,
             outbox: Outbox::new(messages_max),
             polling: (carrier == Carrier::Polling).then(Box::default),
         }
     }
-}
 
-impl<T> Connection<T> {
     /// Its id, which is a secret of the peer.
     pub fn id(&self) -> Sid {
         self.id
@@ -131,14 +133,30 @@ impl<T> Connection<T> {
 
     /// Its present transport.
     pub fn carrier(&self) -> Carrier {
-        match self.carrier.load(Ordering::Acquire) {
-            0 => Carrier::Polling,
-            _ => Carrier::Websocket,
-        }
+        self.stage.lock().carrier()
     }
 
-    pub(super) fn set_carrier(&self, carrier: Carrier) {
-        self.carrier.store(carrier as u8, Ordering::Release);
+    /// Begins a GET or POST; `None` while another one of its kind is open.
+    pub(super) fn begin(&self, request: Request) -> Option<OpenRequest<'_, T>> {
+        let begun = self.stage.lock().begin(request);
+        begun.then_some(OpenRequest {
+            connection: self,
+            request,
+        })
+    }
+
+    /// Whether the body of a POST is being read. While it is, messages may be incomplete that
+    /// arrive in time.
+    pub fn is_posting(&self) -> bool {
+        self.stage.lock().is_posting()
+    }
+
+    /// Counts a packet that has no meaning at this point, such as an answer to no ping. A peer
+    /// that sends too many of them is closed.
+    pub fn ignore(&self) {
+        if self.ignored.fetch_add(1, Ordering::Relaxed) == IGNORED_MAX {
+            self.close(Reason::Flooding);
+        }
     }
 
     /// The `Authorization` header of the request that opened the connection.
@@ -158,13 +176,15 @@ impl<T> Connection<T> {
         self.send(PING.clone())
     }
 
-    /// Notes the answer to a ping; `true` if it was the last that was missing. Answers
-    /// without a ping are ignored.
+    /// Notes the answer to a ping; `true` if it was the last that was missing.
     pub(super) fn ping_answered(&self) -> bool {
         let fewer = |unanswered: u32| unanswered.checked_sub(1);
         let before = self
             .unanswered
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        if before.is_err() {
+            self.ignore();
+        }
         before == Ok(1)
     }
 
@@ -198,7 +218,12 @@ impl<T> Connection<T> {
     /// Closes the connection after the queued messages are written.
     pub fn close(&self, reason: Reason) {
         self.note(reason);
-        if self.carrier() == Carrier::Polling {
+        let carrier = {
+            let mut stage = self.stage.lock();
+            stage.begin_closing();
+            stage.carrier()
+        };
+        if carrier == Carrier::Polling {
             self.outbox.send(Message::text(CLOSE));
         }
         self.outbox.close(Some(reason.close_code()));
@@ -208,6 +233,7 @@ impl<T> Connection<T> {
     /// Ends the connection at once and drops the queued messages.
     pub fn cut(&self, reason: Reason) {
         self.note(reason);
+        self.stage.lock().begin_closing();
         self.outbox.cut();
         self.wake_polling();
     }
@@ -223,7 +249,22 @@ impl<T> Connection<T> {
 
     fn wake_polling(&self) {
         if let Some(polling) = &self.polling {
-            polling.changed.notify_one();
+            polling.wake();
+        }
+    }
+}
+
+/// A GET or POST, the only one of its kind until it is dropped.
+pub(super) struct OpenRequest<'a, T> {
+    connection: &'a Connection<T>,
+    request: Request,
+}
+
+impl<T> Drop for OpenRequest<'_, T> {
+    fn drop(&mut self) {
+        self.connection.stage.lock().end(self.request);
+        if let (Request::Post, Some(polling)) = (self.request, &self.connection.polling) {
+            polling.post_ended.notify_one();
         }
     }
 }

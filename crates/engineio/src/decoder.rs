@@ -42,7 +42,23 @@ pub(super) struct Decoder {
     fragmented: Option<Opcode>,
     /// The payload received so far of an incomplete control frame.
     control: Vec<u8>,
+    seen: Seen,
 }
+
+/// How many frames were decoded since this was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// All frames.
+    pub(super) frames: u32,
+    /// Of these, the last ones of data messages.
+    pub(super) messages: u32,
+    /// Of these, the ones that carry nothing: control frames, fragments of a few bytes that do not
+    /// complete a message, and empty messages.
+    pub(super) bare: u32,
+}
+
+/// A shorter fragment carries nothing, unless it is the last one.
+const FRAGMENT_BYTES_MIN: usize = 64;
 
 #[derive(Clone, Copy)]
 struct Partial {
@@ -51,29 +67,42 @@ struct Partial {
 }
 
 impl Decoder {
-    /// A decoder of messages of at most `bytes_max`.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            bytes_max,
+            bytes_max: 0,
             header: [0; CLIENT_HEADER_MAX],
             header_bytes: 0,
             frame: None,
             message: Vec::new(),
             fragmented: None,
             control: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
+    /// What was decoded since the last call.
+    pub(super) fn take_seen(&mut self) -> Seen {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// Whether a frame, or a message in fragments, is incomplete.
+    pub(super) fn is_partial(&self) -> bool {
+        self.header_bytes > 0 || self.frame.is_some() || self.fragmented.is_some()
+    }
+
     /// Hands each message that `input` completes to `take`, in order, and returns how
-    /// many bytes were used: all, unless `take` stopped. Unmasks in place.
+    /// many bytes were used: all, unless `take` stopped. Unmasks in place. A larger message than
+    /// `bytes_max` is a violation when its header arrives.
     ///
     /// # Errors
     /// The first violation. The messages before it were handed to `take`.
     pub(super) fn decode(
         &mut self,
         input: &mut [u8],
+        bytes_max: usize,
         mut take: impl FnMut(Incoming<'_>) -> Flow,
     ) -> Result<usize, Violation> {
+        self.bytes_max = bytes_max;
         let mut at = 0;
         while at < input.len() {
             let partial = match self.frame.take() {
@@ -143,6 +172,17 @@ impl Decoder {
         Ok(())
     }
 
+    fn count(&mut self, header: Header) {
+        let is_bare = match (header.opcode.is_control(), header.fin) {
+            (true, _) => true,
+            (false, true) => header.length == 0 && self.fragmented.is_none(),
+            (false, false) => header.length < FRAGMENT_BYTES_MIN,
+        };
+        self.seen.frames += 1;
+        self.seen.messages += u32::from(header.fin && !header.opcode.is_control());
+        self.seen.bare += u32::from(is_bare);
+    }
+
     /// Buffers a piece of a frame, of which `received` bytes have arrived, `piece` included.
     fn keep(&mut self, header: Header, received: usize, piece: &[u8]) {
         if header.opcode.is_control() {
@@ -168,6 +208,7 @@ impl Decoder {
         piece: &[u8],
         take: &mut impl FnMut(Incoming<'_>) -> Flow,
     ) -> Result<Flow, Violation> {
+        self.count(header);
         if header.opcode.is_control() {
             let kept = std::mem::take(&mut self.control);
             if kept.is_empty() {
@@ -248,11 +289,11 @@ mod tests {
 
     /// The messages in `chunks` as text, up to the violation if there is one.
     fn decoded(bytes_max: usize, chunks: &[&[u8]]) -> (Vec<String>, Option<Violation>) {
-        let mut decoder = Decoder::new(bytes_max);
+        let mut decoder = Decoder::new();
         let mut seen = Vec::new();
         for chunk in chunks {
             let mut chunk = chunk.to_vec();
-            let result = decoder.decode(&mut chunk, |incoming| {
+            let result = decoder.decode(&mut chunk, bytes_max, |incoming| {
                 seen.push(match incoming {
                     Incoming::Text(text) => format!("text {text}"),
                     Incoming::Binary(bytes) => format!("binary {}", bytes.escape_ascii()),
@@ -322,19 +363,49 @@ mod tests {
     #[test]
     fn an_idle_decoder_owns_no_memory() {
         let (bytes, _) = conversation();
-        let mut decoder = Decoder::new(1000);
+        let mut decoder = Decoder::new();
         for byte in bytes {
-            let used = decoder.decode(&mut [byte], |_| Flow::Continue);
+            let used = decoder.decode(&mut [byte], 1000, |_| Flow::Continue);
             assert_eq!(used, Ok(1));
         }
         assert_eq!(decoder.message.capacity() + decoder.control.capacity(), 0);
     }
 
     #[test]
+    fn frames_are_counted_by_what_they_carry() {
+        let (bytes, _) = conversation();
+        let mut decoder = Decoder::new();
+        let used = decoder.decode(&mut bytes.clone(), 1000, |_| Flow::Continue);
+        assert_eq!(used, Ok(bytes.len()));
+        let seen = Seen {
+            frames: 13,
+            messages: 6,
+            // A ping, a pong, the close frame, four short fragments, an empty message.
+            bare: 8,
+        };
+        assert_eq!(decoder.take_seen(), seen);
+        assert_eq!(decoder.take_seen(), Seen::default());
+        assert!(!decoder.is_partial());
+        for partial in [
+            frame(0x02, b"x"),
+            vec![0x82],
+            frame(0x82, b"xyz")[..8].to_vec(),
+        ] {
+            let mut decoder = Decoder::new();
+            assert!(
+                decoder
+                    .decode(&mut partial.clone(), 1000, |_| Flow::Continue)
+                    .is_ok()
+            );
+            assert!(decoder.is_partial(), "{partial:?}");
+        }
+    }
+
+    #[test]
     fn decoding_stops_on_request_and_returns_the_bytes_used() {
         let bytes = [frame(0x81, b"5"), frame(0x81, b"rest")].concat();
         let first = frame(0x81, b"5").len();
-        let used = Decoder::new(1000).decode(&mut bytes.clone(), |_| Flow::Stop);
+        let used = Decoder::new().decode(&mut bytes.clone(), 1000, |_| Flow::Stop);
         assert_eq!(used, Ok(first));
     }
 
@@ -352,9 +423,12 @@ mod tests {
 
     #[test]
     fn a_claimed_length_reserves_no_memory() {
-        let mut decoder = Decoder::new(64 << 20);
+        let mut decoder = Decoder::new();
         let mut header = [0x82, 0xFF, 0, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3, 4, 55];
-        assert_eq!(decoder.decode(&mut header, |_| Flow::Continue), Ok(15));
+        assert_eq!(
+            decoder.decode(&mut header, 64 << 20, |_| Flow::Continue),
+            Ok(15)
+        );
         assert!(decoder.message.capacity() < 1024);
     }
 

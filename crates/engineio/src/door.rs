@@ -3,15 +3,31 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
+use http::Extensions;
 
-use super::connection::{Connection, Reason};
+use super::{
+    answer::Answer,
+    connection::{Connection, Reason},
+    stage::Carrier,
+    websocket::Busy,
+};
 
 /// Receives the events and messages of Engine.IO connections.
 ///
 /// The calls about one connection come in order and never two at once. No method may block.
 pub trait Door: Send + Sync + Sized + 'static {
     /// The data that the door keeps with each connection.
-    type Data: Default + Send + Sync + 'static;
+    type Data: Send + Sync + 'static;
+
+    /// A request with `extensions` asks for a new connection over `carrier`. Returns the data of
+    /// the connection.
+    ///
+    /// # Errors
+    /// The answer that refuses the request.
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer>;
+
+    /// A request with `extensions` arrived for a connection that began with polling.
+    fn requested(&self, _: &Extensions, _: &Arc<Connection<Self::Data>>) {}
 
     /// A connection was opened.
     fn opened(&self, connection: &Arc<Connection<Self::Data>>);
@@ -29,9 +45,19 @@ pub trait Door: Send + Sync + Sized + 'static {
     /// A binary message arrived.
     fn binary(&self, bytes: Bytes, connection: &Arc<Connection<Self::Data>>);
 
-    /// Whether the door takes further messages of a WebSocket at present. While it does not,
-    /// nothing is read from the WebSocket, and the question is repeated every millisecond.
-    fn wants_more(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
+    /// Whether the peer is known. The messages of a stranger may have
+    /// [`stranger_bytes_max`](super::Options::stranger_bytes_max) bytes only.
+    fn knows(&self, connection: &Arc<Connection<Self::Data>>) -> bool;
+
+    /// Whether the door waits for further messages, without which those that it has received mean
+    /// nothing. They have to arrive in time.
+    fn awaits_more(&self, _: &Arc<Connection<Self::Data>>) -> bool {
+        false
+    }
+
+    /// What has to end before the door takes further messages; `None` if it takes them now. Nothing
+    /// is read from the peer meanwhile.
+    fn busy(&self, connection: &Arc<Connection<Self::Data>>) -> Option<Busy>;
 
     /// Runs the task of a connection. The owner of the door owns these tasks and learns of
     /// their panics; a panic of the task ends its connection.

@@ -17,12 +17,12 @@ use http_body::Body;
 
 use super::{
     answer::{Answer, Refusal},
-    connection::Carrier,
     door::Door,
     link,
     options::Options,
     polling,
     shared::Shared,
+    stage::Carrier,
     upgrade::Upgrade,
 };
 
@@ -78,6 +78,7 @@ impl<D: Door> Engine<D> {
         let Some(connection) = shared.find(sid) else {
             return Refusal::SessionUnknown.answer();
         };
+        shared.door.requested(request.extensions(), &connection);
         let get = *request.method() == Method::GET;
         match (query.carrier, connection.carrier()) {
             (Carrier::Websocket, Carrier::Polling) => {
@@ -131,15 +132,20 @@ fn open<D: Door, B>(
     let authorization = request.headers().get(header::AUTHORIZATION);
     // Copied, because the header is a slice of the request's buffer, which is far larger.
     let authorization = authorization.and_then(|it| it.to_str().ok()).map(Box::from);
-    if query.carrier == Carrier::Polling {
-        return polling::open(shared, authorization);
-    }
-    if !request.headers().contains_key(header::UPGRADE) {
+    let polls = query.carrier == Carrier::Polling;
+    if !polls && !request.headers().contains_key(header::UPGRADE) {
         return Refusal::BadRequest.answer();
+    }
+    let data = match shared.door.admit(query.carrier, request.extensions()) {
+        Ok(data) => data,
+        Err(answer) => return answer,
+    };
+    if polls {
+        return polling::open(shared, data, authorization);
     }
     let (answer, upgrade) = Upgrade::accept(request);
     if let Some(upgrade) = upgrade {
-        link::open(Arc::clone(shared), upgrade, authorization);
+        link::open(Arc::clone(shared), upgrade, data, authorization);
     }
     answer
 }

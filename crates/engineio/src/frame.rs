@@ -63,6 +63,12 @@ pub enum Violation {
     /// A message is larger than the limit.
     #[error("the message is too large")]
     TooLarge,
+    /// A message does not arrive in time.
+    #[error("the message is incomplete")]
+    Incomplete,
+    /// Too many frames carry nothing: pings, pongs, tiny fragments, empty messages.
+    #[error("too many frames carry nothing")]
+    TooManyFrames,
     /// A text is not UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
@@ -75,6 +81,7 @@ impl Violation {
             Violation::Protocol(_) => 1002,
             Violation::TooLarge => 1009,
             Violation::NotUtf8 => 1007,
+            Violation::Incomplete | Violation::TooManyFrames => 1008,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! batch          the bytes that are handed to the kernel in one write
 //! tcp            a TCP connection that any task may write to
 //! outbox         the bounded queue of a connection's outgoing messages
+//! progress       messages arrive in time, and few frames carry nothing
 //! websocket      one task for each connection: reads, writes, observes deadlines
 //!
 //! options        intervals and limits
@@ -16,7 +17,8 @@
 //! payload        several packets as one HTTP body
 //! heartbeat      when a ping is due, and when its answer is late
 //! upgrade        from an HTTP request to a stream of bytes
-//! polling_state  the open requests of a connection that polls, and its upgrade
+//! stage          open, upgrading, closing, closed, and who may act in it
+//! polling_state  what a connection that polls has beside a WebSocket
 //! connection     one Engine.IO connection, over polling or a WebSocket
 //! door           the interface that the owner of an engine implements
 //! shared         the state that an engine and its connections share
@@ -50,13 +52,16 @@ mod packet;
 mod payload;
 mod polling;
 mod polling_state;
+mod progress;
 mod shared;
+mod stage;
 mod tcp;
 mod upgrade;
 mod websocket;
 
 pub use self::{
-    connection::{Carrier, Connection, Reason, Sid},
+    answer::Answer,
+    connection::{Connection, Reason, Sid},
     door::Door,
     engine::Engine,
     frame::Violation,
@@ -64,5 +69,7 @@ pub use self::{
     options::Options,
     outbox::{Outbox, Sent, Writer},
     packet::message_text,
-    websocket::{Ended, Receiver, serve},
+    stage::Carrier,
+    upgrade::Unwrap,
+    websocket::{Busy, Ended, Limits, Receiver, serve},
 };

@@ -18,17 +18,19 @@ use tokio::{
 
 use super::{
     answer::{Answer, Refusal},
-    connection::{Carrier, Connection, Reason},
+    connection::{Connection, Reason},
     decoder::{Decoder, Flow, Incoming},
     door::Door,
+    frame::Violation,
     heartbeat::{Beat, Heartbeat},
     message::Message,
     outbox::{Outbox, Sent},
     packet::Packet,
     shared::Shared,
+    stage::{Carrier, Takeover},
     tcp,
     upgrade::{Stream, Upgrade},
-    websocket::{self, Ended, Receiver},
+    websocket::{self, Busy, Ended, Receiver},
 };
 
 /// A limit well above the packets of a probe with their headers.
@@ -38,6 +40,7 @@ const PROBE_BYTES_MAX: usize = 4096;
 pub(super) fn open<D: Door>(
     shared: Arc<Shared<D>>,
     upgrade: Upgrade,
+    data: D::Data,
     authorization: Option<Box<str>>,
 ) {
     let owner = Arc::clone(&shared);
@@ -45,7 +48,7 @@ pub(super) fn open<D: Door>(
         let Some((stream, first)) = upgrade.stream().await else {
             return;
         };
-        let connection = shared.connect(Carrier::Websocket, authorization);
+        let connection = shared.connect(data, Carrier::Websocket, authorization);
         let handshake = shared.handshake(connection.id(), Carrier::Websocket);
         connection.outbox.send(Message::text(&handshake));
         let heartbeat = Heartbeat::begin(shared.options.ping_interval);
@@ -68,11 +71,7 @@ pub(super) fn upgrade<D: Door, B>(
     connection: Arc<Connection<D::Data>>,
     request: &mut Request<B>,
 ) -> Answer {
-    let begun = connection
-        .polling
-        .as_ref()
-        .is_some_and(|polling| polling.begin_probe());
-    if !begun {
+    if !connection.stage.lock().begin_probe() {
         return Refusal::BadRequest.answer();
     }
     let probe = Probe {
@@ -105,27 +104,17 @@ impl<D: Door> Probe<D> {
         S: tcp::Stream,
     {
         let limit = self.shared.options.upgrade_timeout;
-        let polling = self.connection.polling.as_ref();
-        let probed = timeout(
-            limit,
-            answer_probe(&mut stream, first, || {
-                if let Some(polling) = polling {
-                    polling.begin_upgrade();
-                    self.connection.outbox.wake();
-                }
-            }),
-        );
+        let probed = timeout(limit, async {
+            let rest = answer_probe(&mut stream, first, || {
+                self.connection.stage.lock().begin_upgrade();
+                self.connection.outbox.wake();
+            })
+            .await?;
+            self.take_over().await.then_some(rest)
+        });
         let Ok(Some(rest)) = probed.await else {
             return;
         };
-        let moved = polling.is_some_and(|polling| {
-            polling.complete_upgrade(|| self.connection.set_carrier(Carrier::Websocket))
-        });
-        if !moved {
-            return;
-        }
-        self.connection.outbox.wake();
-        self.shared.door.upgraded(&self.connection);
         let link = Link {
             shared: Arc::clone(&self.shared),
             connection: Arc::clone(&self.connection),
@@ -136,11 +125,38 @@ impl<D: Door> Probe<D> {
     }
 }
 
+impl<D: Door> Probe<D> {
+    /// Takes over from polling, after the POST that is under way; `false` if the connection
+    /// ends.
+    async fn take_over(&self) -> bool {
+        let Some(polling) = &self.connection.polling else {
+            return false;
+        };
+        loop {
+            let takeover = {
+                let _calls = polling.calls.lock();
+                let takeover = self.connection.stage.lock().take_over();
+                if takeover == Takeover::Complete {
+                    self.shared.door.upgraded(&self.connection);
+                }
+                takeover
+            };
+            match takeover {
+                Takeover::AfterPost => polling.post_ended.notified().await,
+                Takeover::Refused => return false,
+                Takeover::Complete => {
+                    polling.changed.notify_one();
+                    self.connection.outbox.wake();
+                    return true;
+                }
+            }
+        }
+    }
+}
+
 impl<D: Door> Drop for Probe<D> {
     fn drop(&mut self) {
-        if let Some(polling) = &self.connection.polling {
-            polling.end_probe();
-        }
+        self.connection.stage.lock().end_probe();
     }
 }
 
@@ -150,13 +166,13 @@ async fn answer_probe<S>(stream: &mut S, first: Vec<u8>, on_probe: impl Fn()) ->
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut decoder = Decoder::new(PROBE_BYTES_MAX);
+    let mut decoder = Decoder::new();
     let mut input = first;
     let mut expected = ["2probe", "5"].into_iter();
     let mut next = expected.next()?;
     loop {
         let mut seen = None;
-        let used = decoder.decode(&mut input, |incoming| {
+        let used = decoder.decode(&mut input, PROBE_BYTES_MAX, |incoming| {
             seen = Some(incoming == Incoming::Text(next));
             Flow::Stop
         });
@@ -198,9 +214,9 @@ impl<D: Door> Link<D> {
     {
         let outbox = &self.connection.outbox;
         outbox.set_write_half(stream.write_half());
-        let message_bytes_max = self.shared.options.message_bytes_max;
+        let limits = self.shared.options.websocket;
         let owner = Arc::clone(&self.shared);
-        let serving = websocket::serve(stream, first, message_bytes_max, self);
+        let serving = websocket::serve(stream, first, limits, self);
         owner.door.spawn(serving);
     }
 }
@@ -226,8 +242,19 @@ impl<D: Door> Receiver for Link<D> {
         self.shared.door.binary(bytes, &self.connection);
     }
 
-    fn wants_more(&self) -> bool {
-        self.shared.door.wants_more(&self.connection)
+    fn message_bytes_max(&self) -> usize {
+        match self.shared.door.knows(&self.connection) {
+            true => self.shared.options.message_bytes_max,
+            false => self.shared.options.stranger_bytes_max,
+        }
+    }
+
+    fn awaits_more(&self) -> bool {
+        self.shared.door.awaits_more(&self.connection)
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        self.shared.door.busy(&self.connection)
     }
 
     fn alarm(&self) -> Instant {
@@ -246,10 +273,14 @@ impl<D: Door> Receiver for Link<D> {
         let reason = match ended {
             Ended::ByPeer => Reason::ByPeer,
             Ended::Broken => Reason::Broken,
-            Ended::Violated(_) => Reason::Malformed,
+            Ended::Violated(Violation::TooLarge) => Reason::TooLarge,
+            Ended::Violated(Violation::Incomplete) => Reason::Incomplete,
+            Ended::Violated(Violation::TooManyFrames) => Reason::Flooding,
+            Ended::Violated(Violation::Protocol(_) | Violation::NotUtf8) => Reason::Malformed,
             Ended::BySelf => Reason::Unwanted,
         };
-        self.shared.finish(&self.connection, reason);
+        self.shared
+            .finish(&self.connection, Carrier::Websocket, reason);
     }
 }
 
@@ -257,6 +288,7 @@ impl<D: Door> Drop for Link<D> {
     /// Ends the connection also where its task panicked or was dropped.
     fn drop(&mut self) {
         self.connection.outbox.set_write_half(None);
-        self.shared.finish(&self.connection, Reason::Broken);
+        self.shared
+            .finish(&self.connection, Carrier::Websocket, Reason::Broken);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::websocket::Limits;
+
 /// The intervals and limits of an engine's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -15,6 +17,10 @@ pub struct Options {
     pub messages_max: usize,
     /// The largest message that a peer may send over a WebSocket.
     pub message_bytes_max: usize,
+    /// The largest message or body of a peer that the door does not know.
+    pub stranger_bytes_max: usize,
+    /// The limits of a WebSocket's frames.
+    pub websocket: Limits,
     /// The largest body of a polling request, in either direction.
     pub payload_bytes_max: usize,
 }
@@ -28,6 +34,8 @@ impl Default for Options {
             upgrade_timeout: Duration::from_secs(10),
             messages_max: 16_384,
             message_bytes_max: 1_000_000,
+            stranger_bytes_max: 1_000_000,
+            websocket: Limits::default(),
             payload_bytes_max: 1_000_000,
         }
     }

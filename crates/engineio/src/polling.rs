@@ -7,14 +7,14 @@ use std::{future::poll_fn, ops::ControlFlow, pin::pin, sync::Arc, task::Poll, ti
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     answer::{Answer, Refusal, answer},
-    connection::{Carrier, Connection, Reason},
+    connection::{Connection, Reason},
     door::Door,
     heartbeat::{Beat, Heartbeat},
     outbox::{Sent, Status},
@@ -22,6 +22,7 @@ use super::{
     payload::{SEPARATOR, payload, payload_bytes},
     polling_state::PollingState,
     shared::Shared,
+    stage::{Carrier, Request},
 };
 
 /// How long a poll waits that arrives during an upgrade.
@@ -30,8 +31,12 @@ const UPGRADING_POLL: Duration = Duration::from_millis(50);
 const PACKETS_PER_TURN: usize = 64;
 
 /// Opens a connection; the answer is its handshake.
-pub(super) fn open<D: Door>(shared: &Arc<Shared<D>>, authorization: Option<Box<str>>) -> Answer {
-    let connection = shared.connect(Carrier::Polling, authorization);
+pub(super) fn open<D: Door>(
+    shared: &Arc<Shared<D>>,
+    data: D::Data,
+    authorization: Option<Box<str>>,
+) -> Answer {
+    let connection = shared.connect(data, Carrier::Polling, authorization);
     let handshake = shared.handshake(connection.id(), Carrier::Polling);
     let timed = TimedConnection {
         shared: Arc::clone(shared),
@@ -52,7 +57,8 @@ impl<D: Door> Drop for TimedConnection<D> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.connection.cut(Reason::Broken);
-            self.shared.finish(&self.connection, Reason::Broken);
+            self.shared
+                .finish(&self.connection, Carrier::Polling, Reason::Broken);
         }
     }
 }
@@ -71,10 +77,11 @@ async fn observe_deadlines<D: Door>(timed: TimedConnection<D>) {
             () = polling.changed.notified() => {}
             () = sleep_until(heartbeat.due()) => {}
         }
-        match polling.take_ping_answer() {
-            Some(true) => heartbeat.answered(options),
-            Some(false) => {}
-            None => return,
+        if connection.carrier() == Carrier::Websocket {
+            return;
+        }
+        if polling.take_ping_answer() {
+            heartbeat.answered(options);
         }
         match heartbeat.beat(Instant::now(), options) {
             Beat::Nothing => {}
@@ -82,7 +89,7 @@ async fn observe_deadlines<D: Door>(timed: TimedConnection<D>) {
             Beat::Ping | Beat::TimedOut => connection.cut(Reason::Silent),
         }
         if connection.outbox.is_over() {
-            return shared.finish(connection, Reason::Unwanted);
+            return shared.finish(connection, Carrier::Polling, Reason::Unwanted);
         }
     }
 }
@@ -92,26 +99,24 @@ pub(super) async fn poll<D: Door>(
     shared: &Shared<D>,
     connection: Arc<Connection<D::Data>>,
 ) -> Answer {
-    let Some(polling) = connection.polling.as_ref() else {
-        return Refusal::BadRequest.answer();
-    };
-    let Some(_open) = polling.begin_get() else {
+    let Some(_open) = connection.begin(Request::Get) else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
-    let began_upgrading = polling.is_upgrading();
+    let began_upgrading = connection.stage.lock().is_upgrading();
     let payload_bytes_max = shared.options.payload_bytes_max;
     let taking = poll_fn(|cx| {
-        let taken = polling.unless_poll_ends(began_upgrading, || {
-            let mut bytes = 0;
-            connection.outbox.take(cx.waker(), |message| {
-                bytes += payload_bytes(message);
-                bytes <= payload_bytes_max
-            })
-        });
-        let Some((messages, end)) = taken else {
+        // Held while messages are taken, so that the WebSocket does not take over meanwhile.
+        let stage = connection.stage.lock();
+        if stage.ends_poll(began_upgrading) {
             return Poll::Ready(NOOP.to_owned());
-        };
+        }
+        let mut bytes = 0;
+        let (messages, end) = connection.outbox.take(cx.waker(), |message| {
+            bytes += payload_bytes(message);
+            bytes <= payload_bytes_max
+        });
+        drop(stage);
         match (payload(&messages), end) {
             (payload, _) if !payload.is_empty() => Poll::Ready(payload),
             (_, Status::Closing | Status::Cut) => Poll::Ready(CLOSE.to_owned()),
@@ -129,7 +134,7 @@ pub(super) async fn poll<D: Door>(
 pub(super) async fn post<D: Door, B>(
     shared: &Shared<D>,
     connection: Arc<Connection<D::Data>>,
-    request: Request<B>,
+    request: http::Request<B>,
 ) -> Answer
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -137,14 +142,28 @@ where
     let Some(polling) = connection.polling.as_ref() else {
         return Refusal::BadRequest.answer();
     };
-    let Some(_open) = polling.begin_post() else {
+    let Some(_open) = connection.begin(Request::Post) else {
         connection.close(Reason::Overlapping);
         return Refusal::BadRequest.answer();
     };
-    let body = match read(request.into_body(), shared.options.payload_bytes_max).await {
+    let ending = polling.ending.notified();
+    let mut ending = pin!(ending);
+    ending.as_mut().enable();
+    if connection.outbox.is_over() {
+        return Refusal::BadRequest.answer();
+    }
+    let bytes_max = shared.payload_bytes_max(&connection);
+    let read = tokio::select! {
+        read = read(request.into_body(), bytes_max) => read,
+        () = ending => return Refusal::BadRequest.answer(),
+    };
+    let body = match read {
         Ok(body) => body,
         Err(status) => {
-            connection.close(Reason::Malformed);
+            connection.close(match status {
+                StatusCode::PAYLOAD_TOO_LARGE => Reason::TooLarge,
+                _ => Reason::Malformed,
+            });
             return answer(status, "text/plain; charset=UTF-8", "");
         }
     };
@@ -152,8 +171,8 @@ where
         if number % PACKETS_PER_TURN == PACKETS_PER_TURN - 1 {
             tokio::task::yield_now().await;
         }
-        if connection.outbox.is_over() {
-            break;
+        while let Some(busy) = shared.door.busy(&connection) {
+            busy.await;
         }
         if take(shared, &connection, polling, packet).is_break() {
             connection.close(Reason::Malformed);
@@ -170,6 +189,10 @@ fn take<D: Door>(
     polling: &PollingState,
     packet: &str,
 ) -> ControlFlow<()> {
+    let _calls = polling.calls.lock();
+    if !connection.stage.lock().takes_from(Carrier::Polling) {
+        return ControlFlow::Continue(());
+    }
     if let Some(encoded) = packet.strip_prefix('b') {
         let Ok(bytes) = STANDARD.decode(encoded) else {
             return ControlFlow::Break(());

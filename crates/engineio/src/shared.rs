@@ -1,16 +1,14 @@
 //! The state that an engine and all its connections share.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
 use super::{
-    connection::{Carrier, Connection, Reason, Sid},
+    connection::{Connection, Reason, Sid},
     door::Door,
     options::Options,
+    stage::Carrier,
 };
 
 /// The state that an engine and all its connections share.
@@ -39,11 +37,12 @@ impl<D: Door> Shared<D> {
     /// Opens a new connection and reports it to the door.
     pub(super) fn connect(
         &self,
+        data: D::Data,
         carrier: Carrier,
         authorization: Option<Box<str>>,
     ) -> Arc<Connection<D::Data>> {
         let messages_max = self.options.messages_max;
-        let connection = Arc::new(Connection::new(carrier, authorization, messages_max));
+        let connection = Arc::new(Connection::new(data, carrier, authorization, messages_max));
         if carrier == Carrier::Polling {
             let mut by_sid = self.by_sid.lock();
             by_sid.insert(connection.id(), Arc::clone(&connection));
@@ -59,9 +58,25 @@ impl<D: Door> Shared<D> {
         }
     }
 
-    /// Ends a connection: removes it and reports its end to the door, once.
-    pub(super) fn finish(&self, connection: &Arc<Connection<D::Data>>, reason: Reason) {
-        if connection.end_reported.swap(true, Ordering::AcqRel) {
+    /// The largest body that is read from the peer at present.
+    pub(super) fn payload_bytes_max(&self, connection: &Arc<Connection<D::Data>>) -> usize {
+        match self.door.knows(connection) {
+            true => self.options.payload_bytes_max,
+            false => self.options.stranger_bytes_max,
+        }
+    }
+
+    /// Ends a connection that the calling task serves over `carrier`: removes it and reports its end
+    /// to the door, once. Without effect where another carrier has taken over.
+    pub(super) fn finish(
+        &self,
+        connection: &Arc<Connection<D::Data>>,
+        carrier: Carrier,
+        reason: Reason,
+    ) {
+        let polling = connection.polling.as_ref();
+        let _calls = polling.map(|polling| polling.calls.lock());
+        if !connection.stage.lock().close(carrier) {
             return;
         }
         connection.outbox.stop_accepting();

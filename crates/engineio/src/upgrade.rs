@@ -1,6 +1,7 @@
 //! The opening handshake of a WebSocket (RFC 6455, section 4.2): from an HTTP request to a stream of bytes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
@@ -17,9 +18,27 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The version of the WebSocket protocol.
 const VERSION: &str = "13";
 
+/// Turns the stream of an upgraded connection back into the TCP connection that it is, with the
+/// bytes that were read from it already; another stream is returned as it is.
+///
+/// An HTTP server that wraps its TCP connections inserts it into the extensions of each request.
+/// Without it only the connections of [`hyper_util::server::conn::auto`] are recognised.
+#[derive(Clone, Copy)]
+pub struct Unwrap(pub fn(Upgraded) -> Result<(TcpStream, Bytes), Upgraded>);
+
+impl Default for Unwrap {
+    fn default() -> Self {
+        Self(|upgraded| {
+            let parts = downcast::<TokioIo<TcpStream>>(upgraded)?;
+            Ok((parts.io.into_inner(), parts.read_buf))
+        })
+    }
+}
+
 /// A request that becomes a WebSocket once its response is sent.
 pub(super) struct Upgrade {
     pending: OnUpgrade,
+    unwrap: Unwrap,
 }
 
 /// The stream that carries a WebSocket.
@@ -43,12 +62,13 @@ impl Upgrade {
         let Some(pending) = request.extensions_mut().remove::<OnUpgrade>() else {
             return (refusal(StatusCode::BAD_REQUEST), None);
         };
+        let unwrap = request.extensions_mut().remove().unwrap_or_default();
         let mut response = refusal(StatusCode::SWITCHING_PROTOCOLS);
         let headers = response.headers_mut();
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        (response, Some(Self { pending }))
+        (response, Some(Self { pending, unwrap }))
     }
 
     /// Waits until the response is sent and returns the stream, with the bytes that
@@ -56,11 +76,9 @@ impl Upgrade {
     pub(super) async fn stream(self) -> Option<(Stream, Vec<u8>)> {
         let upgraded = self.pending.await.ok()?;
         // Copied, because `read_buf` is a slice of the buffer into which HTTP was read.
-        Some(match downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => {
-                let tcp = Tcp::new(parts.io.into_inner());
-                (Stream::Tcp(tcp), parts.read_buf.to_vec())
-            }
+        let Unwrap(unwrap) = self.unwrap;
+        Some(match unwrap(upgraded) {
+            Ok((tcp, first)) => (Stream::Tcp(Tcp::new(tcp)), first.to_vec()),
             Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Vec::new()),
         })
     }

@@ -5,6 +5,7 @@
 //! idle connection owns no buffer. Each time the task wakes, it reads first and then
 //! writes all queued messages together. It never waits for a write alone: while a peer
 //! does not read, its messages are still received, and its deadlines and a cut still apply.
+//! While nothing is to be read from a peer, its task sleeps until that has changed.
 
 use std::{
     cell::Cell,
@@ -26,21 +27,22 @@ use super::{
     frame::Violation,
     message::Message,
     outbox::{Outbox, Sent, Status},
+    progress::Progress,
 };
 
 /// How many bytes one read takes at most: so few that the small messages in them delay
 /// other connections only briefly.
 const READ_BYTES: usize = 16 * 1024;
-/// A turn of the task ends after it has read so many bytes or messages, so that other
+/// A turn of the task ends after it has read so many bytes or frames, so that other
 /// connections are served.
 const READ_BYTES_PER_TURN: usize = 256 * 1024;
-const MESSAGES_PER_TURN: usize = 64;
+const FRAMES_PER_TURN: u32 = 64;
 /// A turn ends after the task has written so many bytes.
 const WRITTEN_BYTES_PER_TURN: usize = 1024 * 1024;
 /// While so many messages are queued for a peer, nothing is read from it.
 const UNREAD_MAX: usize = 4096;
-/// The interval at which a paused connection is checked again.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How often the receiver is asked in one turn whether it takes more messages.
+const QUESTIONS_PER_TURN: usize = 4;
 /// How long a peer may take to read the last messages and to close its side.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(3);
 /// The close code in answer to a close frame without one.
@@ -50,6 +52,9 @@ thread_local! {
     /// The buffer for reading, which one connection uses at a time.
     static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// Work that has to end before further messages are taken.
+pub type Busy = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Receives the messages of a connection. Called from its task, in order; must not block.
 ///
@@ -65,9 +70,18 @@ pub trait Receiver: Send + Unpin + 'static {
     /// A binary message arrived.
     fn binary(&mut self, bytes: Bytes);
 
-    /// Whether further messages are taken at present. Asked before every read, and again
-    /// a millisecond later while they are not.
-    fn wants_more(&self) -> bool;
+    /// The largest message that is read at present. Asked before each message.
+    fn message_bytes_max(&self) -> usize;
+
+    /// Whether the messages received so far mean nothing without further ones, which have to
+    /// arrive in time.
+    fn awaits_more(&self) -> bool {
+        false
+    }
+
+    /// What has to end before further messages are taken; `None` if they are taken now. Asked
+    /// before every read.
+    fn busy(&self) -> Option<Busy>;
 
     /// When [`on_alarm`](Self::on_alarm) is to be called; asked after every turn. It may
     /// be called earlier.
@@ -93,12 +107,34 @@ pub enum Ended {
     BySelf,
 }
 
+/// The limits of the frames of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a message may take to arrive, beside the time for its bytes at 16 KiB a second.
+    pub partial_timeout: Duration,
+    /// How many frames that carry nothing a peer may send in a second, in the long run: pings,
+    /// pongs, fragments of less than 64 bytes before the last one, and empty messages.
+    pub bare_frames_per_second: u32,
+    /// How many of them it may send at once.
+    pub bare_frames_burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            partial_timeout: Duration::from_secs(15),
+            bare_frames_per_second: 50,
+            bare_frames_burst: 1000,
+        }
+    }
+}
+
 /// Serves the connection on `stream` until it ends. The bytes `first` were read from it
-/// already. A larger message than `message_bytes_max` is a violation.
+/// already.
 pub fn serve<S, R>(
     stream: S,
     first: &[u8],
-    message_bytes_max: usize,
+    limits: Limits,
     receiver: R,
 ) -> impl Future<Output = ()> + Send + use<S, R>
 where
@@ -107,8 +143,10 @@ where
 {
     let mut socket = WebSocket {
         stream,
-        decoder: Decoder::new(message_bytes_max),
+        decoder: Decoder::new(),
+        progress: Progress::new(limits),
         receiver,
+        busy: None,
         end_reported: false,
         unflushed: false,
         closing: None,
@@ -125,7 +163,10 @@ where
 struct WebSocket<S, R> {
     stream: S,
     decoder: Decoder,
+    progress: Progress,
     receiver: R,
+    /// What has to end before more is read.
+    busy: Option<Busy>,
     /// The receiver was informed of the end.
     end_reported: bool,
     /// The stream may still buffer bytes that were written to it.
@@ -144,7 +185,7 @@ struct Closing {
 
 /// The result of reading or writing.
 #[derive(PartialEq, Eq)]
-enum Progress {
+enum Moved {
     /// All available bytes were read, or all queued bytes written.
     Done,
     /// The kernel takes no more bytes at present.
@@ -167,30 +208,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
             }
             self.receiver.on_alarm();
         }
-        let paused = self.closing.is_none() && self.pauses();
+        let unread = self.receiver.outbox().len() >= UNREAD_MAX;
+        let paused = self.closing.is_none() && (unread || self.is_busy(cx));
         let read = match paused {
-            true => Progress::Done,
+            true => Moved::Done,
             false => self.read(cx),
         };
-        if let Progress::Over(ended) = read {
+        if let Moved::Over(ended) = read {
             return self.end(ended);
         }
+        self.observe_partial(paused);
         if self.receiver.outbox().is_over() {
             self.begin_closing(Ended::BySelf);
         }
         let written = self.write(cx);
-        if let Progress::Over(ended) = written {
+        if let Moved::Over(ended) = written {
             return self.end(ended);
         }
-        if written == Progress::Done && self.has_closed(cx) {
+        if written == Moved::Done && self.has_closed(cx) {
             return Poll::Ready(());
         }
-        let due = match &self.closing {
-            Some(closing) => closing.until,
-            None if paused => self.receiver.alarm().min(Instant::now() + PAUSE),
-            None => self.receiver.alarm(),
+        let due = match (&self.closing, self.progress.deadline()) {
+            (Some(closing), _) => closing.until,
+            (None, Some(deadline)) if !paused => deadline.min(self.receiver.alarm()),
+            (None, _) => self.receiver.alarm(),
         };
-        let mut again = read == Progress::Paused || written == Progress::Paused;
+        let read_again = unread && self.receiver.outbox().len() < UNREAD_MAX;
+        let mut again = read_again || read == Moved::Paused || written == Moved::Paused;
         if alarm.deadline() != due {
             alarm.as_mut().reset(due);
             again |= alarm.poll(cx).is_ready();
@@ -202,10 +246,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
         Poll::Pending
     }
 
-    /// Whether nothing is read at present. The kernel then stops the peer, so that the
-    /// memory and work that it causes stay bounded.
-    fn pauses(&self) -> bool {
-        !self.receiver.wants_more() || self.receiver.outbox().len() >= UNREAD_MAX
+    /// Whether nothing is read at present, because the receiver is busy; the task is woken when
+    /// it no longer is. The kernel then stops the peer, so that the memory and work that it causes
+    /// stay bounded.
+    fn is_busy(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..QUESTIONS_PER_TURN {
+            if let Some(busy) = &mut self.busy {
+                if busy.as_mut().poll(cx).is_pending() {
+                    return true;
+                }
+                self.busy = None;
+            }
+            self.busy = self.receiver.busy();
+            if self.busy.is_none() {
+                return false;
+            }
+        }
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    /// Closes the connection if a message takes too long to arrive.
+    fn observe_partial(&mut self, paused: bool) {
+        if self.closing.is_some() {
+            return;
+        }
+        let is_partial = self.decoder.is_partial() || self.receiver.awaits_more();
+        if self.progress.is_late(is_partial, paused) {
+            self.violate(Violation::Incomplete);
+        }
+    }
+
+    fn violate(&mut self, violation: Violation) {
+        self.receiver.outbox().close(Some(violation.close_code()));
+        self.begin_closing(Ended::Violated(violation));
     }
 
     fn end(&mut self, ended: Ended) -> Poll<()> {
@@ -232,77 +306,85 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
         }
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Progress {
+    fn read(&mut self, cx: &mut Context<'_>) -> Moved {
         let mut input = INPUT.take();
         input.resize(READ_BYTES, 0);
-        let (mut bytes, mut messages) = (0, 0);
+        let (mut bytes, mut frames) = (0, 0);
         let progress = loop {
             let mut buffer = ReadBuf::new(&mut input);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Pending => break Progress::Done,
-                Poll::Ready(Err(_)) => break Progress::Over(Ended::Broken),
+                Poll::Pending => break Moved::Done,
+                Poll::Ready(Err(_)) => break Moved::Over(Ended::Broken),
                 Poll::Ready(Ok(())) => {}
             }
             let filled = buffer.filled_mut();
             if filled.is_empty() {
-                break Progress::Over(Ended::ByPeer);
+                break Moved::Over(Ended::ByPeer);
             }
             bytes += filled.len();
-            messages += self.receive(filled);
-            if bytes >= READ_BYTES_PER_TURN || messages >= MESSAGES_PER_TURN {
-                break Progress::Paused;
+            frames += self.receive(filled);
+            if bytes >= READ_BYTES_PER_TURN || frames >= FRAMES_PER_TURN {
+                break Moved::Paused;
             }
         };
         INPUT.set(input);
         progress
     }
 
-    /// Hands the messages in `input` to the receiver and returns how many they were.
-    fn receive(&mut self, input: &mut [u8]) -> usize {
-        if self.receiver.outbox().is_over() {
-            return 0;
+    /// Hands the messages in `input` to the receiver and returns how many frames were in it.
+    fn receive(&mut self, input: &mut [u8]) -> u32 {
+        let (mut at, mut by_peer, mut violation) = (0, false, None);
+        while at < input.len() && violation.is_none() && !self.receiver.outbox().is_over() {
+            let bytes_max = self.receiver.message_bytes_max();
+            let receiver = &mut self.receiver;
+            let decoded = self
+                .decoder
+                .decode(&mut input[at..], bytes_max, |incoming| {
+                    match incoming {
+                        Incoming::Text(text) => receiver.text(text),
+                        Incoming::Binary(bytes) => receiver.binary(bytes),
+                        Incoming::Ping(payload) => answer_ping(receiver.outbox(), payload),
+                        Incoming::Pong => {}
+                        Incoming::Close(code) => {
+                            by_peer = true;
+                            receiver.outbox().close(code.or(Some(NORMAL)));
+                        }
+                    }
+                    match receiver.outbox().is_over() || receiver.message_bytes_max() != bytes_max {
+                        true => Flow::Stop,
+                        false => Flow::Continue,
+                    }
+                });
+            match decoded {
+                Ok(used) => at += used,
+                Err(violated) => violation = Some(violated),
+            }
         }
-        let (mut messages, mut by_peer) = (0, false);
-        let receiver = &mut self.receiver;
-        let decoded = self.decoder.decode(input, |incoming| {
-            messages += 1;
-            match incoming {
-                Incoming::Text(text) => receiver.text(text),
-                Incoming::Binary(bytes) => receiver.binary(bytes),
-                Incoming::Ping(payload) => answer_ping(receiver.outbox(), payload),
-                Incoming::Pong => {}
-                Incoming::Close(code) => {
-                    by_peer = true;
-                    receiver.outbox().close(code.or(Some(NORMAL)));
-                }
-            }
-            match receiver.outbox().is_over() {
-                true => Flow::Stop,
-                false => Flow::Continue,
-            }
-        });
-        if let Err(violation) = decoded {
-            self.receiver.outbox().close(Some(violation.close_code()));
-            self.begin_closing(Ended::Violated(violation));
+        let seen = self.decoder.take_seen();
+        let allowed = self.progress.note(input.len(), seen);
+        if let Some(violation) = violation {
+            self.violate(violation);
         } else if by_peer {
             self.begin_closing(Ended::ByPeer);
+        } else if !allowed {
+            self.violate(Violation::TooManyFrames);
         }
-        messages
+        seen.frames
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> Progress {
+    fn write(&mut self, cx: &mut Context<'_>) -> Moved {
         let mut batch = Batch::in_thread_buffer();
         let (mut written, mut total) = (0, 0);
         let progress = loop {
             let outbox = self.receiver.outbox();
             if outbox.gather(written, &mut batch, cx.waker()) == Status::Cut {
-                break Progress::Over(Ended::BySelf);
+                break Moved::Over(Ended::BySelf);
             }
             if batch.is_empty() {
-                break Progress::Done;
+                break Moved::Done;
             }
             if total >= WRITTEN_BYTES_PER_TURN {
-                break Progress::Paused;
+                break Moved::Paused;
             }
             let stream = Pin::new(&mut self.stream);
             let wrote = batch.write(|slices| match slices {
@@ -311,28 +393,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
                 _ => stream.poll_write_vectored(cx, slices),
             });
             match wrote {
-                Poll::Ready(Ok(0) | Err(_)) => break Progress::Over(Ended::Broken),
+                Poll::Ready(Ok(0) | Err(_)) => break Moved::Over(Ended::Broken),
                 Poll::Ready(Ok(bytes)) => {
                     written = bytes;
                     self.unflushed = true;
                 }
                 Poll::Pending => match self.receiver.outbox().register_blocked(cx.waker()) {
-                    Status::Cut => break Progress::Over(Ended::BySelf),
-                    Status::Open | Status::Closing => break Progress::Blocked,
+                    Status::Cut => break Moved::Over(Ended::BySelf),
+                    Status::Open | Status::Closing => break Moved::Blocked,
                 },
             }
             total += written;
         };
         batch.return_buffer();
-        if progress == Progress::Done && self.unflushed {
+        if progress == Moved::Done && self.unflushed {
             // A stream with a buffer of its own, such as TLS, sends its buffered bytes.
             return match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(Err(_)) => Progress::Over(Ended::Broken),
+                Poll::Ready(Err(_)) => Moved::Over(Ended::Broken),
                 Poll::Ready(Ok(())) => {
                     self.unflushed = false;
-                    Progress::Done
+                    Moved::Done
                 }
-                Poll::Pending => Progress::Blocked,
+                Poll::Pending => Moved::Blocked,
             };
         }
         progress

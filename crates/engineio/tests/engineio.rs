@@ -5,7 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use engineio::{Carrier, Connection, Door, Engine, Message, Options, Reason, message_text};
+use engineio::{
+    Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text,
+};
+use http::Extensions;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
@@ -31,6 +34,10 @@ impl Echo {
 impl Door for Echo {
     type Data = ();
 
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+        Ok(())
+    }
+
     fn opened(&self, connection: &Arc<Connection<()>>) {
         assert_eq!(connection.carrier(), Carrier::Websocket);
         self.note(format!("opened {:?}", connection.authorization()));
@@ -49,8 +56,12 @@ impl Door for Echo {
         self.note(format!("binary {}", bytes.len()));
     }
 
-    fn wants_more(&self, _: &Arc<Connection<Self::Data>>) -> bool {
+    fn knows(&self, _: &Arc<Connection<()>>) -> bool {
         true
+    }
+
+    fn busy(&self, _: &Arc<Connection<()>>) -> Option<Busy> {
+        None
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

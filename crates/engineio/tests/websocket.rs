@@ -2,23 +2,39 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test owns its tasks")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use engineio::{Ended, Message, Outbox, Receiver, Sent, serve};
+use engineio::{Busy, Ended, Limits, Message, Outbox, Receiver, Sent, serve};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::{Instant, timeout},
 };
 
 const MESSAGE_BYTES_MAX: usize = 100_000;
+const LIMITS: Limits = Limits {
+    partial_timeout: Duration::from_secs(3),
+    bare_frames_per_second: 1,
+    bare_frames_burst: 300,
+};
 
 /// The calls that the receiver got, and the connection's outbox.
 struct Peer {
     outbox: Outbox,
     events: Mutex<Vec<String>>,
+    /// Set while the receiver is busy.
+    busy: Mutex<Option<Arc<Notify>>>,
+    /// How often it was asked.
+    asked: AtomicUsize,
 }
 
 struct Echo(Arc<Peer>);
@@ -40,8 +56,14 @@ impl Receiver for Echo {
         self.0.outbox.send(Message::binary(bytes));
     }
 
-    fn wants_more(&self) -> bool {
-        true
+    fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        let busy = self.0.busy.lock().clone()?;
+        Some(Box::pin(async move { busy.notified().await }))
     }
 
     fn alarm(&self) -> Instant {
@@ -65,10 +87,12 @@ async fn connect() -> (TcpStream, Arc<Peer>) {
     let peer = Arc::new(Peer {
         outbox: Outbox::new(1000),
         events: Mutex::default(),
+        busy: Mutex::default(),
+        asked: AtomicUsize::new(0),
     });
     let stream = accepted.expect("a connection").0;
     let receiver = Echo(Arc::clone(&peer));
-    tokio::spawn(serve(stream, &[], MESSAGE_BYTES_MAX, receiver));
+    tokio::spawn(serve(stream, &[], LIMITS, receiver));
     (client, peer)
 }
 
@@ -187,6 +211,78 @@ async fn violations_are_answered_with_their_code_and_reported() {
         assert!(peer.events.lock()[0].starts_with("Violated"));
         assert_eq!(peer.outbox.send(Message::text("late")), Sent::Over);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_frames_that_carry_nothing_is_ended() {
+    let fragments = [frame(0x01, b"x"), frame(0x00, b"").repeat(301)].concat();
+    for flood in [
+        frame(0x89, b"").repeat(301),
+        frame(0x8A, b"late").repeat(301),
+        frame(0x82, b"").repeat(301),
+        fragments,
+    ] {
+        let (mut client, peer) = connect().await;
+        let allowed = flood.len() / 302 * 250;
+        client.write_all(&flood[..allowed]).await.expect("to write");
+        client.write_all(&flood[allowed..]).await.expect("to write");
+        let (rest, _) = read_to_end(&mut client).await;
+        assert!(rest.ends_with(&[0x88, 2, 0x03, 0xF0]), "1008");
+        assert_eq!(*peer.events.lock(), ["Violated(TooManyFrames)"]);
+    }
+    let (mut client, _peer) = connect().await;
+    let large = [
+        frame(0x02, &[b'x'; 64]),
+        frame(0x00, &[b'x'; 64]).repeat(1000),
+    ];
+    let whole = [large.concat(), frame(0x80, b"x")].concat();
+    client.write_all(&whole).await.expect("to write");
+    let expected = 1001 * 64 + 1;
+    assert_eq!(
+        read(&mut client, 4 + expected).await.len(),
+        4 + expected,
+        "not a flood"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_does_not_end_is_ended() {
+    for partial in [
+        frame(0x82, &[0; 500])[..300].to_vec(),
+        frame(0x01, b"a fragment"),
+        vec![0x82],
+    ] {
+        let (mut client, peer) = connect().await;
+        client.write_all(&partial).await.expect("to write");
+        let (rest, _) = read_to_end(&mut client).await;
+        assert_eq!(rest, [0x88, 2, 0x03, 0xF0], "1008");
+        assert_eq!(*peer.events.lock(), ["Violated(Incomplete)"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_while_the_receiver_is_busy_and_its_task_sleeps() {
+    let (mut client, peer) = connect().await;
+    *peer.busy.lock() = Some(Arc::default());
+    client
+        .write_all(&frame(0x81, b"one"))
+        .await
+        .expect("to write");
+    // Its task is awake for this message: it reads it, or finds the receiver busy before that.
+    peer.outbox.send(Message::text("wake"));
+    assert_eq!(read(&mut client, 6).await, b"\x81\x04wake");
+    client
+        .write_all(&frame(0x81, b"two"))
+        .await
+        .expect("to write");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let asked = peer.asked.load(Ordering::SeqCst);
+    assert!(asked < 10, "asked {asked} times");
+    assert!(!peer.events.lock().iter().any(|it| it == "two"));
+    let busy = peer.busy.lock().take().expect("it is busy");
+    busy.notify_waiters();
+    until(&peer, "two").await;
+    assert_eq!(*peer.events.lock(), ["one", "two"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,216 @@
+//! The front door: accepts TCP connections, and serves HTTP on them within limits.
+//!
+//! ```text
+//! descriptors  how many connections the process can have
+//! proxy        the addresses of clients behind trusted proxies
+//! watched      a stream whose progress is observed, and the deadlines that follow from it
+//! connection   one connection: HTTP until it is upgraded or ends
+//! body         bodies of requests that have to arrive in time
+//! ```
+//! A client that has shown no token costs as little as possible: its connection takes one of few
+//! [places](crate::limits::Places), its headers are bounded in size and time, and so are its
+//! bodies, its pauses between requests, and the time that it takes to read an answer. What a
+//! connection carries after an upgrade is up to the service.
+//!
+//! It is our own because `axum::serve` has none of these limits, and no way to end a connection.
+//! HTTP itself is hyper's.
+
+mod body;
+mod connection;
+pub mod descriptors;
+mod proxy;
+mod watched;
+
+use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+
+use axum::{body::Body, response::Response};
+use http::Request;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tracing::{debug, warn};
+
+use crate::{
+    config::{Limits, Proxies, Timing},
+    limits::{Pace, Places, Sampler},
+    metrics::Metrics,
+    supervise::{Supervisor, Task},
+};
+
+/// How long no connection is accepted after the system refused one for lack of resources.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// The most headers of one request.
+const HEADERS_MAX: usize = 100;
+/// The most memory that HTTP takes for reading, and for writing, on one connection.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// What a connection does before HTTP begins on it. With [`Plain`], nothing.
+pub trait Handshake: Clone + Send + Sync + 'static {
+    /// The stream that carries HTTP.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Makes the stream of a connection. It is dropped where it takes too long.
+    ///
+    /// # Errors
+    /// The client does not follow the protocol: the connection ends.
+    fn begin(&self, tcp: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// How upgraded connections are turned back into the TCP connection itself, if they can be.
+    fn unwrap() -> Option<engineio::Unwrap> {
+        None
+    }
+}
+
+/// HTTP directly on TCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl Handshake for Plain {
+    type Stream = TcpStream;
+
+    async fn begin(&self, tcp: TcpStream) -> io::Result<TcpStream> {
+        Ok(tcp)
+    }
+
+    fn unwrap() -> Option<engineio::Unwrap> {
+        Some(watched::unwrap())
+    }
+}
+
+/// What answers the requests: a `tower` service that is always ready.
+pub trait Service:
+    tower::Service<Request<Body>, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Service for S where
+    S: tower::Service<
+            Request<Body>,
+            Response = Response,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The parts of the server that the front door uses.
+pub struct Parts {
+    /// The sizes that are allowed.
+    pub limits: Limits,
+    /// The times that are allowed.
+    pub timing: Timing,
+    /// Whose statements about the addresses of clients are believed.
+    pub proxies: Proxies,
+    /// The places of connections.
+    pub places: Places,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The owner of all tasks.
+    pub supervisor: Supervisor,
+}
+
+/// Accepts connections and serves `service` on each. Cheap to clone.
+pub struct Front<H, S> {
+    shared: Arc<Shared<H, S>>,
+}
+
+impl<H, S> Clone for Front<H, S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// What all connections share.
+struct Shared<H, S> {
+    parts: Parts,
+    handshake: H,
+    service: S,
+    http: http1::Builder,
+    pace: Pace,
+    /// Lines about refused connections, of which there may be many.
+    refusals: Sampler,
+}
+
+impl<H: Handshake, S: Service> Front<H, S> {
+    /// A front door to `service`.
+    pub fn new(parts: Parts, handshake: H, service: S) -> Self {
+        let pace = Pace::new(parts.limits.stranger_requests_per_second);
+        let mut http = http1::Builder::new();
+        // The deadlines of headers are those of `watched`, which has one for idle connections too.
+        http.timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_headers(HEADERS_MAX)
+            .max_header_size(parts.limits.http_header_bytes_max)
+            .max_buf_size(BUFFER_BYTES_MAX.max(parts.limits.http_header_bytes_max));
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                handshake,
+                service,
+                http,
+                pace,
+                refusals: Sampler::new(),
+            }),
+        }
+    }
+
+    /// Accepts connections from `listener`, for ever.
+    pub async fn accept(&self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, address)) => {
+                    // Without this option small frames wait for the peer's delayed acknowledgement
+                    // (TCP). A connection that refuses the option still works.
+                    let _ = tcp.set_nodelay(true);
+                    connection::begin(&self.shared, tcp, address);
+                }
+                Err(error) if concerns_one_connection(&error) => {
+                    debug!(%error, "a connection ended before it was accepted");
+                }
+                Err(error) => self.survive(&error).await,
+            }
+        }
+    }
+
+    /// The process has no descriptors or no memory for another connection: a stranger is evicted,
+    /// and the next connection is accepted a moment later. It waits in the kernel meanwhile.
+    async fn survive(&self, error: &io::Error) {
+        let shared = &self.shared;
+        shared.parts.metrics.limit_applied("file_descriptors");
+        if let Some(suppressed) = shared.refusals.admit() {
+            warn!(%error, suppressed, "no connection can be accepted at present; see docs/operations.md, Connections");
+        }
+        shared.parts.places.evict_one();
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+impl<H, S> Shared<H, S> {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.parts.supervisor.spawn(Task::HttpConnection, work);
+    }
+}
+
+/// Whether an error of `accept` is that of the connection that would have been accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
