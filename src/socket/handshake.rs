@@ -307,7 +307,7 @@ pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String,
     let (shared, client) = (Arc::clone(shared), Arc::clone(client));
     let supervisor = shared.supervisor.clone();
     let work = async move {
-        let verified = shared.verifier.verify(&token).await;
+        let verified = shared.verifier.verify_renewal(&token).await;
         let verified =
             verified.inspect_err(|error| shared.metrics.authentication_failed(error.code()));
         let renewed = verified.and_then(|claims| {
