@@ -35,6 +35,7 @@ use crate::{
     notifications::Notifications,
     operations::Operations,
     presence::Presence,
+    revocations::Revocations,
     room::Rooms,
     session::Sessions,
     socket::{self, Sockets},
@@ -113,6 +114,13 @@ impl App {
         };
         let url = &config.database_url;
         let store = Store::open(url, journal, metrics.clone(), &supervisor).await?;
+        let revocations = Revocations::new(
+            store.clone(),
+            verifier.revocations().clone(),
+            config.auth.lifetime_max_ms,
+        );
+        // Before a client can connect.
+        revocations.catch_up().await?;
         let memory = Memory::new(config.limits.memory_bytes_max, metrics.clone());
         let sessions = Sessions::new(config.limits, config.timing, supervisor.clone());
         let bus = EventBus::new(sessions.clone(), supervisor.clone());
@@ -158,6 +166,7 @@ impl App {
         let operations = Operations {
             activities,
             notifications,
+            revocations,
             webhooks,
             comments,
             workflow,
@@ -242,7 +251,9 @@ impl App {
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<Stopped> {
-        self.sessions.watch();
+        self.sessions.watch(self.verifier.revocations().clone());
+        self.sessions.watch_validity(&self.verifier);
+        self.operations.revocations.watch(&self.supervisor);
         self.sockets.watch();
         self.presence.watch();
         self.operations.watch(&self.supervisor);

@@ -6,7 +6,11 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -208,6 +212,13 @@ impl Timestamp {
     pub fn now() -> Self {
         let since = OffsetDateTime::now_utc() - OffsetDateTime::UNIX_EPOCH;
         Self(i64::try_from(since.whole_milliseconds()).unwrap_or(i64::MAX))
+    }
+
+    /// A time of RFC 3339, whatever its offset and its fraction of a second; `None` for another text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let milliseconds = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(milliseconds).ok().map(Self)
     }
 
     /// A point in time given in whole seconds since 1970, as in tokens.

@@ -14,7 +14,7 @@
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
 //! 6  catalog  presence  workflow    documents without their content; who is there; their status
-//! 5  activity  notifications  webhooks
+//! 5  activity  notifications  webhooks  revocations
 //!                                   what features write besides their own rows
 //! 4  bus  idempotency               events, delivered to rooms, people and teams; repeated requests
 //! 3  session                        connected clients of all doors
@@ -74,6 +74,7 @@ pub mod notifications;
 pub mod operations;
 pub mod payload;
 pub mod presence;
+pub mod revocations;
 pub mod right;
 pub mod room;
 pub mod runtime;

@@ -26,6 +26,7 @@ use crate::{
     idempotency::RequestKey,
     notifications::{self, Muted, Notifications, Publication, Recipients, Which},
     payload::Payload,
+    revocations::{self, Revocations},
     webhooks::{self, Webhooks},
     workflow::{HistoryPage, HistoryRequest, State, Transition, Workflow},
 };
@@ -98,6 +99,13 @@ operations! {
             "body": "Launch plan, as PDF", "room": "article-42", "url": "/exports/7",
         }))
         .notes("The request has one of user, users and team: true.")
+        .needs("publish").fails(&[Forbidden, Conflict]);
+    /// Ends the sessions of a login, or of a user.
+    SessionRevoke = "session_revoke" => about("sessions")
+        .takes::<revocations::Request>().takes::<RequestKey>()
+        .answers_with::<revocations::Shown>("revocation")
+        .example(json!({ "user": "u-17", "issued_before": "2026-01-31T12:00:00.000Z" }))
+        .notes("The request has sid, or user.")
         .needs("publish").fails(&[Forbidden, Conflict]);
     /// Lists the messages to the main service that are not delivered, the oldest first.
     WebhookList = "webhook_list" => about("webhooks")
@@ -198,6 +206,8 @@ pub struct Operations {
     pub activities: Activities,
     /// What people are notified of.
     pub notifications: Notifications,
+    /// Which sessions were revoked.
+    pub revocations: Revocations,
     /// What the main service is told of.
     pub webhooks: Webhooks,
     /// The threads of comments.
@@ -255,6 +265,11 @@ impl Operations {
                 let key = RequestKey::find(payload)?;
                 let publish = self.notifications.publish(claims, &publication, key, now);
                 answer(&publish.await?)
+            }
+            Operation::SessionRevoke => {
+                let request = revocations::Request::read(payload, now)?;
+                let key = RequestKey::find(payload)?;
+                self.revocations.revoke(claims, &request, key, now).await
             }
             Operation::WebhookList => {
                 let request = webhooks::PageRequest::read(payload)?;

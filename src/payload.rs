@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, Result},
-    id::{RoomName, UserId},
+    id::{RoomName, Timestamp, UserId},
 };
 
 /// The fields of a request by their names. A field that is null counts as absent.
@@ -158,6 +158,20 @@ impl Payload {
         UserId::parse(text).map(Some).ok_or(Error::Invalid {
             field,
             reason: "must be a user id",
+        })
+    }
+
+    /// A time of RFC 3339, if one is given.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field where it is another value.
+    pub fn find_time(&self, field: &'static str) -> Result<Option<Timestamp>> {
+        let Some(text) = self.find_text(field)? else {
+            return Ok(None);
+        };
+        Timestamp::parse(text).map(Some).ok_or(Error::Invalid {
+            field,
+            reason: "must be a time such as 2027-01-15T08:00:00.000Z",
         })
     }
 

@@ -69,6 +69,10 @@ pub enum Task {
     Webhooks,
     /// Records in the activity who edits.
     Activity,
+    /// Reads the revocations of other instances. Its rounds are caught one by one.
+    Revocations,
+    /// Asks the main service about open sessions. Its rounds are caught one by one.
+    SessionValidation,
     /// Deletes what features keep for a time only. Its rounds are caught one by one.
     Retention,
     /// Deletes old events.
@@ -90,7 +94,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 24] = [
+    pub const ALL: [Task; 26] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -111,6 +115,8 @@ impl Task {
         Task::Operation,
         Task::Webhooks,
         Task::Activity,
+        Task::Revocations,
+        Task::SessionValidation,
         Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
@@ -140,6 +146,8 @@ impl Task {
             Task::Operation => "operation",
             Task::Webhooks => "webhooks",
             Task::Activity => "activity",
+            Task::Revocations => "revocations",
+            Task::SessionValidation => "session_validation",
             Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
@@ -171,6 +179,8 @@ impl Task {
             | Task::Operation
             | Task::Webhooks
             | Task::Activity
+            | Task::Revocations
+            | Task::SessionValidation
             | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

@@ -2,24 +2,33 @@
 //!
 //! Fetched keys are used until newer ones are fetched, so tokens of known keys are also
 //! accepted while the address is unreachable. Fetches are bounded in size and time,
-//! follow no redirect, and run one at a time and at most once a minute, whatever tokens
-//! arrive. Shared secrets in a key set are ignored.
+//! follow no redirect, and run one at a time and at most every three seconds, whatever
+//! tokens arrive. Shared secrets in a key set are ignored.
+//!
+//! A token whose key is not known is refused only after a fetch that began when the token
+//! had arrived: a key that was published just before is never refused because somebody
+//! else, with a key that does not exist, caused a fetch a moment earlier. The token waits
+//! for the next fetch instead.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, jwk::Jwk};
 use parking_lot::RwLock;
-use reqwest::{Client, Response, Url, redirect};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
+    sync::{Mutex, OwnedMutexGuard, Semaphore},
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
-use super::{key::Key, refuse};
+use super::{
+    fetch::{self, FetchError, Fetcher},
+    key::Key,
+    refuse,
+};
 use crate::{
+    config::PrivateAddresses,
     error::{Error, Result},
     supervise::{Supervisor, Task},
 };
@@ -30,118 +39,97 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// The largest number of keys in one response.
 const KEYS_MAX: usize = 100;
 
-/// How long a fetch may take, from connecting to the last byte.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Keys older than this are fetched again when one is used, which does not wait for the fetch.
 const REFRESH_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// The least time between two fetches.
-const FETCH_INTERVAL: Duration = Duration::from_secs(60);
+/// The least time between two fetches because of the age of the keys.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The least time between two fetches because of keys that are not known.
+const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(3);
+
+/// The most tokens that wait for a fetch.
+const WAITING_MAX: usize = 1000;
 
 /// The least time between two fetches while there are no keys, and so no token is accepted.
-const FETCH_INTERVAL_WITHOUT_KEYS: Duration = Duration::from_secs(5);
+const INTERVAL_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 
 /// A cached key set.
 pub(super) struct Jwks {
-    client: Client,
-    url: Url,
+    fetcher: Fetcher,
     /// If configured, keys of other algorithms are ignored.
     algorithm: Option<Algorithm>,
     /// `None` until the first fetch succeeds.
     published: RwLock<Option<Published>>,
     supervisor: Supervisor,
+    /// Permits to wait for a fetch.
+    waiting: Semaphore,
     /// When the last fetch began. Locked while a fetch runs, so that there is one at a time.
     fetching: Arc<Mutex<Option<Instant>>>,
 }
 
 struct Published {
     keys: Vec<(Option<String>, Arc<Key>)>,
-    fetched_at: Instant,
+    /// When the fetch began.
+    since: Instant,
 }
 
-/// Why a fetch failed, for the log.
+/// Why there are no new keys, for the log.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+enum NoKeys {
     #[error("{0}")]
-    Http(reqwest::Error),
-    #[error("answered {0}")]
-    Status(reqwest::StatusCode),
-    #[error("the response is larger than {BODY_BYTES_MAX} bytes")]
-    TooLarge,
+    Fetch(#[from] FetchError),
     #[error("the response is not a key set: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("more than {KEYS_MAX} keys")]
     TooMany,
 }
 
-impl From<reqwest::Error> for FetchError {
-    fn from(error: reqwest::Error) -> Self {
-        // An address may hold a password.
-        Self::Http(error.without_url())
-    }
-}
-
 impl Jwks {
-    /// A set without keys, to be fetched from `url`: https, or http on this machine.
+    /// A set without keys, to be fetched from `url`: https, or http on this machine or, if
+    /// `private` allows it, inside a private network.
     ///
     /// # Errors
     /// [`Error::Invalid`] for any other address.
     pub(super) fn new(
         url: &str,
+        private: PrivateAddresses,
         algorithm: Option<Algorithm>,
         supervisor: Supervisor,
     ) -> Result<Self> {
-        let invalid = || Error::Invalid {
-            field: "JWT_JWKS_URL",
-            reason: "must be an https address (or http on localhost)",
-        };
-        let url = Url::parse(url).map_err(|_| invalid())?;
-        let local = is_local(&url);
-        let mut client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(FETCH_TIMEOUT);
-        match url.scheme() {
-            "https" => {}
-            "http" if local => client = client.no_proxy(),
-            _ => return Err(invalid()),
-        }
-        let client = client.build().map_err(|error| {
-            tracing::error!(%error, "cannot make an HTTP client");
-            Error::Internal
-        })?;
         Ok(Self {
-            client,
-            url,
+            fetcher: Fetcher::new("JWT_JWKS_URL", url, private)?,
             algorithm,
             published: RwLock::new(None),
             supervisor,
+            waiting: Semaphore::new(WAITING_MAX),
             fetching: Arc::default(),
         })
     }
 
     /// The key for a token's header.
     ///
-    /// Without a `kid`, it is the key of a set with a single one. For a missing key the set
-    /// is fetched once, if the last fetch was at least a minute ago.
+    /// Without a `kid`, it is the key of a set with a single one. If a key is missing, waits
+    /// for a fetch that begins now or, if the last one was a moment ago, within 3 seconds.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if no such key is published; [`Error::Overloaded`]
-    /// as long as no fetch has succeeded.
+    /// [`Error::Unauthorized`] if no such key is published; [`Error::Overloaded`] if that is
+    /// not known, because the fetch failed or 1,000 tokens are waiting already.
     pub(super) async fn find(
         self: &Arc<Self>,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Arc<Key>> {
+        let arrived = Instant::now();
         self.refresh_if_old();
         if let Some(key) = self.cached(kid, algorithm) {
             return Ok(key);
         }
-        self.refresh().await;
+        self.fetch_since(arrived).await?;
         match self.cached(kid, algorithm) {
             Some(key) => Ok(key),
-            None if self.published.read().is_none() => Err(Error::Overloaded),
-            None => Err(refuse("the token's key is not published")),
+            None if self.is_newer_than(arrived) => Err(refuse("the token's key is not published")),
+            None => Err(Error::Overloaded),
         }
     }
 
@@ -150,9 +138,33 @@ impl Jwks {
     /// A failure is logged and leaves the keys unchanged.
     pub(super) async fn refresh(self: &Arc<Self>) {
         let fetching = Arc::clone(&self.fetching).lock_owned().await;
-        if let Some(fetch) = self.fetch_unless_recent(fetching) {
-            // A panic has the same consequence as a failure: there are no new keys.
-            let _ = fetch.await;
+        let recent = |began_at: Instant| began_at.elapsed() < INTERVAL_WITHOUT_KEYS;
+        if !fetching.is_some_and(recent) {
+            self.fetch_now(fetching).await;
+        }
+    }
+
+    /// Waits until a fetch has ended that began after `arrived`. While there are no keys at all, it
+    /// only waits for a fetch that is due.
+    async fn fetch_since(self: &Arc<Self>, arrived: Instant) -> Result<()> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| Error::Overloaded)?;
+        loop {
+            if self.published.read().is_none() {
+                self.refresh().await;
+                return Ok(());
+            }
+            let fetching = Arc::clone(&self.fetching).lock_owned().await;
+            let due = match *fetching {
+                Some(began_at) if began_at >= arrived => return Ok(()),
+                Some(began_at) => began_at + UNKNOWN_KEY_INTERVAL,
+                None => arrived,
+            };
+            if due <= Instant::now() {
+                self.fetch_now(fetching).await;
+                return Ok(());
+            }
+            drop(fetching);
+            sleep_until(due).await;
         }
     }
 
@@ -160,36 +172,43 @@ impl Jwks {
         let published = self.published.read();
         let old = published
             .as_ref()
-            .is_some_and(|it| it.fetched_at.elapsed() >= REFRESH_AFTER);
+            .is_some_and(|it| it.since.elapsed() >= REFRESH_AFTER);
         drop(published);
-        if old && let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() {
-            self.fetch_unless_recent(fetching);
+        if old
+            && let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned()
+            && !fetching.is_some_and(|began_at| began_at.elapsed() < REFRESH_INTERVAL)
+        {
+            self.begin_fetch(fetching);
         }
+    }
+
+    async fn fetch_now(self: &Arc<Self>, fetching: OwnedMutexGuard<Option<Instant>>) {
+        // A panic has the same consequence as a failure: there are no new keys.
+        let _ = self.begin_fetch(fetching).await;
     }
 
     /// Begins a fetch, as a separate task: a caller that is cancelled must not cancel the
     /// fetch for the others.
-    fn fetch_unless_recent(
+    fn begin_fetch(
         self: &Arc<Self>,
         mut fetching: OwnedMutexGuard<Option<Instant>>,
-    ) -> Option<JoinHandle<()>> {
-        let interval = match *self.published.read() {
-            Some(_) => FETCH_INTERVAL,
-            None => FETCH_INTERVAL_WITHOUT_KEYS,
-        };
-        if fetching.is_some_and(|began_at| began_at.elapsed() < interval) {
-            return None;
-        }
-        *fetching = Some(Instant::now());
+    ) -> JoinHandle<()> {
+        let now = Instant::now();
+        *fetching = Some(now);
         let jwks = Arc::clone(self);
-        Some(self.supervisor.spawn(Task::KeyFetch, async move {
-            match jwks.fetch().await {
+        self.supervisor.spawn(Task::KeyFetch, async move {
+            match jwks.fetch(now).await {
                 Ok(published) => *jwks.published.write() = Some(published),
                 // The Debug form, because the causes tell which layer failed.
                 Err(error) => tracing::warn!(?error, "cannot fetch the JWKS"),
             }
             drop(fetching);
-        }))
+        })
+    }
+
+    fn is_newer_than(&self, arrived: Instant) -> bool {
+        let published = self.published.read();
+        published.as_ref().is_some_and(|it| it.since >= arrived)
     }
 
     fn cached(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
@@ -208,25 +227,22 @@ impl Jwks {
         keys.iter().find(named).map(|(_, key)| Arc::clone(key))
     }
 
-    async fn fetch(&self) -> Result<Published, FetchError> {
-        let response = self.client.get(self.url.clone()).send().await?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
-        }
-        let published = self.read_set(&bounded_body(response).await?)?;
+    async fn fetch(&self, since: Instant) -> Result<Published, NoKeys> {
+        let body = fetch::answer(self.fetcher.get(), BODY_BYTES_MAX).await?;
+        let published = self.read_set(&body, since)?;
         tracing::debug!(keys = published.keys.len(), "fetched the JWKS");
         Ok(published)
     }
 
     /// Reads the keys that can be used. Others, and malformed ones, are ignored.
-    fn read_set(&self, body: &[u8]) -> Result<Published, FetchError> {
+    fn read_set(&self, body: &[u8], since: Instant) -> Result<Published, NoKeys> {
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,
         }
         let set: Set = serde_json::from_slice(body)?;
         if set.keys.len() > KEYS_MAX {
-            return Err(FetchError::TooMany);
+            return Err(NoKeys::TooMany);
         }
         let listed = set.keys.len();
         let jwks = set
@@ -242,29 +258,8 @@ impl Jwks {
         if keys.is_empty() {
             tracing::warn!(listed, "the JWKS has no usable key");
         }
-        Ok(Published {
-            keys,
-            fetched_at: Instant::now(),
-        })
+        Ok(Published { keys, since })
     }
-}
-
-/// Reads a body up to the limit, whatever length it declares.
-async fn bounded_body(mut response: Response) -> Result<Vec<u8>, FetchError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(FetchError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct MintRequest {
     /// Grants: a room's name or a prefix ending in `*`, and `none`, `view`,
     /// `comment`, `edit`, `review` or `manage`.
     pub documents: Vec<(String, String)>,
-    /// How long the token is valid, in seconds, at least 1.
+    /// How long the token is valid, in seconds: at least 1, at most `JWT_LIFETIME_MAX_MS`.
     pub ttl_seconds: u64,
 }
 
@@ -52,7 +52,7 @@ pub fn mint(auth: &Auth, request: &MintRequest, now: i64) -> Result<String> {
             });
         }
     };
-    check(request)?;
+    check(request, auth.lifetime_max_ms)?;
     let algorithm = key::hmac(key::algorithm(auth.algorithm.as_deref())?)?;
     let claims = payload(auth, request, now);
     let key = EncodingKey::from_secret(secret.as_bytes());
@@ -62,7 +62,7 @@ pub fn mint(auth: &Auth, request: &MintRequest, now: i64) -> Result<String> {
     })
 }
 
-fn check(request: &MintRequest) -> Result<()> {
+fn check(request: &MintRequest, lifetime_max_ms: u64) -> Result<()> {
     let invalid = |field, reason| Err(Error::Invalid { field, reason });
     if UserId::parse(&request.user).is_none() {
         return invalid("user", "must be 1 to 255 bytes without control characters");
@@ -90,6 +90,9 @@ fn check(request: &MintRequest) -> Result<()> {
     }
     if request.ttl_seconds == 0 {
         return invalid("ttl_seconds", "must be at least 1");
+    }
+    if request.ttl_seconds > lifetime_max_ms / 1000 {
+        return invalid("ttl_seconds", "must be at most JWT_LIFETIME_MAX_MS");
     }
     Ok(())
 }

@@ -5,8 +5,11 @@
 //! algorithm, and which was valid at that time. A caller that keeps them for longer has
 //! to check [`Claims::expires_at`] itself.
 //!
-//! This module keeps no sessions and knows no transport. It is the only user of
-//! `jsonwebtoken`.
+//! A token is also refused where it was revoked: by the [`RevocationList`], which the feature
+//! `revocations` fills, or by the main service, if it is asked (`introspection`). This module keeps no
+//! sessions and knows no transport. It is the only user of `jsonwebtoken`.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,14 +21,19 @@ use crate::{
     id::{DocumentKey, NAME_BYTES_MAX, RoomName, Team, UserId},
 };
 
+mod fetch;
+mod introspection;
 mod jwks;
 mod key;
 mod mint;
 mod permission;
+mod revocation;
 mod verifier;
 
+pub use introspection::Credential;
 pub use mint::{MintRequest, mint};
 pub use permission::{Grants, Permission, Right, Rights};
+pub use revocation::{Revocation, RevocationList, Revoked};
 pub use verifier::{TOKEN_BYTES_MAX, Verifier};
 
 /// The longest address of a user's picture, in bytes.
@@ -82,6 +90,8 @@ pub struct Claims {
     pub issued_at: Option<i64>,
     /// When the token expires, in seconds since 1970, rounded down.
     pub expires_at: i64,
+    /// The token itself, only where the main service is asked about it again.
+    pub credential: Option<Arc<Credential>>,
 }
 
 impl Claims {
@@ -149,6 +159,7 @@ impl Claims {
             grants,
             issued_at: times.issued_at.map(whole_seconds),
             expires_at: whole_seconds(times.expires_at),
+            credential: None,
         })
     }
 }
@@ -170,10 +181,15 @@ fn whole_seconds(seconds: f64) -> i64 {
     seconds.clamp(-TIME_MAX, TIME_MAX).floor() as i64
 }
 
+/// Whether a text can be the `sid` of a token: 1 to 255 bytes without NUL, which a database may not
+/// be able to store.
+pub fn is_login(login: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&login.len()) && !login.contains('\0')
+}
+
 fn login_of(login: &Value) -> Option<String> {
     let login = login.as_str()?;
-    let fits = (1..=NAME_BYTES_MAX).contains(&login.len());
-    fits.then(|| login.to_owned())
+    is_login(login).then(|| login.to_owned())
 }
 
 /// The roles in a list of texts, or a single text. Other values give no role.

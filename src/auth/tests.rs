@@ -6,13 +6,15 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    config::{Auth, SigningKey},
+    config::{Auth, PrivateAddresses, SigningKey},
     id::Timestamp,
     metrics::Metrics,
     supervise::Supervisor,
 };
 
 pub(super) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+/// 30 days.
+pub(super) const LIFETIME_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 pub(super) const SECRET: &str = "a secret of at least thirty-two bytes";
 
 macro_rules! pem {
@@ -40,6 +42,9 @@ pub(super) fn configured(key: SigningKey) -> Auth {
         issuer: None,
         audience: None,
         leeway_ms: 5000,
+        lifetime_max_ms: LIFETIME_MAX_MS,
+        validation: None,
+        private_http: PrivateAddresses::Refused,
         claims: ClaimNames::default(),
     }
 }
@@ -197,7 +202,7 @@ async fn a_malformed_user_team_or_login_is_refused() {
             assert_eq!(error.code(), "unauthorized", "{claim}: {odd}");
         }
     }
-    for claim in ["sub", "team"] {
+    for claim in ["sub", "team", "sid"] {
         let error = read(json!({ claim: "a\u{0}b" })).await.expect_err(claim);
         assert_eq!(error.code(), "unauthorized", "{claim}");
     }
@@ -294,5 +299,12 @@ fn an_invalid_request_to_mint_is_refused_with_the_name_of_the_field() {
         invalid_field(|it| it.documents[0].1 = "own".into()),
         "document"
     );
-    assert_eq!(invalid_field(|it| it.ttl_seconds = 0), "ttl_seconds");
+    for ttl_seconds in [0, LIFETIME_MAX_MS / 1000 + 1, u64::MAX] {
+        let request = MintRequest {
+            ttl_seconds,
+            ..everything()
+        };
+        let error = mint(&with_secret(), &request, 0).expect_err("refused");
+        assert_eq!(error.field(), Some("ttl_seconds"), "{ttl_seconds}");
+    }
 }

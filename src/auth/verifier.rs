@@ -2,8 +2,9 @@
 //! and audience, and then the other claims.
 //!
 //! No claim is used before the signature is verified. Of the header, `kid` only chooses
-//! among the published keys, and `alg` must be the algorithm of the chosen key. Tokens
-//! are not stored, and revoked sessions are not known here.
+//! among the published keys, and `alg` must be the algorithm of the chosen key. At last a
+//! token is refused that was revoked, by the list of revocations or by the answer of the
+//! main service. Tokens are kept only to ask it again.
 
 use std::sync::Arc;
 
@@ -11,13 +12,14 @@ use jsonwebtoken::{Algorithm, decode_header};
 use serde_json::{Map, Value};
 
 use super::{
-    Claims, Times,
+    Claims, Credential, RevocationList, Times,
+    introspection::{Introspection, Verdict},
     jwks::Jwks,
     key::{self, Key},
     refuse,
 };
 use crate::{
-    config::{Auth, ClaimNames, SigningKey},
+    config::{Auth, ClaimNames, OnFailure, SigningKey},
     error::{Error, Result},
     id::Timestamp,
     supervise::Supervisor,
@@ -40,7 +42,10 @@ struct Rules {
     issuer: Option<String>,
     audience: Option<String>,
     leeway_ms: f64,
+    lifetime_max_ms: f64,
     claims: ClaimNames,
+    revocations: RevocationList,
+    introspection: Option<Introspection>,
 }
 
 enum Keys {
@@ -69,39 +74,116 @@ impl Verifier {
             }
             SigningKey::PublicKeyPem(pem) => one(Key::from_pem(pem, algorithm)?),
             SigningKey::Jwks { url } => {
-                let jwks = Arc::new(Jwks::new(url, algorithm, supervisor.clone())?);
+                let jwks = Arc::new(Jwks::new(
+                    url,
+                    auth.private_http,
+                    algorithm,
+                    supervisor.clone(),
+                )?);
                 jwks.refresh().await;
                 Keys::Published(jwks)
             }
         };
+        let validation = auth.validation.as_ref();
+        let introspection = validation
+            .map(|validation| Introspection::new(validation, auth.private_http))
+            .transpose()?;
         let rules = Rules {
             keys,
             issuer: auth.issuer.clone(),
             audience: auth.audience.clone(),
             leeway_ms: auth.leeway_ms.min(LEEWAY_MS_MAX) as f64,
+            lifetime_max_ms: auth.lifetime_max_ms as f64,
             claims: auth.claims.clone(),
+            revocations: RevocationList::default(),
+            introspection,
         };
         Ok(Self {
             rules: Arc::new(rules),
         })
     }
 
-    /// Verifies `token` at the present time, as [`verify_at`](Self::verify_at) does.
+    /// The revocations by which tokens are refused: none, until some are added.
+    pub fn revocations(&self) -> &RevocationList {
+        &self.rules.revocations
+    }
+
+    /// Verifies the `token` of a newcomer at the present time, as [`verify_at`](Self::verify_at)
+    /// does, and then asks the main service about it, if that is configured.
+    ///
+    /// # Errors
+    /// The same; [`Error::SessionRevoked`] if the main service says that the token is not active;
+    /// [`Error::Overloaded`] if it does not answer, unless newcomers are accepted then.
+    pub async fn verify(&self, token: &str) -> Result<Claims> {
+        let on_failure = self.introspection().map(|it| it.on_failure);
+        self.verify_and_ask(token, on_failure.unwrap_or_default())
+            .await
+    }
+
+    /// As [`verify`](Self::verify), for the fresh token of somebody who is connected: it is accepted
+    /// also if the main service does not answer.
     ///
     /// # Errors
     /// The same.
-    pub async fn verify(&self, token: &str) -> Result<Claims> {
-        self.verify_at(token, Timestamp::now()).await
+    pub async fn verify_renewal(&self, token: &str) -> Result<Claims> {
+        self.verify_and_ask(token, OnFailure::Accept).await
     }
 
-    /// Verifies `token` at the time `now`.
+    async fn verify_and_ask(&self, token: &str, on_failure: OnFailure) -> Result<Claims> {
+        let mut claims = self.verify_at(token, Timestamp::now()).await?;
+        let Some(introspection) = self.introspection() else {
+            return Ok(claims);
+        };
+        let credential = Arc::new(Credential::new(token));
+        match (introspection.verdict(&credential).await, on_failure) {
+            (Verdict::Active, _) | (Verdict::Unknown, OnFailure::Accept) => {}
+            (Verdict::Inactive, _) => return Err(Error::SessionRevoked),
+            (Verdict::Unknown, OnFailure::Refuse) => return Err(Error::Overloaded),
+        }
+        claims.credential = Some(credential);
+        Ok(claims)
+    }
+
+    /// Whether the main service is asked about tokens.
+    pub fn asks(&self) -> bool {
+        self.rules.introspection.is_some()
+    }
+
+    /// Whether it is time to [ask](Self::ask_again) about the token of these claims.
+    pub fn is_stale(&self, claims: &Claims) -> bool {
+        let asked = self.introspection().zip(claims.credential.as_ref());
+        asked.is_some_and(|(introspection, credential)| introspection.is_stale(credential))
+    }
+
+    /// Asks the main service about a token again. Without an answer the token stays accepted.
+    ///
+    /// # Errors
+    /// [`Error::SessionRevoked`] if the token is not active any more.
+    pub async fn ask_again(&self, claims: &Claims) -> Result<()> {
+        let Some((introspection, credential)) =
+            self.introspection().zip(claims.credential.as_ref())
+        else {
+            return Ok(());
+        };
+        match introspection.verdict(credential).await {
+            Verdict::Inactive => Err(Error::SessionRevoked),
+            Verdict::Active | Verdict::Unknown => Ok(()),
+        }
+    }
+
+    fn introspection(&self) -> Option<&Introspection> {
+        self.rules.introspection.as_ref()
+    }
+
+    /// Verifies `token` at the time `now`, without the main service.
     ///
     /// Waits only if the token's key is not in the cache, for at most one fetch. May be
     /// cancelled at any time.
     ///
     /// # Errors
     /// [`Error::TokenExpired`] from `exp` on, for a token with a valid signature;
-    /// [`Error::Overloaded`] until the published keys were fetched for the first time;
+    /// [`Error::SessionRevoked`] for one that was revoked;
+    /// [`Error::Overloaded`] if the token's key cannot be fetched;
     /// [`Error::Unauthorized`] for every other refusal.
     pub async fn verify_at(&self, token: &str, now: Timestamp) -> Result<Claims> {
         let rules = &self.rules;
@@ -113,7 +195,11 @@ impl Verifier {
         let times = rules.check_times(&payload, now)?;
         rules.check_issuer(&payload)?;
         rules.check_audience(&payload)?;
-        Claims::read(&payload, &rules.claims, times)
+        let claims = Claims::read(&payload, &rules.claims, times)?;
+        if rules.revocations.refuses(&claims) {
+            return Err(Error::SessionRevoked);
+        }
+        Ok(claims)
     }
 }
 
@@ -152,6 +238,12 @@ impl Rules {
         let issued_at = time(payload, "iat")?;
         if issued_at.is_some_and(is_ahead) {
             return Err(refuse("the token was issued in the future"));
+        }
+        let issued_ms = issued_at.map_or(now_ms, |seconds| seconds * 1000.0);
+        if expires_at * 1000.0 - issued_ms > self.lifetime_max_ms + self.leeway_ms {
+            return Err(refuse(
+                "the token lives for longer than JWT_LIFETIME_MAX_MS",
+            ));
         }
         Ok(Times {
             issued_at,

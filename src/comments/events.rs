@@ -1,6 +1,7 @@
 //! The events that the members of a room receive.
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::thread::{Comment, Thread};
@@ -9,6 +10,9 @@ use crate::{
     error::Result,
     id::{CommentId, RoomName, ThreadId},
 };
+
+/// The field of a stored `thread_updated`.
+const THREAD_ID: &str = "thread_id";
 
 /// The name of the event.
 pub const THREAD_CREATED: &str = "thread_created";
@@ -53,9 +57,23 @@ pub(super) fn thread_created(thread: &Thread) -> Result<Event> {
     event(THREAD_CREATED, &thread.room, &OfThread { thread })
 }
 
-/// `thread_updated`: it was resolved or opened again.
+/// `thread_updated`: it was resolved or opened again. A thread may be large and change often, so that
+/// only its id is stored.
 pub(super) fn thread_updated(thread: &Thread) -> Result<Event> {
-    event(THREAD_UPDATED, &thread.room, &OfThread { thread })
+    let event = event(THREAD_UPDATED, &thread.room, &OfThread { thread })?;
+    let brief = (THREAD_ID.to_owned(), json!(thread.id));
+    Ok(event.stored_as(Map::from_iter([brief])))
+}
+
+/// The thread of a stored `thread_updated`; `None` for an event that is stored as a whole.
+pub(super) fn updated_thread(event: &Event) -> Option<ThreadId> {
+    let id = (event.name == THREAD_UPDATED).then(|| event.body.get(THREAD_ID));
+    ThreadId::parse(id??.as_str()?)
+}
+
+/// The body of `thread_updated` with the thread as it is now.
+pub(super) fn updated_body(thread: &Thread) -> Result<Map<String, Value>> {
+    Ok(thread_updated(thread)?.body)
 }
 
 /// `thread_deleted`.

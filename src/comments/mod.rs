@@ -6,6 +6,7 @@
 //! read.rs    reads threads and comments from the database
 //! subject.rs locks what a change is about, and checks that the caller may know of it
 //! page.rs    lists the threads of a document
+//! missed.rs  completes the events of threads that a client has missed
 //! text.rs    the fields of requests, and the limits of what people write
 //! notices.rs who is notified of what
 //! ```
@@ -25,6 +26,7 @@ mod change;
 mod create;
 mod emoji;
 pub mod events;
+mod missed;
 mod notices;
 mod page;
 mod reaction;

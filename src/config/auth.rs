@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::{fmt, path::PathBuf};
 
 use super::{
-    Environment,
+    Environment, PrivateAddresses, SessionValidation, is_public,
     read::{ConfigError, Reader},
 };
 
@@ -15,6 +15,11 @@ const SHARED_SECRET: &[&str] = &["HS256", "HS384", "HS512"];
 const PUBLIC_KEY: &[&str] = &[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
 ];
+
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+/// The default of the longest life of a token: 30 days.
+pub(super) const LIFETIME_MAX_MS: u64 = 30 * DAY_MS;
 
 /// How tokens are verified.
 #[derive(Clone, Debug)]
@@ -30,6 +35,13 @@ pub struct Auth {
     pub audience: Option<String>,
     /// How far the clocks of issuer and server may differ, in milliseconds; at most 5000.
     pub leeway_ms: u64,
+    /// The longest life of a token, from `iat` (or from its arrival, if it has none) to `exp`, in
+    /// milliseconds. A token with a longer one is refused: a revocation is kept as long as this.
+    pub lifetime_max_ms: u64,
+    /// Where the main service is asked about tokens, if it is.
+    pub validation: Option<SessionValidation>,
+    /// Whether keys and sessions may be asked for by http inside a private network.
+    pub private_http: PrivateAddresses,
     /// The names of the claims.
     pub claims: ClaimNames,
 }
@@ -49,7 +61,8 @@ pub enum SigningKey {
     PublicKeyPem(String),
     /// The issuer's key set (JWKS), fetched from an address.
     Jwks {
-        /// Starts with `https://`, or with `http://` on this machine.
+        /// Starts with `https://`, or with `http://` on this machine or, if that is configured,
+        /// inside a private network.
         url: String,
     },
 }
@@ -82,6 +95,8 @@ impl Auth {
         "JWT_ISSUER",
         "JWT_AUDIENCE",
         "JWT_LEEWAY_MS",
+        "JWT_LIFETIME_MAX_MS",
+        "AUTH_PRIVATE_HTTP",
         "JWT_CLAIM_SUBJECT",
         "JWT_CLAIM_NAME",
         "JWT_CLAIM_AVATAR_URL",
@@ -97,7 +112,17 @@ impl Auth {
         environment: Environment,
         development_key: PathBuf,
     ) -> Result<Self, ConfigError> {
-        let key = match (SigningKey::read(reader)?, environment) {
+        let words = [
+            ("allow", PrivateAddresses::Allowed),
+            ("refuse", PrivateAddresses::Refused),
+        ];
+        let private_http = reader.choice("AUTH_PRIVATE_HTTP", &words)?;
+        let private_http = private_http.unwrap_or(PrivateAddresses::Refused);
+        let validation = SessionValidation::read(reader)?;
+        if let Some(validation) = &validation {
+            check_address("SESSION_VALIDATION_URL", &validation.url, private_http)?;
+        }
+        let key = match (SigningKey::read(reader, private_http)?, environment) {
             (Some(SigningKey::Secret(secret)), Environment::Production)
                 if secret.len() < SECRET_BYTES_MIN =>
             {
@@ -122,27 +147,45 @@ impl Auth {
             issuer: reader.text("JWT_ISSUER")?,
             audience: reader.text("JWT_AUDIENCE")?,
             leeway_ms: reader.number("JWT_LEEWAY_MS", 5000, 0..=5000)?,
+            lifetime_max_ms: reader.number(
+                "JWT_LIFETIME_MAX_MS",
+                LIFETIME_MAX_MS,
+                MINUTE_MS..=366 * DAY_MS,
+            )?,
+            validation,
+            private_http,
             claims: ClaimNames::read(reader)?,
         })
     }
 }
 
-/// Whether keys fetched from `url` cannot be replaced on their way: by https, or on this machine.
-fn is_tamper_proof(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return true;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let loopback = |address: IpAddr| address.is_loopback();
-    host == "localhost" || host.parse().is_ok_and(loopback)
+/// Checks that nobody on the way can change the answers of `url`: https, or http on this machine, or
+/// http inside a private network where that is allowed. Names are checked when they are resolved.
+fn check_address(
+    variable: &'static str,
+    url: &str,
+    private_http: PrivateAddresses,
+) -> Result<(), ConfigError> {
+    let url: http::Uri = url.parse().unwrap_or_default();
+    let host = url.host().unwrap_or_default();
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let is_local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+    let may_be_private = !address.is_some_and(is_public);
+    let allowed = private_http == PrivateAddresses::Allowed && may_be_private;
+    if url.scheme_str() == Some("https") || is_local || allowed {
+        return Ok(());
+    }
+    let expected = "an https address, or http on this machine \
+                    (or with AUTH_PRIVATE_HTTP=allow inside a private network)";
+    let got = format!("http to {host}");
+    Err(ConfigError::described(variable, expected, got))
 }
 
 impl SigningKey {
-    fn read(reader: &Reader<'_>) -> Result<Option<Self>, ConfigError> {
+    fn read(
+        reader: &Reader<'_>,
+        private_http: PrivateAddresses,
+    ) -> Result<Option<Self>, ConfigError> {
         // A secret is not trimmed, since the issuer signs with every byte of it.
         let secret = reader.raw("JWT_SECRET")?;
         let file = reader.text("JWT_PUBLIC_KEY_FILE")?;
@@ -151,12 +194,10 @@ impl SigningKey {
             (None, None, None) => Ok(None),
             (Some(secret), None, None) => Ok(Some(Self::Secret(secret))),
             (None, Some(path), None) => public_key(reader, &path).map(Some),
-            (None, None, Some(url)) if is_tamper_proof(&url) => Ok(Some(Self::Jwks { url })),
-            (None, None, Some(url)) => Err(ConfigError::described(
-                "JWT_JWKS_URL",
-                "an https address, or http on this machine",
-                url,
-            )),
+            (None, None, Some(url)) => {
+                check_address("JWT_JWKS_URL", &url, private_http)?;
+                Ok(Some(Self::Jwks { url }))
+            }
             _ => Err(ConfigError::described(KEYS, "only one of them", "several")),
         }
     }

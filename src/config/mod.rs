@@ -14,6 +14,7 @@ mod read;
 mod report;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod variables;
 mod webhook;
 mod workflow;
@@ -33,6 +34,7 @@ pub use self::{
     origins::Origins,
     proxies::Proxies,
     read::{ConfigError, Source},
+    validation::{OnFailure, SessionValidation, ValidationCredentials},
     variables::{similar_to, variables},
     webhook::{PrivateAddresses, Webhook},
     workflow::{STATUS_BYTES_MAX, WorkflowStep, WorkflowTable},
@@ -182,6 +184,9 @@ impl Config {
                 issuer: None,
                 audience: None,
                 leeway_ms: 5000,
+                lifetime_max_ms: auth::LIFETIME_MAX_MS,
+                validation: None,
+                private_http: PrivateAddresses::Refused,
                 claims: ClaimNames::default(),
             },
             origins: Origins::Localhost,

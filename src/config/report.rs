@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::{
     Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, PrivateAddresses,
-    Proxies, SigningKey, Webhook, auth::SECRET_BYTES_MIN, without_password,
+    Proxies, SessionValidation, SigningKey, ValidationCredentials, Webhook, auth::SECRET_BYTES_MIN,
+    without_password,
 };
 
 /// A variable and the value that the server uses, as it is shown.
-type Row = (&'static str, String);
+pub(super) type Row = (&'static str, String);
 
 impl Config {
     /// A table of every setting: its variable, its value and where that comes from. `origin` returns the source of a
@@ -65,6 +66,11 @@ impl Config {
             in_production && self.auth.audience.is_none(),
             "JWT_AUDIENCE is not set: tokens that the same issuer signs for other services are accepted",
         );
+        warn(
+            matches!(&self.auth.validation, Some(validation)
+                if in_production && validation.credentials == ValidationCredentials::None),
+            "SESSION_VALIDATION_URL is used without credentials: its service should answer servers of the platform only",
+        );
         warnings
     }
 
@@ -78,6 +84,10 @@ impl Config {
         vec![
             ("General", self.general()),
             ("Tokens", tokens(&self.auth)),
+            (
+                "Sessions",
+                SessionValidation::rows(self.auth.validation.as_ref()),
+            ),
             ("Webhooks", webhooks(self.webhook.as_ref())),
             ("Limits", with_units(self.limits.values())),
             ("Durations", with_units(self.timing.values())),
@@ -128,7 +138,7 @@ impl Config {
     }
 }
 
-const HIDDEN: &str = "set (hidden)";
+pub(super) const HIDDEN: &str = "set (hidden)";
 const VALUE_WIDTH_MAX: usize = 40;
 
 fn tokens(auth: &Auth) -> Vec<Row> {
@@ -168,6 +178,11 @@ fn tokens(auth: &Auth) -> Vec<Row> {
             "JWT_LEEWAY_MS",
             with_unit("JWT_LEEWAY_MS", auth.leeway_ms.to_string()),
         ),
+        ("AUTH_PRIVATE_HTTP", private(auth.private_http).into()),
+        (
+            "JWT_LIFETIME_MAX_MS",
+            with_unit("JWT_LIFETIME_MAX_MS", auth.lifetime_max_ms.to_string()),
+        ),
         ("JWT_CLAIM_SUBJECT", claims.subject.clone()),
         ("JWT_CLAIM_NAME", claims.name.clone()),
         ("JWT_CLAIM_AVATAR_URL", claims.avatar_url.clone()),
@@ -178,6 +193,13 @@ fn tokens(auth: &Auth) -> Vec<Row> {
     ]
 }
 
+fn private(addresses: PrivateAddresses) -> &'static str {
+    match addresses {
+        PrivateAddresses::Allowed => "allow",
+        PrivateAddresses::Refused => "refuse",
+    }
+}
+
 fn webhooks(webhook: Option<&Webhook>) -> Vec<Row> {
     let Some(webhook) = webhook else {
         let unset = |variable: &&'static str| (*variable, "none".to_owned());
@@ -185,22 +207,21 @@ fn webhooks(webhook: Option<&Webhook>) -> Vec<Row> {
         rows[0].1.push_str(": no webhooks are sent");
         return rows;
     };
-    let private = match webhook.private_addresses {
-        PrivateAddresses::Allowed => "allow",
-        PrivateAddresses::Refused => "refuse",
-    };
     let retry = with_unit("WEBHOOK_RETRY_MS", webhook.retry_ms.to_string());
     let secrets = format!("{HIDDEN}, {}", webhook.secrets.len());
     vec![
         ("WEBHOOK_URL", without_user(&webhook.url)),
         ("WEBHOOK_SECRET", secrets),
-        ("WEBHOOK_PRIVATE_ADDRESSES", private.into()),
+        (
+            "WEBHOOK_PRIVATE_ADDRESSES",
+            private(webhook.private_addresses).into(),
+        ),
         ("WEBHOOK_RETRY_MS", retry),
     ]
 }
 
 /// A number with the same amount in a larger unit, if the variable's name says that it counts bytes or milliseconds.
-fn with_unit(variable: &str, value: String) -> String {
+pub(super) fn with_unit(variable: &str, value: String) -> String {
     const BYTES: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     const MS: [(u64, &str); 4] = [
         (86_400_000, "d"),
@@ -225,7 +246,7 @@ fn with_unit(variable: &str, value: String) -> String {
 }
 
 /// A web address without user, password and query, which may be secret.
-fn without_user(address: &str) -> String {
+pub(super) fn without_user(address: &str) -> String {
     match address.parse::<http::Uri>() {
         Ok(uri) => {
             let port = uri.port_u16().map(|port| format!(":{port}"));

@@ -171,7 +171,6 @@ fn the_limit_of_http_bodies_is_at_least_that_of_a_document() {
 fn variables_of_later_versions_are_refused() {
     for variable in [
         "REDIS_URL",
-        "SESSION_VALIDATION_URL",
         "TLS_CERT_FILE",
         "TLS_KEY_FILE",
         "TRUSTED_PROXIES",
@@ -184,6 +183,60 @@ fn variables_of_later_versions_are_refused() {
             read(&[(variable, "")]).is_ok(),
             "an empty value counts as unset"
         );
+    }
+}
+
+#[test]
+fn addresses_of_the_platform_are_https_or_private_where_that_is_allowed() {
+    let allow = ("AUTH_PRIVATE_HTTP", "allow");
+    for variable in ["JWT_JWKS_URL", "SESSION_VALIDATION_URL"] {
+        for good in [
+            "https://login.example/keys",
+            "http://localhost:3000/keys",
+            "http://[::1]/keys",
+        ] {
+            valid(&[(variable, good)]);
+        }
+        for private in ["http://login/keys", "http://user:hunter2@10.0.0.7:80/keys"] {
+            valid(&[(variable, private), allow]);
+            let error = refused(&[(variable, private)]);
+            assert_eq!(error.variable, variable);
+            assert!(error.expected.contains("AUTH_PRIVATE_HTTP"), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+        let error = refused(&[(variable, "http://1.1.1.1/keys"), allow]);
+        assert_eq!(error.variable, variable);
+    }
+}
+
+#[test]
+fn introspection_needs_an_address_and_one_kind_of_credentials() {
+    let url = ("SESSION_VALIDATION_URL", "https://login.example/introspect");
+    let id = ("SESSION_VALIDATION_CLIENT_ID", "realtime");
+    let secret = ("SESSION_VALIDATION_CLIENT_SECRET", "hunter2");
+    let token = ("SESSION_VALIDATION_TOKEN", "hunter2");
+    for given in [&[url][..], &[url, id, secret], &[url, token]] {
+        let validation = valid(given).auth.validation.expect("configured");
+        assert_eq!(validation.ttl_ms, 30_000);
+        assert_eq!(validation.on_failure, OnFailure::Refuse);
+        assert!(!format!("{validation:?}").contains("hunter2"));
+    }
+    assert!(valid(&[]).auth.validation.is_none());
+    for (given, variable) in [
+        (&[token][..], "SESSION_VALIDATION_URL"),
+        (&[url, id], "SESSION_VALIDATION_CLIENT_SECRET"),
+        (&[url, secret], "SESSION_VALIDATION_CLIENT_ID"),
+        (&[url, id, secret, token], "SESSION_VALIDATION_TOKEN"),
+        (
+            &[url, ("SESSION_VALIDATION_TOKEN", "a b")],
+            "SESSION_VALIDATION_TOKEN",
+        ),
+        (
+            &[url, ("SESSION_VALIDATION_ON_FAILURE", "maybe")],
+            "SESSION_VALIDATION_ON_FAILURE",
+        ),
+    ] {
+        assert_eq!(refused(given).variable, variable);
     }
 }
 

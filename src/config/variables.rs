@@ -7,6 +7,7 @@ use super::{
     origins::Origins,
     proxies::Proxies,
     read::{ConfigError, Reader},
+    validation::SessionValidation,
     webhook::Webhook,
 };
 
@@ -31,18 +32,14 @@ const GENERAL: &[&str] = &[
 /// Variables of later versions. The server refuses to start with one, because ignoring it
 /// would be unsafe: if it ignored `REDIS_URL`, users of one document on several instances
 /// would not see each other's updates, without any error.
-const UNSUPPORTED: &[&str] = &[
-    "REDIS_URL",
-    "SESSION_VALIDATION_URL",
-    "TLS_CERT_FILE",
-    "TLS_KEY_FILE",
-];
+const UNSUPPORTED: &[&str] = &["REDIS_URL", "TLS_CERT_FILE", "TLS_KEY_FILE"];
 
 /// Every variable that the server reads.
 pub fn variables() -> impl Iterator<Item = &'static str> {
     [
         GENERAL,
         Auth::VARIABLES,
+        SessionValidation::VARIABLES,
         Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,

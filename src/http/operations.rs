@@ -74,6 +74,7 @@ pub(super) const ROUTES: &[Route] = {
         route(On::POST, "/api/v1/notifications/delete", Operation::NotificationDelete, OK),
         route(On::GET, "/api/v1/notifications/preferences", Operation::NotificationPreferences, OK),
         route(On::PUT, "/api/v1/notifications/preferences", Operation::NotificationPreferences, OK),
+        route(On::POST, "/api/v1/sessions/revoke", Operation::SessionRevoke, OK),
         route(On::GET, "/api/v1/webhooks/messages", Operation::WebhookList, OK),
         route(On::POST, "/api/v1/webhooks/messages/{message_id}/retry", Operation::WebhookRetry, OK),
         route(On::GET, "/api/v1/documents/{room}/threads", Operation::ThreadList, OK),

@@ -45,6 +45,7 @@ impl Operations {
         loop {
             let trimmed = self.notifications.trim(now).await?
                 + self.activities.trim(now).await?
+                + self.revocations.trim(now).await?
                 + idempotency::trim(self.activities.store(), now).await?;
             if trimmed == 0 {
                 return Ok(rows);

@@ -6,7 +6,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Session, Sessions, registry::Shared};
-use crate::{config::Timing, error::Error, id::Timestamp, supervise::Task};
+use crate::{auth::RevocationList, config::Timing, error::Error, id::Timestamp, supervise::Task};
 
 /// How often all sessions are checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -37,22 +37,29 @@ pub(super) fn due(expires_at: Timestamp, now: Timestamp, timing: &Timing) -> Due
 }
 
 impl Sessions {
-    /// Spawns the task that checks all sessions until the last clone of this registry is dropped.
-    pub fn watch(&self) {
+    /// Spawns the task that checks all sessions until the last clone of this registry is dropped:
+    /// whether their tokens expire, and whether they are in the list of `revocations`.
+    pub fn watch(&self, revocations: RevocationList) {
         let shared = &self.shared;
-        let check = |shared| Sessions { shared }.check_expiry();
+        let check = move |shared| Sessions { shared }.check(&revocations);
         shared
             .supervisor
             .repeat(Task::Sessions, CHECK_INTERVAL, shared, check);
     }
 
-    fn check_expiry(&self) {
+    fn check(&self, revocations: &RevocationList) {
         let Shared {
             timing, supervisor, ..
         } = &*self.shared;
         let now = Timestamp::now();
-        for session in self.all_where(|session| session.needs_check(now, timing)) {
-            let check = || session.check_expiry(now, timing);
+        let needs_check = |session: &Session| {
+            session.needs_revocation_check(revocations) || session.needs_check(now, timing)
+        };
+        for session in self.all_where(needs_check) {
+            let check = || {
+                session.check_revocation(revocations);
+                session.check_expiry(now, timing);
+            };
             // If the check panics, the session is closed, because its token might never expire.
             if supervisor.guard(Task::Sessions, check).is_none() {
                 session.close();

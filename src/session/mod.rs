@@ -7,6 +7,8 @@
 //! budgets    the budgets of users whose sessions have ended a moment ago
 //! Callers    the users of the HTTP door, where a request has no session
 //! expiry     the notice before a token expires, and the end of the session after it
+//! revocation the end of a session whose token was revoked
+//! validation the same, where the main service is asked
 //! ```
 //! A door verifies a token, has the session admitted by [`Sessions::admit`], and gives it a
 //! [`Link`]. The rules that are the same for every door are here: how many sessions a person may
@@ -18,13 +20,15 @@ mod callers;
 mod expiry;
 mod identity;
 mod registry;
+mod revocation;
+mod validation;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use parking_lot::RwLock;
@@ -66,6 +70,8 @@ pub struct Session {
     link: OnceLock<Weak<dyn Link>>,
     /// Whether the client was notified that its present token expires.
     expiry_announced: AtomicBool,
+    /// The version of the revocations for which the present token was checked; 0 before.
+    revocations_checked: AtomicU64,
     /// When the session was ended; not set before.
     ended_at: OnceLock<Instant>,
 }
@@ -79,6 +85,7 @@ impl Session {
             last_seen_ms: AtomicI64::new(0),
             link: OnceLock::new(),
             expiry_announced: AtomicBool::new(false),
+            revocations_checked: AtomicU64::new(0),
             ended_at: OnceLock::new(),
         }
     }
@@ -133,6 +140,8 @@ impl Session {
         self.budget.set_role(Role::of(claims.rights()));
         *present = Arc::new(claims);
         self.expiry_announced.store(false, Ordering::Relaxed);
+        // The token may have been revoked since it was verified.
+        self.revocations_checked.store(0, Ordering::Release);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    auth::{Grants, User},
+    auth::{Grants, Revocation, RevocationList, Revoked, User},
     config::{Limits, Timing},
     id::{Team, UserId},
     metrics::Metrics,
@@ -30,6 +30,7 @@ pub(crate) fn claims(team: &str, user: &str) -> Claims {
         grants: Grants::default(),
         issued_at: None,
         expires_at: 2_000_000_000,
+        credential: None,
     }
 }
 
@@ -177,6 +178,39 @@ fn a_client_is_notified_once_for_each_token_and_once_of_the_end() {
     assert!(session.has_ended());
     let notice = "expires at 2033-05-18T03:33:20.000Z";
     assert_eq!(*recorder.0.lock(), [notice, notice, "token_expired"]);
+}
+
+#[test]
+fn a_session_whose_token_was_revoked_ends_and_a_fresh_token_is_checked_again() {
+    let revocations = RevocationList::default();
+    let of = |login: &str| Claims {
+        login: Some(login.to_owned()),
+        ..claims("acme", "ana")
+    };
+    let revoke = |login: &str| {
+        revocations.add([Revocation {
+            team: Team::parse("acme").expect("a team"),
+            revoked: Revoked::Login(login.to_owned()),
+            kept_until: Timestamp(i64::MAX),
+        }]);
+    };
+    let session = sessions().admit(of("l-1")).expect("admitted");
+    let recorder = Arc::new(Recorder::default());
+    let link: Weak<dyn Link> = Arc::<Recorder>::downgrade(&recorder);
+    session.connect(link);
+    session.check_revocation(&revocations);
+    revoke("l-2");
+    session.check_revocation(&revocations);
+    assert!(!session.has_ended());
+    // Verified before the revocation, and in place only after the last check.
+    session.renew(of("l-2")).expect("renewed");
+    session.check_revocation(&revocations);
+    assert!(session.has_ended());
+    assert_eq!(*recorder.0.lock(), ["session_revoked"]);
+    // Revoked between its verification and its admission.
+    let late = sessions().admit(of("l-2")).expect("admitted");
+    late.check_revocation(&revocations);
+    assert!(late.has_ended());
 }
 
 #[test]

@@ -214,8 +214,9 @@ async fn start(
     let claims = session.claims();
     // From here on events are held back for the client.
     let receiver = Receiver::Person(&claims.user.id);
+    let (store, comments) = (&shared.store, &shared.operations.comments);
     let (recovery, unread) = tokio::join!(
-        Recovery::read(&shared.store, &client, since, receiver),
+        Recovery::read(store, comments, &client, since, receiver),
         unread(shared, &claims),
     );
     beginning.has_begun = !session.has_ended()
@@ -306,7 +307,7 @@ pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String,
     let (shared, client) = (Arc::clone(shared), Arc::clone(client));
     let supervisor = shared.supervisor.clone();
     let work = async move {
-        let verified = shared.verifier.verify(&token).await;
+        let verified = shared.verifier.verify_renewal(&token).await;
         let verified =
             verified.inspect_err(|error| shared.metrics.authentication_failed(error.code()));
         let renewed = verified.and_then(|claims| {

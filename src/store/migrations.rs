@@ -35,6 +35,7 @@ migrations![
     (4, "event", "0004_event.sql"),
     (5, "document metadata", "0005_document_metadata.sql"),
     (6, "collaboration", "0006_collaboration.sql"),
+    (7, "sessions", "0007_sessions.sql"),
 ];
 
 /// The migrations of Postgres.

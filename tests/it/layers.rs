@@ -19,7 +19,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (8, &["comments"]),
     (7, &["room"]),
     (6, &["catalog", "presence", "workflow"]),
-    (5, &["activity", "notifications", "webhooks"]),
+    (5, &["activity", "notifications", "webhooks", "revocations"]),
     (4, &["bus", "idempotency"]),
     (3, &["session"]),
     (2, &["store", "limits"]),

@@ -248,6 +248,9 @@ fn keys_are_fetched_again_after_a_fetch_that_panicked() {
             issuer: None,
             audience: None,
             leeway_ms: 0,
+            lifetime_max_ms: 86_400_000,
+            validation: None,
+            private_http: realtime_server::config::PrivateAddresses::Refused,
             claims: ClaimNames::default(),
         };
         let metrics = Metrics::new();

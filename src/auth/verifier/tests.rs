@@ -4,9 +4,15 @@ use jsonwebtoken::Header;
 use serde_json::json;
 
 use super::*;
-use crate::auth::tests::{
-    ED25519, NOW, P256, P384, RSA, RSA_NEXT, RSA_SHORT_PUBLIC, SECRET, configured, payload, sign,
-    supervisor, token, verified, with_secret,
+use crate::{
+    auth::{
+        Revocation, Revoked,
+        tests::{
+            ED25519, LIFETIME_MAX_MS, NOW, P256, P384, RSA, RSA_NEXT, RSA_SHORT_PUBLIC, SECRET,
+            configured, payload, sign, supervisor, token, verified, with_secret,
+        },
+    },
+    id::Team,
 };
 
 const RSA_ALGORITHMS: [Algorithm; 6] = [
@@ -222,10 +228,45 @@ async fn only_a_token_with_a_valid_signature_is_reported_as_expired() {
 }
 
 #[tokio::test]
-async fn a_distant_exp_is_limited_to_the_year_9999() {
-    let claims = verified(&with_secret(), &token(json!({ "exp": 1e300 }))).await;
-    let expires_at = Timestamp::from_seconds(claims.expect("accepted").expires_at);
-    assert_eq!(expires_at.to_string(), "9999-12-31T23:59:59.000Z");
+async fn a_token_that_lives_for_too_long_is_refused() {
+    let auth = with_secret();
+    let life = (LIFETIME_MAX_MS / 1000) as i64;
+    for accepted in [
+        json!({ "exp": at(life) }),
+        json!({ "iat": at(-60), "exp": at(life - 60) }),
+        json!({ "iat": at(0), "exp": at(life + 5) }),
+    ] {
+        assert!(verified(&auth, &token(accepted)).await.is_ok());
+    }
+    for refused in [
+        json!({ "exp": at(life + 6) }),
+        json!({ "exp": 1e300 }),
+        // Its iat is longer ago, so that it expires soon: it is refused at any time.
+        json!({ "iat": at(-60), "exp": at(life - 54) }),
+    ] {
+        assert_unauthorized(&auth, &token(refused)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_once_its_signature_is_verified() {
+    let verifier = Verifier::new(&with_secret(), &supervisor())
+        .await
+        .expect("a verifier");
+    verifier.revocations().add([Revocation {
+        team: Team::parse("acme").expect("a team"),
+        revoked: Revoked::Login("l-1".into()),
+        kept_until: Timestamp(NOW.0 + 60_000),
+    }]);
+    let of = |login| payload(json!({ "team": "acme", "sid": login }));
+    let code = async |token: String| match verifier.verify_at(&token, NOW).await {
+        Ok(_) => "accepted",
+        Err(error) => error.code(),
+    };
+    let signed = |login, key| sign(&Header::default(), &of(login), key);
+    assert_eq!(code(signed("l-1", SECRET)).await, "session_revoked");
+    assert_eq!(code(signed("l-2", SECRET)).await, "accepted");
+    assert_eq!(code(signed("l-1", "another")).await, "unauthorized");
 }
 
 #[tokio::test]

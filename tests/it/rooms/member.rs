@@ -296,5 +296,6 @@ pub(crate) fn claims(team: &str, user: &str) -> Claims {
         grants: Grants::default(),
         issued_at: None,
         expires_at: i64::MAX,
+        credential: None,
     }
 }
