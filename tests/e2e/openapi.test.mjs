@@ -97,6 +97,7 @@ describe("the description of the HTTP interface", () => {
     ])
       await ok(name);
     await ok("dev_token", { user: "ana" });
+    await ok("session_revoke");
     assert.deepEqual(
       [...description.operations.keys()].filter((name) => !done.has(name)),
       [],
