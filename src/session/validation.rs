@@ -37,7 +37,7 @@ impl Sessions {
 
     /// Asks about every session for which it is time.
     async fn validate(self, verifier: &Verifier) {
-        let mut stale = self.all();
+        let mut stale = self.all_where(|_| true);
         drop(self);
         stale.retain(|session| !session.has_ended() && verifier.is_stale(&session.claims()));
         stream::iter(stale)
