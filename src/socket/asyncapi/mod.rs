@@ -132,8 +132,8 @@ fn example(description: &Description) -> Option<Value> {
             let component = schema["$ref"]
                 .as_str()
                 .and_then(|it| it.rsplit('/').next())?;
-            let component = description.components.get(component)?;
-            let component: Value = serde_json::from_str(component.get()).ok()?;
+            let component = description.components.get(component)?.get();
+            let component: Value = serde_json::from_str(component).ok()?;
             example[name] = component["examples"][0].clone();
         }
     }
