@@ -64,6 +64,7 @@ pub struct App {
     rooms: Rooms,
     sockets: Sockets,
     places: Places,
+    verifications: Verifications,
     started: Instant,
 }
 
@@ -164,6 +165,7 @@ impl App {
         };
         let connections_max = front::descriptors::connections_max(config.limits.connections_max);
         let places = Places::new(&config.limits, connections_max, metrics.clone());
+        let verifications = Verifications::new(&config.limits);
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -174,7 +176,7 @@ impl App {
             limits: config.limits,
             timing: config.timing,
             places: places.clone(),
-            verifications: Verifications::new(&config.limits),
+            verifications: verifications.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
@@ -197,6 +199,7 @@ impl App {
             rooms,
             sockets,
             places,
+            verifications,
             started,
         })
     }
@@ -282,6 +285,7 @@ impl App {
             presence: self.presence.clone(),
             operations: self.operations.clone(),
             verifier: self.verifier.clone(),
+            verifications: self.verifications.clone(),
             limits: self.config.limits,
             timing: self.config.timing,
             sessions: self.sessions.clone(),

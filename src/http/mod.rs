@@ -56,6 +56,7 @@ use crate::{
     config::{Auth, DevDoors, Limits, Timing},
     error::Error,
     id::Timestamp,
+    limits::Verifications,
     metrics::Metrics,
     operations::Operations,
     presence::Presence,
@@ -80,6 +81,8 @@ pub struct Parts {
     pub operations: Operations,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
+    /// The permits for the verification of tokens.
+    pub verifications: Verifications,
     /// The limits of requests.
     pub limits: Limits,
     /// The timeouts of requests.

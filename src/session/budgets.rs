@@ -1,87 +1,80 @@
-//! The budgets of users whose sessions have ended a moment ago.
+//! The budgets that sessions have left behind.
 //!
-//! A session that begins takes over the budget that the last session of its user left behind, with
-//! what was used of it. Otherwise a client could renew its budgets by ending its session and
-//! beginning another one, on the same connection or on a new one.
+//! Within a minute a user has at most as many budgets as it may have sessions. A session that
+//! begins beyond that takes over the budget that was left first, with what was used of it. Otherwise
+//! a client could renew its budgets by ending its session and beginning another one.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    auth::Claims,
-    config::Limits,
     id::{Team, UserId},
-    limits::{Budget, Role},
+    limits::Budget,
 };
 
-/// How long a budget is kept after its session. Nearly every budget is full again by then.
+/// How long a budget counts after its session has ended. Nearly every one is full again by then.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// The number of users at which the first sweep removes budgets that are no longer needed.
+/// The number of users at which the first sweep removes budgets that no longer count.
 const SWEEP_USERS_MIN: usize = 256;
 
-/// The budgets that were left behind.
-pub(super) struct Budgets(Mutex<Left>);
-
-struct Left {
-    /// The budgets of each user, the one that was left last at the end.
-    of_users: HashMap<(Team, UserId), Vec<(Arc<Budget>, Instant)>, RandomState>,
+/// The budgets that were left behind, by user.
+pub(super) struct Budgets {
+    /// Those of each user, from the one that was left first.
+    of_users: HashMap<(Team, UserId), Vec<Left>, RandomState>,
     sweep_at: usize,
 }
 
-impl Budgets {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Left {
+struct Left {
+    budget: Arc<Budget>,
+    since: Instant,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
             of_users: HashMap::default(),
             sweep_at: SWEEP_USERS_MIN,
-        }))
-    }
-
-    /// The budget for a session of the user in `claims`.
-    pub(super) fn take(&self, claims: &Claims, limits: &Limits) -> Arc<Budget> {
-        let role = Role::of(claims.rights());
-        let key = (claims.team.clone(), claims.user.id.clone());
-        let left = self.0.lock().take(&key);
-        match left {
-            Some(budget) => {
-                budget.set_role(role);
-                budget
-            }
-            None => Arc::new(Budget::new(limits, role)),
-        }
-    }
-
-    /// Keeps the budget of a session that has ended.
-    pub(super) fn leave(&self, claims: &Claims, budget: Arc<Budget>) {
-        let key = (claims.team.clone(), claims.user.id.clone());
-        let mut left = self.0.lock();
-        left.of_users
-            .entry(key)
-            .or_default()
-            .push((budget, Instant::now()));
-        if left.of_users.len() >= left.sweep_at {
-            left.sweep();
         }
     }
 }
 
-impl Left {
-    fn take(&mut self, key: &(Team, UserId)) -> Option<Arc<Budget>> {
-        let budgets = self.of_users.get_mut(key)?;
-        let last = budgets.pop();
-        if budgets.is_empty() {
-            self.of_users.remove(key);
+impl Budgets {
+    /// The budget that a session of a user has to take over who has `open` sessions and may have
+    /// `open_max`; `None` if it gets one of its own.
+    pub(super) fn take_over(
+        &mut self,
+        key: &(Team, UserId),
+        open: usize,
+        open_max: usize,
+    ) -> Option<Arc<Budget>> {
+        let left = self.of_users.get_mut(key)?;
+        left.retain(|it| it.since.elapsed() < KEPT_FOR);
+        (open + left.len() >= open_max && !left.is_empty()).then(|| left.remove(0).budget)
+    }
+
+    /// Keeps the budget of a session that has ended.
+    pub(super) fn leave(&mut self, key: (Team, UserId), budget: Arc<Budget>) {
+        let since = Instant::now();
+        let left = self.of_users.entry(key).or_default();
+        left.push(Left { budget, since });
+        if self.of_users.len() >= self.sweep_at {
+            self.sweep();
         }
-        let (budget, since) = last?;
-        (since.elapsed() < KEPT_FOR).then_some(budget)
+    }
+
+    /// Removes a budget that is in use again.
+    pub(super) fn forget(&mut self, key: &(Team, UserId), budget: &Arc<Budget>) {
+        if let Some(left) = self.of_users.get_mut(key) {
+            left.retain(|it| !Arc::ptr_eq(&it.budget, budget));
+        }
     }
 
     fn sweep(&mut self) {
-        self.of_users.retain(|_, budgets| {
-            budgets.retain(|(_, since)| since.elapsed() < KEPT_FOR);
-            !budgets.is_empty()
+        self.of_users.retain(|_, left| {
+            left.retain(|it| it.since.elapsed() < KEPT_FOR);
+            !left.is_empty()
         });
         self.sweep_at = SWEEP_USERS_MIN.max(self.of_users.len() * 2);
     }
