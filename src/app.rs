@@ -65,6 +65,7 @@ pub struct App {
     rooms: Rooms,
     sockets: Sockets,
     places: Places,
+    verifications: Verifications,
     started: Instant,
 }
 
@@ -173,6 +174,7 @@ impl App {
         };
         let connections_max = front::descriptors::connections_max(config.limits.connections_max);
         let places = Places::new(&config.limits, connections_max, metrics.clone());
+        let verifications = Verifications::new(&config.limits);
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -183,7 +185,7 @@ impl App {
             limits: config.limits,
             timing: config.timing,
             places: places.clone(),
-            verifications: Verifications::new(&config.limits),
+            verifications: verifications.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
@@ -206,6 +208,7 @@ impl App {
             rooms,
             sockets,
             places,
+            verifications,
             started,
         })
     }
@@ -293,6 +296,7 @@ impl App {
             presence: self.presence.clone(),
             operations: self.operations.clone(),
             verifier: self.verifier.clone(),
+            verifications: self.verifications.clone(),
             limits: self.config.limits,
             timing: self.config.timing,
             sessions: self.sessions.clone(),
