@@ -7,6 +7,7 @@ use super::{
     origins::Origins,
     proxies::Proxies,
     read::{ConfigError, Reader},
+    tls::TlsFiles,
     validation::SessionValidation,
     webhook::Webhook,
 };
@@ -32,7 +33,7 @@ const GENERAL: &[&str] = &[
 /// Variables of later versions. The server refuses to start with one, because ignoring it
 /// would be unsafe: if it ignored `REDIS_URL`, users of one document on several instances
 /// would not see each other's updates, without any error.
-const UNSUPPORTED: &[&str] = &["REDIS_URL", "TLS_CERT_FILE", "TLS_KEY_FILE"];
+const UNSUPPORTED: &[&str] = &["REDIS_URL"];
 
 /// Every variable that the server reads.
 pub fn variables() -> impl Iterator<Item = &'static str> {
@@ -40,6 +41,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
         GENERAL,
         Auth::VARIABLES,
         SessionValidation::VARIABLES,
+        TlsFiles::VARIABLES,
         Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,

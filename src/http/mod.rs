@@ -29,6 +29,7 @@ mod operations;
 mod origin;
 mod page;
 mod presence;
+mod secure;
 mod updates;
 
 use std::sync::Arc;
@@ -48,8 +49,11 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-pub use self::origin::{check_origin, cors};
 use self::updates::Updates;
+pub use self::{
+    origin::{check_origin, cors},
+    secure::{Transport, secure},
+};
 use crate::{
     auth::{MintRequest, Verifier, mint},
     catalog::Catalog,
