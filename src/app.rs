@@ -1,7 +1,9 @@
 //! The whole server: builds each part once, serves, and stops the parts in reverse order.
 
+mod drain;
+
 use std::{
-    future::{Future, pending},
+    future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -44,10 +46,6 @@ use crate::{
     webhooks::Webhooks,
     workflow::Workflow,
 };
-
-/// How long the server waits at its stop for answers to reach clients, and again for
-/// transports to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Every part of the server.
 pub struct App {
@@ -370,45 +368,6 @@ impl App {
             (Some(_), Environment::Production) => http::Transport::TlsOnly,
             _ => http::Transport::Any,
         }
-    }
-
-    async fn drain(&self) -> Unwritten {
-        let began = Instant::now();
-        let deadline = began + Duration::from_millis(self.config.timing.drain_timeout_ms);
-        info!(
-            connections = self.sockets.len(),
-            rooms = self.rooms.len(),
-            "draining"
-        );
-        self.sessions.begin_draining();
-        let late = tokio::select! {
-            late = self.rooms.drain(deadline) => late,
-            () = self.writer_is_lost() => self.rooms.len(),
-        };
-        if late > 0 {
-            warn!(rooms = late, "some rooms did not write all updates in time");
-        }
-        let unwritten = self.store.close(deadline).await;
-        let sent_by = Instant::now() + CLOSE_TIMEOUT;
-        while !self.sockets.is_drained() && Instant::now() < sent_by {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.sockets.close();
-        while !self.sockets.have_ended() && Instant::now() < sent_by + CLOSE_TIMEOUT {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        info!(took_ms = began.elapsed().as_millis() as u64, "drained");
-        unwritten
-    }
-
-    /// Resolves a moment after the log's writer has died. Then it is useless to wait for
-    /// rooms, because no update can be written any more. Rooms without unwritten updates end in
-    /// order in that moment.
-    async fn writer_is_lost(&self) {
-        if self.supervisor.losing().await != Task::LogWriter {
-            return pending().await;
-        }
-        tokio::time::sleep(CLOSE_TIMEOUT).await;
     }
 }
 
