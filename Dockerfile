@@ -26,8 +26,10 @@ VOLUME /var/lib/realtime/data
 ENV REALTIME_ENV=production
 EXPOSE 3001
 
-# bash opens the TCP connection itself, so that the image needs no HTTP client.
+# Whether the process answers. Whether it can serve clients is /health/ready, for load balancers: a
+# server without its database must not be restarted. bash opens the TCP connection itself, so that the
+# image needs no HTTP client; where the server serves TLS itself, an open port suffices.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/${REALTIME_SERVER_PORT:-3001} && printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
+    "exec 3<>/dev/tcp/127.0.0.1/${REALTIME_SERVER_PORT:-3001} && { [ -n \"$TLS_CERT_FILE\" ] || { printf 'GET /health/live HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '; }; }"]
 
 ENTRYPOINT ["realtime-server"]

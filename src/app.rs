@@ -1,7 +1,9 @@
 //! The whole server: builds each part once, serves, and stops the parts in reverse order.
 
+mod drain;
+
 use std::{
-    future::{Future, pending},
+    future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -15,7 +17,7 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{error, info, warn};
 
@@ -25,10 +27,10 @@ use crate::{
     bus::EventBus,
     catalog::Catalog,
     comments::Comments,
-    config::{Config, DevDoors},
+    config::{Config, DevDoors, Environment},
     error::{Error, Result},
     exit::Exit,
-    front::{self, Front, Plain},
+    front::{self, Front, Handshake, Plain, Tls},
     http,
     limits::{Memory, Places, Verifications},
     metrics::Metrics,
@@ -44,10 +46,6 @@ use crate::{
     webhooks::Webhooks,
     workflow::Workflow,
 };
-
-/// How long the server waits at its stop for answers to reach clients, and again for
-/// transports to close.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Every part of the server.
 pub struct App {
@@ -66,6 +64,8 @@ pub struct App {
     sockets: Sockets,
     places: Places,
     verifications: Verifications,
+    tls: Option<Tls>,
+    certificate_reload: Arc<Notify>,
     started: Instant,
 }
 
@@ -109,6 +109,10 @@ impl App {
         info!(version, environment = ?config.environment, "starting");
         let supervisor = Supervisor::new(metrics.clone());
         let verifier = Verifier::new(&config.auth, &supervisor).await?;
+        let tls = match &config.tls {
+            Some(files) => Some(Tls::open(files).await?),
+            None => None,
+        };
         let journal = JournalOptions {
             bytes_max: config.limits.journal_bytes_max,
             commit_interval: Duration::from_millis(config.timing.commit_interval_ms),
@@ -209,6 +213,8 @@ impl App {
             sockets,
             places,
             verifications,
+            tls,
+            certificate_reload: Arc::default(),
             started,
         })
     }
@@ -236,7 +242,7 @@ impl App {
         let address = listener.local_addr()?;
         info!(%address, "listening");
         if self.config.dev_doors == DevDoors::Open {
-            info!("open {} in a browser", page_url(address));
+            info!("open {} in a browser", self.page_url(address));
             warn!("development doors are open: /dev/token gives anyone a token");
         }
         Ok(listener)
@@ -260,10 +266,14 @@ impl App {
         self.sockets.watch();
         self.presence.watch();
         self.operations.watch(&self.supervisor);
-        let front = Front::new(self.front(), Plain, self.router());
         // The server answers requests for its health until it has drained.
-        let accepting = async move { front.accept(listener).await };
-        let accepting = self.supervisor.spawn(Task::Listener, accepting);
+        let accepting = match &self.tls {
+            None => self.accept(listener, Plain),
+            Some(tls) => {
+                tls.watch(self.certificate_reload(), &self.supervisor);
+                self.accept(listener, tls.clone())
+            }
+        };
         tokio::select! {
             () = stop => {}
             _ = self.supervisor.losing() => {}
@@ -274,6 +284,28 @@ impl App {
         let stopped = Stopped { unwritten, lost };
         stopped.report();
         Ok(stopped)
+    }
+
+    /// The URL of the demo page for a browser on this machine.
+    fn page_url(&self, mut address: SocketAddr) -> String {
+        // A server that listens on all addresses is reached at the loopback address.
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
+    /// Notify it to have the certificate read again.
+    pub fn certificate_reload(&self) -> Arc<Notify> {
+        Arc::clone(&self.certificate_reload)
+    }
+
+    /// Spawns the task that accepts connections.
+    fn accept(&self, listener: TcpListener, handshake: impl Handshake) -> JoinHandle<()> {
+        let front = Front::new(self.front(), handshake, self.router());
+        let accepting = async move { front.accept(listener).await };
+        self.supervisor.spawn(Task::Listener, accepting)
     }
 
     fn front(&self) -> front::Parts {
@@ -325,59 +357,23 @@ impl App {
                 http::check_origin,
             ))
             .layer(http::cors(&origins))
+            .layer(middleware::from_fn_with_state(
+                self.transport(),
+                http::secure,
+            ))
             .layer(CatchPanicLayer::custom(move |payload| {
                 supervisor.panicked(Task::HttpRequest, payload);
                 http::refuse(&Error::Internal)
             }))
     }
 
-    async fn drain(&self) -> Unwritten {
-        let began = Instant::now();
-        let deadline = began + Duration::from_millis(self.config.timing.drain_timeout_ms);
-        info!(
-            connections = self.sockets.len(),
-            rooms = self.rooms.len(),
-            "draining"
-        );
-        self.sessions.begin_draining();
-        let late = tokio::select! {
-            late = self.rooms.drain(deadline) => late,
-            () = self.writer_is_lost() => self.rooms.len(),
-        };
-        if late > 0 {
-            warn!(rooms = late, "some rooms did not write all updates in time");
+    /// Whether browsers are told to use TLS only.
+    fn transport(&self) -> http::Transport {
+        match (&self.tls, self.config.environment) {
+            (Some(_), Environment::Production) => http::Transport::TlsOnly,
+            _ => http::Transport::Any,
         }
-        let unwritten = self.store.close(deadline).await;
-        let sent_by = Instant::now() + CLOSE_TIMEOUT;
-        while !self.sockets.is_drained() && Instant::now() < sent_by {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.sockets.close();
-        while !self.sockets.have_ended() && Instant::now() < sent_by + CLOSE_TIMEOUT {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        info!(took_ms = began.elapsed().as_millis() as u64, "drained");
-        unwritten
     }
-
-    /// Resolves a moment after the log's writer has died. Then it is useless to wait for
-    /// rooms, because no update can be written any more. Rooms without unwritten updates end in
-    /// order in that moment.
-    async fn writer_is_lost(&self) {
-        if self.supervisor.losing().await != Task::LogWriter {
-            return pending().await;
-        }
-        tokio::time::sleep(CLOSE_TIMEOUT).await;
-    }
-}
-
-/// The URL of the demo page for a browser on this machine.
-fn page_url(mut address: SocketAddr) -> String {
-    // A server that listens on all addresses is reached at the loopback address.
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{address}")
 }
 
 /// Serves Engine.IO to a plain WebSocket upgrade at `/`, such as `wscat` requests it.

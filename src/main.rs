@@ -17,7 +17,8 @@ use realtime_server::{
     metrics::Metrics,
     runtime,
     settings::Settings,
-    signals, store, telemetry,
+    signals, store,
+    telemetry::{self, Levels},
 };
 
 type Outcome = Result<Exit, Box<dyn StdError>>;
@@ -39,11 +40,13 @@ fn start(arguments: Arguments) -> Outcome {
     let settings = Settings::collect(arguments.flags())?;
     let config = Config::from_lookup(&settings)?;
     match arguments.command {
-        None => with_telemetry(&config.log.clone(), config, |config| {
+        None => with_telemetry(&config.log.clone(), config, |config, levels| {
             settings.report_misspelt(|warning| tracing::warn!("{warning}"));
-            runtime::run(logged(serve(config)))?
+            let (running, levels) = (config.clone(), levels.clone());
+            let reload = move || reload(&settings, &running, &levels);
+            runtime::run(logged(serve(config, reload)))?
         }),
-        Some(Command::Migrate) => with_telemetry(&config.log.clone(), config, |config| {
+        Some(Command::Migrate) => with_telemetry(&config.log.clone(), config, |config, _| {
             runtime::run(logged(migrate(config)))?
         }),
         Some(Command::CheckConfig) => {
@@ -60,7 +63,7 @@ fn start(arguments: Arguments) -> Outcome {
                 format: LogFormat::Pretty,
                 filter: "warn".into(),
             };
-            with_telemetry(&log, config, |config| {
+            with_telemetry(&log, config, |config, _| {
                 let now = Timestamp::now().seconds();
                 print(&auth::mint(&config.auth, &arguments.into(), now)?)
             })
@@ -68,11 +71,34 @@ fn start(arguments: Arguments) -> Outcome {
     }
 }
 
-async fn serve(config: Config) -> Outcome {
+async fn serve(config: Config, reload: impl Fn() + Send + 'static) -> Outcome {
     let app = App::build(config, Metrics::new()).await?;
-    let stop = signals::stop(app.supervisor())?;
+    let certificate = app.certificate_reload();
+    let stop = signals::stop(app.supervisor(), move || {
+        reload();
+        certificate.notify_one();
+    })?;
     let listener = app.listen().await?;
     Ok(app.serve(listener, stop).await?.exit())
+}
+
+/// Reads again what a running server can change: the level of its log. Other settings that differ from
+/// those of `running` are logged; they take effect at the next start. Where a setting is not valid,
+/// nothing changes.
+fn reload(settings: &Settings, running: &Config, levels: &Levels) {
+    let read = settings.again();
+    let config = match read.and_then(|settings| Config::from_lookup(&settings)) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!("{error}; the settings stay as they are");
+            return;
+        }
+    };
+    levels.set(&config.log.filter);
+    for variable in running.changed(&config) {
+        tracing::warn!(variable, "this setting takes effect at the next start");
+    }
+    tracing::info!(level = config.log.filter, "the settings were read again");
 }
 
 async fn migrate(config: Config) -> Outcome {
@@ -82,9 +108,13 @@ async fn migrate(config: Config) -> Outcome {
 }
 
 /// Runs `command` and then flushes telemetry, also where it failed.
-fn with_telemetry(log: &Log, config: Config, command: impl FnOnce(Config) -> Outcome) -> Outcome {
+fn with_telemetry(
+    log: &Log,
+    config: Config,
+    command: impl FnOnce(Config, &Levels) -> Outcome,
+) -> Outcome {
     let telemetry = telemetry::start(log, config.otlp_endpoint.as_deref(), &config.instance)?;
-    let outcome = command(config);
+    let outcome = command(config, telemetry.levels());
     telemetry.stop();
     outcome
 }

@@ -26,6 +26,18 @@ impl Settings {
         })
     }
 
+    /// Reads the `.env` file again. Flags, the environment and the instance stay the same.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn again(&self) -> Result<Self, ConfigError> {
+        Ok(Self {
+            flags: self.flags.clone(),
+            file: dotenv(Path::new(".env"))?,
+            instance: self.instance.clone(),
+        })
+    }
+
     /// Where the value of a variable comes from, in a word; `None` where the default is used.
     pub fn origin(&self, variable: &str) -> Option<&'static str> {
         let is_set = |value: Option<String>| value.is_some_and(|value| !value.trim().is_empty());

@@ -1,10 +1,13 @@
-//! The signals that stop the process.
+//! The signals of the process: those that stop it, and SIGHUP, at which it reads again what can change
+//! while it runs.
 //!
-//! SIGTERM, SIGINT and SIGHUP mean the same: stop in order. If the process was started
-//! with SIGHUP ignored, as `nohup` does, SIGHUP stays ignored.
+//! SIGTERM and SIGINT mean the same: stop in order. SIGHUP means the same only where the terminal of the
+//! process was closed, because then nobody sees it any more. If the process was started with SIGHUP
+//! ignored, as `nohup` does, SIGHUP stays ignored.
 
 use std::{
-    fs, io, process,
+    fs::{self, File},
+    io, process,
     time::{Duration, Instant},
 };
 
@@ -23,20 +26,29 @@ const ONE_SIGNAL: Duration = Duration::from_millis(500);
 /// The bit of SIGHUP in the sets of `/proc`, which number signals from 1.
 const SIGHUP_BIT: u64 = 1;
 
-/// Resolves at the first signal. A later signal ends the process at once, also while the
-/// server is stopping for another reason and this future is not awaited.
+/// Resolves at the first signal to stop. A later one ends the process at once, also while the
+/// server is stopping for another reason and this future is not awaited. Until then `reload` is called
+/// at each SIGHUP; it must not take long.
 ///
 /// # Errors
 /// The signal handlers cannot be installed.
 ///
 /// # Panics
 /// Outside of a runtime.
-pub fn stop(supervisor: &Supervisor) -> io::Result<impl Future<Output = ()> + Send + use<>> {
+pub fn stop<R: Fn() + Send + 'static>(
+    supervisor: &Supervisor,
+    reload: R,
+) -> io::Result<impl Future<Output = ()> + Send + use<R>> {
     let mut signals = Signals::listen()?;
     let asked = CancellationToken::new();
     let stop = asked.clone().cancelled_owned();
+    let caught = supervisor.clone();
+    let guarded = move || {
+        // A panic is logged, and the next signal is awaited.
+        let _ = caught.guard(Task::Signals, &reload);
+    };
     supervisor.spawn(Task::Signals, async move {
-        let name = signals.next().await;
+        let name = signals.next_stop(guarded).await;
         tracing::info!(
             signal = name,
             "stopping; a second signal ends the process at once"
@@ -44,7 +56,7 @@ pub fn stop(supervisor: &Supervisor) -> io::Result<impl Future<Output = ()> + Se
         asked.cancel();
         let since = Instant::now();
         while since.elapsed() < ONE_SIGNAL {
-            signals.next().await;
+            signals.next_stop(|| {}).await;
         }
         tracing::error!("the process is ended by a second signal");
         process::exit(Exit::Failed.code().into());
@@ -57,6 +69,8 @@ struct Signals {
     interrupt: Signal,
     /// None if SIGHUP is ignored.
     hangup: Option<Signal>,
+    /// Whether the process was started in a terminal.
+    had_terminal: bool,
 }
 
 impl Signals {
@@ -70,23 +84,36 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup,
+            had_terminal: has_terminal(),
         })
     }
 
-    /// Waits for the next signal and returns its name.
-    async fn next(&mut self) -> &'static str {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+    /// Waits for the next signal to stop and returns its name. Calls `reload` at each other one.
+    async fn next_stop(&mut self, reload: impl Fn()) -> &'static str {
+        loop {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = hangup => {
+                    if self.had_terminal && !has_terminal() {
+                        return "SIGHUP";
+                    }
+                    reload();
+                }
             }
-        };
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = hangup => "SIGHUP",
         }
     }
+}
+
+/// Whether the process has a controlling terminal: not as a service, nor after its terminal was closed.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// Whether this process was started with SIGHUP ignored; `false` if the system does not

@@ -79,6 +79,8 @@ pub enum Task {
     EventTrimmer,
     /// Deletes documents that have been in the trash for too long.
     TrashPurger,
+    /// Looks whether the certificate has changed. Without it the present one stays in use.
+    Certificate,
     /// Waits for the signals to stop. Without it the server would not react to them.
     Signals,
 }
@@ -94,7 +96,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 26] = [
+    pub const ALL: [Task; 27] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -120,6 +122,7 @@ impl Task {
         Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
+        Task::Certificate,
         Task::Signals,
     ];
 
@@ -151,6 +154,7 @@ impl Task {
             Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
+            Task::Certificate => "certificate",
             Task::Signals => "signals",
         }
     }
@@ -181,6 +185,7 @@ impl Task {
             | Task::Activity
             | Task::Revocations
             | Task::SessionValidation
+            | Task::Certificate
             | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

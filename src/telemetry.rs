@@ -18,13 +18,14 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer,
+    EnvFilter, Layer, Registry,
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{Format, Writer},
     },
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -39,6 +40,24 @@ const PANIC_BYTES_MAX: usize = 500;
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
+    levels: Levels,
+}
+
+/// Sets the level of the log while it runs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Levels(reload::Handle<EnvFilter, Registry>);
+
+impl Levels {
+    /// Logs from now on what `filter` lets pass, in the syntax of `RUST_LOG`. Unknown parts are
+    /// ignored.
+    pub fn set(&self, filter: &str) {
+        // It fails only once the log itself has ended.
+        let _ = self.0.reload(level_filter(filter));
+    }
+}
+
+fn level_filter(filter: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(with_library_levels(filter))
 }
 
 /// `filter` with a higher default level for a library that logs its own shutdown.
@@ -76,16 +95,23 @@ pub fn start(
     let spans = traces
         .as_ref()
         .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("realtime-server")));
+    let (filter, levels) = reload::Layer::new(level_filter(&log.filter));
     tracing_subscriber::registry()
-        .with(EnvFilter::builder().parse_lossy(with_library_levels(&log.filter)))
+        .with(filter)
         .with(lines(log.format, instance))
         .with(spans)
         .try_init()?;
     panic::set_hook(Box::new(log_panic));
-    Ok(Telemetry { traces })
+    let levels = Levels(levels);
+    Ok(Telemetry { traces, levels })
 }
 
 impl Telemetry {
+    /// Sets the level of the log.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
     /// Sends the traces that are not sent yet, for at most two seconds.
     pub fn stop(self) {
         if let Some(traces) = self.traces

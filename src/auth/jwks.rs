@@ -125,11 +125,17 @@ impl Jwks {
         if let Some(key) = self.cached(kid, algorithm) {
             return Ok(key);
         }
-        self.fetch_since(arrived).await?;
-        match self.cached(kid, algorithm) {
-            Some(key) => Ok(key),
-            None if self.is_newer_than(arrived) => Err(refuse("the token's key is not published")),
-            None => Err(Error::Overloaded),
+        let _waiting = self.waiting.try_acquire().map_err(|_| Error::Overloaded)?;
+        loop {
+            let due = self.fetch_since(arrived).await;
+            match (self.cached(kid, algorithm), due) {
+                (Some(key), _) => return Ok(key),
+                (None, Some(due)) => sleep_until(due).await,
+                (None, None) if self.is_newer_than(arrived) => {
+                    return Err(refuse("the token's key is not published"));
+                }
+                (None, None) => return Err(Error::Overloaded),
+            }
         }
     }
 
@@ -144,28 +150,25 @@ impl Jwks {
         }
     }
 
-    /// Waits until a fetch has ended that began after `arrived`. While there are no keys at all, it
-    /// only waits for a fetch that is due.
-    async fn fetch_since(self: &Arc<Self>, arrived: Instant) -> Result<()> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Error::Overloaded)?;
-        loop {
-            if self.published.read().is_none() {
-                self.refresh().await;
-                return Ok(());
-            }
-            let fetching = Arc::clone(&self.fetching).lock_owned().await;
-            let due = match *fetching {
-                Some(began_at) if began_at >= arrived => return Ok(()),
-                Some(began_at) => began_at + UNKNOWN_KEY_INTERVAL,
-                None => arrived,
-            };
-            if due <= Instant::now() {
-                self.fetch_now(fetching).await;
-                return Ok(());
-            }
-            drop(fetching);
-            sleep_until(due).await;
+    /// Waits for a fetch that is running, or begins one that is due. `None` once a fetch has ended that
+    /// began after `arrived`; until then, when the next one may begin. While there are no keys at all,
+    /// a fetch that is not due is not waited for.
+    async fn fetch_since(self: &Arc<Self>, arrived: Instant) -> Option<Instant> {
+        if self.published.read().is_none() {
+            self.refresh().await;
+            return None;
         }
+        let fetching = Arc::clone(&self.fetching).lock_owned().await;
+        let due = match *fetching {
+            Some(began_at) if began_at >= arrived => return None,
+            Some(began_at) => began_at + UNKNOWN_KEY_INTERVAL,
+            None => arrived,
+        };
+        if due > Instant::now() {
+            return Some(due);
+        }
+        self.fetch_now(fetching).await;
+        None
     }
 
     fn refresh_if_old(self: &Arc<Self>) {

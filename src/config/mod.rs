@@ -7,6 +7,7 @@
 
 mod address;
 mod auth;
+mod cells;
 mod limits;
 mod origins;
 mod proxies;
@@ -14,6 +15,7 @@ mod read;
 mod report;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod validation;
 mod variables;
 mod webhook;
@@ -34,6 +36,7 @@ pub use self::{
     origins::Origins,
     proxies::Proxies,
     read::{ConfigError, Source},
+    tls::TlsFiles,
     validation::{OnFailure, SessionValidation, ValidationCredentials},
     variables::{similar_to, variables},
     webhook::{PrivateAddresses, Webhook},
@@ -63,6 +66,8 @@ pub struct Config {
     pub origins: Origins,
     /// The proxies whose statements about the addresses of clients are believed.
     pub proxies: Proxies,
+    /// The files of the server's own certificate, if it serves TLS itself.
+    pub tls: Option<TlsFiles>,
     /// How documents come into being.
     pub document_creation: DocumentCreation,
     /// The statuses of documents and the steps between them.
@@ -157,6 +162,7 @@ impl Config {
             database_url,
             origins: origins(&reader, environment)?,
             proxies: Proxies::read(&reader)?,
+            tls: TlsFiles::read(&reader)?,
             document_creation: document_creation(&reader)?,
             workflow: WorkflowTable::read(&reader)?,
             dev_doors: dev_doors(&reader, environment)?,
@@ -191,6 +197,7 @@ impl Config {
             },
             origins: Origins::Localhost,
             proxies: Proxies::default(),
+            tls: None,
             document_creation: DocumentCreation::Join,
             workflow: WorkflowTable::default(),
             dev_doors: DevDoors::Open,
@@ -224,6 +231,7 @@ impl fmt::Display for Config {
         writeln!(f, "signing key  {}", self.auth.key)?;
         writeln!(f, "origins      {}", self.origins)?;
         writeln!(f, "proxies      {}", self.proxies)?;
+        writeln!(f, "tls          {:?}", self.tls)?;
         writeln!(f, "documents    created by {:?}", self.document_creation)?;
         writeln!(f, "workflow     {}", self.workflow)?;
         writeln!(f, "dev doors    {:?}", self.dev_doors)?;

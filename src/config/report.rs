@@ -1,15 +1,14 @@
 //! The settings as a table for people, and warnings about settings that are valid and may be unintended. No secret is shown.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use super::{
     Auth, Config, DevDoors, DocumentCreation, Environment, LogFormat, Origins, PrivateAddresses,
-    Proxies, SessionValidation, SigningKey, ValidationCredentials, Webhook, auth::SECRET_BYTES_MIN,
+    Proxies, SessionValidation, SigningKey, TlsFiles, ValidationCredentials, Webhook,
+    auth::SECRET_BYTES_MIN,
+    cells::{HIDDEN, Row, with_unit, without_user},
     without_password,
 };
-
-/// A variable and the value that the server uses, as it is shown.
-pub(super) type Row = (&'static str, String);
 
 impl Config {
     /// A table of every setting: its variable, its value and where that comes from. `origin` returns the source of a
@@ -74,6 +73,15 @@ impl Config {
         warnings
     }
 
+    /// The variables whose values differ in `other`, without the level of the log and without secrets,
+    /// whose values are not compared.
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let rows = |config: &Self| config.groups().into_iter().flat_map(|(_, rows)| rows);
+        let pairs = rows(self).zip(rows(other));
+        let differing = pairs.filter(|(mine, others)| mine != others && mine.0 != "RUST_LOG");
+        differing.map(|((variable, _), _)| variable).collect()
+    }
+
     fn groups(&self) -> Vec<(&'static str, Vec<Row>)> {
         let with_units = |values: Vec<Row>| {
             let shown = values.into_iter();
@@ -98,6 +106,10 @@ impl Config {
         let environment = match self.environment {
             Environment::Development => "development",
             Environment::Production => "production",
+        };
+        let file = |file: fn(&TlsFiles) -> &Path| match &self.tls {
+            Some(files) => file(files).display().to_string(),
+            None => "none: plain HTTP".into(),
         };
         let doors = match self.dev_doors {
             DevDoors::Open => "true",
@@ -130,6 +142,8 @@ impl Config {
             ("DATABASE_URL", without_password(&self.database_url)),
             (Origins::VARIABLE, self.origins.to_string()),
             (Proxies::VARIABLE, self.proxies.to_string()),
+            ("TLS_CERT_FILE", file(|files| &files.certificate)),
+            ("TLS_KEY_FILE", file(|files| &files.key)),
             ("METRICS_TOKEN", metrics.into()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", traces),
             ("LOG_FORMAT", format.into()),
@@ -138,7 +152,6 @@ impl Config {
     }
 }
 
-pub(super) const HIDDEN: &str = "set (hidden)";
 const VALUE_WIDTH_MAX: usize = 40;
 
 fn tokens(auth: &Auth) -> Vec<Row> {
@@ -218,48 +231,6 @@ fn webhooks(webhook: Option<&Webhook>) -> Vec<Row> {
         ),
         ("WEBHOOK_RETRY_MS", retry),
     ]
-}
-
-/// A number with the same amount in a larger unit, if the variable's name says that it counts bytes or milliseconds.
-pub(super) fn with_unit(variable: &str, value: String) -> String {
-    const BYTES: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    const MS: [(u64, &str); 4] = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "min"),
-        (1000, "s"),
-    ];
-    let units: &[(u64, &str)] = match variable {
-        name if name.contains("_BYTES") => &BYTES,
-        name if name.ends_with("_MS") => &MS,
-        _ => &[],
-    };
-    let number: u64 = value.parse().unwrap_or_default();
-    let whole = |&&(size, _): &&(u64, &str)| number >= size && number.is_multiple_of(size);
-    match units.iter().find(whole) {
-        Some((size, unit)) => format!("{value} ({} {unit})", number / size),
-        None if variable == "MEMORY_BYTES_MAX" && number == 0 => {
-            "0 (half of the machine's memory)".into()
-        }
-        None => value,
-    }
-}
-
-/// A web address without user, password and query, which may be secret.
-pub(super) fn without_user(address: &str) -> String {
-    match address.parse::<http::Uri>() {
-        Ok(uri) => {
-            let port = uri.port_u16().map(|port| format!(":{port}"));
-            format!(
-                "{}://{}{}{}",
-                uri.scheme_str().unwrap_or_default(),
-                uri.host().unwrap_or_default(),
-                port.unwrap_or_default(),
-                uri.path(),
-            )
-        }
-        Err(_) => HIDDEN.into(),
-    }
 }
 
 #[cfg(test)]

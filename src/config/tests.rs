@@ -172,20 +172,15 @@ fn the_limit_of_http_bodies_is_at_least_that_of_a_document() {
 
 #[test]
 fn variables_of_later_versions_are_refused() {
-    for variable in [
-        "REDIS_URL",
-        "TLS_CERT_FILE",
-        "TLS_KEY_FILE",
-    ] {
-        let error = refused(&[(variable, "hunter2")]);
-        assert_eq!(error.variable, variable);
-        assert!(error.to_string().contains("does not support"), "{error}");
-        assert!(!error.to_string().contains("hunter2"), "{error}");
-        assert!(
-            read(&[(variable, "")]).is_ok(),
-            "an empty value counts as unset"
-        );
-    }
+    let variable = "REDIS_URL";
+    let error = refused(&[(variable, "hunter2")]);
+    assert_eq!(error.variable, variable);
+    assert!(error.to_string().contains("does not support"), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    assert!(
+        read(&[(variable, "")]).is_ok(),
+        "an empty value counts as unset"
+    );
 }
 
 #[test]
@@ -236,6 +231,32 @@ fn introspection_needs_an_address_and_one_kind_of_credentials() {
         (
             &[url, ("SESSION_VALIDATION_ON_FAILURE", "maybe")],
             "SESSION_VALIDATION_ON_FAILURE",
+        ),
+    ] {
+        assert_eq!(refused(given).variable, variable);
+    }
+}
+
+#[test]
+fn tls_needs_a_certificate_and_its_key_in_pem() {
+    let files = [
+        ("/cert.pem", "-----BEGIN CERTIFICATE-----\n…"),
+        ("/key.pem", "-----BEGIN PRIVATE KEY-----\n…"),
+    ];
+    let (certificate, key) = (("TLS_CERT_FILE", "/cert.pem"), ("TLS_KEY_FILE", "/key.pem"));
+    assert!(valid(&[certificate, key, files[0], files[1]]).tls.is_some());
+    assert_eq!(valid(&[]).tls, None);
+    for (given, variable) in [
+        (&[certificate, files[0]][..], "TLS_KEY_FILE"),
+        (&[key, files[1]], "TLS_CERT_FILE"),
+        (&[certificate, key, files[0]], "TLS_KEY_FILE"),
+        (
+            &[("TLS_CERT_FILE", "/key.pem"), key, files[1]],
+            "TLS_CERT_FILE",
+        ),
+        (
+            &[certificate, ("TLS_KEY_FILE", "/cert.pem"), files[0]],
+            "TLS_KEY_FILE",
         ),
     ] {
         assert_eq!(refused(given).variable, variable);

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
+    cells::{HIDDEN, Row, with_unit, without_user},
     read::{ConfigError, Reader},
-    report::{HIDDEN, Row, with_unit, without_user},
 };
 
 /// Where the main service is asked whether a token is still active.

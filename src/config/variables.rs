@@ -7,6 +7,7 @@ use super::{
     origins::Origins,
     proxies::Proxies,
     read::{ConfigError, Reader},
+    tls::TlsFiles,
     validation::SessionValidation,
     webhook::Webhook,
 };
@@ -32,7 +33,7 @@ const GENERAL: &[&str] = &[
 /// Variables of later versions. The server refuses to start with one, because ignoring it
 /// would be unsafe: if it ignored `REDIS_URL`, users of one document on several instances
 /// would not see each other's updates, without any error.
-const UNSUPPORTED: &[&str] = &["REDIS_URL", "TLS_CERT_FILE", "TLS_KEY_FILE"];
+const UNSUPPORTED: &[&str] = &["REDIS_URL"];
 
 /// Every variable that the server reads.
 pub fn variables() -> impl Iterator<Item = &'static str> {
@@ -40,6 +41,7 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
         GENERAL,
         Auth::VARIABLES,
         SessionValidation::VARIABLES,
+        TlsFiles::VARIABLES,
         Webhook::VARIABLES,
         Limits::VARIABLES,
         Timing::VARIABLES,
@@ -49,8 +51,22 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     .copied()
 }
 
-/// The variable of which `name` is probably a misspelling; `None` if `name` is a variable
-/// of the server, or resembles none.
+/// The beginnings of names that belong to this server: another name with one of them is misspelt,
+/// however different it is.
+const PREFIXES: &[&str] = &[
+    "REALTIME_",
+    "JWT_",
+    "SESSION_VALIDATION_",
+    "TLS_",
+    "WEBHOOK_",
+];
+
+/// The parts of names that Kubernetes sets in every container of a cluster in which a service is named
+/// like this server, such as `REALTIME_SERVER_SERVICE_HOST`.
+const OF_KUBERNETES: &[&str] = &["_SERVICE_", "_PORT_"];
+
+/// The variable of which `name` is probably a misspelling: a name that it resembles, or the one
+/// with the same beginning and the most words in common. `None` if `name` is a variable of the server, or of another program.
 ///
 /// A misspelt variable would be ignored, and the default may be the opposite of the
 /// intended value.
@@ -62,8 +78,25 @@ pub fn similar_to(name: &str) -> Option<&'static str> {
         return None;
     }
     // One wrong letter in eight is tolerated, so that short names of other programs do not match.
-    variables().find(|known| distance(name, known) <= (known.len() / 8).min(3))
+    let similar = variables().find(|known| distance(name, known) <= (known.len() / 8).min(3));
+    similar.or_else(|| {
+        let prefix = PREFIXES.iter().find(|prefix| name.starts_with(**prefix))?;
+        if OF_KUBERNETES.iter().any(|part| name.contains(part)) || name == TEST_PROGRAM {
+            return None;
+        }
+        let related = variables().filter(|known| known.starts_with(prefix));
+        let words = |known: &str| {
+            let of_name = name.split('_');
+            of_name
+                .filter(|word| known.split('_').any(|other| other == *word))
+                .count()
+        };
+        related.min_by_key(|known| (usize::MAX - words(known), distance(name, known)))
+    })
 }
+
+/// Names the program that tests start.
+const TEST_PROGRAM: &str = "REALTIME_SERVER_BIN";
 
 pub(super) fn refuse_unsupported(reader: &Reader<'_>) -> Result<(), ConfigError> {
     for variable in UNSUPPORTED {
@@ -104,6 +137,14 @@ mod tests {
             ("REALTIME_SEVER_PORT", "REALTIME_SERVER_PORT"),
             ("JWT_SECRETS", "JWT_SECRET"),
             ("ROOMS_PER_SOCKETS", "ROOMS_PER_SOCKET"),
+            ("JWT_SECRT", "JWT_SECRET"),
+            ("JWT_KEYS_URL", "JWT_JWKS_URL"),
+            ("REALTIME_PORT", "REALTIME_SERVER_PORT"),
+            ("TLS_CERTIFICATE", "TLS_CERT_FILE"),
+            (
+                "SESSION_VALIDATION_SECRET",
+                "SESSION_VALIDATION_CLIENT_SECRET",
+            ),
         ] {
             assert_eq!(similar_to(name).unwrap_or(""), meant, "{name}");
         }
@@ -119,6 +160,9 @@ mod tests {
             "LOG_LEVEL",
             "PGDATABASE",
             "OTEL_EXPORTER_OTLP_HEADERS",
+            "REALTIME_SERVER_BIN",
+            "REALTIME_SERVER_SERVICE_HOST",
+            "REALTIME_SERVER_PORT_3001_TCP",
         ]) {
             assert_eq!(similar_to(name), None, "{name}");
         }

@@ -5,6 +5,7 @@
 //! proxy        the addresses of clients behind trusted proxies
 //! watched      a stream whose progress is observed, and the deadlines that follow from it
 //! connection   one connection: HTTP until it is upgraded or ends
+//! tls          the same with TLS, and the certificate
 //! body         bodies of requests that have to arrive in time
 //! ```
 //! A client that has shown no token costs as little as possible: its connection takes one of few
@@ -19,7 +20,10 @@ mod body;
 mod connection;
 pub mod descriptors;
 mod proxy;
+mod tls;
 mod watched;
+
+pub use self::tls::Tls;
 
 use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 

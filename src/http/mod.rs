@@ -33,6 +33,7 @@ mod operations;
 mod origin;
 mod page;
 mod presence;
+mod secure;
 mod updates;
 
 use std::sync::Arc;
@@ -54,7 +55,10 @@ use tower_http::{
 use utoipa::ToSchema;
 
 use self::endpoint::{Access, Endpoint, TEXT};
-pub use self::origin::{check_origin, cors};
+pub use self::{
+    origin::{check_origin, cors},
+    secure::{Transport, secure},
+};
 use crate::{
     auth::{MintRequest, Verifier, mint},
     catalog::Catalog,

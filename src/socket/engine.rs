@@ -135,6 +135,13 @@ impl Door for Engine {
     type Data = Connection<Client>;
 
     fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Box<Answer>> {
+        // An answer of HTTP, after which stock clients try again by themselves; after the refusal of a
+        // session they would not.
+        self.sockets
+            .shared
+            .sessions
+            .check_open()
+            .map_err(|error| Box::new(refusal(&error)))?;
         let Some(peer) = extensions.get::<Peer>() else {
             return Ok(Connection::new(None));
         };
@@ -244,7 +251,10 @@ impl Occupant for EngineSocket {
 fn refusal(error: &Error) -> Answer {
     let body = serde_json::json!({ "error": error }).to_string();
     let mut answer = Answer::new(body.into());
-    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    *answer.status_mut() = match error {
+        Error::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::TOO_MANY_REQUESTS,
+    };
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json);
     answer

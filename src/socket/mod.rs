@@ -47,6 +47,7 @@ use std::{collections::HashMap, ops::Deref, sync::Arc, time::Duration};
 
 use engineio::{Options, Reason, Sid};
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 pub use self::asyncapi::document as asyncapi;
@@ -177,15 +178,28 @@ impl Sockets {
         self.len() == 0
     }
 
-    /// Whether every transport has ended. After [`close`](Self::close), that is when its client has
+    /// Whether every transport has ended. After [`close_within`](Self::close_within), that is when its client has
     /// read the last messages, or after a timeout: a process that ends earlier resets connections
     /// whose clients are still sending, and what they have not read by then is lost.
     pub fn have_ended(&self) -> bool {
         self.is_empty() && self.shared.transports.is_empty()
     }
 
-    /// Closes every transport, so that clients reconnect by themselves.
-    pub fn close(&self) {
+    /// Closes every transport, so that clients reconnect by themselves: one after the other, evenly
+    /// within the time `spread`, so that they do not reach the next server all at once.
+    pub async fn close_within(&self, spread: Duration) {
+        let began = Instant::now();
+        // Their order is random, since their ids are.
+        let sockets = self.shared.connections();
+        let count = sockets.len() as f64;
+        for (place, socket) in sockets.into_iter().enumerate() {
+            let due = began + spread.mul_f64(place as f64 / count);
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
+            socket.close(Reason::Stopping);
+        }
+        // Those whose request to connect was under way.
         for socket in self.shared.connections() {
             socket.close(Reason::Stopping);
         }

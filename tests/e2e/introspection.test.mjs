@@ -98,7 +98,10 @@ describe("token introspection", () => {
     const [forged, expired] = [sign(claims(), `${SECRET}!`), fresh({ ttl_s: -60 })];
     assert.equal(await Client.refused(server, { token: forged }), "unauthorized");
     assert.equal(await Client.refused(server, { token: expired }), "token_expired");
-    assert.deepEqual([forged, expired].map((token) => service.asked(token)), [0, 0]);
+    assert.deepEqual(
+      [forged, expired].map((token) => service.asked(token)),
+      [0, 0],
+    );
   });
 
   it("while the service fails, who is connected stays, refreshes and reconnects, and newcomers try again later", async () => {

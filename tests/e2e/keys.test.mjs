@@ -87,8 +87,7 @@ describe("signing keys", () => {
     const [{ algorithm, privateKey }] = pairs;
     const unknown = (number) => sign(claims(ISSUED), privateKey, { algorithm, kid: `unknown ${number}` });
     const numbers = Array.from({ length: 20 }, (_, number) => number);
-    const refusals = () =>
-      Promise.all(numbers.map((number) => Client.refused(published, { token: unknown(number) })));
+    const refusals = () => Promise.all(numbers.map((number) => Client.refused(published, { token: unknown(number) })));
     for (const [down, code] of [
       // Nobody can say whether the key is published.
       [true, "overloaded"],
@@ -106,7 +105,8 @@ describe("signing keys", () => {
   it("keys rotate by kid: a new one is accepted at once, whatever strangers name, and a withdrawn one is refused", async () => {
     const { publicKey, privateKey } = keyPair("ec");
     const [{ algorithm: withdrawn, privateKey: old }] = pairs;
-    const guess = (kid) => Client.refused(published, { token: sign(claims(ISSUED), old, { algorithm: withdrawn, kid }) });
+    const guess = (kid) =>
+      Client.refused(published, { token: sign(claims(ISSUED), old, { algorithm: withdrawn, kid }) });
     // A stranger has just caused a fetch, by the very name that the next key will have.
     assert.equal(await guess("next"), "unauthorized");
     keySet.publish("next", publicKey, "ES256");

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { databases, sqlite } from "@realtime-server/harness/databases";
-import { adopt } from "@realtime-server/harness/process";
-import { Server, run } from "@realtime-server/harness/server";
+import { adopt, freePort, temporaryFolder } from "@realtime-server/harness/process";
+import { PROGRAM, Server, run } from "@realtime-server/harness/server";
 import { suiteServer } from "@realtime-server/harness/suite";
 import { SECRET, token } from "@realtime-server/harness/tokens";
 import { until } from "@realtime-server/harness/until";
@@ -68,8 +68,8 @@ for (const database of databases) {
       }
     });
 
-    it("SIGTERM, SIGINT and SIGHUP end an idle server at once with the exit code 0", async () => {
-      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
+    it("SIGTERM and SIGINT end an idle server at once with the exit code 0", async () => {
+      for (const signal of ["SIGTERM", "SIGINT"]) {
         const idle = await Server.start({ database });
         const { code, took_ms } = await idle.stop(signal);
         assert.equal(code, 0, idle.log);
@@ -121,6 +121,42 @@ describe("operations", () => {
       const connections = () => server.metric(`realtime_connections{transport="${transport}"}`);
       await until("nobody is connected", async () => (await connections()) === 0);
     }
+  });
+
+  it("SIGHUP reads the level of the log again, and ends neither the server nor a connection", async () => {
+    const settings = join(server.folder, ".env");
+    const client = await Client.connect(server);
+    const reload = async (text, line) => {
+      const [before, count] = [server.log, (log) => log.split(line).length];
+      writeFileSync(settings, text);
+      process.kill(server.pid, "SIGHUP");
+      await until(`the log has "${line}"`, () => count(server.log) > count(before));
+    };
+    await reload("RUST_LOG=warn,realtime_server=debug\nROOM_IDLE_MS=7000\n", "the settings were read again");
+    assert.match(server.log, /takes effect at the next start.*ROOM_IDLE_MS/);
+    await Client.refused(server, { token: "garbage" });
+    await until("a line of the level debug is there", () => server.log.includes("session refused"));
+    await reload("RUST_LOG=debug=,=\n", "the settings stay as they are");
+    await reload("", "the settings were read again");
+    assert.equal(server.alive, true);
+    assert.deepEqual(client.disconnects, []);
+  });
+
+  it("a server whose terminal is closed stops in order", async () => {
+    const [folder, port] = [temporaryFolder(), await freePort()];
+    const log = () => readFileSync(join(folder, "log"), "utf8");
+    // `script` gives its command a terminal of its own, which is closed when it ends.
+    const terminal = spawn("script", ["-qec", `exec ${PROGRAM} >log 2>&1`, "/dev/null"], {
+      env: { PATH: process.env.PATH, SHELL: "/bin/sh", JWT_SECRET: SECRET, REALTIME_SERVER_PORT: String(port) },
+      cwd: folder,
+      stdio: "ignore",
+    });
+    const ended = adopt(terminal);
+    await until("it is ready", async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).ok);
+    terminal.kill("SIGKILL");
+    await ended.ended();
+    await until("it has stopped in order", () => log().includes("stopped; all accepted updates are written"));
+    assert.match(log(), /signal="?SIGHUP/);
   });
 
   it("a token of the token command is accepted", async () => {

@@ -24,7 +24,8 @@ for (const database of databases) {
       const [laptop, tab, phone] = ["laptop", "laptop", "phone"].map((sid) => ({ user: "ana", sid }));
       const [one, two, other] = await Promise.all([laptop, tab, phone].map((person) => watched(server, person)));
       const ben = await Client.connect(server, { person: { user: "ben" } });
-      const present = async (payload) => (await ben.ok("presence_list", payload)).users.map(({ user }) => user.id).sort();
+      const present = async (payload) =>
+        (await ben.ok("presence_list", payload)).users.map(({ user }) => user.id).sort();
       await Promise.all([ben, one].map((client) => client.join("revoked")));
       assert.deepEqual(await present({ room: "revoked" }), ["ana", "ben"]);
       const { revocation } = await platform.ok("POST", REVOKE, { sid: "laptop" });
@@ -80,7 +81,9 @@ for (const database of databases) {
 
     it("only a service may revoke, and a malformed request is refused with its field", async () => {
       for (const role of ["viewer", "editor", "admin"]) {
-        const { status, code } = await new Caller(server, { user: "eve", role }).refusal("POST", REVOKE, { user: "ana" });
+        const { status, code } = await new Caller(server, { user: "eve", role }).refusal("POST", REVOKE, {
+          user: "ana",
+        });
         assert.deepEqual([status, code], [403, "forbidden"]);
       }
       const time = new Date().toISOString();

@@ -1,6 +1,7 @@
 // The server's program, started as a user would start it.
 
 import { spawn } from "node:child_process";
+import { get as getTls } from "node:https";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -47,7 +48,7 @@ export class Server {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.env.TLS_CERT_FILE ? "https" : "http"}://127.0.0.1:${this.port}`;
   }
 
   get pid() {
@@ -72,8 +73,9 @@ export class Server {
     if (!this.alive) throw new Error(`the server ended at its start (code ${child.exitCode}):\n${this.log}`);
   }
 
-  /** A GET request. */
+  /** A GET request. Over TLS any certificate is accepted: what it is, is up to the tests of certificates. */
   get(path, headers = {}) {
+    if (this.env.TLS_CERT_FILE) return getEncrypted(this.url + path, headers);
     return fetch(this.url + path, { headers, signal: AbortSignal.timeout(30_000) });
   }
 
@@ -117,6 +119,21 @@ export class Server {
   get alive() {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
+}
+
+/** A GET request over TLS; its answer, as `fetch` gives it. */
+function getEncrypted(url, headers) {
+  return new Promise((resolve, reject) => {
+    const request = getTls(url, { headers, rejectUnauthorized: false, timeout: 30_000, agent: false }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk)).once("error", reject);
+      response.once("end", () => {
+        const { statusCode: status, headers } = response;
+        resolve(new Response(Buffer.concat(chunks), { status, headers }));
+      });
+    });
+    request.once("error", reject).once("timeout", () => request.destroy(new Error(`no answer from ${url}`)));
+  });
 }
 
 /** Runs the program with arguments until it ends. Returns how it ended and its output. */
