@@ -5,13 +5,12 @@
 
 use std::{
     io::{self, ErrorKind},
-    pin::Pin,
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use engineio::{Ended, Limits, Message, Outbox, Receiver, serve};
+use engineio::{Busy, Ended, Limits, Message, Outbox, Receiver, serve};
 use sha1::{Digest, Sha1};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -45,7 +44,7 @@ impl Receiver for Echo {
         MESSAGE_BYTES_MAX
     }
 
-    fn busy(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    fn busy(&self) -> Option<Busy> {
         None
     }
 

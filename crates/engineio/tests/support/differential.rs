@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use engineio::{Ended, Outbox, Receiver, Violation, serve};
+use engineio::{Busy, Ended, Limits, Outbox, Receiver, Violation, serve};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -73,8 +73,12 @@ impl Receiver for Recorder {
         self.seen.lock().0.push(Event::Binary(bytes.to_vec()));
     }
 
-    fn wants_more(&self) -> bool {
-        true
+    fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        None
     }
 
     fn alarm(&self) -> Instant {
@@ -100,7 +104,12 @@ pub fn ours(input: &[u8], piece_bytes: usize) -> Received {
             outbox: Arc::new(Outbox::new(10_000)),
             seen: Arc::clone(&seen),
         };
-        let serving = serve(server, &[], MESSAGE_BYTES_MAX, recorder);
+        // The other side has no limit of frames that carry nothing.
+        let limits = Limits {
+            bare_frames_burst: u32::MAX,
+            ..Limits::default()
+        };
+        let serving = serve(server, &[], limits, recorder);
         let (mut reader, mut writer) = tokio::io::split(client);
         let sending = async {
             for piece in input.chunks(piece_bytes.max(1)) {

@@ -1,9 +1,9 @@
 //! A WebSocket server that sends back what it is sent, and a client of bytes.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use engineio::{Ended, Limits, Message, Outbox, Receiver, serve};
+use engineio::{Busy, Ended, Limits, Message, Outbox, Receiver, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -33,7 +33,7 @@ impl Receiver for Echo {
         MESSAGE_BYTES_MAX
     }
 
-    fn busy(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    fn busy(&self) -> Option<Busy> {
         None
     }
 

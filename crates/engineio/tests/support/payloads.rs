@@ -10,8 +10,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use engineio::{Connection, Door, Engine, Message, Options, Reason, message_text};
-use http::{Request, Response, StatusCode};
+use engineio::{
+    Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, message_text,
+};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
 use tower::Service;
@@ -35,6 +37,10 @@ struct Recorder(Arc<Mutex<Vec<Received>>>);
 impl Door for Recorder {
     type Data = ();
 
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Box<Answer>> {
+        Ok(())
+    }
+
     fn opened(&self, _: &Arc<Connection<()>>) {}
 
     fn upgraded(&self, _: &Arc<Connection<()>>) {}
@@ -51,8 +57,12 @@ impl Door for Recorder {
         connection.send(Message::binary(bytes));
     }
 
-    fn wants_more(&self, _: &Arc<Connection<()>>) -> bool {
+    fn knows(&self, _: &Arc<Connection<()>>) -> bool {
         true
+    }
+
+    fn busy(&self, _: &Arc<Connection<()>>) -> Option<Busy> {
+        None
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
