@@ -104,7 +104,7 @@ impl Description {
 
     /// Adds the fields of a `T` to the request.
     pub fn takes<T: ToSchema>(mut self) -> Self {
-        let schema = self.components.add_parts::<T>();
+        let schema = repeatable(self.components.add_parts::<T>());
         let required = texts(&schema["required"]);
         let fields = schema["properties"].as_object();
         let fields = fields.expect("the type of a request is an object");
@@ -244,6 +244,17 @@ pub fn without_null(mut schema: Value) -> Value {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    schema
+}
+
+/// The schema of a request in which the items of a list may be repeated: each counts once.
+fn repeatable(mut schema: Value) -> Value {
+    let properties = schema["properties"].as_object_mut().into_iter().flatten();
+    for (_, property) in properties {
+        if let Some(members) = property.as_object_mut() {
+            members.remove("uniqueItems");
+        }
     }
     schema
 }
