@@ -134,7 +134,7 @@ impl Engine {
 impl Door for Engine {
     type Data = Connection<Client>;
 
-    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer> {
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Box<Answer>> {
         let Some(peer) = extensions.get::<Peer>() else {
             return Ok(Connection::new(None));
         };
@@ -149,7 +149,7 @@ impl Door for Engine {
         };
         place
             .map(|place| Connection::new(Some(place)))
-            .map_err(|Full(_)| refusal(&Error::TooManyConnections))
+            .map_err(|Full(_)| Box::new(refusal(&Error::TooManyConnections)))
     }
 
     fn requested(&self, extensions: &Extensions, socket: &Arc<EngineSocket>) {
