@@ -6,6 +6,7 @@
 //! memory   the memory of all open documents together
 //! machine  the memory available to the process
 //! pace     the requests of strangers, by address
+//! occupant  who occupies a place
 //! peer     the client of a request
 //! places   the connections, in all and by address
 //! sample   which of many like lines are logged
@@ -16,6 +17,7 @@ mod bucket;
 mod budget;
 mod machine;
 mod memory;
+mod occupant;
 mod pace;
 mod peer;
 mod places;
@@ -26,8 +28,9 @@ pub(crate) use self::bucket::{Bucket, Rate};
 pub use self::{
     budget::{Budget, BudgetRates, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
+    occupant::{Occupant, Subnet},
     pace::Pace,
-    peer::{Occupant, Peer, Subnet},
+    peer::Peer,
     places::{Full, Place, Places},
     sample::Sampler,
     verifications::{Verification, Verifications},

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Subnet,
     bucket::{Bucket, Rate},
+    occupant::Subnet,
 };
 
 /// How long a request waits at most. After that it is refused.

@@ -19,7 +19,7 @@ use std::{
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
-use super::{Occupant, Subnet};
+use super::occupant::{Occupant, Subnet};
 use crate::{config::Limits, metrics::Metrics};
 
 /// There is no place: the limit that is reached, by the name of its setting.

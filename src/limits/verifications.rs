@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Subnet;
+use super::occupant::Subnet;
 use crate::config::Limits;
 
 /// The permits for verifications. Cheap to clone.
