@@ -1,7 +1,7 @@
 //! A second reading of the packets of Socket.IO, to compare the first one with: by the specification alone, without
 //! care for speed. The fuzz target `packets` uses it as well.
 
-use super::{ATTACHMENTS_MAX, EventBody, Kind, Packet};
+use super::{ATTACHMENTS_ANSWERED_MAX, EventBody, Kind, Packet};
 
 /// The digits at the start of `text`, and the rest. No more than 15 are a number, which JavaScript reads exactly.
 fn digits(text: &str) -> (&str, &str) {
@@ -26,7 +26,7 @@ fn read(text: &str) -> Option<(Kind, usize, &str, Option<u64>, &str)> {
         let (count, tail) = digits(rest);
         attachments = count.parse().ok()?;
         rest = tail.strip_prefix('-')?;
-        if attachments > ATTACHMENTS_MAX {
+        if attachments > ATTACHMENTS_ANSWERED_MAX {
             return None;
         }
     }

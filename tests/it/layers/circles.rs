@@ -130,8 +130,10 @@ fn re_exported(
     behind: &[String],
 ) -> Option<Vec<String>> {
     let imports = modules.get(module)?.imports.iter();
-    let named =
-        imports.filter(|path| path[0] == "self" && path.last().is_some_and(|it| it == name));
+    // `self::name` alone is the module's own.
+    let named = imports.filter(|path| {
+        path.len() > 2 && path[0] == "self" && path.last().is_some_and(|it| it == name)
+    });
     let mut targets = named.map(|path| target(modules, module, &[path, behind].concat()));
     targets.find(|found| is_below(found, module))
 }
