@@ -41,17 +41,18 @@ impl Which {
     /// [`Error::Invalid`] with the field `ids` where it is neither, or more than 100 ids.
     pub fn read(payload: &Payload) -> Result<Self> {
         let (ids, all) = (payload.find_texts("ids")?, payload.flag("all")?);
-        if all {
+        if all && ids.is_none() {
             return Ok(Self::All);
         }
         let ids = ids.filter(|ids| ids.len() <= IDS_MAX).and_then(|ids| {
             let ids = ids.into_iter().map(NotificationId::parse);
             ids.collect()
         });
-        ids.map(Self::Ids).ok_or(Error::Invalid {
+        let ids = ids.ok_or(Error::Invalid {
             field: "ids",
             reason: "must be a list of at most 100 ids of notifications",
-        })
+        })?;
+        Ok(if all { Self::All } else { Self::Ids(ids) })
     }
 }
 

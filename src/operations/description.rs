@@ -108,12 +108,15 @@ impl Description {
         let required = texts(&schema["required"]);
         let fields = schema["properties"].as_object();
         let fields = fields.expect("the type of a request is an object");
-        self.request
-            .extend(fields.iter().map(|(name, schema)| Field {
+        for (name, schema) in fields {
+            let required = required.contains(name);
+            let schema = schema.clone();
+            self.request.push(Field {
                 name: name.clone(),
-                schema: schema.clone(),
-                required: required.contains(name),
-            }));
+                schema: if required { schema } else { or_null(schema) },
+                required,
+            });
+        }
         self
     }
 
@@ -244,6 +247,19 @@ pub fn without_null(mut schema: Value) -> Value {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    schema
+}
+
+/// The schema of a field that may be left out, with null as a value, which counts as absent.
+fn or_null(mut schema: Value) -> Value {
+    if schema.get("$ref").is_some() {
+        return json!({ "oneOf": [{ "type": "null" }, schema] });
+    }
+    if schema.get("enum").is_none()
+        && let Some(kind) = schema["type"].as_str()
+    {
+        schema["type"] = json!([kind, "null"]);
     }
     schema
 }

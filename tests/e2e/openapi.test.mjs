@@ -220,8 +220,10 @@ describe("the description of the HTTP interface", () => {
     await ok("document_put", { room });
     const step = { to: "published" };
     assert.deepEqual(await refusal("workflow_transition", { room }, { body: step }), [409, "conflict", undefined]);
-    const both = { all: true, ids: 7 };
-    assert.deepEqual(await refusal("notification_read", {}, { body: both }), [400, "invalid", "ids"]);
+    for (const ids of [7, Array(101).fill(crypto.randomUUID())]) {
+      const both = { all: true, ids };
+      assert.deepEqual(await refusal("notification_read", {}, { body: both }), [400, "invalid", "ids"]);
+    }
     const nameless = { verb: "exported", actor: { id: "u-3", name: 7 } };
     assert.deepEqual(await refusal("activity_publish", {}, { body: nameless }), [400, "invalid", "actor"]);
     const headers = { "idempotency-key": "k".repeat(256) };
