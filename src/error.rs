@@ -4,7 +4,8 @@
 //! two exhaustive matches elsewhere. A cause is logged once, where it occurs; a client
 //! gets only the code and a message that is safe to show.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// A result with [`Error`] as its error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,52 +97,111 @@ pub enum Error {
     Internal,
 }
 
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $code:ident = $name:literal, $retry:ident;)+) => {
+        /// The stable code by which clients distinguish errors.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+        #[schema(rename_all = "snake_case")]
+        pub enum ErrorCode {
+            $($(#[doc = $doc])+ $code,)+
+        }
+
+        impl ErrorCode {
+            /// All of them.
+            pub const ALL: &[ErrorCode] = &[$(ErrorCode::$code),+];
+
+            /// The code on the wire.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(ErrorCode::$code => $name,)+
+                }
+            }
+
+            /// When it occurs.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(ErrorCode::$code => concat!($($doc),+),)+
+                }
+            }
+
+            /// Whether the same request may succeed later (for an expired token: with a new one).
+            pub const fn retryable(self) -> bool {
+                const LATER: bool = true;
+                const NEVER: bool = false;
+                match self {
+                    $(ErrorCode::$code => $retry,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// There is no token, or it is not valid.
+    Unauthorized = "unauthorized", NEVER;
+    /// The token has expired: repeat with a new one.
+    TokenExpired = "token_expired", LATER;
+    /// The session was ended by the platform.
+    SessionRevoked = "session_revoked", NEVER;
+    /// The caller lacks a right.
+    Forbidden = "forbidden", NEVER;
+    /// The object does not exist, or the caller may not know that it does.
+    NotFound = "not_found", NEVER;
+    /// The request contradicts the present state.
+    Conflict = "conflict", NEVER;
+    /// The request is malformed.
+    Invalid = "invalid", NEVER;
+    /// The request, or what it would change, exceeds a limit of size or cost.
+    TooLarge = "too_large", NEVER;
+    /// The caller sends requests too fast: wait and repeat.
+    RateLimited = "rate_limited", LATER;
+    /// The socket has joined as many rooms as allowed.
+    TooManyRooms = "too_many_rooms", NEVER;
+    /// The user, or the server, has as many connections as allowed.
+    TooManyConnections = "too_many_connections", LATER;
+    /// The database cannot be reached: repeat later.
+    StorageUnavailable = "storage_unavailable", LATER;
+    /// A queue of the server is full: repeat later.
+    Overloaded = "overloaded", LATER;
+    /// The server is stopping: repeat, or connect again.
+    Draining = "draining", LATER;
+    /// An error of the server, whose cause is in its log.
+    Internal = "internal", NEVER;
+}
+
 impl Error {
     /// The document does not exist, or it was deleted.
     pub const NO_DOCUMENT: Self = Self::NotFound { what: "document" };
 
+    /// What a client can do about it, as one of the codes of the wire.
+    pub fn kind(&self) -> ErrorCode {
+        match self {
+            Error::Unauthorized { .. } => ErrorCode::Unauthorized,
+            Error::TokenExpired => ErrorCode::TokenExpired,
+            Error::SessionRevoked => ErrorCode::SessionRevoked,
+            Error::Forbidden { .. } => ErrorCode::Forbidden,
+            Error::NotFound { .. } => ErrorCode::NotFound,
+            Error::Conflict { .. } | Error::NoStep { .. } => ErrorCode::Conflict,
+            Error::Invalid { .. } => ErrorCode::Invalid,
+            Error::TooLarge { .. } | Error::TooCostly => ErrorCode::TooLarge,
+            Error::RateLimited { .. } => ErrorCode::RateLimited,
+            Error::TooManyRooms { .. } => ErrorCode::TooManyRooms,
+            Error::TooManyConnections => ErrorCode::TooManyConnections,
+            Error::StorageUnavailable => ErrorCode::StorageUnavailable,
+            Error::Overloaded => ErrorCode::Overloaded,
+            Error::Draining => ErrorCode::Draining,
+            Error::Internal => ErrorCode::Internal,
+        }
+    }
+
     /// The stable code by which clients distinguish errors.
     pub fn code(&self) -> &'static str {
-        match self {
-            Error::Unauthorized { .. } => "unauthorized",
-            Error::TokenExpired => "token_expired",
-            Error::SessionRevoked => "session_revoked",
-            Error::Forbidden { .. } => "forbidden",
-            Error::NotFound { .. } => "not_found",
-            Error::Conflict { .. } | Error::NoStep { .. } => "conflict",
-            Error::Invalid { .. } => "invalid",
-            Error::TooLarge { .. } | Error::TooCostly => "too_large",
-            Error::RateLimited { .. } => "rate_limited",
-            Error::TooManyRooms { .. } => "too_many_rooms",
-            Error::TooManyConnections => "too_many_connections",
-            Error::StorageUnavailable => "storage_unavailable",
-            Error::Overloaded => "overloaded",
-            Error::Draining => "draining",
-            Error::Internal => "internal",
-        }
+        self.kind().name()
     }
 
     /// Whether the same request may succeed later (for an expired token: with a new one).
     pub fn retryable(&self) -> bool {
-        match self {
-            Error::TokenExpired
-            | Error::RateLimited { .. }
-            | Error::TooManyConnections
-            | Error::StorageUnavailable
-            | Error::Overloaded
-            | Error::Draining => true,
-            Error::Unauthorized { .. }
-            | Error::SessionRevoked
-            | Error::Forbidden { .. }
-            | Error::NotFound { .. }
-            | Error::Conflict { .. }
-            | Error::NoStep { .. }
-            | Error::Invalid { .. }
-            | Error::TooLarge { .. }
-            | Error::TooCostly
-            | Error::TooManyRooms { .. }
-            | Error::Internal => false,
-        }
+        self.kind().retryable()
     }
 
     /// How long to wait before the request is repeated, in milliseconds, if that is known.
@@ -171,25 +231,39 @@ impl Error {
 
 /// The error as every door sends it:
 /// `{ code, message, retryable, retry_after_ms?, field?, allowed? }`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorObject<'a> {
+    /// The stable code by which clients distinguish errors.
+    #[schema(value_type = ErrorCode)]
+    code: &'static str,
+    /// The reason in English, for developers.
+    #[schema(examples("room: must not be empty"))]
+    message: String,
+    /// Whether the same request may succeed later (for an expired token: with a new one).
+    retryable: bool,
+    /// How long to wait before the request is repeated, in milliseconds, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// The invalid field of a malformed request, as the client named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// The statuses to which the caller may move the document instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed: Option<&'a [String]>,
+}
+
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("Error", 6)?;
-        error.serialize_field("code", self.code())?;
-        error.serialize_field("message", &self.to_string())?;
-        error.serialize_field("retryable", &self.retryable())?;
-        match self.retry_after_ms() {
-            Some(ms) => error.serialize_field("retry_after_ms", &ms)?,
-            None => error.skip_field("retry_after_ms")?,
-        }
-        match self.field() {
-            Some(field) => error.serialize_field("field", field)?,
-            None => error.skip_field("field")?,
-        }
-        match self.allowed() {
-            Some(allowed) => error.serialize_field("allowed", allowed)?,
-            None => error.skip_field("allowed")?,
-        }
-        error.end()
+        let object = ErrorObject {
+            code: self.code(),
+            message: self.to_string(),
+            retryable: self.retryable(),
+            retry_after_ms: self.retry_after_ms(),
+            field: self.field(),
+            allowed: self.allowed(),
+        };
+        object.serialize(serializer)
     }
 }
 

@@ -11,6 +11,7 @@ use time::{
     format_description::{BorrowedFormatItem, well_known::Rfc3339},
     macros::format_description,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -22,8 +23,9 @@ pub const NAME_BYTES_MAX: usize = 255;
 
 /// The name of a room as its clients write it: 1 to 255 bytes of UTF-8
 /// without control characters or comma.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^[^,\\u0000-\\u001f\\u007f-\\u009f]{1,255}$", examples("article-42"))]
 pub struct RoomName(Arc<str>);
 
 impl RoomName {
@@ -77,8 +79,9 @@ impl TryFrom<String> for RoomName {
 }
 
 /// The id of a person or a service, from the token's `sub`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,255}$", examples("u-17"))]
 pub struct UserId(Arc<str>);
 
 impl UserId {
@@ -121,7 +124,8 @@ pub struct DocumentKey {
 macro_rules! row_ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
+        #[schema(value_type = String, format = "uuid", examples("01952f3e-7a6c-7c31-9d0f-1f2e3d4c5b6a"))]
         pub struct $name(Uuid);
 
         impl $name {
@@ -181,16 +185,23 @@ pub struct SessionId(pub u64);
 
 /// A position in a document's log: starts at 1, rises, stays below 2^53. 0 is the position
 /// before the first row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema,
+)]
+#[schema(examples(7))]
 pub struct Seq(pub i64);
 
 /// The position of an event among the events of its team: starts at 1 and rises without gaps
 /// in the order of the commits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema,
+)]
+#[schema(examples(1041))]
 pub struct EventId(pub i64);
 
 /// A point in time, in milliseconds since 1970 (UTC). Its text is RFC 3339 with milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = DateTime, examples("2026-01-31T12:00:00.000Z"))]
 pub struct Timestamp(pub i64);
 
 const RFC3339_MS: &[BorrowedFormatItem<'static>] =

@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::{
     auth::Claims,
@@ -25,9 +26,18 @@ pub const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 const TRIMMED_MAX: i64 = 200;
 
 /// A key, with a hash of the content of its request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
 pub struct RequestKey {
+    /// A text of the caller's own, 1 to 255 bytes without control characters, drawn for each new
+    /// request: a repetition with the same one has no further effect and the same answer.
+    #[schema(
+        rename = "client_id",
+        required = false,
+        min_length = 1,
+        max_length = 255
+    )]
     key: String,
+    #[schema(ignore)]
     content: String,
 }
 

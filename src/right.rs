@@ -1,8 +1,11 @@
 //! The rights that a client may have. Who has which of them is decided in `auth`; the table of the
 //! workflow names them as well.
 
+use utoipa::ToSchema;
+
 /// A right: a kind of action that a client may be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Right {
     /// Read documents and be present in them.
     View,

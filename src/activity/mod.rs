@@ -11,11 +11,9 @@
 mod page;
 mod publish;
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 pub use self::{
     page::{Page, PageRequest},
@@ -26,28 +24,27 @@ use crate::{
     bus::{Audience, Event},
     error::Result,
     id::{ActivityId, DocumentId, RoomName, Team, Timestamp},
-    store::{Metadata, Store, Transaction, args},
+    store::{Metadata, PagePermits, Store, Transaction, args},
 };
 
 /// The verb of edits.
 const EDITED: &str = "edited";
 /// The name of the event.
-const ACTIVITY: &str = "activity";
+pub const ACTIVITY: &str = "activity";
 /// A person who edits a document again within this time goes on with the same sitting.
 pub const SITTING_MS: i64 = 30 * 60 * 1000;
 /// How long entries are kept.
 const KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// The most rows that one statement deletes: in SQLite the log's writer waits for it.
 const TRIMMED_MAX: i64 = 200;
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// An entry of the activity.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Activity {
     /// Its id.
     pub id: ActivityId,
     /// What was done, in the past tense: `created`, `edited`, `commented`.
+    #[schema(examples("commented"))]
     pub verb: String,
     /// Who did it.
     pub actor: User,
@@ -56,6 +53,7 @@ pub struct Activity {
     pub room: Option<RoomName>,
     /// What else is to be said of it, an object that depends on the verb.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub subject: Option<Value>,
     /// When it was done; of a sitting, when it began.
     pub at: Timestamp,
@@ -121,7 +119,7 @@ pub async fn record(tx: &Transaction, new: NewActivity<'_>) -> Result<Activity> 
 #[derive(Clone)]
 pub struct Activities {
     store: Store,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 impl Activities {
@@ -129,7 +127,7 @@ impl Activities {
     pub fn new(store: Store) -> Self {
         Self {
             store,
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

@@ -1,61 +1,47 @@
 //! Lists of a team's activity that the caller may see, by pages, the newest entries first.
-//!
-//! Rights follow from the token, so the database does not know them: entries that the caller may
-//! not see are left out here. A cursor names the last entry that was examined.
-
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::{Activities, Activity};
 use crate::{
     auth::{Claims, Right, User},
-    error::{Error, Result},
+    error::Result,
     id::{ActivityId, DocumentId, RoomName, UserId},
     payload::Payload,
-    store::{Bind, FromRow, Json, Row, args},
+    store::{FromRow, Json, Row, Window, args},
 };
 
-/// The most entries on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
-/// The most entries that are examined for one page, visible or not.
-const EXAMINED_MAX: usize = 1000;
-/// How long a request waits until fewer lists are being read.
-const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A request for one page.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only what happened to the document of this room.
     pub room: Option<RoomName>,
     /// Only what this person did.
     pub actor: Option<UserId>,
-    /// The most entries: 1 to 100; without a limit, 50.
-    pub limit: Option<usize>,
-    /// The `next_cursor` of the page before.
-    pub cursor: Option<String>,
+    /// Which part of the list.
+    #[schema(ignore)]
+    pub window: Window<ActivityId>,
 }
 
 impl PageRequest {
     /// Reads `room`, `actor`, `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field that is not valid.
+    /// [`Error::Invalid`](crate::error::Error::Invalid) with the field that is not valid.
     pub fn read(payload: &Payload) -> Result<Self> {
         Ok(Self {
             room: payload.find_room()?,
             actor: payload.find_user("actor")?,
-            limit: payload.find_count("limit")?,
-            cursor: payload.find_text("cursor")?.map(str::to_owned),
+            window: Window::read(payload, ActivityId::parse)?,
         })
     }
 }
 
 /// A page of activity.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ActivityPage)]
 pub struct Page {
     /// The entries that the caller may see; they may be fewer than the limit, or none.
     pub activities: Vec<Activity>,
@@ -111,48 +97,21 @@ impl Activities {
     /// Examines at most 1,000 entries and takes at most 12 s.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field `limit` or `cursor`; [`Error::Forbidden`] where the caller
-    /// may not view the room; [`Error::Overloaded`] where too many lists are being read; otherwise
-    /// as [`Store::view`](crate::store::Store::view).
+    /// [`Forbidden`](crate::error::Error::Forbidden) where the caller may not view the room;
+    /// [`Overloaded`](crate::error::Error::Overloaded) where too many lists are being read;
+    /// otherwise as [`Store::view`](crate::store::Store::view).
     pub async fn list(&self, claims: &Claims, request: &PageRequest) -> Result<Page> {
-        let limit = limit(request.limit)?;
-        let mut after = request.cursor.as_deref().map(cursor).transpose()?;
         if let Some(room) = &request.room {
             claims.rights_in(room).require(Right::View)?;
         }
-        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
-            return Err(Error::Overloaded);
-        };
-        let mut activities = Vec::with_capacity(limit);
-        let mut left = EXAMINED_MAX;
-        // One row more than the page contains shows whether there is a next page.
-        let mut rows_max = limit + 1;
-        while left > 0 {
-            let rows = self.read(claims, request, after, rows_max).await?;
-            let is_end = rows.len() < rows_max;
-            left -= rows.len();
-            rows_max = left;
-            for activity in rows {
-                if activities.len() == limit {
-                    let next_cursor = after;
-                    return Ok(Page {
-                        activities,
-                        next_cursor,
-                    });
-                }
-                after = Some(activity.id);
-                if may_see(claims, &activity) {
-                    activities.push(activity);
-                }
-            }
-            if is_end {
-                after = None;
-                break;
-            }
-        }
+        let _permit = self.permits.acquire().await?;
+        let read = |after, rows_max| self.read(claims, request, after, rows_max);
+        let visible = |activity: Activity| may_see(claims, &activity).then_some(activity);
+        let page = request.window.fill(read, |activity| activity.id, visible);
+        let (activities, next_cursor) = page.await?;
         Ok(Page {
             activities,
-            next_cursor: after,
+            next_cursor,
         })
     }
 
@@ -161,11 +120,10 @@ impl Activities {
         claims: &Claims,
         request: &PageRequest,
         after: Option<ActivityId>,
-        rows_max: usize,
+        rows_max: i64,
     ) -> Result<Vec<Activity>> {
         let after = after.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
-        let mut binds = args![after];
-        binds.push(Bind::Integer(i64::try_from(rows_max).ok()));
+        let binds = args![after, rows_max];
         let read = self.store.view(async |tx| {
             let (sql, filter) = match (&request.room, &request.actor) {
                 (None, None) => (OF_TEAM, args![claims.team]),
@@ -188,22 +146,6 @@ impl Activities {
         });
         read.await
     }
-}
-
-fn limit(limit: Option<usize>) -> Result<usize> {
-    let limit = limit.unwrap_or(PAGE_DEFAULT);
-    let fits = (1..=PAGE_MAX).contains(&limit);
-    fits.then_some(limit).ok_or(Error::Invalid {
-        field: "limit",
-        reason: "must be a number from 1 to 100",
-    })
-}
-
-fn cursor(text: &str) -> Result<ActivityId> {
-    ActivityId::parse(text).ok_or(Error::Invalid {
-        field: "cursor",
-        reason: "must be the next_cursor of a page of the same list",
-    })
 }
 
 fn may_see(claims: &Claims, activity: &Activity) -> bool {

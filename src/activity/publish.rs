@@ -1,12 +1,16 @@
 //! What services tell a team of: things that happened elsewhere on the platform.
 
 use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{Object, ObjectBuilder},
+};
 
 use super::{Activities, NewActivity, record};
 use crate::{
     auth::{Claims, Right, User},
     error::{Error, Result},
-    id::{DocumentId, RoomName, Timestamp},
+    id::{DocumentId, RoomName, Timestamp, UserId},
     idempotency::{RequestKey, once},
     payload::Payload,
     store::{args, has_nul},
@@ -16,16 +20,30 @@ use crate::{
 const SUBJECT_BYTES_MAX: usize = 4096;
 
 /// What a service tells a team of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct Publication {
     /// What was done: a word of at most 64 bytes.
+    #[schema(pattern = "^[a-z0-9_]{1,64}$", examples("exported"))]
     pub verb: String,
     /// Who did it; without an actor, the service.
+    #[schema(schema_with = actor)]
     pub actor: Option<User>,
     /// The document that it is about, if any.
     pub room: Option<RoomName>,
     /// What else is to be said of it, an object of at most 4,096 bytes.
+    #[schema(value_type = Option<Object>)]
     pub subject: Option<Value>,
+}
+
+/// The field `actor`.
+fn actor() -> Object {
+    ObjectBuilder::new()
+        .description(Some("Who did it; without an actor, the service."))
+        .property("id", UserId::schema())
+        .property("name", String::schema())
+        .property("avatar_url", String::schema())
+        .required("id")
+        .build()
 }
 
 impl Publication {
@@ -52,9 +70,15 @@ impl Publication {
             );
         }
         let actor = payload.find("actor").map(|actor| {
-            User::read(actor).ok_or(Error::Invalid {
+            let is_text = |name: &&str| match actor.get(name) {
+                None | Some(Value::Null | Value::String(_)) => true,
+                Some(_) => false,
+            };
+            let are_texts = ["name", "avatar_url"].iter().all(is_text);
+            let actor = User::read(actor).filter(|_| are_texts);
+            actor.ok_or(Error::Invalid {
                 field: "actor",
-                reason: "must be a person: an object with an id",
+                reason: "must be a person: an object with an id, and texts as name and avatar_url",
             })
         });
         Ok(Self {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{
     config::ClaimNames,
@@ -46,11 +47,12 @@ const TIME_MAX: f64 = 253_402_300_799.0;
 
 /// A user as others see them. Name and picture come from the token, so that nobody can
 /// impersonate another user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// The token's `sub`.
     pub id: UserId,
     /// 1 to 255 bytes without control characters; the id if the token has no name.
+    #[schema(examples("Ana Li"))]
     pub name: String,
     /// An http or https address of at most 2,048 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,7 +198,10 @@ fn roles(roles: &Value) -> Vec<String> {
         Value::String(role) => vec![role.clone()],
         Value::Array(list) => {
             let texts = list.iter().filter_map(Value::as_str);
-            texts.map(str::to_owned).collect()
+            let mut roles: Vec<_> = texts.map(str::to_owned).collect();
+            // The claims are kept as long as the session.
+            roles.shrink_to_fit();
+            roles
         }
         _ => Vec::new(),
     }

@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use crate::right::Right;
 use crate::{
@@ -86,7 +87,7 @@ impl Serialize for Rights {
 }
 
 /// The permission for a document, as one word of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
     /// Read.
@@ -176,9 +177,10 @@ pub(super) fn granted(word: &str) -> Option<Rights> {
     TABLE.iter().find(means).map(|row| row.rights)
 }
 
-/// The rights that a token grants for single documents, instead of those of its roles.
+/// The rights that a token grants for single documents, instead of those of its roles. Most tokens
+/// have none, for which nothing is allocated.
 #[derive(Clone, Debug, Default)]
-pub struct Grants(Arc<Patterns>);
+pub struct Grants(Option<Arc<Patterns>>);
 
 #[derive(Debug, Default)]
 struct Patterns {
@@ -209,23 +211,25 @@ impl Grants {
         }
         let length = |(prefix, _): &(String, Rights)| std::cmp::Reverse(prefix.len());
         patterns.prefixes.sort_by_key(length);
-        Some(Self(Arc::new(patterns)))
+        Some(Self(Some(Arc::new(patterns))))
     }
 
     /// Whether there are no grants, so that the roles decide for every document.
     pub fn is_empty(&self) -> bool {
-        self.0.exact.is_empty() && self.0.prefixes.is_empty()
+        let none =
+            |patterns: &Arc<Patterns>| patterns.exact.is_empty() && patterns.prefixes.is_empty();
+        self.0.as_ref().is_none_or(none)
     }
 
     /// The rights granted for `room`, by its exact name or else by the longest matching
     /// prefix; `None` if there is no grant, and the roles decide.
     pub fn find(&self, room: &RoomName) -> Option<Rights> {
-        let room = room.as_str();
+        let (patterns, room) = (self.0.as_ref()?, room.as_str());
         let longest = || {
-            let mut prefixes = self.0.prefixes.iter();
+            let mut prefixes = patterns.prefixes.iter();
             prefixes.find(|(prefix, _)| room.starts_with(prefix.as_str()))
         };
-        let exact = self.0.exact.get(room);
+        let exact = patterns.exact.get(room);
         exact
             .or_else(|| longest().map(|(_, rights)| rights))
             .copied()

@@ -25,6 +25,10 @@ pub struct Event {
     pub about: Option<RoomName>,
     /// The fields of the payload that clients receive, besides the event's id.
     pub body: Map<String, Value>,
+    /// What is stored in place of the body, if that is large and can be made again: whoever sends
+    /// the stored event to clients completes it before.
+    #[serde(skip)]
+    pub brief: Option<Map<String, Value>>,
 }
 
 /// A group of clients that receives an event, within the event's team.
@@ -68,6 +72,7 @@ impl Event {
             to,
             about: None,
             body,
+            brief: None,
         })
     }
 
@@ -75,6 +80,14 @@ impl Event {
     pub fn about(self, room: &RoomName) -> Self {
         Self {
             about: Some(room.clone()),
+            ..self
+        }
+    }
+
+    /// The same event, of which `brief` is stored in place of its body.
+    pub fn stored_as(self, brief: Map<String, Value>) -> Self {
+        Self {
+            brief: Some(brief),
             ..self
         }
     }
@@ -112,6 +125,18 @@ impl store::Payload for Event {
             }
         }
         reach
+    }
+
+    fn brief(&self) -> Option<Value> {
+        let stored = Self {
+            name: self.name.clone(),
+            to: self.to.clone(),
+            about: self.about.clone(),
+            body: self.brief.clone()?,
+            brief: None,
+        };
+        // It was made of texts and numbers, which can be written as JSON.
+        serde_json::to_value(stored).ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The events of documents: what the team, and the members of the room, are told.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Document;
 use crate::{
@@ -10,13 +11,17 @@ use crate::{
     id::{DocumentId, RoomName},
 };
 
-const CREATED: &str = "document_created";
-const CHANGED: &str = "document_changed";
-const DELETED: &str = "document_deleted";
+/// The name of the event.
+pub const CREATED: &str = "document_created";
+/// The name of the event.
+pub const CHANGED: &str = "document_changed";
+/// The name of the event.
+pub const DELETED: &str = "document_deleted";
 
 /// The payload of these events.
-#[derive(Serialize)]
-struct Payload<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DocumentEvent)]
+pub struct Payload<'a> {
     room: &'a RoomName,
     document_id: DocumentId,
     document: &'a Document,

@@ -23,12 +23,15 @@ mod title;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
 pub use self::{
     change::Put,
     cursor::{Cursor, Sort},
-    events::Change,
+    events::{
+        CHANGED as DOCUMENT_CHANGED, CREATED as DOCUMENT_CREATED, Change,
+        DELETED as DOCUMENT_DELETED, Payload as DocumentEvent,
+    },
     page::{Page, PageParameters, PageRequest},
     summary::{Document, Summary},
     title::Title,
@@ -41,14 +44,12 @@ use crate::{
     error::{Error, Result},
     id::{DocumentKey, RoomName, Team, Timestamp},
     store::{
-        DOCUMENT_BY_NAME, DocumentRecord, Metadata, Store, Transaction, args, metadata_columns,
-        people,
+        DOCUMENT_BY_NAME, DocumentRecord, Metadata, PagePermits, Store, Transaction, args,
+        metadata_columns, people,
     },
     webhooks::Webhooks,
 };
 
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 /// How long the record of an edit may take.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(3);
 /// The shortest time between two notices that a document was edited.
@@ -66,7 +67,7 @@ pub struct Catalog {
     creation: DocumentCreation,
     /// The status of a document that has taken no step of its workflow.
     initial_status: Arc<str>,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 impl Catalog {
@@ -88,7 +89,7 @@ impl Catalog {
             webhooks,
             creation,
             initial_status: initial_status.into(),
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

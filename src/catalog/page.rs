@@ -1,19 +1,18 @@
 //! Lists of a team's documents that the caller may view, by pages.
 //!
-//! Rights follow from the token, so the database does not know them: pages are read in the order of
-//! the list, and documents that the caller may not view, or that do not match the search, are left
-//! out here. A cursor names the last document that was examined: reading all pages lists each
-//! document once, and a document that is written to meanwhile moves to the front, before the pages
-//! that are still to be read.
+//! Documents that do not match the search are left out like those that the caller may not view. A
+//! document that is written to while pages are read moves to the front, before the pages that are
+//! still to be read.
 //!
 //! There is no index by `updated_at`: every commit would have to update it, so that listing became
 //! faster and writing slower, and writing is what users wait for. The database finds the team's
 //! documents by the index of their names and sorts them.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::time::timeout;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use super::{
     Catalog, Cursor, Sort,
@@ -25,55 +24,63 @@ use crate::{
     config::STATUS_BYTES_MAX,
     error::{Error, Result},
     id::UserId,
-    store::{Bind, FromRow, Metadata, Row, ToBind, metadata_columns, people},
+    store::{FromRow, Metadata, Row, ToBind, Window, metadata_columns, people},
 };
 
-/// The most documents on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
-/// The most documents that are examined for one page, viewable or not.
-const EXAMINED_MAX: usize = 1000;
-/// How long a request waits until fewer lists are being read.
-const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest text that is searched for, in characters.
 const QUERY_CHARS_MAX: usize = 255;
 
 /// A request for one page of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    limit: usize,
+    window: Window<Cursor>,
     sort: Sort,
     /// In lower case.
     query: Option<String>,
     status: Option<String>,
-    after: Option<Cursor>,
 }
 
 /// The parameters of a [`PageRequest`], as the client wrote them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, ToSchema)]
 pub struct PageParameters<'a> {
     /// 1 to 100; the default is 50.
+    #[schema(value_type = Option<usize>, minimum = 1, maximum = 100)]
     pub limit: Option<&'a str>,
     /// `updated` (the default), `created` or `title`.
+    #[schema(schema_with = orders)]
     pub sort: Option<&'a str>,
     /// `true` for the documents in the trash, the last deleted first.
+    #[schema(value_type = Option<bool>)]
     pub trash: Option<&'a str>,
     /// A text that the title has to contain, or the name of the room where there is no title,
     /// without regard to case.
+    #[schema(rename = "q", max_length = 255)]
     pub query: Option<&'a str>,
     /// The status that the document has to have in the workflow.
+    #[schema(min_length = 1, max_length = 64)]
     pub status: Option<&'a str>,
     /// The `next_cursor` of the page before.
     pub cursor: Option<&'a str>,
 }
 
+/// The orders for which a client may ask.
+fn orders() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("`updated`: the last written first (the default); `created`: the last created first; `title`."))
+        .enum_values(Some(["updated", "created", "title"]))
+        .build()
+}
+
 /// A page of documents.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DocumentPage)]
 pub struct Page {
     /// The documents that the caller may view; they may be fewer than the limit, or none.
     pub documents: Vec<Summary>,
     /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 
@@ -124,44 +131,23 @@ impl Catalog {
     /// [`Error::Overloaded`] where too many lists are being read, [`Error::StorageUnavailable`],
     /// or [`Error::Internal`] where the database answers with a failure of its own.
     pub async fn list(&self, claims: &Claims, request: PageRequest) -> Result<Page> {
-        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
-            return Err(Error::Overloaded);
-        };
-        let mut page = Page {
-            documents: Vec::with_capacity(request.limit),
-            next_cursor: request.after.clone(),
-        };
-        let mut left = EXAMINED_MAX;
-        // One row more than the page contains shows whether there is a next page. More rows are
-        // read only where some of these are left out.
-        let mut rows_max = request.limit + 1;
-        while left > 0 {
-            let after = page.next_cursor.as_ref();
-            let rows = self.read(claims, &request, after, rows_max).await?;
-            let is_end = rows.len() < rows_max;
-            left -= rows.len();
-            rows_max = left;
-            for row in rows {
-                if page.documents.len() == request.limit {
-                    return Ok(page);
-                }
-                page.next_cursor = Some(row.cursor(request.sort));
-                page.documents.extend(self.select(&request, row, claims));
-            }
-            if is_end {
-                page.next_cursor = None;
-                break;
-            }
-        }
-        Ok(page)
+        let _permit = self.permits.acquire().await?;
+        let read = |after, rows_max| self.read(claims, &request, after, rows_max);
+        let cursor = |row: &Listed| row.cursor(request.sort);
+        let select = |row| self.select(&request, row, claims);
+        let (documents, next_cursor) = request.window.fill(read, cursor, select).await?;
+        Ok(Page {
+            documents,
+            next_cursor,
+        })
     }
 
     async fn read(
         &self,
         claims: &Claims,
         request: &PageRequest,
-        after: Option<&Cursor>,
-        rows_max: usize,
+        after: Option<Cursor>,
+        rows_max: i64,
     ) -> Result<Vec<Listed>> {
         let sql = match request.sort {
             Sort::Updated => select_page!("document.team", "document.updated_at", "<", " desc"),
@@ -171,12 +157,12 @@ impl Catalog {
                 select_page!("document.trash_team", "document.deleted_at", "<", " desc")
             }
         };
-        let (key, id) = request.sort.binds(after);
+        let (key, id) = request.sort.binds(after.as_ref());
         let binds = vec![
             claims.team.to_bind(),
             key,
             id,
-            Bind::Integer(i64::try_from(rows_max).ok()),
+            rows_max.to_bind(),
             request.status.to_bind(),
             self.initial_status.to_bind(),
         ];
@@ -206,9 +192,8 @@ impl PageRequest {
     /// # Errors
     /// [`Error::Invalid`] with the field `limit`, `sort`, `trash`, `q`, `status` or `cursor`.
     pub fn parse(parameters: PageParameters<'_>) -> Result<Self> {
-        let limit = parameters.limit;
-        let limit = limit.map_or(Some(PAGE_DEFAULT), |limit| limit.parse().ok());
-        let limit = limit.filter(|limit| (1..=PAGE_MAX).contains(limit));
+        // No page has no documents, so that this limit is refused.
+        let limit = parameters.limit.map(|limit| limit.parse().unwrap_or(0));
         let sort = match (parameters.trash, parameters.sort) {
             (None | Some("false"), None) => Sort::default(),
             (None | Some("false"), Some(word)) => Sort::parse(word)?,
@@ -243,16 +228,12 @@ impl PageRequest {
                 reason: "must be a status of the workflow",
             });
         }
-        let after = parameters.cursor;
+        let cursor = |text: &str| Cursor::parse(text, sort);
         Ok(Self {
-            limit: limit.ok_or(Error::Invalid {
-                field: "limit",
-                reason: "must be a number from 1 to 100",
-            })?,
+            window: Window::parse(limit, parameters.cursor, cursor)?,
             sort,
             query: query.map(str::to_lowercase),
             status: parameters.status.map(str::to_owned),
-            after: after.map(|text| Cursor::parse(text, sort)).transpose()?,
         })
     }
 }
@@ -295,7 +276,7 @@ mod tests {
                 limit,
                 ..PageParameters::default()
             };
-            PageRequest::parse(parameters).map(|request| request.limit)
+            PageRequest::parse(parameters).map(|request| request.window.limit)
         };
         assert_eq!(limit(None), Ok(50));
         assert_eq!(limit(Some("1")), Ok(1));

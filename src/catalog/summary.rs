@@ -1,6 +1,7 @@
 //! A document as one caller sees it, and what that caller may do with it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     auth::{Claims, Permission, Right},
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// A document's metadata as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Document {
     /// What is stored.
     #[serde(flatten)]
@@ -19,7 +20,7 @@ pub struct Document {
 }
 
 /// A document, as one caller sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Summary {
     /// The document.
     #[serde(flatten)]

@@ -1,5 +1,7 @@
 //! Titles of documents.
 
+use utoipa::ToSchema;
+
 use crate::{
     error::{Error, Result},
     id::RoomName,
@@ -10,7 +12,8 @@ const TITLE_CHARS_MAX: usize = 255;
 
 /// The title of a document: 1 to 255 characters without control characters, and without white
 /// space at its ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", examples("Launch plan"))]
 pub struct Title(String);
 
 impl Title {

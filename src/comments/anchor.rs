@@ -7,6 +7,7 @@ use base64::{
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Comments;
 use crate::{
@@ -30,11 +31,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The text that a thread is about, as the client encoded it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = Anchor)]
 pub struct StoredAnchor {
     /// Where it begins: a relative position of Yjs.
+    #[schema(value_type = String, max_length = 1368, content_encoding = "base64", examples("AAEHAA=="))]
     pub start: Vec<u8>,
     /// Where it ends.
+    #[schema(value_type = String, max_length = 1368, content_encoding = "base64", examples("AAEH"))]
     pub end: Vec<u8>,
 }
 

@@ -1,6 +1,7 @@
 //! Emoji, with which people react to comments.
 
 use std::ops::RangeInclusive;
+use utoipa::ToSchema;
 
 use crate::{
     error::{Error, Result},
@@ -33,7 +34,8 @@ const MODIFIERS: &[RangeInclusive<u32>] = &[
 const KEYCAP: char = '\u{20e3}';
 
 /// An emoji, or the name of a custom one: `:party-parrot:`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,32}$", examples("👍"))]
 pub struct Emoji(String);
 
 impl Emoji {

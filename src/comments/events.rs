@@ -1,6 +1,8 @@
 //! The events that the members of a room receive.
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::thread::{Comment, Thread};
 use crate::{
@@ -9,19 +11,41 @@ use crate::{
     id::{CommentId, RoomName, ThreadId},
 };
 
-#[derive(Serialize)]
-struct OfThread<'a> {
+/// The field of a stored `thread_updated`.
+const THREAD_ID: &str = "thread_id";
+
+/// The name of the event.
+pub const THREAD_CREATED: &str = "thread_created";
+/// The name of the event.
+pub const THREAD_UPDATED: &str = "thread_updated";
+/// The name of the event.
+pub const THREAD_DELETED: &str = "thread_deleted";
+/// The name of the event.
+pub const COMMENT_CREATED: &str = "comment_created";
+/// The name of the event.
+pub const COMMENT_UPDATED: &str = "comment_updated";
+/// The name of the event.
+pub const COMMENT_DELETED: &str = "comment_deleted";
+
+/// The payload of an event about a thread.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ThreadEvent)]
+pub struct OfThread<'a> {
     thread: &'a Thread,
 }
 
-#[derive(Serialize)]
-struct OfComment<'a> {
+/// The payload of an event about a comment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommentEvent)]
+pub struct OfComment<'a> {
     room: &'a RoomName,
     comment: &'a Comment,
 }
 
-#[derive(Serialize)]
-struct Deleted<'a> {
+/// The payload of an event about a thread or a comment that was deleted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommentsDeleted)]
+pub struct Deleted<'a> {
     room: &'a RoomName,
     thread_id: ThreadId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,12 +54,26 @@ struct Deleted<'a> {
 
 /// `thread_created`.
 pub(super) fn thread_created(thread: &Thread) -> Result<Event> {
-    event("thread_created", &thread.room, &OfThread { thread })
+    event(THREAD_CREATED, &thread.room, &OfThread { thread })
 }
 
-/// `thread_updated`: it was resolved or opened again.
+/// `thread_updated`: it was resolved or opened again. A thread may be large and change often, so that
+/// only its id is stored.
 pub(super) fn thread_updated(thread: &Thread) -> Result<Event> {
-    event("thread_updated", &thread.room, &OfThread { thread })
+    let event = event(THREAD_UPDATED, &thread.room, &OfThread { thread })?;
+    let brief = (THREAD_ID.to_owned(), json!(thread.id));
+    Ok(event.stored_as(Map::from_iter([brief])))
+}
+
+/// The thread of a stored `thread_updated`; `None` for an event that is stored as a whole.
+pub(super) fn updated_thread(event: &Event) -> Option<ThreadId> {
+    let id = (event.name == THREAD_UPDATED).then(|| event.body.get(THREAD_ID));
+    ThreadId::parse(id??.as_str()?)
+}
+
+/// The body of `thread_updated` with the thread as it is now.
+pub(super) fn updated_body(thread: &Thread) -> Result<Map<String, Value>> {
+    Ok(thread_updated(thread)?.body)
 }
 
 /// `thread_deleted`.
@@ -45,17 +83,17 @@ pub(super) fn thread_deleted(room: &RoomName, thread_id: ThreadId) -> Result<Eve
         thread_id,
         comment_id: None,
     };
-    event("thread_deleted", room, &deleted)
+    event(THREAD_DELETED, room, &deleted)
 }
 
 /// `comment_created`: a reply.
 pub(super) fn comment_created(room: &RoomName, comment: &Comment) -> Result<Event> {
-    event("comment_created", room, &OfComment { room, comment })
+    event(COMMENT_CREATED, room, &OfComment { room, comment })
 }
 
 /// `comment_updated`: it was edited, or its reactions have changed.
 pub(super) fn comment_updated(room: &RoomName, comment: &Comment) -> Result<Event> {
-    event("comment_updated", room, &OfComment { room, comment })
+    event(COMMENT_UPDATED, room, &OfComment { room, comment })
 }
 
 /// `comment_deleted`.
@@ -69,7 +107,7 @@ pub(super) fn comment_deleted(
         thread_id,
         comment_id: Some(comment),
     };
-    event("comment_deleted", room, &deleted)
+    event(COMMENT_DELETED, room, &deleted)
 }
 
 fn event(name: &'static str, room: &RoomName, body: &impl Serialize) -> Result<Event> {

@@ -6,6 +6,7 @@
 //! read.rs    reads threads and comments from the database
 //! subject.rs locks what a change is about, and checks that the caller may know of it
 //! page.rs    lists the threads of a document
+//! missed.rs  completes the events of threads that a client has missed
 //! text.rs    the fields of requests, and the limits of what people write
 //! notices.rs who is notified of what
 //! ```
@@ -24,7 +25,8 @@ mod anchor;
 mod change;
 mod create;
 mod emoji;
-mod events;
+pub mod events;
+mod missed;
 mod notices;
 mod page;
 mod reaction;
@@ -33,17 +35,18 @@ mod subject;
 mod text;
 mod thread;
 
-use std::sync::Arc;
-
-use tokio::sync::Semaphore;
-
 pub use self::{
     emoji::Emoji,
     page::{Page, PageRequest},
     text::{Edit, NewComment, NewThread, comment_id, thread_id},
     thread::{Comment, Status, Thread},
 };
-use crate::{notifications::Notifications, room::Rooms, store::Store, webhooks::Webhooks};
+use crate::{
+    notifications::Notifications,
+    room::Rooms,
+    store::{PagePermits, Store},
+    webhooks::Webhooks,
+};
 
 /// The most threads of a document: about a thousand pages of text with twenty threads each.
 const THREADS_MAX: i64 = 20_000;
@@ -51,8 +54,6 @@ const THREADS_MAX: i64 = 20_000;
 const COMMENTS_MAX: i64 = 500;
 /// The most text in a thread, in bytes, with its mentions and reactions, for the same reason.
 const THREAD_BYTES_MAX: usize = 1024 * 1024;
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// The threads of all documents. Cheap to clone.
 #[derive(Clone)]
@@ -61,7 +62,7 @@ pub struct Comments {
     notifications: Notifications,
     webhooks: Webhooks,
     rooms: Rooms,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 impl Comments {
@@ -77,7 +78,7 @@ impl Comments {
             notifications,
             webhooks,
             rooms,
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 }

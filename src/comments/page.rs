@@ -1,9 +1,7 @@
 //! The threads of a document, by pages: the newest thread first, each with all its comments.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::{
     Comments, Status,
@@ -16,31 +14,28 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, RoomName, ThreadId},
     payload::Payload,
-    store::{Bind, ToBind, Transaction, args},
+    store::{Bind, ToBind, Transaction, Window, args},
 };
 
-/// The most threads on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
 /// A page ends with the thread with which its comments have this size, in bytes.
 const PAGE_BYTES: i64 = 1024 * 1024;
-/// How long a request waits until fewer lists are being read.
-const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Behind the id of every thread.
 const END: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
+    /// The document.
     room: RoomName,
+    /// Only threads with this status.
     status: Option<Status>,
-    limit: usize,
-    /// The last thread of the page before.
-    after: Option<ThreadId>,
+    #[schema(ignore)]
+    window: Window<ThreadId>,
 }
 
 /// A page of threads.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ThreadPage)]
 pub struct Page {
     /// The threads; a page of long threads has fewer than its limit.
     pub threads: Vec<Thread>,
@@ -56,21 +51,11 @@ impl PageRequest {
     /// # Errors
     /// [`Error::Invalid`] with the field that is not valid.
     pub fn read(payload: &Payload) -> Result<Self> {
-        let invalid = |field, reason| Error::Invalid { field, reason };
-        let limit = payload.find_count("limit")?.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(invalid("limit", "must be a number from 1 to 100"));
-        }
-        let cursor = payload.find_text("cursor")?.map(|text| {
-            let reason = "must be the next_cursor of a page of the same list";
-            ThreadId::parse(text).ok_or(invalid("cursor", reason))
-        });
         let status = payload.find_text("status")?.map(Status::parse);
         Ok(Self {
             room: payload.room()?,
             status: status.transpose()?,
-            limit,
-            after: cursor.transpose()?,
+            window: Window::read(payload, ThreadId::parse)?,
         })
     }
 }
@@ -94,9 +79,7 @@ impl Comments {
             mut threads,
             next_cursor,
         } = {
-            let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
-                return Err(Error::Overloaded);
-            };
+            let _permit = self.permits.acquire().await?;
             let read = self.store.view(async |tx| read(&tx, claims, request).await);
             read.await?
         };
@@ -151,13 +134,14 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
         )
         .await?;
     let (document,) = document.ok_or(Error::NO_DOCUMENT)?;
-    let after = match request.after {
+    let after = match request.window.after {
         Some(after) => after.to_bind(),
         None => END.to_bind(),
     };
     // One row more than the page contains shows whether there is a next page.
-    let rows_max = Bind::Integer(i64::try_from(request.limit + 1).ok());
-    let mut binds = vec![claims.team.to_bind(), document.to_bind(), after, rows_max];
+    let rows_max = request.window.limit as i64 + 1;
+    let mut binds = args![claims.team, document];
+    binds.extend([after, rows_max.to_bind()]);
     let sql = match request.status {
         None => select_threads!(
             "thread.document_id >= $2 and (thread.document_id, thread.thread_id) < ($2, $3)
@@ -174,7 +158,7 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
         }
     };
     let mut rows: Vec<ThreadRow> = tx.list(sql, binds).await?;
-    let kept = page_len(rows.iter().map(|row| row.bytes), request.limit);
+    let kept = page_len(rows.iter().map(|row| row.bytes), request.window.limit);
     let is_end = kept == rows.len();
     rows.truncate(kept);
     let last = rows.last().map(|row| row.id);

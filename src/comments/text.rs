@@ -1,6 +1,7 @@
 //! The fields of requests, and the limits of what people write.
 
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
 use super::anchor::StoredAnchor;
 use crate::{
@@ -17,29 +18,48 @@ const MENTIONS_MAX: usize = 50;
 const QUOTE_BYTES_MAX: usize = 2 * 1024;
 
 /// A thread that is to be created, with its first comment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct NewThread {
+    /// The document.
     pub(super) room: RoomName,
+    /// The text that the thread is about, if it is about a text.
     pub(super) anchor: Option<StoredAnchor>,
+    /// That text, as it was selected: at most 2,048 bytes.
+    #[schema(max_length = 2048, examples("42 %"))]
     pub(super) quote: Option<String>,
+    /// The first comment: plain text of 1 to 16,384 bytes, not only white space.
+    #[schema(min_length = 1, max_length = 16384, examples("Is this figure right?"))]
     pub(super) body: String,
+    /// The people whom it mentions, at most 50.
+    #[schema(required = false, max_items = 50, examples(json!(["u-3"])))]
     pub(super) mentions: BTreeSet<UserId>,
 }
 
 /// A comment that is to be added to a thread.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct NewComment {
+    /// The thread.
+    #[schema(rename = "thread_id")]
     pub(super) thread: ThreadId,
+    /// Plain text of 1 to 16,384 bytes, not only white space.
+    #[schema(min_length = 1, max_length = 16384, examples("It is."))]
     pub(super) body: String,
+    /// The people whom it mentions, at most 50.
+    #[schema(required = false, max_items = 50)]
     pub(super) mentions: BTreeSet<UserId>,
 }
 
 /// Another text of a comment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct Edit {
+    /// The comment.
+    #[schema(rename = "comment_id")]
     pub(super) comment: CommentId,
+    /// Plain text of 1 to 16,384 bytes, not only white space.
+    #[schema(min_length = 1, max_length = 16384, examples("It is right."))]
     pub(super) body: String,
-    /// The people whom the new text mentions; `None` leaves them as they are.
+    /// The people whom the new text mentions, at most 50; without it they stay as they are.
+    #[schema(max_items = 50)]
     pub(super) mentions: Option<BTreeSet<UserId>>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::anchor::StoredAnchor;
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// A thread with its comments.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Thread {
     /// Its id.
     pub id: ThreadId,
@@ -43,7 +44,7 @@ pub struct Thread {
 }
 
 /// A comment in a thread.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Comment {
     /// Its id.
     pub id: CommentId,
@@ -68,8 +69,9 @@ pub struct Comment {
 }
 
 /// Whether a thread is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ThreadStatus)]
 pub enum Status {
     /// It is not.
     Open,

@@ -6,22 +6,29 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, Query, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     Parts,
     api::{authenticate, json_fields},
+    endpoint::{Endpoint, Routes},
     refuse,
 };
 use crate::{
     auth::{Claims, Permission},
-    catalog::{Document, PageParameters, PageRequest, Put, Summary, Title},
-    error::{Error, Result},
+    catalog::{Document, Page, PageParameters, PageRequest, Put, Summary, Title},
+    error::{
+        Error,
+        ErrorCode::{Conflict, Forbidden, NotFound},
+        Result,
+    },
     id::{DocumentId, RoomName, Timestamp},
+    operations::{Description, about},
 };
 
 /// The largest body of a request, in bytes.
@@ -32,7 +39,8 @@ type Parameters = HashMap<String, String>;
 type RoomPath = Result<Path<String>, PathRejection>;
 
 /// A document as the answer to a request about it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DocumentFound)]
 struct Found {
     ok: bool,
     document: Document,
@@ -49,8 +57,78 @@ impl From<Summary> for Found {
     }
 }
 
+/// The routes of this file.
+pub(super) fn routes() -> Routes {
+    const LIST: &str = "/api/v1/documents";
+    const ONE: &str = "/api/v1/documents/{room}";
+    const RESTORE: &str = "/api/v1/documents/{room}/restore";
+    let endpoint = |method, path, name, description: Description, needs| {
+        Endpoint::new(method, path, name, description.needs(needs))
+    };
+    let one = |summary| {
+        let one = about("documents").summary(summary).answers::<Found>();
+        one.field::<RoomName>("room").fails(&[Forbidden, NotFound])
+    };
+    let listed = about("documents")
+        .summary("Lists the documents of the team that the caller may view, without their content.")
+        .takes::<PageParameters<'_>>()
+        .answers::<Page>();
+    let found = one("Gets a document without its content.")
+        .notes("Of a name that only a document in the trash has, that one: it has deleted_at.");
+    let made = one("Creates a document, or gives an existing one a title.")
+        .notes("It is 201 where the document was created.")
+        .optional::<Title>("title")
+        .example(json!({ "title": "Launch plan" }));
+    let titled = one("Gives a document a title, or with null takes it away.");
+    let titled = titled
+        .nullable::<Title>("title")
+        .example(json!({ "title": "Launch plan, final" }));
+    let deleted = one("Moves a document to the trash, where it stays for 30 days.");
+    let restored = one("Restores a document from the trash.")
+        .notes("With document_id it is this one, otherwise the last deleted one of the name.")
+        .optional::<DocumentId>("document_id")
+        .fails(&[Conflict]);
+    let made = endpoint(Method::PUT, ONE, "document_put", made, "edit");
+    let by_creator = "manage, or to have created it";
+    let by_deleter = "manage, or to have created or deleted it";
+    Routes::default()
+        .add(
+            endpoint(
+                Method::GET,
+                LIST,
+                "document_list",
+                listed,
+                "view, of each document",
+            ),
+            list,
+        )
+        .add(
+            endpoint(Method::GET, ONE, "document_get", found, "view"),
+            get,
+        )
+        .add(made.statuses(&[StatusCode::OK, StatusCode::CREATED]), put)
+        .add(
+            endpoint(Method::PATCH, ONE, "document_patch", titled, "edit"),
+            patch,
+        )
+        .add(
+            endpoint(Method::DELETE, ONE, "document_delete", deleted, by_creator),
+            delete,
+        )
+        .add(
+            endpoint(
+                Method::POST,
+                RESTORE,
+                "document_restore",
+                restored,
+                by_deleter,
+            ),
+            restore,
+        )
+}
+
 /// Answers `GET documents`: one page of a list.
-pub(super) async fn list(
+async fn list(
     State(parts): State<Parts>,
     headers: HeaderMap,
     Query(parameters): Query<Parameters>,
@@ -72,11 +150,7 @@ pub(super) async fn list(
 }
 
 /// Answers `GET documents/{room}`.
-pub(super) async fn get(
-    State(parts): State<Parts>,
-    room: RoomPath,
-    headers: HeaderMap,
-) -> Response {
+async fn get(State(parts): State<Parts>, room: RoomPath, headers: HeaderMap) -> Response {
     let found = async {
         let (claims, room) = admit(&parts, &headers, room).await?;
         parts.catalog.get(&claims, &room).await
@@ -85,7 +159,7 @@ pub(super) async fn get(
 }
 
 /// Answers `PUT documents/{room}`: creates a document, or gives an existing one a title.
-pub(super) async fn put(
+async fn put(
     State(parts): State<Parts>,
     room: RoomPath,
     headers: HeaderMap,
@@ -107,7 +181,7 @@ pub(super) async fn put(
 }
 
 /// Answers `PATCH documents/{room}`: gives a document a title, or takes it away.
-pub(super) async fn patch(
+async fn patch(
     State(parts): State<Parts>,
     room: RoomPath,
     headers: HeaderMap,
@@ -126,11 +200,7 @@ pub(super) async fn patch(
 }
 
 /// Answers `DELETE documents/{room}`: moves a document to the trash.
-pub(super) async fn delete(
-    State(parts): State<Parts>,
-    room: RoomPath,
-    headers: HeaderMap,
-) -> Response {
+async fn delete(State(parts): State<Parts>, room: RoomPath, headers: HeaderMap) -> Response {
     let deleted = async {
         let (claims, room) = admit(&parts, &headers, room).await?;
         let now = Timestamp::now();
@@ -140,7 +210,7 @@ pub(super) async fn delete(
 }
 
 /// Answers `POST documents/{room}/restore`: restores a document from the trash.
-pub(super) async fn restore(
+async fn restore(
     State(parts): State<Parts>,
     room: RoomPath,
     headers: HeaderMap,

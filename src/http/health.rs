@@ -5,15 +5,21 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
-use super::{Parts, refuse};
+use super::{
+    Parts,
+    endpoint::{Access, Endpoint, Routes, TEXT},
+    refuse,
+};
 use crate::{
-    error::Error,
+    error::{Error, ErrorCode},
+    operations::about,
     store::Store,
     supervise::{Supervisor, Task},
 };
@@ -30,22 +36,30 @@ const LOST_HINT: &str = "a task that the server depends on has died, and the ser
 const DAMAGE_HINT: &str =
     "see the rows of the table damaged_row without repaired_at, and docs/operations.md, Damage";
 
-#[derive(Serialize)]
+/// The state of the server.
+#[derive(Serialize, ToSchema)]
 struct Health<'a> {
+    /// `ok`, `degraded`, `draining` or `unavailable`.
     status: &'static str,
     version: &'static str,
     instance: &'a str,
     uptime_seconds: u64,
+    /// How many sockets are connected.
     connections: usize,
+    /// How many documents are open.
     rooms: usize,
+    /// How many documents have rows that cannot be read.
     damaged_documents: u64,
+    /// What an operator has to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
     dependencies: Dependencies,
 }
 
-#[derive(Serialize)]
+/// What the server depends on.
+#[derive(Serialize, ToSchema)]
 struct Dependencies {
+    /// `ok` or `unavailable`.
     storage: &'static str,
 }
 
@@ -58,7 +72,27 @@ enum Storage {
     Unavailable,
 }
 
-pub(super) async fn health(State(parts): State<Parts>) -> Response {
+/// The routes of this file.
+pub(super) fn routes() -> Routes {
+    const SERVES: &[StatusCode] = &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
+    let get = |path, name, description| {
+        Endpoint::new(Method::GET, path, name, description).access(Access::Public)
+    };
+    let state = about("server")
+        .summary("Describes the state of the server and of its dependencies.")
+        .notes("It is 503 where the server cannot serve clients.")
+        .answers::<Health<'_>>();
+    let alive = about("server").summary("Answers while the process responds.");
+    let able = about("server")
+        .summary("Answers whether the server accepts new connections.")
+        .fails(&[ErrorCode::StorageUnavailable, ErrorCode::Draining]);
+    Routes::default()
+        .add(get("/health", "health_get", state).statuses(SERVES), health)
+        .add(get("/health/live", "live_get", alive).gives(TEXT), live)
+        .add(get("/health/ready", "ready_get", able).gives(TEXT), ready)
+}
+
+async fn health(State(parts): State<Parts>) -> Response {
     let storage = storage(&parts.store, &parts.supervisor).await;
     let lost = parts.supervisor.lost();
     let (code, status) = match (parts.sessions.draining(), storage) {
@@ -87,11 +121,11 @@ pub(super) async fn health(State(parts): State<Parts>) -> Response {
     (code, Json(health)).into_response()
 }
 
-pub(super) async fn live() -> &'static str {
+async fn live() -> &'static str {
     "live"
 }
 
-pub(super) async fn ready(State(parts): State<Parts>) -> Response {
+async fn ready(State(parts): State<Parts>) -> Response {
     if parts.stopping() {
         return refuse(&Error::Draining);
     }

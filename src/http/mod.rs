@@ -13,6 +13,8 @@
 //! GET|POST /api/v1/activity, /api/v1/notifications, …  the operations of features (operations.rs)
 //! GET|POST /api/v1/documents/{room}/threads, …/threads/{thread_id}, …/comments/{comment_id}  the same
 //! POST /api/v1/documents/{room}/updates  an update, at most as large as a document
+//! GET /api/v1/openapi.json, /api/v1/docs  the description of these routes, for programs and for people
+//! GET /api/v1/asyncapi.json  the description of sockets
 //! GET /dev/token         in development: a token for any caller
 //! GET /                  in development: the demo page and its files, among them its service worker, /sw.js
 //! GET /docs, /docs/…     in development: the documentation
@@ -24,7 +26,9 @@
 mod api;
 mod body;
 mod documents;
+mod endpoint;
 mod health;
+mod openapi;
 mod operations;
 mod origin;
 mod page;
@@ -40,16 +44,17 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     trace::TraceLayer,
 };
+use utoipa::ToSchema;
 
-use self::updates::Updates;
+use self::endpoint::{Access, Endpoint, TEXT};
 pub use self::{
     origin::{check_origin, cors},
     secure::{Transport, secure},
@@ -58,10 +63,10 @@ use crate::{
     auth::{MintRequest, Verifier, mint},
     catalog::Catalog,
     config::{Auth, DevDoors, Limits, Timing},
-    error::Error,
+    error::{Error, ErrorCode, ErrorObject},
     id::Timestamp,
     metrics::Metrics,
-    operations::Operations,
+    operations::{Description, Operations, about},
     presence::Presence,
     room::Rooms,
     session::Sessions,
@@ -106,6 +111,8 @@ pub struct Parts {
     pub instance: String,
     /// When the server started.
     pub started: Instant,
+    /// The description of sockets, as an AsyncAPI document.
+    pub asyncapi: Value,
 }
 
 impl Parts {
@@ -117,31 +124,29 @@ impl Parts {
 
 /// All routes of the HTTP door.
 pub fn routes(parts: Parts) -> Router {
-    let mut router = Router::new()
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(metrics))
-        .route("/api/v1/documents", get(documents::list))
-        .route(
-            "/api/v1/documents/{room}",
-            get(documents::get)
-                .put(documents::put)
-                .patch(documents::patch)
-                .delete(documents::delete),
-        )
-        .route("/api/v1/documents/{room}/restore", post(documents::restore))
-        .route("/api/v1/presence", get(presence::of_team))
-        .route("/api/v1/documents/{room}/presence", get(presence::of_room))
-        .route(
-            "/api/v1/documents/{room}/updates",
-            post(updates::post_update).with_state(Updates::new(parts.clone())),
+    let mut described = health::routes()
+        .merge(documents::routes())
+        .merge(updates::routes(&parts))
+        .merge(operations::routes())
+        .merge(presence::routes())
+        .add(
+            Endpoint::new(
+                Method::GET,
+                "/metrics",
+                "metrics_get",
+                metrics_description(),
+            )
+            .access(Access::Metrics)
+            .gives(TEXT),
+            metrics,
         );
-    router = router.merge(operations::routes());
     if parts.dev_doors == DevDoors::Open {
-        router = router
-            .route("/dev/token", get(dev_token))
-            .merge(page::routes());
+        let token = Endpoint::new(Method::GET, "/dev/token", "dev_token", token_description());
+        described = described.add(token.access(Access::Public), dev_token);
+    }
+    let mut router = openapi::describe(described, &parts.asyncapi).router;
+    if parts.dev_doors == DevDoors::Open {
+        router = router.merge(page::routes());
     }
     router
         .layer(middleware::from_fn_with_state(parts.metrics.clone(), count))
@@ -175,6 +180,12 @@ async fn count(
     response
 }
 
+fn metrics_description() -> Description {
+    about("server")
+        .summary("Renders the metrics, as Prometheus reads them.")
+        .fails(&[ErrorCode::Unauthorized])
+}
+
 async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     if parts
         .metrics_token
@@ -202,18 +213,32 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The parameters of `/dev/token`: the user of the token, and its duration.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct TokenParameters {
+    /// The id of the person.
+    #[schema(examples("ana"))]
     user: String,
+    /// The name of the person; without it, the id.
     name: Option<String>,
+    /// Roles, separated by commas; without it, editor.
     role: Option<String>,
+    /// The team; without it, default.
     team: Option<String>,
+    /// How long the token is valid, in seconds; without it, an hour.
     ttl_seconds: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Minted {
     token: String,
+}
+
+fn token_description() -> Description {
+    about("development")
+        .summary("Makes a token for any caller. Only in development.")
+        .takes::<TokenParameters>()
+        .answers::<Minted>()
+        .fails(&[ErrorCode::Invalid, ErrorCode::Internal])
 }
 
 async fn dev_token(
@@ -250,14 +275,17 @@ async fn not_found(State(parts): State<Parts>, method: Method, headers: HeaderMa
     ([(header::VARY, "accept")], answer).into_response()
 }
 
+/// The body of every error.
+#[derive(Serialize, ToSchema)]
+struct ErrorBody<'a> {
+    #[schema(value_type = ErrorObject<'static>)]
+    error: &'a Error,
+}
+
 /// The HTTP response for an error.
 pub fn refuse(error: &Error) -> Response {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        error: &'a Error,
-    }
-    let status = status(error);
-    let mut response = (status, Json(Body { error })).into_response();
+    let status = status(error.kind());
+    let mut response = (status, Json(ErrorBody { error })).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         response
@@ -271,22 +299,22 @@ pub fn refuse(error: &Error) -> Response {
     response
 }
 
-fn status(error: &Error) -> StatusCode {
-    match error {
-        Error::Invalid { .. } => StatusCode::BAD_REQUEST,
-        Error::Unauthorized { .. } | Error::TokenExpired | Error::SessionRevoked => {
+fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::Invalid => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized | ErrorCode::TokenExpired | ErrorCode::SessionRevoked => {
             StatusCode::UNAUTHORIZED
         }
-        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
-        Error::NotFound { .. } => StatusCode::NOT_FOUND,
-        Error::Conflict { .. } | Error::NoStep { .. } => StatusCode::CONFLICT,
-        Error::TooLarge { .. } | Error::TooCostly => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::RateLimited { .. } | Error::TooManyRooms { .. } | Error::TooManyConnections => {
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited | ErrorCode::TooManyRooms | ErrorCode::TooManyConnections => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        Error::StorageUnavailable | Error::Overloaded | Error::Draining => {
+        ErrorCode::StorageUnavailable | ErrorCode::Overloaded | ErrorCode::Draining => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

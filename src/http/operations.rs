@@ -7,18 +7,18 @@
 use std::collections::HashMap;
 
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
     extract::{Path, Query, State, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, on},
 };
 use serde_json::Value;
 
 use super::{
     Parts,
     api::{authenticate, json_fields},
+    endpoint::{Endpoint, Routes},
     refuse,
 };
 use crate::{
@@ -36,7 +36,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// A route of an operation.
 pub(super) struct Route {
     /// The method.
-    pub(super) method: MethodFilter,
+    pub(super) method: Method,
     /// The path, with its parameters in braces, each of which is a field of the request.
     pub(super) path: &'static str,
     /// What it asks for.
@@ -46,7 +46,7 @@ pub(super) struct Route {
 }
 
 const fn route(
-    method: MethodFilter,
+    method: Method,
     path: &'static str,
     operation: Operation,
     status: StatusCode,
@@ -62,7 +62,7 @@ const fn route(
 /// Every route of an operation.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = {
-    use MethodFilter as On;
+    use Method as On;
     const OK: StatusCode = StatusCode::OK;
     const CREATED: StatusCode = StatusCode::CREATED;
     &[
@@ -94,9 +94,9 @@ pub(super) const ROUTES: &[Route] = {
     ]
 };
 
-/// The router of all operations.
-pub(super) fn routes() -> Router<Parts> {
-    ROUTES.iter().fold(Router::new(), |router, route| {
+/// The routes of all operations.
+pub(super) fn routes() -> Routes {
+    ROUTES.iter().fold(Routes::default(), |routes, route| {
         let answer = move |State(parts): State<Parts>,
                            path: Result<Path<HashMap<String, String>>, PathRejection>,
                            Query(query): Query<HashMap<String, String>>,
@@ -109,8 +109,22 @@ pub(super) fn routes() -> Router<Parts> {
             };
             no_store(answer)
         };
-        router.route(route.path, on(route.method, answer))
+        routes.add(endpoint(route), answer)
     })
+}
+
+/// The route with the description of its operation, whose name it has. Of several routes of one
+/// operation, each has its method at the end of the name.
+fn endpoint(route: &Route) -> Endpoint {
+    let (operation, method) = (route.operation, &route.method);
+    let mut of_operation = ROUTES.iter().filter(|it| it.operation == operation);
+    let name = match (of_operation.next(), of_operation.next()) {
+        (Some(_), Some(_)) => format!("{}_{method}", operation.name()).to_lowercase(),
+        _ => operation.name().to_owned(),
+    };
+    let description = operation.description();
+    let endpoint = Endpoint::new(method.clone(), route.path, &name, description);
+    endpoint.statuses(&[route.status])
 }
 
 /// The answer is for one user only, and may change at any moment.
@@ -135,7 +149,7 @@ async fn call(
         field: "path",
         reason: "must be UTF-8",
     })?;
-    let reads_body = route.method != MethodFilter::GET;
+    let reads_body = route.method != Method::GET;
     let mut payload = Payload::default();
     for (name, value) in query {
         payload.set(&name, value);
@@ -148,15 +162,22 @@ async fn call(
     for (name, value) in path {
         payload.set(&name, value);
     }
-    if let Some(key) = headers.get(IDEMPOTENCY_KEY).filter(|_| reads_body) {
+    let key = headers.get(IDEMPOTENCY_KEY).filter(|_| reads_body);
+    if let Some(key) = key {
         let key = key.to_str().map_err(|_| Error::Invalid {
-            field: "idempotency-key",
+            field: IDEMPOTENCY_KEY,
             reason: "must be text",
         })?;
         payload.set(KEY, key);
     }
     let operations = &parts.operations;
-    operations
-        .call(route.operation, &claims, &payload, Timestamp::now())
-        .await
+    let called = operations.call(route.operation, &claims, &payload, Timestamp::now());
+    called.await.map_err(|error| match error {
+        // The field as the client named it.
+        Error::Invalid { field: KEY, reason } if key.is_some() => Error::Invalid {
+            field: IDEMPOTENCY_KEY,
+            reason,
+        },
+        error => error,
+    })
 }

@@ -3,25 +3,55 @@
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     response::{IntoResponse, Response},
 };
 use tokio::time::Instant;
 
-use super::{Parts, api::authenticate, refuse};
+use super::{
+    Parts,
+    api::authenticate,
+    endpoint::{Endpoint, Routes},
+    refuse,
+};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     id::RoomName,
+    operations::about,
     presence::PresenceList,
 };
 
+/// The routes of this file.
+pub(super) fn routes() -> Routes {
+    let team = about("presence")
+        .summary("Lists who is present in the team.")
+        .answers::<PresenceList>();
+    let room = about("presence")
+        .summary("Lists who is in a room.")
+        .field::<RoomName>("room")
+        .answers::<PresenceList>()
+        .needs("view")
+        .fails(&[ErrorCode::Forbidden]);
+    let get = |path, name, description| Endpoint::new(Method::GET, path, name, description);
+    Routes::default()
+        .add(get("/api/v1/presence", "presence_of_team", team), of_team)
+        .add(
+            get(
+                "/api/v1/documents/{room}/presence",
+                "presence_of_room",
+                room,
+            ),
+            of_room,
+        )
+}
+
 /// Answers with the people who are present in the caller's team.
-pub(super) async fn of_team(State(parts): State<Parts>, headers: HeaderMap) -> Response {
+async fn of_team(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     answer(list(&parts, &headers, None).await)
 }
 
 /// Answers with the people who are in a room.
-pub(super) async fn of_room(
+async fn of_room(
     State(parts): State<Parts>,
     room: Result<Path<String>, PathRejection>,
     headers: HeaderMap,

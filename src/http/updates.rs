@@ -9,23 +9,27 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, header},
+    extract::{Path, Request, rejection::PathRejection},
+    http::{HeaderMap, Method, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Parts,
     api::authenticate,
     body::{Bodies, discard},
-    documents, refuse,
+    documents,
+    endpoint::{Endpoint, Routes},
+    refuse,
 };
 use crate::{
     auth::Right,
-    error::{Error, Result},
-    id::Seq,
+    error::{Error, ErrorCode, Result},
+    id::{RoomName, Seq},
+    operations::about,
     room::Author,
     session::Identity,
     supervise::{Supervisor, Task},
@@ -33,10 +37,12 @@ use crate::{
 use document::{self, Checked, Visibility};
 
 const BYTES: &str = "application/octet-stream";
+const NOTES: &str = "The body is the update itself, in encoding v1, at most as large as a document. \
+    It may be sent twice without harm: repeat it if the response was lost.";
 
 /// The state of the route. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Updates(Arc<Shared>);
+struct Updates(Arc<Shared>);
 
 struct Shared {
     parts: Parts,
@@ -44,16 +50,18 @@ struct Shared {
 }
 
 /// The response once the update is durable.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UpdateAccepted)]
 struct Accepted {
     ok: bool,
     seq: Seq,
+    /// True where the update waits for edits that the server does not have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<bool>,
 }
 
 impl Updates {
-    pub(super) fn new(parts: Parts) -> Self {
+    fn new(parts: Parts) -> Self {
         let stall_timeout = Duration::from_millis(parts.timing.http_body_timeout_ms);
         Self(Arc::new(Shared {
             bodies: Bodies::new(parts.limits.http_bodies_bytes_max, stall_timeout),
@@ -62,9 +70,30 @@ impl Updates {
     }
 }
 
+/// The route of this file.
+pub(super) fn routes(parts: &Parts) -> Routes {
+    let path = "/api/v1/documents/{room}/updates";
+    let description = about("documents")
+        .summary("Applies a Yjs update to a document, and answers once it is durable.")
+        .notes(NOTES)
+        .field::<RoomName>("room")
+        .answers::<Accepted>()
+        .needs("edit")
+        .fails(&[
+            ErrorCode::Forbidden,
+            ErrorCode::NotFound,
+            ErrorCode::Conflict,
+        ]);
+    let endpoint = Endpoint::new(Method::POST, path, "document_update", description).takes(BYTES);
+    let updates = Updates::new(parts.clone());
+    Routes::default().add(endpoint, async move |room, request| {
+        post_update(updates, room, request).await
+    })
+}
+
 /// Answers the request.
-pub(super) async fn post_update(
-    State(Updates(shared)): State<Updates>,
+async fn post_update(
+    Updates(shared): Updates,
     room: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {

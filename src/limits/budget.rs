@@ -11,7 +11,10 @@
 //! once. Refusals after the answer are limited more strictly.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -75,13 +78,23 @@ struct Rates {
     memory_bytes: Rate,
 }
 
+/// The rates of all budgets, which share them.
+#[derive(Debug)]
+pub struct BudgetRates {
+    person: Rates,
+    service: Rates,
+    /// Limits the refusals before the client has read the first one.
+    refusals_before_read: Rate,
+    /// Limits the refusals afterwards.
+    refusals_after_read: Rate,
+}
+
 /// The budgets of one session. No method blocks or waits.
 #[derive(Debug)]
 pub struct Budget {
     began: Instant,
     is_service: AtomicBool,
-    person: Rates,
-    service: Rates,
+    rates: Arc<BudgetRates>,
     requests: Bucket,
     updates: Bucket,
     cpu_us: Bucket,
@@ -89,8 +102,6 @@ pub struct Budget {
     /// Bytes of memory that are not charged yet.
     uncharged_bytes: AtomicUsize,
     refusals: Mutex<Refusals>,
-    before_read_rate: Rate,
-    after_read_rate: Rate,
 }
 
 /// The refusals of a session.
@@ -106,25 +117,34 @@ struct Refusals {
     after_read: Bucket,
 }
 
-impl Budget {
-    /// Full budgets with the rates in `limits`.
-    pub fn new(limits: &Limits, role: Role) -> Self {
+impl BudgetRates {
+    /// The rates in `limits`.
+    pub fn new(limits: &Limits) -> Self {
         let requests = limits.requests_per_second;
         let refusals = requests.saturating_mul(10).max(limits.updates_burst);
         let under_way = refusals.saturating_mul(UNDER_WAY_BURSTS);
         Self {
-            began: Instant::now(),
-            is_service: AtomicBool::new(role == Role::Service),
             person: Rates::of_persons(limits),
             service: Rates::of_services(limits),
+            refusals_before_read: Rate::new(requests.into(), under_way.into()),
+            refusals_after_read: Rate::new(requests.into(), refusals.into()),
+        }
+    }
+}
+
+impl Budget {
+    /// Full budgets with these rates.
+    pub fn new(rates: &Arc<BudgetRates>, role: Role) -> Self {
+        Self {
+            began: Instant::now(),
+            is_service: AtomicBool::new(role == Role::Service),
+            rates: Arc::clone(rates),
             requests: Bucket::default(),
             updates: Bucket::default(),
             cpu_us: Bucket::default(),
             memory_bytes: Bucket::default(),
             uncharged_bytes: AtomicUsize::new(0),
             refusals: Mutex::default(),
-            before_read_rate: Rate::new(requests.into(), under_way.into()),
-            after_read_rate: Rate::new(requests.into(), refusals.into()),
         }
     }
 
@@ -218,8 +238,12 @@ impl Budget {
             refusals.first_read = false;
         }
         let counted = match refusals.first_read {
-            true => refusals.after_read.take(1, self.after_read_rate, now),
-            false => refusals.before_read.take(1, self.before_read_rate, now),
+            true => refusals
+                .after_read
+                .take(1, self.rates.refusals_after_read, now),
+            false => refusals
+                .before_read
+                .take(1, self.rates.refusals_before_read, now),
         };
         match (counted, is_first) {
             (Err(_), _) => RefusalKind::Abusive,
@@ -236,8 +260,8 @@ impl Budget {
 
     fn rates(&self) -> &Rates {
         match self.role() {
-            Role::Person => &self.person,
-            Role::Service => &self.service,
+            Role::Person => &self.rates.person,
+            Role::Service => &self.rates.service,
         }
     }
 

@@ -22,7 +22,7 @@ mod verifications;
 
 pub(crate) use self::bucket::{Bucket, Rate};
 pub use self::{
-    budget::{Budget, RefusalKind, Role},
+    budget::{Budget, BudgetRates, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
     pace::Pace,
     places::{Full, Occupant, Peer, Place, Places, Subnet},

@@ -1,6 +1,10 @@
 //! Reading, deleting and muting notifications; every tab and device of the person learns of it.
 
 use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type},
+};
 
 use super::{Inbox, Notifications, unread::unread_of_caller};
 use crate::{
@@ -16,9 +20,10 @@ use crate::{
 const IDS_MAX: usize = 100;
 /// The most kinds that a person mutes.
 const MUTED_MAX: usize = 50;
-/// The names of the events.
-const READ: &str = "notification_read";
-const DELETED: &str = "notification_deleted";
+/// The name of the event.
+pub const READ: &str = "notification_read";
+/// The name of the event.
+pub const DELETED: &str = "notification_deleted";
 
 /// Which notifications a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,23 +55,69 @@ impl Which {
     }
 }
 
+impl ToSchema for Which {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((NotificationId::name().into(), NotificationId::schema()));
+    }
+}
+
+/// The fields of a request, of which it has one.
+impl PartialSchema for Which {
+    fn schema() -> RefOr<Schema> {
+        let ids = ArrayBuilder::new().items(Ref::from_schema_name(NotificationId::name()));
+        let ids = ids.description(Some(
+            "These notifications, at most 100; unknown ids are ignored.",
+        ));
+        let all = ObjectBuilder::new().schema_type(Type::Boolean);
+        let all = all.description(Some("True: all notifications of the caller."));
+        ObjectBuilder::new()
+            .property("ids", ids.max_items(Some(IDS_MAX)))
+            .property("all", all)
+            .into()
+    }
+}
+
+/// A request for the preferences of a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, ToSchema)]
+pub struct Muted {
+    /// The kinds of which the person is not to be notified, at most 50; without it they stay as they
+    /// are.
+    #[schema(max_items = 50, examples(json!(["reply"])))]
+    pub muted: Option<Vec<String>>,
+}
+
+impl Muted {
+    /// Reads `muted`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the field where it is no list of texts.
+    pub fn read(payload: &Payload) -> Result<Self> {
+        let muted = payload.find_texts("muted")?;
+        let muted = muted.map(|kinds| kinds.into_iter().map(str::to_owned).collect());
+        Ok(Self { muted })
+    }
+}
+
 /// The result of reading or deleting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UnreadNotifications)]
 pub struct Read {
     /// How many notifications are unread now.
     pub unread: i64,
 }
 
 /// What a person wants to be notified of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NotificationPreferences)]
 pub struct Preferences {
     /// The kinds of which the person is not notified.
     pub muted: Vec<String>,
 }
 
 /// The events `notification_read` and `notification_deleted`.
-#[derive(Serialize)]
-struct Changed<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationsChanged)]
+pub struct Changed<'a> {
     ids: &'a [NotificationId],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     all: bool,

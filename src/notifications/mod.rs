@@ -21,15 +21,18 @@ mod publish;
 mod retention;
 mod unread;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 pub use self::{
-    change::{Preferences, Read, Which},
+    change::{
+        Changed, DELETED as NOTIFICATION_DELETED, Muted, Preferences, READ as NOTIFICATION_READ,
+        Read, Which,
+    },
     page::{Page, PageRequest},
-    publish::{Publication, Recipients},
+    publish::{Publication, Published, Recipients},
 };
 use crate::{
     auth::User,
@@ -37,13 +40,11 @@ use crate::{
     error::Result,
     id::{NotificationId, RoomName, Team, ThreadId, Timestamp, UserId},
     session::Sessions,
-    store::{FromRow, Json, Row, Store, Transaction, args},
+    store::{FromRow, Json, PagePermits, Row, Store, Transaction, args},
 };
 
 /// The name of the event.
-const NOTIFICATION: &str = "notification";
-/// The most lists that are read at once: the other connections to the database are left to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
+pub const NOTIFICATION: &str = "notification";
 
 /// What people are to be notified of.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ pub struct Notice<'a> {
 }
 
 /// A notification, as its recipient sees it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Notification {
     /// Its id; it stays the same while more is folded into it.
     pub id: NotificationId,
@@ -104,8 +105,9 @@ pub struct Notification {
 }
 
 /// The event `notification`.
-#[derive(Serialize)]
-struct Told<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationEvent)]
+pub struct Told<'a> {
     #[serde(flatten)]
     notification: &'a Notification,
     unread: i64,
@@ -116,7 +118,7 @@ struct Told<'a> {
 pub struct Notifications {
     store: Store,
     sessions: Sessions,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 /// A person's inbox: how many notifications are unread, and which kinds are muted.
@@ -131,7 +133,7 @@ impl Notifications {
         Self {
             store,
             sessions,
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

@@ -1,58 +1,46 @@
 //! Lists of a person's notifications, by pages, the newest first.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use serde::{Serialize, Serializer};
-use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::{Notification, Notifications};
 use crate::{
     auth::{Claims, Right},
-    error::{Error, Result},
+    error::Result,
     id::{NotificationId, Timestamp},
     payload::Payload,
-    store::{Bind, args},
+    store::{TIME_MAX, Window, args, parse_time},
 };
 
-/// The most notifications on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
-/// The most notifications that are examined for one page, visible or not.
-const EXAMINED_MAX: usize = 1000;
-/// How long a request waits until fewer lists are being read.
-const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The end of the year 9999 in milliseconds since 1970, the latest time that the databases store.
-const TIME_MAX: i64 = 253_402_300_799_999;
-/// It follows every id.
-const AFTER_ALL: &str = "~";
-
 /// A request for one page.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only those that are not read.
+    #[schema(required = false)]
     pub unread_only: bool,
-    /// The most notifications: 1 to 100; without a limit, 50.
-    pub limit: Option<usize>,
-    /// The `next_cursor` of the page before.
-    pub cursor: Option<String>,
+    /// Which part of the list.
+    #[schema(ignore)]
+    pub window: Window<Cursor>,
 }
 
 impl PageRequest {
     /// Reads `unread_only`, `limit` and `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field that is not valid.
+    /// [`Error::Invalid`](crate::error::Error::Invalid) with the field that is not valid.
     pub fn read(payload: &Payload) -> Result<Self> {
         Ok(Self {
             unread_only: payload.flag("unread_only")?,
-            limit: payload.find_count("limit")?,
-            cursor: payload.find_text("cursor")?.map(str::to_owned),
+            window: Window::read(payload, Cursor::parse)?,
         })
     }
 }
 
 /// A page of notifications.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = NotificationPage)]
 pub struct Page {
     /// Those that the caller may see; they may be fewer than the limit, or none.
     pub notifications: Vec<Notification>,
@@ -60,6 +48,7 @@ pub struct Page {
     pub unread: i64,
     /// Where the next page begins, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 
@@ -71,18 +60,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    fn parse(text: &str) -> Result<Self> {
-        let read = || {
-            let (at, id) = text.split_once('.')?;
-            let at = at.parse().ok().filter(|at| (0..=TIME_MAX).contains(at))?;
-            Some(Self {
-                at: Timestamp(at),
-                id: NotificationId::parse(id)?,
-            })
-        };
-        read().ok_or(Error::Invalid {
-            field: "cursor",
-            reason: "must be the next_cursor of a page of the same list",
+    fn parse(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once('.')?;
+        Some(Self {
+            at: parse_time(at)?,
+            id: NotificationId::parse(id)?,
         })
     }
 }
@@ -130,57 +112,22 @@ impl Notifications {
     /// is folded moves to the front.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the field `limit` or `cursor`; [`Error::Overloaded`] where too many
-    /// lists are being read; otherwise as [`Store::view`](crate::store::Store::view).
+    /// [`Overloaded`](crate::error::Error::Overloaded) where too many lists are being read;
+    /// otherwise as [`Store::view`](crate::store::Store::view).
     pub async fn list(&self, claims: &Claims, request: &PageRequest) -> Result<Page> {
-        let limit = request.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::Invalid {
-                field: "limit",
-                reason: "must be a number from 1 to 100",
-            });
-        }
-        let mut after = request.cursor.as_deref().map(Cursor::parse).transpose()?;
-        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
-            return Err(Error::Overloaded);
-        };
+        let _permit = self.permits.acquire().await?;
         let unread = self.unread(claims).await?;
-        let mut notifications = Vec::with_capacity(limit);
-        let mut left = EXAMINED_MAX;
-        // One row more than the page contains shows whether there is a next page.
-        let mut rows_max = limit + 1;
-        while left > 0 {
-            let rows = self
-                .read_rows(claims, request.unread_only, after, rows_max)
-                .await?;
-            let is_end = rows.len() < rows_max;
-            left -= rows.len();
-            rows_max = left;
-            for row in rows {
-                if notifications.len() == limit {
-                    return Ok(Page {
-                        notifications,
-                        unread,
-                        next_cursor: after,
-                    });
-                }
-                after = Some(Cursor {
-                    at: row.created_at,
-                    id: row.id,
-                });
-                if may_see(claims, &row) {
-                    notifications.push(row);
-                }
-            }
-            if is_end {
-                after = None;
-                break;
-            }
-        }
+        let read = |after, rows_max| self.read_rows(claims, request.unread_only, after, rows_max);
+        let cursor = |notification: &Notification| Cursor {
+            at: notification.created_at,
+            id: notification.id,
+        };
+        let visible = |row: Notification| may_see(claims, &row).then_some(row);
+        let (notifications, next_cursor) = request.window.fill(read, cursor, visible).await?;
         Ok(Page {
             notifications,
             unread,
-            next_cursor: after,
+            next_cursor,
         })
     }
 
@@ -189,12 +136,13 @@ impl Notifications {
         claims: &Claims,
         unread_only: bool,
         after: Option<Cursor>,
-        rows_max: usize,
+        rows_max: i64,
     ) -> Result<Vec<Notification>> {
-        let at = after.map_or(Timestamp(TIME_MAX), |after| after.at);
-        let id = after.map_or_else(|| AFTER_ALL.to_owned(), |after| after.id.to_string());
-        let mut binds = args![claims.team, claims.user.id, at, id, Timestamp(-1)];
-        binds.push(Bind::Integer(i64::try_from(rows_max).ok()));
+        let at = after.map_or(TIME_MAX, |after| after.at);
+        // The tilde follows every id.
+        let id = after.map_or_else(|| "~".to_owned(), |after| after.id.to_string());
+        let before_all = Timestamp(-1);
+        let binds = args![claims.team, claims.user.id, at, id, before_all, rows_max];
         let sql = match unread_only {
             true => select_page!(" and notification.read_at is null"),
             false => select_page!(""),

@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type},
+};
 
 use super::{Notice, Notifications, change::is_kind};
 use crate::{
@@ -33,25 +37,52 @@ pub enum Recipients {
     Team,
 }
 
+impl ToSchema for Recipients {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((UserId::name().into(), UserId::schema()));
+    }
+}
+
+/// The fields of a request, of which it has one.
+impl PartialSchema for Recipients {
+    fn schema() -> RefOr<Schema> {
+        let user = || Ref::from_schema_name(UserId::name());
+        let team = ObjectBuilder::new().schema_type(Type::Boolean);
+        let team = team.description(Some("True: everybody in the team whom the server knows."));
+        let users = ArrayBuilder::new().items(user()).min_items(Some(1));
+        let users = users.description(Some("These people, 1 to 1,000."));
+        ObjectBuilder::new()
+            .property("user", user())
+            .property("users", users.max_items(Some(USERS_MAX)))
+            .property("team", team)
+            .into()
+    }
+}
+
 /// What a service tells people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct Publication {
     /// Who is notified.
+    #[schema(ignore)]
     pub to: Recipients,
     /// The kind, a word of at most 64 bytes.
+    #[schema(pattern = "^[A-Za-z0-9_.:-]{1,64}$", examples("export"))]
     pub kind: String,
     /// One line of at most 512 bytes.
+    #[schema(min_length = 1, max_length = 512, examples("The export is ready"))]
     pub title: String,
     /// More of it, at most 4,096 bytes of plain text.
+    #[schema(max_length = 4096)]
     pub body: Option<String>,
     /// The document that it is about.
     pub room: Option<RoomName>,
     /// Where it can be seen: an http or https address, or a path that begins with `/`.
+    #[schema(max_length = 2048, pattern = "^(https?://|/)", examples("/exports/7"))]
     pub url: Option<String>,
 }
 
 /// The result of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Published {
     /// How many people it was meant for.
     pub recipients: usize,

@@ -2,121 +2,89 @@
 
 use serde_json::{Value, json};
 
-use super::{Operations, answer};
+use super::{Call, Operations, answer};
 use crate::{
-    auth::Claims,
     comments::{Edit, Emoji, NewComment, NewThread, PageRequest, comment_id, thread_id},
     error::Result,
-    id::Timestamp,
     idempotency::RequestKey,
-    payload::Payload,
 };
 
 impl Operations {
-    pub(super) async fn create_thread(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let (new, key) = (NewThread::read(payload)?, RequestKey::find(payload)?);
-        let created = self.comments.create_thread(claims, &new, key, now);
+    pub(super) async fn create_thread(&self, call: Call<'_>) -> Result<Value> {
+        let (new, key) = (
+            NewThread::read(call.payload)?,
+            RequestKey::find(call.payload)?,
+        );
+        let created = self
+            .comments
+            .create_thread(call.claims, &new, key, call.now);
         Ok(json!({ "thread": created.await? }))
     }
 
-    pub(super) async fn list_threads(&self, claims: &Claims, payload: &Payload) -> Result<Value> {
-        let request = PageRequest::read(payload)?;
-        answer(&self.comments.list(claims, &request).await?)
+    pub(super) async fn list_threads(&self, call: Call<'_>) -> Result<Value> {
+        let request = PageRequest::read(call.payload)?;
+        answer(&self.comments.list(call.claims, &request).await?)
     }
 
-    pub(super) async fn get_thread(&self, claims: &Claims, payload: &Payload) -> Result<Value> {
-        let thread = self.comments.get(claims, thread_id(payload)?);
+    pub(super) async fn get_thread(&self, call: Call<'_>) -> Result<Value> {
+        let thread = self.comments.get(call.claims, thread_id(call.payload)?);
         Ok(json!({ "thread": thread.await? }))
     }
 
-    pub(super) async fn resolve_thread(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let thread = self.comments.resolve(claims, thread_id(payload)?, now);
+    pub(super) async fn resolve_thread(&self, call: Call<'_>) -> Result<Value> {
+        let id = thread_id(call.payload)?;
+        let thread = self.comments.resolve(call.claims, id, call.now);
         Ok(json!({ "thread": thread.await? }))
     }
 
-    pub(super) async fn reopen_thread(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let thread = self.comments.reopen(claims, thread_id(payload)?, now);
+    pub(super) async fn reopen_thread(&self, call: Call<'_>) -> Result<Value> {
+        let id = thread_id(call.payload)?;
+        let thread = self.comments.reopen(call.claims, id, call.now);
         Ok(json!({ "thread": thread.await? }))
     }
 
-    pub(super) async fn delete_thread(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let thread = thread_id(payload)?;
-        self.comments.delete_thread(claims, thread, now).await?;
-        Ok(json!({}))
+    pub(super) async fn delete_thread(&self, call: Call<'_>) -> Result<Value> {
+        let id = thread_id(call.payload)?;
+        let deleted = self.comments.delete_thread(call.claims, id, call.now);
+        deleted.await.map(|()| json!({}))
     }
 
-    pub(super) async fn create_comment(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let (new, key) = (NewComment::read(payload)?, RequestKey::find(payload)?);
-        let created = self.comments.create_comment(claims, &new, key, now);
+    pub(super) async fn create_comment(&self, call: Call<'_>) -> Result<Value> {
+        let (new, key) = (
+            NewComment::read(call.payload)?,
+            RequestKey::find(call.payload)?,
+        );
+        let created = self
+            .comments
+            .create_comment(call.claims, &new, key, call.now);
         Ok(json!({ "comment": created.await? }))
     }
 
-    pub(super) async fn edit_comment(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let edit = Edit::read(payload)?;
-        let edited = self.comments.edit_comment(claims, &edit, now);
+    pub(super) async fn edit_comment(&self, call: Call<'_>) -> Result<Value> {
+        let edit = Edit::read(call.payload)?;
+        let edited = self.comments.edit_comment(call.claims, &edit, call.now);
         Ok(json!({ "comment": edited.await? }))
     }
 
-    pub(super) async fn delete_comment(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let comment = comment_id(payload)?;
-        self.comments.delete_comment(claims, comment, now).await?;
-        Ok(json!({}))
+    pub(super) async fn delete_comment(&self, call: Call<'_>) -> Result<Value> {
+        let id = comment_id(call.payload)?;
+        let deleted = self.comments.delete_comment(call.claims, id, call.now);
+        deleted.await.map(|()| json!({}))
     }
 
-    pub(super) async fn add_reaction(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let (comment, emoji) = (comment_id(payload)?, Emoji::read(payload)?);
-        let added = self.comments.add_reaction(claims, comment, &emoji, now);
+    pub(super) async fn add_reaction(&self, call: Call<'_>) -> Result<Value> {
+        let (id, emoji) = (comment_id(call.payload)?, Emoji::read(call.payload)?);
+        let added = self
+            .comments
+            .add_reaction(call.claims, id, &emoji, call.now);
         Ok(json!({ "comment": added.await? }))
     }
 
-    pub(super) async fn remove_reaction(
-        &self,
-        claims: &Claims,
-        payload: &Payload,
-        now: Timestamp,
-    ) -> Result<Value> {
-        let (comment, emoji) = (comment_id(payload)?, Emoji::read(payload)?);
-        let removed = self.comments.remove_reaction(claims, comment, &emoji, now);
+    pub(super) async fn remove_reaction(&self, call: Call<'_>) -> Result<Value> {
+        let (id, emoji) = (comment_id(call.payload)?, Emoji::read(call.payload)?);
+        let removed = self
+            .comments
+            .remove_reaction(call.claims, id, &emoji, call.now);
         Ok(json!({ "comment": removed.await? }))
     }
 }

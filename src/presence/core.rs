@@ -42,7 +42,7 @@ pub(super) struct Core {
 #[derive(Default)]
 pub(super) struct People {
     /// Those who are present, and those of whom it is still to be told that they are offline.
-    pub(super) people: BTreeMap<UserId, Person>,
+    pub(super) people: BTreeMap<UserId, Box<Person>>,
     /// The open sessions in each room.
     pub(super) rooms: HashMap<RoomName, Vec<Arc<Session>>>,
     /// The people whose entry may have changed since it was told.
@@ -72,8 +72,8 @@ pub(super) struct Person {
 pub(super) struct Tab {
     pub(super) session: Arc<Session>,
     status: Status,
-    /// The activity, with the time at which it was set.
-    activity: Option<(Instant, Activity)>,
+    /// The activity, with the time at which it was set; boxed, because most sessions have none.
+    activity: Option<Box<(Instant, Activity)>>,
     rooms: Vec<RoomName>,
     pub(super) has_ended: bool,
 }
@@ -82,7 +82,7 @@ pub(super) struct Tab {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) status: Status,
-    pub(super) activity: Option<Activity>,
+    pub(super) activity: Option<Box<Activity>>,
     pub(super) rooms: Vec<RoomName>,
 }
 
@@ -92,8 +92,10 @@ impl Core {
         let user = &session.identity().user;
         let people = self.teams.entry(session.claims().team.clone()).or_default();
         let person = people.people.entry(user.id.clone());
-        let person = person.or_insert_with(|| Person::new(user.clone(), now));
+        let person = person.or_insert_with(|| Box::new(Person::new(user.clone(), now)));
         person.user = user.clone();
+        // Most people have one session, so that there are thousands of these lists.
+        person.tabs.reserve_exact(1);
         person.tabs.push(Tab::new(Arc::clone(session)));
         people.change(&user.id, now.instant);
     }
@@ -124,6 +126,7 @@ impl Core {
     pub(super) fn enter(&mut self, session: &Session, room: &RoomName, now: Now) {
         self.with_tab(session, now, |tab, rooms| {
             if !tab.rooms.contains(room) {
+                tab.rooms.reserve_exact(1);
                 tab.rooms.push(room.clone());
                 let of_room = rooms.entry(room.clone()).or_default();
                 of_room.push(Arc::clone(&tab.session));
@@ -144,7 +147,7 @@ impl Core {
         self.with_tab(session, now, |tab, _| {
             tab.status = change.status.unwrap_or(tab.status);
             if let Some(activity) = change.activity {
-                tab.activity = activity.map(|activity| (now.instant, activity));
+                tab.activity = activity.map(|activity| Box::new((now.instant, activity)));
             }
         });
     }
@@ -156,7 +159,7 @@ impl Core {
         let mut renewed = None;
         self.with_tab(session, now, |tab, _| {
             let activity = tab.activity.as_ref();
-            let room = activity.and_then(|(_, activity)| activity.room.as_ref());
+            let room = activity.and_then(|set| set.1.room.as_ref());
             if room.is_some_and(|room| !may_view(room)) {
                 tab.activity = None;
             }
@@ -271,7 +274,7 @@ impl Person {
             false => Status::Away,
         };
         let activities = self.tabs.iter().filter_map(|tab| tab.activity.as_ref());
-        let latest = activities.max_by_key(|(set_at, _)| *set_at);
+        let latest = activities.max_by_key(|set| set.0);
         let rooms = self.tabs.iter().flat_map(|tab| &tab.rooms);
         let mut rooms: Vec<_> = rooms.cloned().collect();
         rooms.sort_unstable();
@@ -279,7 +282,7 @@ impl Person {
         rooms.truncate(ROOMS_MAX);
         Shown {
             status,
-            activity: latest.map(|(_, activity)| activity.clone()),
+            activity: latest.map(|set| Box::new(set.1.clone())),
             rooms,
         }
     }
@@ -290,7 +293,7 @@ impl Person {
         Entry {
             user: self.user.clone(),
             status: shown.status,
-            activity: shown.activity,
+            activity: shown.activity.map(|activity| *activity),
             rooms: shown.rooms,
             last_seen_at: seen.unwrap_or(self.left_at),
         }

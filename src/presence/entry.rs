@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     auth::{Claims, Right, User},
@@ -18,8 +22,9 @@ const LABEL_BYTES_MAX: usize = 255;
 const ACTIVITY_BIT: u64 = 1 << 63;
 
 /// Whether a person wants to be spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PresenceStatus)]
 pub enum Status {
     /// The person is there.
     Online,
@@ -32,29 +37,44 @@ pub enum Status {
 }
 
 /// What a person is doing, as a client of theirs says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PresenceActivity)]
 pub struct Activity {
     /// A word of the application, such as `editing`: 1 to 64 bytes.
+    #[schema(min_length = 1, max_length = 64, examples("editing"))]
     pub kind: String,
     /// The document that it is about. Who may not view it does not see the activity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomName>,
     /// A text for people: 1 to 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255)]
     pub label: Option<String>,
 }
 
+/// The statuses that a client may set.
+fn settable() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("The new status."))
+        .enum_values(Some(["online", "away", "busy"]))
+        .build()
+}
+
 /// A request to change what one session contributes. What is `None` stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, ToSchema)]
 pub struct Change {
     /// The new status.
+    #[schema(schema_with = settable)]
     pub status: Option<Status>,
-    /// The new activity, or `Some(None)` to end it.
+    /// The new activity, or null to end it.
+    #[schema(value_type = Option<Activity>)]
     pub activity: Option<Option<Activity>>,
 }
 
 /// A person who is present, as others see them: one entry for all tabs and devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PresenceEntry)]
 pub struct Entry {
     /// The person.
     pub user: User,

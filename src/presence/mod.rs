@@ -27,6 +27,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use smallvec::SmallVec;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 pub use self::entry::{Activity, Change, Entry, Status};
 use self::{
@@ -50,9 +51,9 @@ const TICK: Duration = Duration::from_millis(100);
 const LISTED_MAX: usize = 500;
 
 /// The event with the entry of one person.
-const PRESENCE_UPDATE: &str = "presence_update";
+pub const PRESENCE_UPDATE: &str = "presence_update";
 /// The event with the number of people in a large team.
-const PRESENCE_CHANGED: &str = "presence_changed";
+pub const PRESENCE_CHANGED: &str = "presence_changed";
 
 /// Who is present. Cheap to clone.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ struct Shared {
 }
 
 /// A list of people who are present.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PresenceList {
     /// Always true; an answer with an error has no list.
     pub ok: bool,
@@ -80,8 +81,9 @@ pub struct PresenceList {
 }
 
 /// The payload of [`PRESENCE_CHANGED`].
-#[derive(Serialize)]
-struct Changed {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PresenceChanged)]
+pub struct Changed {
     users_total: usize,
 }
 

@@ -16,7 +16,7 @@ use std::{mem, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    core::{Core, Now, People, Person, Shown},
+    core::{Core, Now, People, Shown},
     entry::{Entry, Status},
     pace::{KEPT_FOR, TEAM_MAX, collected_for},
 };
@@ -99,8 +99,8 @@ impl People {
             }
             told_total = told_total.or(Some(renewed));
         }
-        let of_present = |person: &&Person| !person.tabs.is_empty();
-        let total = || self.people.values().filter(of_present).count();
+        let people = || self.people.values();
+        let total = || people().filter(|person| !person.tabs.is_empty()).count();
         Some(News {
             team: team.clone(),
             entries,

@@ -23,14 +23,16 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use utoipa::ToSchema;
 
 pub use self::request::Request;
 use crate::{
     auth::{Claims, Revocation, RevocationList, Revoked, Right},
     error::{Error, Result},
-    id::Timestamp,
+    id::{Timestamp, UserId},
     idempotency::{RequestKey, once},
     store::{Store, args},
     supervise::{Supervisor, Task},
@@ -145,7 +147,7 @@ impl Revocations {
         let written = self.store.transact(async |tx| {
             let write = async || {
                 write(&tx, claims, &revocation, now).await?;
-                Ok(json!({ "revocation": shown(&revocation, now) }))
+                Ok(json!({ "revocation": Shown::new(&revocation, now) }))
             };
             once(&tx, claims, "session_revoke", key.as_ref(), now, write).await
         });
@@ -226,15 +228,36 @@ async fn write(
 }
 
 /// A revocation as its service sees it.
-fn shown(revocation: &Revocation, now: Timestamp) -> Value {
-    let kept_until = revocation.kept_until;
-    match &revocation.revoked {
-        Revoked::Login(sid) => json!({ "sid": sid, "revoked_at": now, "kept_until": kept_until }),
-        Revoked::User { id, issued_before } => json!({
-            "user": id.as_str(),
-            "issued_before": issued_before,
-            "revoked_at": now,
-            "kept_until": kept_until,
-        }),
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionRevocation)]
+pub struct Shown {
+    /// The login session whose tokens are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    /// The user whose tokens are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+    /// Tokens of the user that were issued before this time are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_before: Option<Timestamp>,
+    /// When it took effect.
+    revoked_at: Timestamp,
+    /// Until when it is kept: then every token that it refuses has expired.
+    kept_until: Timestamp,
+}
+
+impl Shown {
+    fn new(revocation: &Revocation, revoked_at: Timestamp) -> Self {
+        let (sid, user, issued_before) = match &revocation.revoked {
+            Revoked::Login(sid) => (Some(sid.clone()), None, None),
+            Revoked::User { id, issued_before } => (None, Some(id.clone()), Some(*issued_before)),
+        };
+        Self {
+            sid,
+            user,
+            issued_before,
+            revoked_at,
+            kept_until: revocation.kept_until,
+        }
     }
 }

@@ -1,5 +1,10 @@
 //! What a service asks for: `{ sid }`, or `{ user, issued_before? }`.
 
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, Ref, RefOr, Schema, Type},
+};
+
 use crate::{
     auth::{Revoked, is_login},
     error::{Error, Result},
@@ -22,6 +27,27 @@ pub enum Request {
         /// The time before which the tokens were issued; without it, the time of the request.
         issued_before: Option<Timestamp>,
     },
+}
+
+impl ToSchema for Request {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((UserId::name().into(), UserId::schema()));
+        schemas.push((Timestamp::name().into(), Timestamp::schema()));
+    }
+}
+
+/// The fields of a request, which has `sid` or `user`.
+impl PartialSchema for Request {
+    fn schema() -> RefOr<Schema> {
+        let sid = ObjectBuilder::new().schema_type(Type::String);
+        let sid = sid.min_length(Some(1)).max_length(Some(255));
+        let sid = sid.description(Some("The login session: the claim sid of its tokens."));
+        ObjectBuilder::new()
+            .property("sid", sid)
+            .property("user", Ref::from_schema_name(UserId::name()))
+            .property("issued_before", Ref::from_schema_name(Timestamp::name()))
+            .into()
+    }
 }
 
 impl Request {

@@ -154,7 +154,7 @@ impl Driver {
     /// Makes an input of a message from the inbox.
     fn input(&mut self, incoming: Incoming) -> Input<DynPeer> {
         match incoming {
-            Incoming::Command(command) => self.command_input(command),
+            Incoming::Command(command) => self.command_input(*command),
             Incoming::Event(Event::Appended(result)) => {
                 self.effects.append_settled();
                 Input::Appended(result)
@@ -263,7 +263,7 @@ impl Driver {
         }
         for incoming in unhandled {
             if let Incoming::Command(command) = incoming {
-                refuse(command, &error);
+                refuse(*command, &error);
             }
         }
         self.end = Some(error);

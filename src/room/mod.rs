@@ -210,8 +210,7 @@ pub enum Command<P = Arc<dyn Peer>> {
         /// The client's state vector.
         state_vector: StateVector,
     },
-    /// Changes the document. It is boxed because it is larger than the other variants, and all
-    /// slots of an inbox have the same size.
+    /// Changes the document. It is boxed because it is much larger than the other variants.
     Update(Box<Update<P>>),
     /// Asks for the update that an edit is, as the document is now. The document is not changed.
     Edit {

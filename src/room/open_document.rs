@@ -268,7 +268,8 @@ impl OpenDocument {
         let size = self.encoded_bytes + self.added_bytes;
         let encoded = run_heavy(size, || self.document.diff(&StateVector::default()));
         self.broken |= encoded.is_err();
-        let state = Bytes::from(encoded?);
+        // It is kept, so without the spare capacity of the encoder.
+        let state = Bytes::from(encoded?.into_boxed_slice());
         (self.encoded_bytes, self.added_bytes) = (state.len(), 0);
         self.state = Some(state.clone());
         Ok(state)

@@ -73,7 +73,8 @@ pub(super) enum Event {
 
 /// A message in a room's inbox.
 pub(super) enum Incoming {
-    Command(Command),
+    /// It is boxed because all slots of an inbox have the same size, and an inbox has at least 32.
+    Command(Box<Command>),
     Event(Event),
 }
 
@@ -118,7 +119,7 @@ impl RoomHandle {
         }
         self.inbox
             .incoming
-            .send(Incoming::Command(command))
+            .send(Incoming::Command(Box::new(command)))
             .map_err(|_| Error::StorageUnavailable)
     }
 

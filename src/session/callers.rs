@@ -10,10 +10,9 @@ use tokio::{
 
 use crate::{
     auth::Claims,
-    config::Limits,
     error::{Error, Result},
     id::{Team, UserId},
-    limits::{Budget, Role},
+    limits::{Budget, BudgetRates, Role},
 };
 
 /// How long a caller is kept after its last request. It is longer than a budget can be in debt.
@@ -28,7 +27,7 @@ const BODY_RETRY_MS: u64 = 1000;
 
 /// The callers with recent requests.
 pub struct Callers {
-    limits: Limits,
+    rates: Arc<BudgetRates>,
     recent: Mutex<Recent>,
 }
 
@@ -50,9 +49,9 @@ pub struct Caller {
 }
 
 impl Callers {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(rates: Arc<BudgetRates>) -> Self {
         Self {
-            limits,
+            rates,
             recent: Mutex::new(Recent {
                 callers: HashMap::new(),
                 sweep_at: SWEEP_CALLERS_MIN,
@@ -69,7 +68,7 @@ impl Callers {
         }
         let key = (claims.team.clone(), claims.user.id.clone());
         let entry = recent.callers.entry(key).or_insert_with(|| Entry {
-            caller: Arc::new(Caller::new(&self.limits, role)),
+            caller: Arc::new(Caller::new(&self.rates, role)),
             last_request: now,
         });
         entry.last_request = now;
@@ -89,13 +88,13 @@ impl Recent {
 }
 
 impl Caller {
-    fn new(limits: &Limits, role: Role) -> Self {
+    fn new(rates: &Arc<BudgetRates>, role: Role) -> Self {
         let bodies = match role {
             Role::Person => PERSON_BODIES_MAX,
             Role::Service => SERVICE_BODIES_MAX,
         };
         Self {
-            budget: Budget::new(limits, role),
+            budget: Budget::new(rates, role),
             bodies: Arc::new(Semaphore::new(bodies)),
         }
     }

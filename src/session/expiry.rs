@@ -52,7 +52,10 @@ impl Sessions {
             timing, supervisor, ..
         } = &*self.shared;
         let now = Timestamp::now();
-        for session in self.all() {
+        let needs_check = |session: &Session| {
+            session.needs_revocation_check(revocations) || session.needs_check(now, timing)
+        };
+        for session in self.all_where(needs_check) {
             let check = || {
                 session.check_revocation(revocations);
                 session.check_expiry(now, timing);
@@ -66,6 +69,15 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether something is due for the session at `now`.
+    fn needs_check(&self, now: Timestamp, timing: &Timing) -> bool {
+        self.has_ended() || due(self.expires_at(), now, timing) != Due::Nothing
+    }
+
+    fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.claims.read().expires_at)
+    }
+
     /// Does what is due for the session at `now`: notifies its client, ends the session, or closes
     /// the transport of a session that has ended.
     pub(super) fn check_expiry(&self, now: Timestamp, timing: &Timing) {
@@ -75,7 +87,7 @@ impl Session {
             }
             return;
         }
-        let expires_at = Timestamp::from_seconds(self.claims().expires_at);
+        let expires_at = self.expires_at();
         match due(expires_at, now, timing) {
             Due::Nothing => {}
             Due::Notice => {

@@ -16,7 +16,7 @@ use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
     id::{SessionId, Team, UserId},
-    limits::Role,
+    limits::{BudgetRates, Role},
     supervise::Supervisor,
 };
 
@@ -50,6 +50,7 @@ struct Registry {
 impl Sessions {
     /// A registry without sessions.
     pub fn new(limits: Limits, timing: Timing, supervisor: Supervisor) -> Self {
+        let rates = Arc::new(BudgetRates::new(&limits));
         Self {
             shared: Arc::new(Shared {
                 limits,
@@ -57,8 +58,8 @@ impl Sessions {
                 supervisor,
                 draining: AtomicBool::new(false),
                 last_id: AtomicU64::new(0),
-                callers: Callers::new(limits),
-                budgets: Budgets::new(),
+                callers: Callers::new(Arc::clone(&rates)),
+                budgets: Budgets::new(rates),
                 registry: Mutex::default(),
             }),
         }
@@ -83,10 +84,13 @@ impl Sessions {
             return Err(Error::TooManyConnections);
         }
         registry.count += 1;
-        let budget = self.shared.budgets.take(&claims, limits);
+        let budget = self.shared.budgets.take(&claims);
         let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();
-        of_team.entry(user).or_default().push(Arc::clone(&session));
+        let of_user = of_team.entry(user).or_default();
+        // Most people have one session.
+        of_user.reserve_exact(1);
+        of_user.push(Arc::clone(&session));
         Ok(session)
     }
 
@@ -110,11 +114,12 @@ impl Sessions {
         self.len() == 0
     }
 
-    /// All sessions at this moment.
-    pub fn all(&self) -> Vec<Arc<Session>> {
+    /// All sessions at this moment that fulfil `condition`, which is called under the registry's lock.
+    pub(super) fn all_where(&self, condition: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let registry = self.shared.registry.lock();
         let users = registry.teams.values().flat_map(HashMap::values);
-        users.flatten().cloned().collect()
+        let fulfils = |session: &&Arc<Session>| condition(session);
+        users.flatten().filter(fulfils).cloned().collect()
     }
 
     /// All sessions of `team` at this moment.

@@ -6,6 +6,11 @@ use super::Session;
 use crate::{auth::RevocationList, error::Error};
 
 impl Session {
+    /// Whether a revocation was added since the last check.
+    pub(super) fn needs_revocation_check(&self, revocations: &RevocationList) -> bool {
+        self.revocations_checked.load(Ordering::Acquire) != revocations.version() + 1
+    }
+
     /// Ends the session if its token was revoked. Costs nothing where no revocation was added since
     /// the last call.
     pub(super) fn check_revocation(&self, revocations: &RevocationList) {

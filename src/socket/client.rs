@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     auth::{Right, Rights},
-    bus::Event,
+    bus::{Event, Published},
     error::{Error, Result},
     id::{RoomName, Timestamp},
     limits::{RefusalKind, Sampler},
@@ -137,24 +137,31 @@ impl Client {
         self.queue_within(message, self.queue_bytes_max)
     }
 
-    /// As [`offer`](Self::offer), with twice the bound. It is for events, which are not sent again:
-    /// a client whose queue is full of updates still receives them.
-    pub(super) fn offer_event(&self, message: Message) -> Delivery {
-        self.queue_within(message, self.queue_bytes_max.saturating_mul(2))
+    /// Queues `message`, which is `event`, as [`offer`](Self::offer) does, with twice the bound: events
+    /// are not sent again, so that a client whose queue is full of updates still receives them. After
+    /// a durable event that was dropped the client gets no further ones, because it would ask for
+    /// those after the last one only.
+    pub(super) fn offer_event(&self, event: &Published, message: Message) -> Delivery {
+        if self.has_missed_event.load(Ordering::Relaxed) {
+            return Delivery::Full;
+        }
+        let delivery = self.queue_within(message, self.queue_bytes_max.saturating_mul(2));
+        if delivery == Delivery::Full && event.event_id.is_some() {
+            self.note_missed_event();
+        }
+        delivery
     }
 
     /// Notes that a durable event was dropped, because the queue was full. A client that is reading a
-    /// large document can read it to its end; then it is [cut](Self::cut_if_incomplete).
+    /// large document can read it to its end; then it [is cut](Self::is_incomplete).
     pub(super) fn note_missed_event(&self) {
         self.has_missed_event.store(true, Ordering::Relaxed);
     }
 
-    /// Closes the transport of a client that has missed an event and has read everything else: it
-    /// connects again, and asks for what it has missed.
-    pub(super) fn cut_if_incomplete(&self) {
-        if self.has_missed_event.load(Ordering::Relaxed) && self.socket.is_drained() {
-            self.cut("missed_event");
-        }
+    /// Whether the client has missed an event and has read everything else. Its transport has to be
+    /// closed: it connects again, and asks for what it has missed.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.has_missed_event.load(Ordering::Relaxed) && self.socket.is_drained()
     }
 
     fn queue_within(&self, message: Message, bytes_max: usize) -> Delivery {

@@ -134,14 +134,14 @@ impl Engine {
 impl Door for Engine {
     type Data = Connection<Client>;
 
-    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer> {
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Box<Answer>> {
         // An answer of HTTP, after which stock clients try again by themselves; after the refusal of a
         // session they would not.
         self.sockets
             .shared
             .sessions
             .check_open()
-            .map_err(|error| refusal(&error))?;
+            .map_err(|error| Box::new(refusal(&error)))?;
         let Some(peer) = extensions.get::<Peer>() else {
             return Ok(Connection::new(None));
         };
@@ -156,7 +156,7 @@ impl Door for Engine {
         };
         place
             .map(|place| Connection::new(Some(place)))
-            .map_err(|Full(_)| refusal(&Error::TooManyConnections))
+            .map_err(|Full(_)| Box::new(refusal(&Error::TooManyConnections)))
     }
 
     fn requested(&self, extensions: &Extensions, socket: &Arc<EngineSocket>) {

@@ -49,14 +49,14 @@ impl Subscriber for Sockets {
                 continue;
             }
             let message = encoded.get_or_insert_with(|| frame(published));
-            match client.offer_event(message.clone()) {
+            match client.offer_event(published, message.clone()) {
                 Delivery::Queued => client.socket().flush(engineio::Writer::Task),
                 // It may be reading a large document. What passes is dropped, and presence is told
                 // again later.
                 Delivery::Full if published.event_id.is_none() => {
                     self.shared.presence.missed(&client.session);
                 }
-                Delivery::Full => client.note_missed_event(),
+                Delivery::Full => {}
             }
         }
     }

@@ -214,8 +214,9 @@ async fn start(
     let claims = session.claims();
     // From here on events are held back for the client.
     let receiver = Receiver::Person(&claims.user.id);
+    let (store, comments) = (&shared.store, &shared.operations.comments);
     let (recovery, unread) = tokio::join!(
-        Recovery::read(&shared.store, &client, since, receiver),
+        Recovery::read(store, comments, &client, since, receiver),
         unread(shared, &claims),
     );
     beginning.has_begun = !session.has_ended()

@@ -1,62 +1,101 @@
-//! Events that are held back for a client while it is sent those that it has missed.
+//! Events and messages that are held back for a client while it is sent those that it has missed.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
+use engineio::Message;
 use parking_lot::Mutex;
 
-use crate::{bus::Published, id::EventId};
+use crate::{bus::Published, id::EventId, room::Delivery};
 
-/// The most events that are held back for one client.
+/// The most that is held back for one client, events and messages together.
 const HELD_MAX: usize = 1000;
 
-/// The events that are held back while missed ones are read.
+/// What is held back while missed events are read.
 pub(super) struct Held(Mutex<State>);
 
 enum State {
-    /// Events are held back.
-    Holding(Vec<Arc<Published>>),
-    /// There were too many: the client has missed some.
-    Overflowed,
-    /// Events are sent at once.
+    Holding(Holding),
+    /// Everything is sent at once.
     Open,
 }
 
-impl Held {
-    /// Holds events back until they are [released](Self::release).
-    pub(super) fn holding() -> Self {
-        Self(Mutex::new(State::Holding(Vec::new())))
-    }
+#[derive(Default)]
+struct Holding {
+    items: Vec<Item>,
+    /// The size of the messages.
+    bytes: usize,
+    /// There were too many events: the client has missed some.
+    is_incomplete: bool,
+}
 
-    /// Holds nothing back.
-    pub(super) fn open() -> Self {
-        Self(Mutex::new(State::Open))
+/// What was held back.
+pub(super) enum Item {
+    /// An event.
+    Event(Arc<Published>),
+    /// Another message of a room, encoded.
+    Message(Message),
+    /// Events that were too many.
+    Missing,
+}
+
+impl Held {
+    /// Holds back until the [release](Self::release).
+    pub(super) fn holding() -> Self {
+        Self(Mutex::new(State::Holding(Holding::default())))
     }
 
     /// Holds `event` back, if events are held back.
     pub(super) fn hold(&self, event: &Arc<Published>) -> bool {
-        let mut state = self.0.lock();
-        match &mut *state {
-            State::Open => return false,
-            State::Overflowed => {}
-            State::Holding(held) if held.len() < HELD_MAX => held.push(Arc::clone(event)),
-            State::Holding(_) => *state = State::Overflowed,
+        let State::Holding(held) = &mut *self.0.lock() else {
+            return false;
+        };
+        // None is held behind one that is missing.
+        held.is_incomplete |= held.items.len() >= HELD_MAX;
+        if !held.is_incomplete {
+            held.items.push(Item::Event(Arc::clone(event)));
         }
         true
     }
 
-    /// Sends the held events whose ids follow `after`, and those without an id, and holds no more back.
-    /// Returns whether none had to be dropped.
-    pub(super) fn release(&self, after: EventId, send: impl Fn(&Published)) -> bool {
-        // The lock is held until all are sent, so that the next event comes after them.
+    /// Holds `message` back, if messages are held back: [`Delivery::Full`] where those that are held
+    /// would be larger than `bytes_max`, unless it is the first one. `None` if it is to be sent now.
+    pub(super) fn hold_message(&self, message: &Message, bytes_max: usize) -> Option<Delivery> {
+        let State::Holding(held) = &mut *self.0.lock() else {
+            return None;
+        };
+        let bytes = held.bytes.saturating_add(message.wire_bytes());
+        if held.items.len() >= HELD_MAX || (held.bytes > 0 && bytes > bytes_max) {
+            return Some(Delivery::Full);
+        }
+        held.bytes = bytes;
+        held.items.push(Item::Message(message.clone()));
+        Some(Delivery::Queued)
+    }
+
+    /// The size of the messages that are held back, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        match &*self.0.lock() {
+            State::Holding(held) => held.bytes,
+            State::Open => 0,
+        }
+    }
+
+    /// Passes to `send` what is held back, in its order, without the events up to `after`, and holds no
+    /// more back.
+    pub(super) fn release(&self, after: EventId, send: impl Fn(Item)) {
+        // The lock is held until all are sent, so that what happens next comes after them.
         let mut state = self.0.lock();
-        match std::mem::replace(&mut *state, State::Open) {
-            State::Open => true,
-            State::Overflowed => false,
-            State::Holding(held) => {
-                let is_new = |event: &&Arc<Published>| event.event_id.is_none_or(|id| id > after);
-                held.iter().filter(is_new).for_each(|event| send(event));
-                true
+        let State::Holding(held) = mem::replace(&mut *state, State::Open) else {
+            return;
+        };
+        for item in held.items {
+            match item {
+                Item::Event(event) if event.event_id.is_some_and(|id| id <= after) => {}
+                item => send(item),
             }
+        }
+        if held.is_incomplete {
+            send(Item::Missing);
         }
     }
 }

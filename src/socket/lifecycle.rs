@@ -4,9 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use engineio::{Carrier, Reason};
+use tokio::time::Instant;
 
-use super::{Shared, Sockets, connection::Phase};
-use crate::supervise::Task;
+use super::{
+    Shared, Sockets,
+    client::{Client, EngineSocket},
+    connection::Phase,
+};
+use crate::{config::Timing, supervise::Task};
 
 /// How often the connections are checked. It is exact enough for a timeout in seconds.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -15,48 +20,71 @@ impl Sockets {
     /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
     pub fn watch(&self) {
         let shared = &self.shared;
-        let check = |shared: Arc<Shared>| {
-            close_silent(&shared);
-            close_incomplete(&shared);
-            cut_incomplete(&shared);
-        };
+        let check = |shared: Arc<Shared>| close_due(&shared);
         shared
             .supervisor
             .repeat(Task::Handshakes, CHECK_INTERVAL, shared, check);
     }
 }
 
-/// Cuts the clients that have missed an event and have read everything else.
-fn cut_incomplete(shared: &Shared) {
-    let clients: Vec<_> = shared.clients.lock().values().cloned().collect();
-    for client in clients {
-        client.cut_if_incomplete();
+/// A connection that has to be closed.
+enum Due {
+    /// Its client has not begun a session in time.
+    Silent(Arc<EngineSocket>),
+    /// Attachments that its client has announced do not arrive.
+    Stalled(Arc<EngineSocket>),
+    /// Its client has missed an event and has read everything else.
+    Incomplete(Arc<Client>),
+}
+
+/// Closes the connections for which it is due.
+fn close_due(shared: &Shared) {
+    let now = Instant::now();
+    // Most connections are neither, so that only the others are collected.
+    let due: Vec<_> = {
+        let connections = shared.connections.lock();
+        let all = connections.values();
+        all.filter_map(|socket| Due::of(socket, now, &shared.timing))
+            .collect()
+    };
+    for due in due {
+        match due {
+            Due::Silent(socket) => {
+                shared.metrics.socket_cut("silent");
+                socket.close(Reason::Unwanted);
+            }
+            Due::Stalled(socket) => socket.close(Reason::Incomplete),
+            Due::Incomplete(client) => client.cut("missed_event"),
+        }
     }
 }
 
-/// Closes the connections by polling on which attachments that were announced do not arrive. The
-/// transport observes those over a WebSocket.
-fn close_incomplete(shared: &Shared) {
-    let timeout = Duration::from_millis(shared.timing.message_timeout_ms);
-    for socket in shared.connections() {
-        if !socket.data.is_partial() || socket.carrier() == Carrier::Websocket {
-            continue;
+impl Due {
+    fn of(socket: &Arc<EngineSocket>, now: Instant, timing: &Timing) -> Option<Self> {
+        if is_stalled(socket, timing) {
+            return Some(Due::Stalled(Arc::clone(socket)));
         }
-        let stalled = socket.data.stalled_for().is_some_and(|it| it >= timeout);
-        if stalled && !socket.is_posting() {
-            socket.close(Reason::Incomplete);
-        }
+        let timeout = Duration::from_millis(timing.connect_timeout_ms);
+        socket.data.phase(|phase| match phase {
+            Phase::Opened => {
+                let silent = now.duration_since(socket.data.opened_at) >= timeout;
+                silent.then(|| Due::Silent(Arc::clone(socket)))
+            }
+            Phase::Connected(client) => client
+                .is_incomplete()
+                .then(|| Due::Incomplete(Arc::clone(client))),
+            Phase::Verifying(_) | Phase::Closed => None,
+        })
     }
 }
 
-/// Closes the connections whose clients have not begun a session in time.
-fn close_silent(shared: &Shared) {
-    let timeout = Duration::from_millis(shared.timing.connect_timeout_ms);
-    for socket in shared.connections() {
-        let silent = socket.data.phase(|phase| matches!(phase, Phase::Opened));
-        if silent && socket.data.opened_at.elapsed() >= timeout {
-            shared.metrics.socket_cut("silent");
-            socket.close(Reason::Unwanted);
-        }
+/// Whether attachments that were announced do not arrive on a connection by polling. The transport
+/// observes those over a WebSocket.
+fn is_stalled(socket: &EngineSocket, timing: &Timing) -> bool {
+    if !socket.data.is_partial() || socket.carrier() == Carrier::Websocket {
+        return false;
     }
+    let timeout = Duration::from_millis(timing.message_timeout_ms);
+    let stalled = socket.data.stalled_for().is_some_and(|it| it >= timeout);
+    stalled && !socket.is_posting()
 }

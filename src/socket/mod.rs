@@ -11,6 +11,7 @@
 //! joined       the ack of `join_room`
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
+//! asyncapi     the description of all requests and events
 //! replay       sends a client the events that it has missed
 //! requests     one request: parse, check the rights, call, answer
 //! seat         a client's seat in a room
@@ -25,6 +26,7 @@
 //! before the next frame is read. So nothing here may block, and work that has to wait
 //! (verifying a token) is spawned.
 
+mod asyncapi;
 mod calls;
 mod client;
 mod connection;
@@ -48,6 +50,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
+pub use self::asyncapi::document as asyncapi;
 use self::{
     client::{Client, EngineSocket},
     engine::Engine,

@@ -16,6 +16,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+use utoipa::ToSchema;
 
 use crate::{id::Seq, room::Acked};
 
@@ -164,7 +165,8 @@ impl<'de> Deserialize<'de> for EventBody<'de> {
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The index of a binary attachment, in the place of its bytes within JSON.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(as = Bytes, value_type = String, content_media_type = "application/octet-stream")]
 pub struct Placeholder(pub usize);
 
 impl Serialize for Placeholder {

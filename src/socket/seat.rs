@@ -23,6 +23,8 @@ use super::{
     replay::Recovery,
 };
 use crate::{
+    bus::Published,
+    comments::Comments,
     error::Error,
     id::{EventId, RoomName},
     metrics::Metrics,
@@ -48,15 +50,16 @@ pub(super) struct NativeSeat {
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
     metrics: Metrics,
-    /// The room's events that are held back while missed ones are read.
-    held: Arc<Held>,
     replay: Option<Replay>,
 }
 
 /// How a client that joins gets the events that it has missed since one.
 struct Replay {
     since: EventId,
+    /// The room's events and messages that are held back until the join is answered.
+    held: Arc<Held>,
     store: Store,
+    comments: Comments,
     supervisor: Supervisor,
 }
 
@@ -70,7 +73,9 @@ impl NativeSeat {
     ) -> Self {
         let replay = since.map(|since| Replay {
             since,
+            held: Arc::new(Held::holding()),
             store: shared.store.clone(),
+            comments: shared.operations.comments.clone(),
             supervisor: shared.supervisor.clone(),
         });
         Self {
@@ -78,10 +83,6 @@ impl NativeSeat {
             room,
             client: Arc::downgrade(client),
             metrics: shared.metrics.clone(),
-            held: Arc::new(match replay {
-                Some(_) => Held::holding(),
-                None => Held::open(),
-            }),
             replay,
         }
     }
@@ -98,12 +99,13 @@ impl NativeSeat {
         let (client, room, held) = (
             Arc::clone(client),
             self.room.clone(),
-            Arc::clone(&self.held),
+            Arc::clone(&replay.held),
         );
-        let (store, since) = (replay.store.clone(), replay.since);
+        let (store, comments) = (replay.store.clone(), replay.comments.clone());
+        let since = Some(replay.since);
         replay.supervisor.spawn(Task::Operation, async move {
             let receiver = Receiver::Room(&room);
-            let recovery = Recovery::read(&store, &client, Some(since), receiver).await;
+            let recovery = Recovery::read(&store, &comments, &client, since, receiver).await;
             recovery.send(&client);
             if let Some(ack) = ack {
                 let recovered = recovery.recovered;
@@ -111,6 +113,18 @@ impl NativeSeat {
             }
             recovery.release(&client, &held);
         });
+    }
+
+    /// Holds `event` back, if events are held back.
+    fn holds(&self, event: &Arc<Published>) -> bool {
+        let replay = self.replay.as_ref();
+        replay.is_some_and(|replay| replay.held.hold(event))
+    }
+
+    /// Holds `message` back, if messages are held back; `None` if it is to be sent now.
+    fn hold_message(&self, message: &engineio::Message, client: &Client) -> Option<Delivery> {
+        let held = &self.replay.as_ref()?.held;
+        held.hold_message(message, client.queue_bytes_max())
     }
 
     /// Reports that the client is in the room, unless it has left or joined again meanwhile.
@@ -190,14 +204,15 @@ impl Door for NativeDoor {
             seat.remove_from(&client);
         }
         match message {
-            Message::Event(event) if seat.held.hold(event) => Delivery::Queued,
-            Message::Event(_) => {
-                if client.offer_event(wire.clone()) == Delivery::Full {
-                    client.note_missed_event();
-                }
+            Message::Event(event) if seat.holds(event) => Delivery::Queued,
+            Message::Event(event) => {
+                client.offer_event(event, wire.clone());
                 Delivery::Queued
             }
-            _ => client.offer(wire.clone()),
+            _ => {
+                let held = seat.hold_message(wire, &client);
+                held.unwrap_or_else(|| client.offer(wire.clone()))
+            }
         }
     }
 }
@@ -269,9 +284,9 @@ impl Peer for NativeSeat {
     }
 
     fn queued_bytes(&self) -> usize {
-        self.client
-            .upgrade()
-            .map_or(0, |client| client.queued_bytes())
+        let held = self.replay.as_ref().map_or(0, |replay| replay.held.bytes());
+        let queued = |client: Arc<Client>| client.queued_bytes() + held;
+        self.client.upgrade().map_or(0, queued)
     }
 
     fn cut(&self, reason: &'static str) {

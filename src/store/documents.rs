@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     FromRow, Row, Store,
@@ -30,7 +31,7 @@ pub struct DocumentRecord {
 }
 
 /// What clients are told of a document besides its content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Metadata {
     /// Its name within the team.
     pub room: RoomName,
@@ -38,6 +39,7 @@ pub struct Metadata {
     pub document_id: DocumentId,
     /// Its title, if it was given one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("Launch plan"))]
     pub title: Option<String>,
     /// Who created it.
     pub created_by: User,

@@ -12,7 +12,8 @@ pub struct Event {
     pub team: Team,
     /// Its position among all events of the team; the first one has 1.
     pub event_id: EventId,
-    /// What happened, as its publisher wrote it.
+    /// What happened, as its publisher wrote it; of an event that was read again, its
+    /// [brief](Payload::brief), if it has one.
     pub payload: Value,
     /// When it happened.
     pub at: Timestamp,
@@ -22,6 +23,12 @@ pub struct Event {
 pub trait Payload: Serialize {
     /// Whom it is for.
     fn reach(&self) -> Reach;
+
+    /// What is stored in its place, where the payload is large and can be made again; its readers
+    /// complete it. The subscriber is told of the whole payload.
+    fn brief(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// Whom an event is for, so that its receivers find it again after they were away.
@@ -50,5 +57,6 @@ pub(super) struct NewEvent {
     pub(super) team: Team,
     pub(super) reach: Reach,
     pub(super) payload: Value,
+    pub(super) brief: Option<Value>,
     pub(super) at: Timestamp,
 }

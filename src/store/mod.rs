@@ -34,6 +34,7 @@ mod log;
 mod migrations;
 mod missed;
 mod outbox;
+mod pages;
 mod person;
 mod reservation;
 mod retention;
@@ -56,6 +57,7 @@ pub use self::{
     load::Loaded,
     log::{JournalOptions, UpdateLog},
     missed::{MISSED_MAX, Missed, Receiver},
+    pages::{PagePermits, TIME_MAX, Window, parse_time},
     reservation::Reservation,
     statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
     transaction::Transaction,

@@ -13,6 +13,7 @@ use std::{
     sync::OnceLock,
 };
 
+use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
@@ -94,18 +95,16 @@ pub(super) async fn write_events(
     for (team, new_events) in by_team {
         let count = new_events.len() as i64;
         let mut id = raise_counter(transaction, &team, count).await? - count;
-        for NewEvent {
-            reach, payload, at, ..
-        } in new_events
-        {
+        for new in new_events {
             id += 1;
             let event = Event {
                 team: team.clone(),
                 event_id: EventId(id),
-                payload,
-                at,
+                payload: new.payload,
+                at: new.at,
             };
-            insert(transaction, &event, &reach).await?;
+            let stored = new.brief.as_ref().unwrap_or(&event.payload);
+            insert(transaction, &event, stored, &new.reach).await?;
             events.push(event);
         }
     }
@@ -134,6 +133,7 @@ async fn raise_counter(
 async fn insert(
     transaction: &mut NativeTransaction<'_>,
     event: &Event,
+    stored: &Value,
     reach: &Reach,
 ) -> sqlx::Result<u64> {
     let insert = Statement::new(
@@ -142,7 +142,7 @@ async fn insert(
         args![
             event.team,
             event.event_id,
-            event.payload,
+            stored,
             event.at,
             reach.team,
             reach.room,

@@ -206,13 +206,14 @@ impl Transaction {
         rows.iter().map(T::from_row).collect()
     }
 
-    /// Publishes `payload` as an event of `team` that happened `at`: it is written with the commit,
-    /// and the subscriber is told of it after that ([`Store::subscribe`]).
+    /// Publishes `payload` as an event of `team` that happened `at`: it, or its
+    /// [brief](Payload::brief), is written with the commit, and the subscriber is told of it after
+    /// that ([`Store::subscribe`]).
     ///
     /// # Errors
     /// [`Error::Internal`] where `payload` cannot be written as JSON.
     pub fn publish(&self, team: &Team, at: Timestamp, payload: &impl Payload) -> Result<()> {
-        let reach = payload.reach();
+        let (reach, brief) = (payload.reach(), payload.brief());
         let payload = serde_json::to_value(payload).map_err(|error| {
             tracing::error!(%error, "an event cannot be written as JSON");
             Error::Internal
@@ -222,6 +223,7 @@ impl Transaction {
             team,
             reach,
             payload,
+            brief,
             at,
         };
         self.state.events.lock().push(event);

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Webhooks;
 use crate::{
@@ -10,19 +11,17 @@ use crate::{
     error::{Error, Result},
     id::{MessageId, Timestamp},
     payload::Payload,
-    store::{FromRow, Json, Row, args},
+    store::{FromRow, Json, Row, Window, args},
 };
 
-/// The most messages on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
-
 /// A message of the outbox.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = WebhookMessage)]
 pub struct Stored {
     /// Its id, which the receiver gets as `webhook-id`.
     pub id: MessageId,
     /// What is sent.
+    #[schema(value_type = Object)]
     pub payload: Value,
     /// How many attempts were made.
     pub attempts: i64,
@@ -37,18 +36,19 @@ pub struct Stored {
 }
 
 /// A request for one page.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct PageRequest {
     /// Only failed ones.
+    #[schema(required = false)]
     pub failed: bool,
-    /// The most messages: 1 to 100; without a limit, 50.
-    pub limit: Option<usize>,
-    /// The `next_cursor` of the page before.
-    pub cursor: Option<MessageId>,
+    /// Which part of the list.
+    #[schema(ignore)]
+    pub window: Window<MessageId>,
 }
 
 /// A page of messages, the oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = WebhookPage)]
 pub struct Page {
     /// The messages.
     pub messages: Vec<Stored>,
@@ -63,16 +63,9 @@ impl PageRequest {
     /// # Errors
     /// [`Error::Invalid`] with the field that is not valid.
     pub fn read(payload: &Payload) -> Result<Self> {
-        let cursor = payload.find_text("cursor")?.map(|text| {
-            MessageId::parse(text).ok_or(Error::Invalid {
-                field: "cursor",
-                reason: "must be the next_cursor of a page of the same list",
-            })
-        });
         Ok(Self {
             failed: payload.flag("failed")?,
-            limit: payload.find_count("limit")?,
-            cursor: cursor.transpose()?,
+            window: Window::read(payload, MessageId::parse)?,
         })
     }
 }
@@ -81,41 +74,38 @@ impl Webhooks {
     /// Lists one page of the messages of the caller's team that are not delivered.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without the right to publish or to manage; [`Error::Invalid`] with the
-    /// field `limit`; otherwise as [`Store::view`](crate::store::Store::view).
+    /// [`Error::Forbidden`] without the right to publish or to manage; otherwise as
+    /// [`Store::view`](crate::store::Store::view).
     pub async fn list(&self, claims: &Claims, request: &PageRequest) -> Result<Page> {
         require(claims)?;
-        let limit = request.limit.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::Invalid {
-                field: "limit",
-                reason: "must be a number from 1 to 100",
-            });
-        }
+        let read = |after, rows_max| self.read(claims, request.failed, after, rows_max);
+        let page = request.window.fill(read, |stored: &Stored| stored.id, Some);
+        let (messages, next_cursor) = page.await?;
+        Ok(Page {
+            messages,
+            next_cursor,
+        })
+    }
+
+    async fn read(
+        &self,
+        claims: &Claims,
+        failed: bool,
+        after: Option<MessageId>,
+        rows_max: i64,
+    ) -> Result<Vec<Stored>> {
         let read = self.store.view(async |tx| {
-            tx.list::<Stored>(
+            tx.list(
                 "select message_id, payload, attempts, next_attempt_at, last_error, failed_at
                  from webhook_message
                  where team = $1 and ($2 is null or message_id > $2)
                  and ($3 = false or failed_at is not null)
                  order by message_id limit $4",
-                args![
-                    claims.team,
-                    request.cursor,
-                    request.failed,
-                    limit as i64 + 1
-                ],
+                args![claims.team, after, failed, rows_max],
             )
             .await
         });
-        let mut messages = read.await?;
-        let has_more = messages.len() > limit;
-        messages.truncate(limit);
-        let next_cursor = messages.last().filter(|_| has_more).map(|last| last.id);
-        Ok(Page {
-            messages,
-            next_cursor,
-        })
+        read.await
     }
 
     /// Has a failed message of the caller's team sent again, with as many attempts as a new one.

@@ -1,6 +1,7 @@
 //! The event `workflow_update`: a document was moved to another status.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     auth::User,
@@ -10,10 +11,12 @@ use crate::{
     store::Status,
 };
 
-const UPDATE: &str = "workflow_update";
+/// The name of the event.
+pub const UPDATE: &str = "workflow_update";
 
 /// A step that a document has taken; the payload of the event.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = WorkflowUpdate)]
 pub struct Moved<'a> {
     /// The room.
     pub room: &'a RoomName,

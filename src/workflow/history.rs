@@ -1,9 +1,7 @@
 //! The steps that a document has taken, by pages, the newest first.
 
-use std::time::Duration;
-
 use serde::Serialize;
-use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use super::Workflow;
 use crate::{
@@ -11,28 +9,22 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, RoomName, StepId, Timestamp, UserId},
     payload::Payload,
-    store::{Bind, FromRow, Row, args},
+    store::{FromRow, Row, Window, args},
 };
 
-/// The most steps on a page.
-const PAGE_MAX: usize = 100;
-const PAGE_DEFAULT: usize = 50;
-/// How long a request waits until fewer pages are being read.
-const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A request for one page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct HistoryRequest {
     /// The document's room.
     pub room: RoomName,
-    /// The most steps: 1 to 100.
-    pub limit: usize,
-    /// The last step of the page before.
-    pub cursor: Option<StepId>,
+    /// Which part of the history.
+    #[schema(ignore)]
+    pub window: Window<StepId>,
 }
 
 /// A page of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowHistory)]
 pub struct HistoryPage {
     /// The steps.
     pub history: Vec<Step>,
@@ -42,7 +34,8 @@ pub struct HistoryPage {
 }
 
 /// A step that a document has taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowStep)]
 pub struct Step {
     #[serde(skip)]
     id: StepId,
@@ -65,23 +58,9 @@ impl HistoryRequest {
     /// # Errors
     /// [`Error::Invalid`] with the field that is not valid.
     pub fn read(payload: &Payload) -> Result<Self> {
-        let limit = payload.find_count("limit")?.unwrap_or(PAGE_DEFAULT);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(Error::Invalid {
-                field: "limit",
-                reason: "must be a number from 1 to 100",
-            });
-        }
-        let cursor = payload.find_text("cursor")?.map(|text| {
-            StepId::parse(text).ok_or(Error::Invalid {
-                field: "cursor",
-                reason: "must be the next_cursor of a page of the same history",
-            })
-        });
         Ok(Self {
             room: payload.room()?,
-            limit,
-            cursor: cursor.transpose()?,
+            window: Window::read(payload, StepId::parse)?,
         })
     }
 }
@@ -95,19 +74,28 @@ impl Workflow {
     /// [`Store::view`](crate::store::Store::view).
     pub async fn history(&self, claims: &Claims, request: &HistoryRequest) -> Result<HistoryPage> {
         claims.rights_in(&request.room).require(Right::View)?;
-        let Ok(_permit) = timeout(PERMIT_TIMEOUT, self.permits.acquire()).await else {
-            return Err(Error::Overloaded);
-        };
-        // One row more than the page contains shows whether there is a next page.
-        let rows_max = Bind::Integer(i64::try_from(request.limit + 1).ok());
+        let _permit = self.permits.acquire().await?;
+        let read = |after, rows_max| self.read_steps(claims, &request.room, after, rows_max);
+        let (history, next_cursor) = request.window.fill(read, |step| step.id, Some).await?;
+        Ok(HistoryPage {
+            history,
+            next_cursor,
+        })
+    }
+
+    async fn read_steps(
+        &self,
+        claims: &Claims,
+        room: &RoomName,
+        after: Option<StepId>,
+        rows_max: i64,
+    ) -> Result<Vec<Step>> {
         let read = self.store.view(async |tx| {
             let found = tx.find(
                 "select document_id from document where team = $1 and room = $2",
-                args![claims.team, request.room],
+                args![claims.team, room],
             );
             let (document,): (DocumentId,) = found.await?.ok_or(Error::NO_DOCUMENT)?;
-            let mut binds = args![claims.team, document, request.cursor];
-            binds.push(rows_max);
             tx.list(
                 "select step.step_id, step.from_status, step.to_status, step.by_user, step.note,
                         step.at, person.name, person.avatar_url
@@ -115,18 +103,11 @@ impl Workflow {
                  left join person on person.team = $1 and person.user_id = step.by_user
                  where step.document_id = $2 and ($3 is null or step.step_id < $3)
                  order by step.step_id desc limit $4",
-                binds,
+                args![claims.team, document, after, rows_max],
             )
             .await
         });
-        let mut history: Vec<Step> = read.await?;
-        let has_more = history.len() > request.limit;
-        history.truncate(request.limit);
-        let last = history.last().filter(|_| has_more);
-        Ok(HistoryPage {
-            next_cursor: last.map(|step| step.id),
-            history,
-        })
+        read.await
     }
 }
 

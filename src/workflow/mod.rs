@@ -24,10 +24,10 @@ mod transition;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 pub use self::{
-    events::Moved,
+    events::{Moved, UPDATE as WORKFLOW_UPDATE},
     history::{HistoryPage, HistoryRequest, Step},
     machine::{Machine, Refusal},
     transition::Transition,
@@ -38,13 +38,9 @@ use crate::{
     error::{Error, Result},
     id::{RoomName, Timestamp},
     notifications::Notifications,
-    store::{Metadata, Status, Store},
+    store::{Metadata, PagePermits, Status, Store},
     webhooks::Webhooks,
 };
-
-/// The most pages of histories that are read at once: the other connections to the database are left
-/// to editing.
-const CONCURRENT_LISTS_MAX: usize = 2;
 
 /// The workflow of all documents. Cheap to clone.
 #[derive(Clone)]
@@ -53,11 +49,12 @@ pub struct Workflow {
     notifications: Notifications,
     webhooks: Webhooks,
     machine: Arc<Machine>,
-    permits: Arc<Semaphore>,
+    permits: PagePermits,
 }
 
 /// The status of a document, as one caller sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WorkflowState)]
 pub struct State {
     /// The status.
     pub status: String,
@@ -83,7 +80,7 @@ impl Workflow {
             notifications,
             webhooks,
             machine: Arc::new(Machine::new(table)),
-            permits: Arc::new(Semaphore::new(CONCURRENT_LISTS_MAX)),
+            permits: PagePermits::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{Moved, Refusal, State, Workflow};
 use crate::{
@@ -26,15 +27,18 @@ const MOVERS_MAX: usize = 50;
 const STEPS_EXAMINED_MAX: usize = 1000;
 
 /// A request to move a document to another status.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, ToSchema)]
 pub struct Transition {
     /// The document's room.
     pub room: RoomName,
     /// The status to which it is to be moved: 1 to 64 bytes.
+    #[schema(min_length = 1, max_length = 64, examples("in_review"))]
     pub to: String,
     /// The status that the caller has seen; without it, whatever the present one is.
+    #[schema(min_length = 1, max_length = 64, examples("draft"))]
     pub from: Option<String>,
     /// What is to be said of it: plain text of at most 2,048 bytes.
+    #[schema(max_length = 2048, examples("Ready for a look."))]
     pub note: Option<String>,
 }
 

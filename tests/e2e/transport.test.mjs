@@ -290,11 +290,11 @@ describe("the transport", () => {
     assert.equal(await closed, 4321);
     const lost = await RawSocket.open(server);
     lost.close();
-    await until("a poll that waits is answered by the close packet", async () => {
+    await until("a poll that waits is answered when the client closes", async () => {
       const polling = await Polling.open(server);
       // Two requests over two connections: if the POST arrives first, there is no poll to answer.
       const [waiting] = await Promise.all([polling.poll(), polling.post("1")]);
-      return waiting.body === "1";
+      return waiting.body === "6";
     });
     await until("everybody is gone", async () => (await connections()) === 0);
   });

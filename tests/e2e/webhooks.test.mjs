@@ -2,7 +2,6 @@
 // Webhooks itself.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Webhook } from "standardwebhooks";
 import { databases, sqlite } from "@realtime-server/harness/databases";
@@ -11,41 +10,10 @@ import { suiteDatabase } from "@realtime-server/harness/suite";
 import { SECRET, token } from "@realtime-server/harness/tokens";
 import { until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
+import { Receiver } from "./support/receiver.mjs";
 
 const KEY = `whsec_${Buffer.from("a key of the webhooks, 32 bytes.").toString("base64")}`;
 const OLD_KEY = `whsec_${Buffer.from("the key before, also 32 bytes...").toString("base64")}`;
-
-/** The main service: it answers with `status`, and keeps every message that it was sent. */
-class Receiver {
-  received = [];
-  status = () => 200;
-
-  async start() {
-    this.server = createServer((request, response) => {
-      const chunks = [];
-      request.on("data", (chunk) => chunks.push(chunk));
-      request.on("end", () => {
-        const body = Buffer.concat(chunks).toString();
-        const id = request.headers["webhook-id"];
-        const message = { id, body, headers: request.headers, at: Date.now(), ...JSON.parse(body) };
-        const status = this.status(message, this.received);
-        this.received.push({ ...message, status });
-        response.writeHead(status).end();
-      });
-    });
-    await new Promise((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${this.server.address().port}/hooks`;
-  }
-
-  stop() {
-    this.server.closeAllConnections();
-    return new Promise((resolve) => this.server.close(resolve));
-  }
-
-  accepted(kind) {
-    return this.received.filter(({ status, type }) => status === 200 && (!kind || type === kind));
-  }
-}
 
 for (const database of databases) {
   describe(`webhooks on ${database.name}`, () => {

@@ -11,6 +11,9 @@ import { adopt, temporaryFolder } from "./process.mjs";
 import { Postgres } from "./postgres.mjs";
 import { until } from "./until.mjs";
 
+/** The longest answer of a database's program, in bytes. */
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+
 /** Runs `sql` in a session of `program` that stays open; returns a function that undoes it and ends the session. */
 async function session(program, parameters, sql) {
   const child = spawn(program, parameters, { stdio: ["pipe", "pipe", "inherit"] });
@@ -35,9 +38,11 @@ const sqlite = {
   create() {
     return `sqlite://${join(temporaryFolder(), "realtime.db")}`;
   },
-  /** Runs SQL on the database at `url`, which no server uses now, by SQLite's own program. Returns its output. */
+  /** Runs SQL on the database at `url` by SQLite's own program. Returns its output. While a server uses it, only reads. */
   run(url, sql) {
-    return execFileSync("sqlite3", [url.replace("sqlite://", ""), sql], { encoding: "utf8" }).trim();
+    const file = url.replace("sqlite://", "");
+    const options = { encoding: "utf8", maxBuffer: OUTPUT_BYTES_MAX };
+    return execFileSync("sqlite3", ["-cmd", ".timeout 10000", file, sql], options).trim();
   },
   /** Keeps all others from writing to the log at `url`, but not from reading it; returns a function that ends this. */
   hold(url) {
@@ -85,6 +90,11 @@ const postgres = {
   hold(url) {
     const { program, parameters } = this.cluster.psql(new URL(url).pathname.slice(1));
     return session(program, parameters, "begin; lock table update_log in exclusive mode;");
+  },
+  /** Keeps all others from reading and writing `table` of the database at `url`; returns a function that ends this. */
+  block(url, table) {
+    const { program, parameters } = this.cluster.psql(new URL(url).pathname.slice(1));
+    return session(program, parameters, `begin; lock table ${table} in access exclusive mode;`);
   },
   canRun: true,
   /** Makes a copy of the database at `url`, which no server uses now; returns a function that restores it. */

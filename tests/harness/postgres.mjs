@@ -9,6 +9,8 @@ import { until } from "./until.mjs";
 const DEBIAN_ROOT = "/usr/lib/postgresql";
 const PROGRAMS = ["initdb", "postgres", "pg_ctl", "pg_isready", "psql"];
 const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" };
+/** The longest answer of one of the programs, in bytes. */
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 
 /** A cluster that is stopped and started at will. Its superuser is `realtime`, without a password, on 127.0.0.1. */
 export class Postgres {
@@ -108,7 +110,13 @@ export class Postgres {
   }
 
   #run(program, parameters) {
-    const output = { ...this.#owner, cwd: this.#folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] };
+    const output = {
+      ...this.#owner,
+      cwd: this.#folder,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: OUTPUT_BYTES_MAX,
+    };
     return execFileSync(join(this.#binaries, program), parameters, output);
   }
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// Runs test files, several at once, and then, one by one, those that need the machine for themselves.
+// Runs test files, several at once.
 //
-//     realtime-test [--jobs 3] [--alone cost,slow] [--minutes 10] files…
+//     realtime-test [--jobs 3] [--except cost,slow] [--minutes 10] files…
 //
 // Each file is a process of its own, whose output is printed when it ends. Files begin in the given order; of a file that is
-// named twice only the first place counts, so that the longest ones can be named before a pattern. `--alone` names files
-// without `.test.mjs`: they run one by one when the others are done. A file that takes longer than `--minutes` fails.
+// named twice only the first place counts, so that the longest ones can be named before a pattern. `--except` names files,
+// without `.test.mjs`, that are not run. A file that takes longer than `--minutes` fails.
 // In the end there is a line for each file, and the exit code is 1 unless all tests have passed.
 
 import { spawn } from "node:child_process";
@@ -16,16 +16,16 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     jobs: { type: "string", default: "1" },
-    alone: { type: "string", default: "" },
+    except: { type: "string", default: "" },
     minutes: { type: "string", default: "10" },
   },
 });
 const [jobs, minutes] = [Number(values.jobs), Number(values.minutes)];
 const files = [...new Set(positionals)];
-const names = new Set(values.alone.split(",").filter(Boolean));
+const names = new Set(values.except.split(",").filter(Boolean));
 const unknown = [...names].filter((name) => !files.some((file) => nameOf(file) === name));
 if (!(jobs >= 1) || !(minutes > 0) || files.length === 0 || unknown.length > 0) {
-  console.error("usage: realtime-test [--jobs 3] [--alone cost,slow] [--minutes 10] files…");
+  console.error("usage: realtime-test [--jobs 3] [--except cost,slow] [--minutes 10] files…");
   for (const name of unknown) console.error(`there is no test file ${name}`);
   process.exit(2);
 }
@@ -40,12 +40,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 
 const began = performance.now();
-const isAlone = (file) => names.has(nameOf(file));
 const results = await runAll(
-  files.filter((file) => !isAlone(file)),
+  files.filter((file) => !names.has(nameOf(file))),
   jobs,
 );
-results.push(...(await runAll(files.filter(isAlone), 1)));
 summarise(results, performance.now() - began);
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);
 
@@ -92,8 +90,7 @@ function summarise(results, took_ms) {
   for (const { name, passed, counts, took_ms } of results.toSorted((a, b) => b.took_ms - a.took_ms)) {
     const failed = passed ? "" : `, FAILED${counts.fail > 0 ? ` ${counts.fail}` : ""}`;
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
-    const alone = names.has(name) ? ", alone" : "";
-    console.log(`${seconds(took_ms).padStart(7)}  ${name}: ${counts.pass} passed${failed}${skipped}${alone}`);
+    console.log(`${seconds(took_ms).padStart(7)}  ${name}: ${counts.pass} passed${failed}${skipped}`);
   }
   const sum = (what) => results.reduce((total, { counts }) => total + counts[what], 0);
   const bad = results.filter(({ passed }) => !passed).map(({ name }) => name);

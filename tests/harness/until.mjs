@@ -1,6 +1,8 @@
 // Waiting for conditions, so that no test relies on a fixed time.
 
+/** Asking a page often costs the processor more than the page itself, so the interval grows from the first to the second. */
 const POLL_INTERVAL_MS = 5;
+const POLL_INTERVAL_MAX_MS = 50;
 /**
  * Enough for a slow machine that runs other things as well, and less than the 30 s after which clients and server forget
  * somebody who does not renew a cursor: a condition about a cursor's end must not be met by that.
@@ -11,12 +13,13 @@ const TIMEOUT_MS = 25_000;
  * Waits until `condition` holds and returns what it returned.
  *
  * The condition may be asynchronous. It holds when it returns something truthy; an exception counts as "not yet",
- * so assertions can serve as conditions.
+ * so assertions can serve as conditions. It is asked every `interval_ms`; by default, less and less often.
  *
  * @throws after `timeout_ms`, with `expectation`, which names the condition, and the last result.
  */
-export async function until(expectation, condition, timeout_ms = TIMEOUT_MS, interval_ms = POLL_INTERVAL_MS) {
+export async function until(expectation, condition, timeout_ms = TIMEOUT_MS, interval_ms) {
   const deadline = performance.now() + timeout_ms;
+  let wait_ms = interval_ms ?? POLL_INTERVAL_MS;
   for (;;) {
     let seen;
     try {
@@ -31,7 +34,8 @@ export async function until(expectation, condition, timeout_ms = TIMEOUT_MS, int
         cause: seen instanceof Error ? seen : undefined,
       });
     }
-    await pause(interval_ms);
+    await pause(wait_ms);
+    if (interval_ms === undefined) wait_ms = Math.min(wait_ms * 1.25, POLL_INTERVAL_MAX_MS);
   }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use realtime_server::{
     comments::{Comments, NewComment, NewThread},
-    config::{Limits, Timing},
+    config::{Limits, PrivateAddresses, Timing, Webhook},
     error::Result,
     id::Timestamp,
     idempotency::RequestKey,
@@ -35,7 +35,7 @@ on_both!(
 );
 
 /// What the tests count: everything that a change writes.
-const COUNTS: [(&str, &str); 7] = [
+const COUNTS: [(&str, &str); 8] = [
     ("threads", "select count(*) from thread"),
     ("comments", "select count(*) from comment"),
     // `coalesce` makes a `bigint` of the sum.
@@ -56,7 +56,14 @@ const COUNTS: [(&str, &str); 7] = [
         "answers",
         "select count(*) from answered_request where answer is not null",
     ),
+    (
+        "messages to the main service",
+        "select count(*) from webhook_message",
+    ),
 ];
+
+/// The wait after an attempt to send such a message: longer than the tests.
+const RETRY_MS: u64 = 600_000;
 
 type Counts = [i64; COUNTS.len()];
 
@@ -84,7 +91,17 @@ fn payload(fields: Value) -> Payload {
 fn comments(store: &Store) -> Comments {
     let sessions = Sessions::new(Limits::default(), Timing::default(), supervisor());
     let notifications = Notifications::new(store.clone(), sessions);
-    let webhooks = Webhooks::start(store.clone(), None, &Metrics::new(), &supervisor()).unwrap();
+    // Nobody listens there, so that the messages stay in the outbox.
+    let nobody = Webhook {
+        url: "http://127.0.0.1:9/".to_owned(),
+        secrets: vec![vec![7; 32]],
+        private_addresses: PrivateAddresses::Allowed,
+        retry_ms: RETRY_MS,
+    };
+    // Fails where another test has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (metrics, supervisor) = (Metrics::new(), supervisor());
+    let webhooks = Webhooks::start(store.clone(), Some(&nobody), &metrics, &supervisor).unwrap();
     Comments::new(store.clone(), notifications, webhooks, rooms(store))
 }
 
@@ -197,8 +214,11 @@ async fn a_process_that_aborts_between_two_steps_writes_all_or_nothing(home: Hom
     let first = begin(&home).await;
     // A thread: Ben and Cleo are notified. A reply to a resolved thread opens it again; Ben, Cleo and
     // Dan are notified. Each notification and each activity has an event, and so have the change
-    // itself and the reopening.
-    for (thread, whole) in [("", [1, 1, 1, 1, 2, 4, 1]), (&first, [0, 1, 1, 2, 3, 7, 1])] {
+    // itself and the reopening. The main service is told of each comment.
+    for (thread, whole) in [
+        ("", [1, 1, 1, 1, 2, 4, 1, 1]),
+        (&first, [0, 1, 1, 2, 3, 7, 1, 1]),
+    ] {
         let mut written = 0;
         for at in 0.. {
             home.run("update thread set resolved = true").await;
@@ -257,7 +277,9 @@ async fn a_process_that_is_killed_at_any_time_writes_all_or_nothing(home: Home) 
         let events = 2 * threads + notices + 2 * document;
         assert_eq!(
             counts,
-            [threads, threads, threads, threads, notices, events, threads]
+            [
+                threads, threads, threads, threads, notices, events, threads, threads
+            ]
         );
     }
 }

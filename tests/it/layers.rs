@@ -214,6 +214,21 @@ fn libraries_are_used_only_in_their_modules() {
     );
 }
 
+/// A route that is added to a router of axum directly has no description in the OpenAPI document.
+#[test]
+fn routes_are_added_with_their_descriptions() {
+    let of_http = sources().into_iter().filter(|it| it.module == "http");
+    let adds = of_http.filter(|it| it.code.contains(".route("));
+    let files = adds.map(|it| {
+        let name = it.path.file_name().expect("a file");
+        name.to_string_lossy().into_owned()
+    });
+    let mut files: Vec<String> = files.collect();
+    files.sort();
+    // The files of the demo page are not part of the interface.
+    assert_eq!(files, ["endpoint.rs", "page.rs"]);
+}
+
 #[test]
 fn the_crates_below_do_not_depend_on_one_another() {
     let folders = fs::read_dir(root().join("crates")).expect("the crates");

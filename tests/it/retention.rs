@@ -8,18 +8,26 @@ use realtime_server::{
     activity::{self, Activities, NewActivity},
     config::{Limits, Timing},
     id::Timestamp,
+    idempotency::{self, RequestKey, once},
     notifications::{Notice, Notifications},
+    payload::Payload,
     session::Sessions,
+    store::Store,
 };
+use serde_json::{Value, json};
 
 use crate::{
     rooms::claims,
     store::{Home, ana, close, on_both, supervisor},
 };
 
-on_both!(old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right);
+on_both!(
+    old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right,
+    a_repeated_request_is_answered_with_the_first_result_for_24_hours,
+);
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 async fn old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right(home: Home) {
     let store = home.open().await;
@@ -72,5 +80,33 @@ async fn old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right
     for person in [&ben, &claims("acme", "ana")] {
         assert_eq!(notifications.unread(person).await.unwrap(), 2);
     }
+    close(store).await;
+}
+
+/// Carries out a request with a key at the time `at`; `result` is what it answers, if it is the first.
+async fn request(store: &Store, result: &str, at: Timestamp) -> Value {
+    let mut fields = Payload::default();
+    fields.set("client_id", "key");
+    let key = RequestKey::find(&fields).unwrap();
+    let ana = claims("acme", "ana");
+    let work = async || Ok(json!(result));
+    let answered = store.transact(async |tx| once(&tx, &ana, "note", key.as_ref(), at, work).await);
+    answered.await.unwrap()
+}
+
+async fn a_repeated_request_is_answered_with_the_first_result_for_24_hours(home: Home) {
+    let store = home.open().await;
+    let began = Timestamp::now();
+    let after = |hours: i64| Timestamp(began.0 + hours * HOUR_MS);
+    assert_eq!(request(&store, "first", began).await, "first");
+    assert_eq!(idempotency::trim(&store, after(23)).await.unwrap(), 0);
+    assert_eq!(request(&store, "second", after(23)).await, "first");
+    // It is also too old where it is not deleted yet.
+    assert_eq!(request(&store, "third", after(25)).await, "third");
+    assert_eq!(idempotency::trim(&store, after(48)).await.unwrap(), 0);
+    assert_eq!(idempotency::trim(&store, after(50)).await.unwrap(), 1);
+    let keys = "select count(*) from answered_request";
+    assert_eq!(home.number(keys).await, 0);
+    assert_eq!(request(&store, "fourth", after(50)).await, "fourth");
     close(store).await;
 }

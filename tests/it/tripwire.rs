@@ -1,12 +1,18 @@
 //! Panics at a chosen place of the running server, without code for it in the server.
 //!
-//! Every log message and every span of the server passes the tracing subscriber of its thread. The
-//! subscriber here panics at a chosen message or span name, and so in the code that logs it.
+//! Every log message and every span of the server passes the tracing subscriber. The subscriber here
+//! panics at a chosen message or span name, and so in the code that logs it, on the threads of the
+//! test that has chosen it.
+//!
+//! There is one subscriber for all threads: with a subscriber for each thread, tracing asks only that
+//! of the thread which first reaches a place in the code whether the place is enabled, and if that
+//! thread is another test's, which has none, the place stays disabled for all.
 
 use std::{
+    cell::RefCell,
     fmt::{self, Debug},
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,14 +23,19 @@ use tokio::{
     time::timeout,
 };
 use tracing::{
-    Dispatch, Event, Metadata, Subscriber,
-    dispatcher::set_default,
+    Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
+    subscriber::set_global_default,
 };
 
 /// How long a test may take.
 const LONGEST: Duration = Duration::from_secs(60);
+
+thread_local! {
+    /// The tripwire of the test to which the thread belongs.
+    static WIRE: RefCell<Option<Tripwire>> = const { RefCell::new(None) };
+}
 
 /// A panic at a log message, or at the name of a span. It happens once after it was armed.
 #[derive(Clone)]
@@ -52,15 +63,16 @@ impl Tripwire {
         self.armed.load(Ordering::SeqCst)
     }
 
-    /// Runs `test` in a runtime whose threads have this subscriber, for a minute at most.
+    /// Runs `test` in a runtime whose threads have this tripwire, for a minute at most.
     pub(crate) fn run(&self, test: impl Future<Output = ()> + Send + 'static) {
-        let dispatch = Dispatch::new(self.clone());
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| set_global_default(Wires).expect("no other subscriber"));
+        let wire = self.clone();
         let runtime: Runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .thread_stack_size(64 << 20)
-            // The subscriber stays set until the thread ends.
-            .on_thread_start(move || std::mem::forget(set_default(&dispatch)))
+            .on_thread_start(move || WIRE.set(Some(wire.clone())))
             .build()
             .expect("a runtime");
         let test = runtime.spawn(async { timeout(LONGEST, test).await });
@@ -75,26 +87,40 @@ impl Tripwire {
     }
 }
 
-impl Subscriber for Tripwire {
+/// The subscriber, which passes everything to the tripwire of the thread.
+struct Wires;
+
+impl Subscriber for Wires {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("realtime_server")
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.pass(span.metadata().name());
+        pass(|| span.metadata().name().to_owned());
         Id::from_u64(1)
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut message = Message::default();
-        event.record(&mut message);
-        self.pass(&message.0);
+        pass(|| {
+            let mut message = Message::default();
+            event.record(&mut message);
+            message.0
+        });
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
+}
+
+/// Passes the words of a message or a span to the tripwire of this thread, if it has one.
+fn pass(words: impl FnOnce() -> String) {
+    // A thread that is ending has none any more.
+    let wire = WIRE.try_with(|wire| wire.borrow().clone());
+    if let Some(wire) = wire.ok().flatten() {
+        wire.pass(&words());
+    }
 }
 
 /// The message of an event.

@@ -11,6 +11,7 @@ const pages = [
   "lexical",
   "monaco",
   "blocknote",
+  "blocknote-comments",
   "hooks",
   "plain",
   "webrtc",

@@ -19,7 +19,7 @@ struct Echo;
 impl Door for Echo {
     type Data = ();
 
-    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Answer> {
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<(), Box<Answer>> {
         Ok(())
     }
 

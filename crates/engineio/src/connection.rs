@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::{
     message::Message,
     outbox::{Outbox, Sent, Writer},
-    packet::{CLOSE, PING},
+    packet::{CLOSE, NOOP, PING},
     polling_state::PollingState,
     stage::{Carrier, Request, Stage},
 };
@@ -224,7 +224,12 @@ impl<T> Connection<T> {
             stage.carrier()
         };
         if carrier == Carrier::Polling {
-            self.outbox.send(Message::text(CLOSE));
+            // A poll that waits has to be answered, and a peer that has closed expects no packet.
+            let last = match reason {
+                Reason::ByPeer => NOOP,
+                _ => CLOSE,
+            };
+            self.outbox.send(Message::text(last));
         }
         self.outbox.close(Some(reason.close_code()));
         self.wake_polling();

@@ -24,7 +24,7 @@ pub trait Door: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// The answer that refuses the request.
-    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Answer>;
+    fn admit(&self, carrier: Carrier, extensions: &Extensions) -> Result<Self::Data, Box<Answer>>;
 
     /// A request with `extensions` arrived for a connection that began with polling.
     fn requested(&self, _: &Extensions, _: &Arc<Connection<Self::Data>>) {}

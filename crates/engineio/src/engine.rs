@@ -138,7 +138,7 @@ fn open<D: Door, B>(
     }
     let data = match shared.door.admit(query.carrier, request.extensions()) {
         Ok(data) => data,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     if polls {
         return polling::open(shared, data, authorization);

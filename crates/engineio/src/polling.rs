@@ -176,8 +176,13 @@ where
         }
         if take(shared, &connection, polling, packet).is_break() {
             connection.close(Reason::Malformed);
+            shared.finish(&connection, Carrier::Polling, Reason::Malformed);
             return Refusal::BadRequest.answer();
         }
+    }
+    if connection.outbox.is_over() {
+        // Before the answer, after which the peer's next request finds no connection any more.
+        shared.finish(&connection, Carrier::Polling, Reason::ByPeer);
     }
     text("ok".to_owned())
 }

@@ -6,8 +6,12 @@ fn limits() -> Limits {
     Limits::default()
 }
 
+fn rates() -> Arc<BudgetRates> {
+    Arc::new(BudgetRates::new(&limits()))
+}
+
 fn person() -> Budget {
-    Budget::new(&limits(), Role::Person)
+    Budget::new(&rates(), Role::Person)
 }
 
 /// How long to wait according to the refusal of the next update, in milliseconds; 0 if it is
@@ -42,7 +46,7 @@ async fn a_burst_of_updates_is_admitted_and_the_next_refusal_says_when_to_repeat
 
 #[tokio::test(start_paused = true)]
 async fn a_service_has_its_own_limits_which_change_with_its_token() {
-    let budget = Budget::new(&limits(), Role::Service);
+    let budget = Budget::new(&rates(), Role::Service);
     for n in 0..limits().service_updates_burst {
         assert_eq!(budget.admit_update(), Ok(()), "update {n}");
     }

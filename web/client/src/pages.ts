@@ -59,6 +59,15 @@ export abstract class LivePages<
     void this.#fetch();
   };
 
+  /** Fetches all pages, now and after each reconnect, until nobody subscribes any more. */
+  readonly loadAll = (): void => {
+    if (this.#pages === Infinity) return;
+    this.#pages = Infinity;
+    if (!this.value.hasMore) return;
+    this.change({ isLoadingMore: true } as Partial<S>);
+    void this.#fetch();
+  };
+
   protected start(): () => void {
     const connected = (status: string) => {
       if (status === "connected") void this.#fetch();

@@ -9,6 +9,7 @@ import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
 import { until } from "@realtime-server/harness/until";
 
 const LAPTOP = { width: 1280, height: 800 };
+const SCHEMES = ["light", "dark"];
 const PHONE = { width: 390, height: 844 };
 
 describe("accessibility", () => {
@@ -21,81 +22,84 @@ describe("accessibility", () => {
     return browser.open(`${server.url}/${query}`, options);
   };
 
+  // In light and dark colours. The legacy mode leaves out frames of other origins, which the page does not have, and opens
+  // no window for each analysis.
   const clean = async (page, state) => {
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-    assert.deepEqual(found, [], state);
+    for (const colorScheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme });
+      const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+      assert.deepEqual(found, [], `${state}, in ${colorScheme} colours`);
+    }
   };
 
   const status = (page, words) =>
     until(`the page says ${words}`, async () => words.test(await page.getByTestId("status").innerText()));
 
-  for (const colorScheme of ["light", "dark"]) {
-    for (const [device, viewport] of [
-      ["a laptop", LAPTOP],
-      ["a phone", PHONE],
-    ]) {
-      it(`breaks no rule on ${device} in ${colorScheme} colours`, async () => {
-        const options = { colorScheme, viewport };
-        const list = await open("?name=Ana", options);
-        await status(list, /Connected/);
-        await clean(list, "the list");
-        await list.getByRole("button", { name: /You are Ana/ }).click();
-        await list.getByRole("dialog").waitFor();
-        await clean(list, "the dialog with one's name");
+  for (const [device, viewport] of [
+    ["a laptop", LAPTOP],
+    ["a phone", PHONE],
+  ]) {
+    it(`breaks no rule on ${device}`, async () => {
+      const options = { viewport };
+      const list = await open("?name=Ana", options);
+      await status(list, /Connected/);
+      await clean(list, "the list");
+      await list.getByRole("button", { name: /You are Ana/ }).click();
+      await list.getByRole("dialog").waitFor();
+      await clean(list, "the dialog with one's name");
 
-        const ana = await open(`?document=for ${device} in ${colorScheme}&name=Ana`, options);
-        await status(ana, /Saved/);
-        await clean(ana, "an empty document");
-        await ana.locator(".ProseMirror").click();
-        await ana.keyboard.type("# A heading\n");
-        await ana.keyboard.type("- a list\n\n> a quotation\n\n``` code\n\n");
-        const ben = await open(`?document=for ${device} in ${colorScheme}&name=Ben`, options);
-        await status(ben, /Saved/);
-        await ben.locator(".ProseMirror").click();
-        await ben.keyboard.type("Ben is here");
-        await ana.locator(".realtime-caret").first().waitFor({ state: "attached" });
-        await clean(ana, "a document with two people");
-        const vic = await open(`?document=for ${device} in ${colorScheme}&name=Vic&role=viewer`, options);
-        await status(vic, /View only/);
-        await clean(vic, "a document that one may only view");
-        for (const role of ["viewer", "editor"]) {
-          const early = await browser.open(`${server.url}/?document=nobody made this&name=Vic&role=${role}`, options);
-          await early.getByText("Nobody has begun this document yet").waitFor();
-          await clean(early, "a document that does not exist yet");
-        }
-        const foreign = await browser.open(`${server.url}/?team=one&name=Vic`, options);
-        await status(foreign, /Connected/);
-        await foreign.goto(`${server.url}/?team=two&document=${device}`);
-        await foreign.getByText("This link is for another team").waitFor();
-        await clean(foreign, "a link of another team");
-        await list.reload();
-        await list
-          .getByRole("button", { name: /Actions for/ })
-          .first()
-          .click();
-        await clean(list, "the list with a menu");
-        await list.getByRole("menuitem", { name: "Rename" }).click();
-        await clean(list, "the list with a title that is changed");
-        await list.getByRole("button", { name: "Trash" }).click();
-        await list.getByText("The trash is empty").waitFor();
-        await clean(list, "the trash");
-        await server.kill9();
-        await ana.getByTestId("banner").waitFor();
-        await list.getByTestId("banner").waitFor();
-        await clean(ana, "a document without a server");
-        await server.launch();
-      });
+      const ana = await open(`?document=for ${device}&name=Ana`, options);
+      await status(ana, /Saved/);
+      await clean(ana, "an empty document");
+      await ana.locator(".ProseMirror").click();
+      await ana.keyboard.type("# A heading\n");
+      await ana.keyboard.type("- a list\n\n> a quotation\n\n``` code\n\n");
+      const ben = await open(`?document=for ${device}&name=Ben`, options);
+      await status(ben, /Saved/);
+      await ben.locator(".ProseMirror").click();
+      await ben.keyboard.type("Ben is here");
+      await ana.locator(".realtime-caret").first().waitFor({ state: "attached" });
+      await clean(ana, "a document with two people");
+      const vic = await open(`?document=for ${device}&name=Vic&role=viewer`, options);
+      await status(vic, /View only/);
+      await clean(vic, "a document that one may only view");
+      for (const role of ["viewer", "editor"]) {
+        const early = await browser.open(`${server.url}/?document=nobody made this&name=Vic&role=${role}`, options);
+        await early.getByText("Nobody has begun this document yet").waitFor();
+        await clean(early, "a document that does not exist yet");
+      }
+      const foreign = await browser.open(`${server.url}/?team=one&name=Vic`, options);
+      await status(foreign, /Connected/);
+      await foreign.goto(`${server.url}/?team=two&document=${device}`);
+      await foreign.getByText("This link is for another team").waitFor();
+      await clean(foreign, "a link of another team");
+      await list.reload();
+      await list
+        .getByRole("button", { name: /Actions for/ })
+        .first()
+        .click();
+      await clean(list, "the list with a menu");
+      await list.getByRole("menuitem", { name: "Rename" }).click();
+      await clean(list, "the list with a title that is changed");
+      await list.getByRole("button", { name: "Trash" }).click();
+      await list.getByText("The trash is empty").waitFor();
+      await clean(list, "the trash");
+      await server.kill9();
+      await ana.getByTestId("banner").waitFor();
+      await list.getByTestId("banner").waitFor();
+      await clean(ana, "a document without a server");
+      await server.launch();
+    });
 
-      it(`fits the width of ${device} in ${colorScheme} colours`, async () => {
-        for (const query of ["?name=Ana", `?document=${"a very long name without end ".repeat(6)}&name=Ana`]) {
-          const page = await open(query, { colorScheme, viewport });
-          await status(page, /Connected|Saved/);
-          const overhang = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-          assert.ok(overhang <= 0, `${query} is ${overhang} px too wide`);
-        }
-      });
-    }
+    it(`fits the width of ${device}`, async () => {
+      for (const query of ["?name=Ana", `?document=${"a very long name without end ".repeat(6)}&name=Ana`]) {
+        const page = await open(query, { viewport });
+        await status(page, /Connected|Saved/);
+        const overhang = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.ok(overhang <= 0, `${query} is ${overhang} px too wide`);
+      }
+    });
   }
 
   it("is used by keyboard alone: create a document, format text, leave it", async () => {

@@ -154,17 +154,31 @@ describe("pasting", () => {
       "Excel",
       "excel.html",
       [
-        "tableCell(paragraph(Region))tableCell(paragraph(Sales))tableCell(paragraph(Note))",
-        "tableCell(paragraph(North))tableCell align=right(paragraph(1,200))tableCell(paragraph())",
-        "tableCell colspan=2(paragraph(Both regions))tableCell(paragraph(twohardBreak()lines))",
+        "tableCell colspan=3 align=center(paragraph(Sales))",
+        "tableCell(paragraph([bold:Region]))tableCell(paragraph([bold:Sales]))tableCell(paragraph([bold:Note]))",
+        "tableCell(paragraph(North))tableCell align=right(paragraph(1,200))" +
+          "tableCell(paragraph(see [italic:the plan]))",
+        "tableCell(paragraph(South))tableCell align=right(paragraph([strike:80]))" +
+          "tableCell(paragraph([link href=https://example.com/south:the south]))",
+        "tableCell colspan=2(paragraph([bold:Both regions]))tableCell(paragraph(twohardBreak()lines))",
+      ],
+      [
+        "The paste left out: 1 comment, 1 hidden column, 1 hidden row, 1 border style of cells, 1 font of cells, " +
+          "1 font size of cells, 2 colours of text, 2 colours of cells.",
       ],
     ],
     [
       "Google Sheets",
       "google-sheets.html",
       [
-        "tableCell(paragraph([bold:Region]))tableCell(paragraph([bold:Sales]))",
-        "tableCell(paragraph(North))tableCell align=right(paragraph(120))",
+        "tableCell(paragraph([bold:Region]))tableCell(paragraph([bold:Sales]))tableCell(paragraph([bold:Note]))",
+        "tableCell(paragraph(North))tableCell align=right(paragraph(120))tableCell(paragraph(see [italic:the plan]))",
+        "tableCell(paragraph(All))tableCell align=right(paragraph(120))" +
+          "tableCell(paragraph([link href=https://example.com/all:all regions]))",
+      ],
+      [
+        "The paste left out: 1 comment, 1 cell formula, 1 border style of cells, 1 font size of cells, " +
+          "2 colours of text, 2 colours of cells.",
       ],
     ],
     [

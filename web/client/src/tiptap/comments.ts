@@ -3,7 +3,6 @@ import { Plugin, type EditorState, type Transaction } from "@tiptap/pm/state";
 import type { EditorView } from "@tiptap/pm/view";
 import { ySyncPluginKey } from "@tiptap/y-tiptap";
 import type * as Y from "yjs";
-import { anchorOf } from "../anchors.js";
 import type { DocumentProvider } from "../document.js";
 import { RealtimeError } from "../error.js";
 import type { Live } from "../live.js";
@@ -18,6 +17,7 @@ import {
   type HighlightState,
 } from "./highlights.js";
 import { PositionMap, type NodeMapping, type Range } from "./positions.js";
+import { selectedAnchor, textRange } from "./selected.js";
 
 /** The options of the extension `Comments`. */
 export interface CommentsOptions {
@@ -39,9 +39,6 @@ declare module "@tiptap/core" {
     };
   }
 }
-
-/** The longest quote that the server takes, in bytes. */
-const QUOTE_BYTES_MAX = 2048;
 
 /** The part of the window's height, at each edge, in which a text does not count as visible. */
 const EDGE = 0.2;
@@ -124,35 +121,7 @@ function required<T>(value: T | undefined, field: string): T {
 
 /** The anchor of the selected text, for `threads.create`; undefined, if no text is selected. Blanks at both ends are left out. */
 export function anchorOfSelection(editor: Editor): { anchor: Anchor; quote: string } | undefined {
-  const { state } = editor;
-  const range = textRange(state);
-  const map = positionsOf(state);
-  const start = range && map?.placeOf(range.from);
-  const last = range && map?.placeOf(range.to - 1);
-  if (!start || !last) return undefined;
-  const anchor = anchorOf(start, { type: last.type, index: last.index + 1 });
-  return { anchor, quote: shortened(state.doc.textBetween(range.from, range.to, "\n", " ")) };
-}
-
-/** The part of the selection from its first to its last character that is not blank. */
-function textRange({ doc, selection: { from, to } }: EditorState): Range | undefined {
-  const found: Range[] = [];
-  doc.nodesBetween(from, to, (node, position) => {
-    if (node.text === undefined) return;
-    const begin = Math.max(from, position);
-    const text = node.text.slice(begin - position, to - position);
-    if (text.trim() === "") return;
-    found.push({ from: begin + text.length - text.trimStart().length, to: begin + text.trimEnd().length });
-  });
-  const [first, last] = [found[0], found.at(-1)];
-  return first && last && { from: first.from, to: last.to };
-}
-
-function shortened(quote: string): string {
-  const bytes = new TextEncoder().encode(quote);
-  if (bytes.length <= QUOTE_BYTES_MAX) return quote;
-  // A character that is cut in two is left out.
-  return new TextDecoder().decode(bytes.subarray(0, QUOTE_BYTES_MAX), { stream: true });
+  return selectedAnchor(editor.state, positionsOf(editor.state));
 }
 
 /** The thread at a position: of several the one with the shortest text. */

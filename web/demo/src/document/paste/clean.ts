@@ -1,5 +1,6 @@
 import { countColors } from "./colors";
 import { counted, type LeftOut } from "./leftOut";
+import { isSpreadsheet, readSpreadsheet } from "./spreadsheets";
 import { readWordLists } from "./wordLists";
 
 /** Elements that have content of their own which the document cannot have, and how people call them. */
@@ -10,13 +11,13 @@ const FOREIGN = {
   "svg, canvas": "drawing",
   math: "formula",
   "select, textarea, input:not([type=checkbox]):not([type=hidden])": "form field",
-  // Of Word, and of the cells of LibreOffice.
-  ".msocomanchor, comment": "comment",
+  // Of Word, of Excel, and of the cells of LibreOffice.
+  ".msocomanchor, .msocomanch, comment": "comment",
 } as const;
 
 /** What a page does not show, and what only describes the rest. The texts of comments are counted at their places. */
 const SILENT =
-  "script, style, link, meta, title, template, noscript, head > *, colgroup, input[type=hidden], a.comment-indicator, [style*='mso-element'][style*='comment-list']";
+  "script, style, link, meta, title, template, noscript, head > *, input[type=hidden], a.comment-indicator, [style*='mso-element'][style*='comment-list']";
 
 /** The signs of a document, in which a background is a highlight. Those of web pages are the look of the page. */
 const DOCUMENT = "[id^='docs-internal-guid'], [class^=Mso], meta[content*=LibreOffice]";
@@ -36,7 +37,8 @@ const BLOCK = "p, h1, h2, h3, ul, ol, table, blockquote, pre, div, hr, img";
 export function cleanHtml(html: string, leftOut: LeftOut): Document {
   const dom = new DOMParser().parseFromString(html, "text/html");
   removeComments(dom, leftOut);
-  const isDocument = dom.querySelector(DOCUMENT) !== null;
+  const isOfCells = isSpreadsheet(dom);
+  const isDocument = isOfCells || dom.querySelector(DOCUMENT) !== null;
   for (const [selector, name] of Object.entries(FOREIGN)) {
     for (const element of dom.querySelectorAll(selector)) {
       if (!element.isConnected) continue;
@@ -44,6 +46,7 @@ export function cleanHtml(html: string, leftOut: LeftOut): Document {
       element.remove();
     }
   }
+  if (isOfCells) readSpreadsheet(dom, leftOut);
   for (const element of dom.querySelectorAll(SILENT)) element.remove();
   readWordLists(dom);
   readTaskLists(dom);
@@ -167,6 +170,8 @@ function readStructure(dom: Document): void {
 }
 
 function readTables(dom: Document): void {
+  // Tables are laid out by their content. The colours of columns have been counted.
+  for (const columns of dom.querySelectorAll("colgroup")) columns.remove();
   for (const caption of dom.querySelectorAll("caption")) {
     caption.closest("table")?.before(renamed(caption, "p"));
   }

@@ -15,5 +15,5 @@ export function leftOutText(leftOut: LeftOut): string | undefined {
 /** `1 picture`, `2 pictures`; the plural is that of the first word: `2 pictures that could not be read`. */
 export function amount(count: number, name: string): string {
   if (count === 1) return `1 ${name}`;
-  return `${count} ${name.replace(/^((?:embedded |form )?)(\w+)/, (_all, adjective: string, noun: string) => `${adjective}${noun}s`)}`;
+  return `${count} ${name.replace(/^((?:embedded |form |hidden |cell |border |font (?=size))?)(\w+)/, (_all, adjective: string, noun: string) => `${adjective}${noun}s`)}`;
 }
