@@ -63,6 +63,7 @@ pub struct App {
     rooms: Rooms,
     sockets: Sockets,
     places: Places,
+    verifications: Verifications,
     tls: Option<Tls>,
     certificate_reload: Arc<Notify>,
     started: Instant,
@@ -177,6 +178,7 @@ impl App {
         };
         let connections_max = front::descriptors::connections_max(config.limits.connections_max);
         let places = Places::new(&config.limits, connections_max, metrics.clone());
+        let verifications = Verifications::new(&config.limits);
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -187,7 +189,7 @@ impl App {
             limits: config.limits,
             timing: config.timing,
             places: places.clone(),
-            verifications: Verifications::new(&config.limits),
+            verifications: verifications.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
@@ -210,6 +212,7 @@ impl App {
             rooms,
             sockets,
             places,
+            verifications,
             tls,
             certificate_reload: Arc::default(),
             started,
@@ -325,6 +328,7 @@ impl App {
             presence: self.presence.clone(),
             operations: self.operations.clone(),
             verifier: self.verifier.clone(),
+            verifications: self.verifications.clone(),
             limits: self.config.limits,
             timing: self.config.timing,
             sessions: self.sessions.clone(),

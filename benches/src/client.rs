@@ -42,11 +42,13 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The events that need no answer: the start of the session, and what happens in the team.
-const EXPECTED: [&str; 5] = [
+const EXPECTED: [&str; 7] = [
     r#"["connection""#,
     r#"["activity""#,
     r#"["document_created""#,
     r#"["document_changed""#,
+    r#"["thread_created""#,
+    r#"["comment_created""#,
     r#"["presence_"#,
 ];
 
@@ -60,6 +62,11 @@ pub trait Listener {
 
     /// The state vector of the received updates.
     fn known(&self) -> Vec<u8>;
+
+    /// Receives an event that needs no answer: the JSON array of its name and its payload.
+    fn event(&self, json: &str) {
+        let _ = json;
+    }
 }
 
 /// The address that clients connect to.
@@ -132,14 +139,31 @@ impl Client {
     }
 
     async fn request(&self, name: &str, state_vector: Bytes) -> Result<Answer> {
+        let send = |id| {
+            self.encoder
+                .request(name, id, state_vector, |message| self.outbox.push(message));
+        };
+        self.answer_to(name, send).await
+    }
+
+    /// Asks for an operation of a feature, with the fields of `payload`.
+    pub async fn ask(&self, name: &str, payload: &serde_json::Value) -> Result<Answer> {
+        let send = |id| {
+            let text = format!(r#"42{id}["{name}",{payload}]"#);
+            self.outbox.push(Message::Text(Utf8Bytes::from(text)));
+        };
+        self.answer_to(name, send).await
+    }
+
+    /// Has `send` send the request `name` with a number, and waits for its answer.
+    async fn answer_to(&self, name: &str, send: impl FnOnce(u64)) -> Result<Answer> {
         let (answered, answer) = oneshot::channel();
         let id = match self.wire {
             Wire::SocketIo => self.take_id(),
             Wire::Bare => 0,
         };
         self.requests.borrow_mut().insert(id, answered);
-        self.encoder
-            .request(name, id, state_vector, |message| self.outbox.push(message));
+        send(id);
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, answer)
             .await
             .with_context(|| format!("no answer to {name}"))??;
@@ -200,7 +224,9 @@ impl Client {
         listener: &dyn Listener,
     ) -> Result<()> {
         while let Some(message) = reader.next().await {
-            match decoder.take(message?)? {
+            let message = message?;
+            self.meter.received(message.len());
+            match decoder.take(message)? {
                 None | Some(Incoming::Opened | Incoming::Connected) => {}
                 Some(Incoming::Data(kind, bytes)) => listener.data(kind, &bytes),
                 Some(Incoming::Answer(answer)) => self.answered(answer, listener)?,
@@ -221,7 +247,9 @@ impl Client {
             self.encoder.request("document_sync", id, known, |message| {
                 self.outbox.push(message)
             });
-        } else if !EXPECTED.iter().any(|event| json.starts_with(event)) {
+        } else if EXPECTED.iter().any(|event| json.starts_with(event)) {
+            listener.event(json);
+        } else {
             self.meter
                 .fault(format!("the server sent an unexpected event: {json}"));
         }

@@ -6,6 +6,7 @@
 //! scenario          the scenarios, one file each
 //! room  client      the deliveries of one document; one connection
 //! wire  yjs         the messages of a connection
+//! http  bulk        requests by HTTP; rows written into the database
 //! replica           checks that all replicas have converged
 //! meter  histogram  counts and latencies
 //! process           the server as a process, and its use of CPU and memory
@@ -14,11 +15,13 @@
 //! report  machine   the tables
 //! ```
 
+mod bulk;
 mod client;
 mod download;
 mod floor_sio;
 mod floor_ws;
 mod histogram;
+mod http;
 mod machine;
 mod meter;
 mod pace;

@@ -19,6 +19,7 @@ pub struct Meter {
     updates: Cell<u64>,
     cursors: Cell<u64>,
     states: Cell<u64>,
+    bytes: Cell<u64>,
     /// Counts all received messages, switched on or off, to detect whether any still arrive.
     arrivals: Cell<u64>,
     latency: RefCell<Histogram>,
@@ -36,6 +37,7 @@ impl Default for Meter {
             updates: Cell::default(),
             cursors: Cell::default(),
             states: Cell::default(),
+            bytes: Cell::default(),
             arrivals: Cell::default(),
             latency: RefCell::default(),
             saved: RefCell::default(),
@@ -62,6 +64,11 @@ impl Meter {
         self.since.set(None);
     }
 
+    /// Whether it is switched on.
+    pub fn is_on(&self) -> bool {
+        self.since.get().is_some()
+    }
+
     /// Notes that `count` updates arrived at one client.
     pub fn updates(&self, count: u64) {
         self.arrivals.set(self.arrivals.get() + 1);
@@ -77,6 +84,18 @@ impl Meter {
             self.cursors.set(self.cursors.get() + count);
             self.states.set(self.states.get() + 1);
         }
+    }
+
+    /// Notes that one client received a message of `bytes` bytes.
+    pub fn received(&self, bytes: usize) {
+        if self.since.get().is_some() {
+            self.bytes.set(self.bytes.get() + bytes as u64);
+        }
+    }
+
+    /// The bytes of all received messages, without the framing of WebSocket.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
     }
 
     /// Notes that a message that was sent at `sent` arrived at `now`.

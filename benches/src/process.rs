@@ -27,6 +27,7 @@ pub struct Process {
     child: Child,
     pid: Pid,
     port: u16,
+    database: String,
     folder: TempDir,
 }
 
@@ -37,10 +38,11 @@ impl Process {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let file = format!("sqlite://{}", folder.path().join("bench.db").display());
+        let database = database.map_or(file, str::to_owned);
         let mut command = Command::new(binary);
         command.env_clear().envs([
             ("REALTIME_SERVER_PORT", port.to_string().as_str()),
-            ("DATABASE_URL", database.unwrap_or(&file)),
+            ("DATABASE_URL", database.as_str()),
             ("JWT_SECRET", token::SECRET),
             ("REALTIME_DEV_DOORS", "false"),
             ("RUST_LOG", "warn"),
@@ -50,7 +52,7 @@ impl Process {
             ("UPDATES_BURST", "1000000"),
             ("SOCKETS_PER_USER", "10000"),
         ]);
-        Self::start(command, folder, port, serves)
+        Self::start(command, folder, port, database, serves)
     }
 
     /// Starts this same binary as the relay `name`.
@@ -58,13 +60,15 @@ impl Process {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args([name, "--port", &port.to_string()]);
-        Self::start(command, tempfile::tempdir()?, port, listens)
+        let folder = tempfile::tempdir()?;
+        Self::start(command, folder, port, String::new(), listens)
     }
 
     fn start(
         mut command: Command,
         folder: TempDir,
         port: u16,
+        database: String,
         ready: impl Fn(u16) -> bool,
     ) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -81,6 +85,7 @@ impl Process {
             child,
             pid,
             port,
+            database,
             folder,
         };
         let began = Instant::now();
@@ -101,6 +106,11 @@ impl Process {
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The address of the server's database; empty for a relay.
+    pub fn database(&self) -> &str {
+        &self.database
     }
 
     /// The user and system time of all its threads since the start.

@@ -7,6 +7,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use serde_json::Value;
+
 use crate::{
     client::{Client, Listener},
     meter::Meter,
@@ -116,6 +118,19 @@ impl Room {
         if let Some(client) = &member.client {
             client.send_cursor(cursor);
         }
+    }
+
+    /// Makes member `index` ask for an operation, whose refusal is a fault.
+    pub fn ask_of(&self, index: usize, request: &'static str, payload: Value) {
+        let client = self.state.borrow().members[index].client.clone();
+        let (Some(client), meter) = (client, Rc::clone(&self.meter)) else {
+            return;
+        };
+        tokio::task::spawn_local(async move {
+            if let Err(error) = client.ask(request, &payload).await {
+                meter.fault(format!("{error:#}"));
+            }
+        });
     }
 
     /// Keeps `window` updates of every member under way from here on. An

@@ -43,7 +43,61 @@ fn main() -> io::Result<()> {
     seeds.extend(merge(&halves).ok().map(|update| seed(&[update])));
     seeds.push(seed(&halves));
     write("corpus/update", &seeds)?;
-    write("corpus/awareness", &awareness())
+    write("corpus/awareness", &awareness())?;
+    write("corpus/frames", &frames())?;
+    write("corpus/polling", &texts(BODIES))?;
+    write("corpus/packets", &texts(PACKETS))
+}
+
+/// Bodies of polling requests.
+const BODIES: &[&str] = &[
+    "4hello",
+    "4one\x1e4two\x1e4three",
+    "4hello\x1ebAQIDBA==",
+    "3\x1e3probe\x1e1",
+    "b\x1ebAQ\x1e4",
+    "2\x1e6",
+];
+
+/// Packets of Socket.IO.
+const PACKETS: &[&str] = &[
+    r#"0{"token":"t"}"#,
+    "0/other,{}",
+    "1",
+    r#"212["join_room",{"room":"r"}]"#,
+    r#"2["n\u00fcmber",1e400,[null]]"#,
+    r#"52-/a,7["x",{"_placeholder":true,"num":0}]"#,
+    "312[]",
+    "61-3[0]",
+];
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Frames of a WebSocket client with a mask of zeros, behind the size of the pieces.
+fn frames() -> Vec<Vec<u8>> {
+    let frame = |first: u8, payload: &[u8]| {
+        let mut frame = vec![first, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    };
+    let long = [&[0x82, 0xFE, 0, 200, 1, 2, 3, 4][..], &[7; 200]].concat();
+    let conversations = [
+        vec![frame(0x81, "4grüße".as_bytes()), frame(0x82, &[0, 255])],
+        vec![
+            frame(0x01, b"a"),
+            frame(0x89, b"ping"),
+            frame(0x00, b"b"),
+            frame(0x80, b"c"),
+        ],
+        vec![long, frame(0x8A, b""), frame(0x88, &[0x03, 0xE8, b'x'])],
+        vec![frame(0x88, &[0x03, 0xED])],
+    ];
+    conversations
+        .iter()
+        .map(|frames| [&[3], frames.concat().as_slice()].concat())
+        .collect()
 }
 
 /// An input of these messages.

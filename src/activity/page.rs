@@ -78,9 +78,13 @@ const OF_TEAM: &str = select_page!(
 );
 const OF_DOCUMENT: &str = select_page!(
     "(activity.document_id, activity.activity_id) < ($3, $1)
-     and (activity.document_id, activity.activity_id) > ($3, '')
-     and ($4 is null or activity.actor_id = $4)",
+     and (activity.document_id, activity.activity_id) > ($3, '')",
     "activity.document_id desc, activity.activity_id desc"
+);
+const OF_DOCUMENT_AND_ACTOR: &str = select_page!(
+    "(activity.document_id, activity.actor_id, activity.activity_id) < ($3, $4, $1)
+     and (activity.document_id, activity.actor_id, activity.activity_id) > ($3, $4, '')",
+    "activity.document_id desc, activity.actor_id desc, activity.activity_id desc"
 );
 const OF_ACTOR: &str = select_page!(
     "(activity.team, activity.actor_id, activity.activity_id) < ($3, $4, $1)
@@ -138,7 +142,10 @@ impl Activities {
                     let Some((document,)) = found else {
                         return Ok(Vec::new());
                     };
-                    (OF_DOCUMENT, args![document, actor])
+                    match actor {
+                        None => (OF_DOCUMENT, args![document]),
+                        Some(actor) => (OF_DOCUMENT_AND_ACTOR, args![document, actor]),
+                    }
                 }
             };
             tx.list(sql, binds.into_iter().chain(filter).collect())

@@ -119,10 +119,16 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
     async fn serve(mut self, tcp: TcpStream) {
         let timing = self.shared.parts.timing;
         let limit = Duration::from_millis(timing.http_header_timeout_ms);
-        // A connection that is evicted meanwhile ends when this is over.
-        let Ok(Some(stream)) = timeout(limit, self.stream(tcp)).await else {
-            return;
+        let watch = Arc::clone(&self.watch);
+        let stream = {
+            let mut begun = pin!(timeout(limit, self.stream(tcp)));
+            let unless_evicted = poll_fn(|cx| match watch.poll_evicted(cx.waker()) {
+                true => Poll::Ready(None),
+                false => begun.as_mut().poll(cx).map(|begun| begun.ok().flatten()),
+            });
+            unless_evicted.await
         };
+        let Some(stream) = stream else { return };
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&self.watch)));
         let this = Arc::new(self);
         let answering = Arc::clone(&this);

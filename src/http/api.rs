@@ -11,7 +11,7 @@ use super::{Parts, bearer};
 use crate::{
     auth::Claims,
     error::{Error, Result},
-    limits::Peer,
+    limits::{Peer, Subnet},
 };
 
 /// How long a body may take to arrive.
@@ -20,7 +20,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The caller's claims, from the token in the `Authorization` header.
 pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<Claims> {
     let claims = match bearer(headers) {
-        Some(token) => parts.verifier.verify(token).await,
+        Some(token) => {
+            let subnet = Peer::present().map(|peer| Subnet::from(peer.address));
+            let _permit = parts.verifications.permit(subnet).await;
+            parts.verifier.verify(token).await
+        }
         None => Err(Error::Unauthorized {
             reason: "a token is required",
         }),

@@ -65,6 +65,7 @@ use crate::{
     config::{Auth, DevDoors, Limits, Timing},
     error::{Error, ErrorCode, ErrorObject},
     id::Timestamp,
+    limits::Verifications,
     metrics::Metrics,
     operations::{Description, Operations, about},
     presence::Presence,
@@ -89,6 +90,8 @@ pub struct Parts {
     pub operations: Operations,
     /// Verifies the tokens of requests to `/api`.
     pub verifier: Verifier,
+    /// The permits for the verification of tokens.
+    pub verifications: Verifications,
     /// The limits of requests.
     pub limits: Limits,
     /// The timeouts of requests.

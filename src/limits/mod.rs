@@ -6,6 +6,7 @@
 //! memory   the memory of all open documents together
 //! machine  the memory available to the process
 //! pace     the requests of strangers, by address
+//! peer     the client of a request
 //! places   the connections, in all and by address
 //! sample   which of many like lines are logged
 //! verifications  how many tokens are verified at once
@@ -16,6 +17,7 @@ mod budget;
 mod machine;
 mod memory;
 mod pace;
+mod peer;
 mod places;
 mod sample;
 mod verifications;
@@ -25,7 +27,8 @@ pub use self::{
     budget::{Budget, BudgetRates, RefusalKind, Role},
     memory::{Memory, MemoryShare, Pressure},
     pace::Pace,
-    places::{Full, Occupant, Peer, Place, Places, Subnet},
+    peer::{Occupant, Peer, Subnet},
+    places::{Full, Place, Places},
     sample::Sampler,
     verifications::{Verification, Verifications},
 };

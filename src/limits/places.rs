@@ -7,13 +7,9 @@
 //! the same address where that address has too many, otherwise of any. Only if all are trusted, the
 //! newcomer is refused. So strangers take no place from one another for long, and none from those
 //! who are trusted.
-//!
-//! All of this costs a lock and a few nodes of a tree for a stranger, and under a hundred bytes for
-//! an occupant that is trusted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    net::IpAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -23,63 +19,8 @@ use std::{
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
+use super::{Occupant, Subnet};
 use crate::{config::Limits, metrics::Metrics};
-
-/// The part of an address by which connections are counted: an IPv4 address, or the first 64 bits
-/// of an IPv6 address, since one customer of a provider has all addresses behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subnet {
-    /// An IPv4 address, also where it is mapped to IPv6.
-    V4([u8; 4]),
-    /// The prefix of an IPv6 address.
-    V6([u8; 8]),
-}
-
-impl From<IpAddr> for Subnet {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Subnet::V4(address.octets()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Subnet::V6([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
-}
-
-/// What occupies a place, and can be made to leave it.
-pub trait Occupant: Send + Sync {
-    /// Ends the connection at once, because a newcomer gets its place. Must not block.
-    fn evict(&self);
-}
-
-/// The client that sends a request: its address, and the place of the connection on which the
-/// request came.
-#[derive(Clone)]
-pub struct Peer {
-    /// The client's address; behind a trusted proxy, the one that the proxy names.
-    pub address: IpAddr,
-    /// The place of the TCP connection.
-    pub place: Arc<Place>,
-    /// Whether the TCP connection is that of a proxy, which many clients share.
-    pub is_proxied: bool,
-}
-
-tokio::task_local! {
-    static PEER: Peer;
-}
-
-impl Peer {
-    /// Answers a request of this client with `work`.
-    pub fn answering<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
-        PEER.scope(self, work)
-    }
-
-    /// The client whose request is being answered by the present task; `None` outside of a request.
-    pub fn present() -> Option<Self> {
-        PEER.try_with(Clone::clone).ok()
-    }
-}
 
 /// There is no place: the limit that is reached, by the name of its setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +107,8 @@ impl Places {
             let mut state = self.0.state.lock();
             let victim = self.0.make_room(&mut state, Some(subnet), 1)?;
             let number = state.next_number();
-            let place = self.0.place(subnet, Standing::Stranger(number), occupant);
+            let standing = Standing::Stranger(number);
+            let place = self.0.place(Some(subnet), standing, occupant);
             state.count += 1;
             let counts = state.subnets.entry(subnet).or_default();
             counts.count += 1;
@@ -189,10 +131,10 @@ impl Places {
             let victim = self.0.make_room(&mut state, None, 1)?;
             state.count += 1;
             self.0.record(&state);
-            let mut place = self.0.unplaced(Standing::Trusted);
-            place.trusted = AtomicBool::new(true);
-            place.holding.get_mut().occupant = Some(occupant);
-            (Arc::new(place), victim)
+            (
+                self.0.place(None, Standing::Trusted, Some(occupant)),
+                victim,
+            )
         };
         evict(victim);
         Ok(place)
@@ -255,29 +197,19 @@ impl Shared {
 
     fn place(
         self: &Arc<Self>,
-        subnet: Subnet,
+        subnet: Option<Subnet>,
         standing: Standing,
         occupant: Option<Weak<dyn Occupant>>,
     ) -> Arc<Place> {
-        let place = self.unplaced(standing);
-        *place.holding.lock() = Holding {
-            subnet: Some(subnet),
-            standing,
-            occupant,
-        };
-        Arc::new(place)
-    }
-
-    fn unplaced(self: &Arc<Self>, standing: Standing) -> Place {
-        Place {
+        Arc::new(Place {
             shared: Arc::clone(self),
-            trusted: AtomicBool::new(false),
+            trusted: AtomicBool::new(standing == Standing::Trusted),
             holding: Mutex::new(Holding {
-                subnet: None,
+                subnet,
                 standing,
-                occupant: None,
+                occupant,
             }),
-        }
+        })
     }
 
     fn record(&self, state: &State) {
@@ -294,11 +226,8 @@ impl State {
 
     /// Frees the place of the stranger `number`, and returns it, unless it is being dropped.
     fn remove_stranger(&mut self, number: u64) -> Option<Arc<Place>> {
-        let place = self.strangers.get(&number)?.upgrade();
-        let Some(place) = place else {
-            // Its last reference is being dropped, which waits for this lock to free the place.
-            return None;
-        };
+        // If its last reference is being dropped, that waits for this lock to free the place.
+        let place = self.strangers.get(&number)?.upgrade()?;
         self.strangers.remove(&number);
         let subnet = {
             let mut holding = place.holding.lock();
@@ -309,13 +238,22 @@ impl State {
         Some(place)
     }
 
+    /// Removes a stranger from the order of silence; `false` if it is none.
+    fn forget_stranger(&mut self, holding: &Holding) -> bool {
+        let Standing::Stranger(number) = holding.standing else {
+            return false;
+        };
+        self.strangers.remove(&number);
+        let counts = holding.subnet.and_then(|it| self.subnets.get_mut(&it));
+        if let Some(counts) = counts {
+            counts.strangers.remove(&number);
+        }
+        true
+    }
+
     /// Subtracts a place of `subnet` that was taken.
     fn leave(&mut self, subnet: Option<Subnet>, number: Option<u64>) {
         self.count -= 1;
-        self.leave_subnet(subnet, number);
-    }
-
-    fn leave_subnet(&mut self, subnet: Option<Subnet>, number: Option<u64>) {
         let Some(Entry::Occupied(mut entry)) = subnet.map(|subnet| self.subnets.entry(subnet))
         else {
             return;
@@ -363,15 +301,9 @@ impl Place {
         }
         let mut state = self.shared.state.lock();
         let mut holding = self.holding.lock();
-        let Standing::Stranger(number) = holding.standing else {
-            return;
-        };
-        holding.standing = Standing::Trusted;
-        self.trusted.store(true, Ordering::Relaxed);
-        state.strangers.remove(&number);
-        let counts = holding.subnet.and_then(|it| state.subnets.get_mut(&it));
-        if let Some(counts) = counts {
-            counts.strangers.remove(&number);
+        if state.forget_stranger(&holding) {
+            holding.standing = Standing::Trusted;
+            self.trusted.store(true, Ordering::Relaxed);
         }
         self.shared.record(&state);
     }
@@ -393,15 +325,9 @@ impl Place {
         }
         let mut state = self.shared.state.lock();
         let mut holding = self.holding.lock();
-        let Standing::Stranger(number) = holding.standing else {
-            return;
-        };
-        state.strangers.remove(&number);
-        let counts = holding.subnet.and_then(|it| state.subnets.get_mut(&it));
-        if let Some(counts) = counts {
-            counts.strangers.remove(&number);
+        if state.forget_stranger(&holding) {
+            self.become_stranger(&mut state, &mut holding);
         }
-        self.become_stranger(&mut state, &mut holding);
     }
 
     /// Gives the connection of a proxy to one client from `subnet`, who is a stranger. A

@@ -40,10 +40,10 @@ impl Which {
     /// # Errors
     /// [`Error::Invalid`] with the field `ids` where it is neither, or more than 100 ids.
     pub fn read(payload: &Payload) -> Result<Self> {
-        if payload.flag("all")? {
+        let (ids, all) = (payload.find_texts("ids")?, payload.flag("all")?);
+        if all {
             return Ok(Self::All);
         }
-        let ids = payload.find_texts("ids")?;
         let ids = ids.filter(|ids| ids.len() <= IDS_MAX).and_then(|ids| {
             let ids = ids.into_iter().map(NotificationId::parse);
             ids.collect()

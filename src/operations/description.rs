@@ -7,13 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use utoipa::ToSchema;
 
 use crate::{error::ErrorCode, store::Window};
 
-/// Schemas by the names under which others refer to them.
-pub type Components = BTreeMap<String, Value>;
+/// Schemas by the names under which others refer to them, as text: as values they would take 40 MiB
+/// at the start of the server.
+pub type Components = BTreeMap<String, Box<RawValue>>;
 
 /// Where a reference finds its schema, in OpenAPI and in AsyncAPI.
 const COMPONENTS: &str = "#/components/schemas/";
@@ -100,7 +104,7 @@ impl Description {
 
     /// Adds the fields of a `T` to the request.
     pub fn takes<T: ToSchema>(mut self) -> Self {
-        let schema = self.components.add_parts::<T>();
+        let schema = repeatable(self.components.add_parts::<T>());
         let required = texts(&schema["required"]);
         let fields = schema["properties"].as_object();
         let fields = fields.expect("the type of a request is an object");
@@ -190,7 +194,7 @@ impl AddComponents for Components {
     fn add<T: ToSchema>(&mut self) -> Value {
         let schema = self.add_parts::<T>();
         let name = T::name();
-        self.insert(name.clone().into_owned(), without_null(schema));
+        self.insert(name.clone().into_owned(), text(&without_null(schema)));
         json!({ "$ref": format!("{COMPONENTS}{name}") })
     }
 
@@ -198,10 +202,14 @@ impl AddComponents for Components {
         let mut parts = Vec::new();
         T::schemas(&mut parts);
         for (name, schema) in parts {
-            self.insert(name, without_null(on_one_line(json!(schema))));
+            self.insert(name, text(&without_null(on_one_line(json!(schema)))));
         }
         on_one_line(json!(T::schema()))
     }
+}
+
+fn text(schema: &Value) -> Box<RawValue> {
+    to_raw_value(schema).expect("a value is JSON")
 }
 
 /// The schema without null as a value: the server leaves out what has no value, and takes null only
@@ -236,6 +244,17 @@ pub fn without_null(mut schema: Value) -> Value {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    schema
+}
+
+/// The schema of a request in which the items of a list may be repeated: each counts once.
+fn repeatable(mut schema: Value) -> Value {
+    let properties = schema["properties"].as_object_mut().into_iter().flatten();
+    for (_, property) in properties {
+        if let Some(members) = property.as_object_mut() {
+            members.remove("uniqueItems");
+        }
     }
     schema
 }

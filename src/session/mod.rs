@@ -4,7 +4,7 @@
 //! Session    one connected client: its identity, its claims and its budget
 //! Sessions   the sessions of this instance, found by team and user; limits their number
 //! Link       sends a session's notices to its client; each door implements it
-//! budgets    the budgets of users whose sessions have ended a moment ago
+//! budgets    the budgets that sessions have left behind
 //! Callers    the users of the HTTP door, where a request has no session
 //! expiry     the notice before a token expires, and the end of the session after it
 //! revocation the end of a session whose token was revoked

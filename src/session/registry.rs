@@ -16,7 +16,7 @@ use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
     id::{SessionId, Team, UserId},
-    limits::{BudgetRates, Role},
+    limits::{Budget, BudgetRates, Role},
     supervise::Supervisor,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     draining: AtomicBool,
     last_id: AtomicU64,
     callers: Callers,
-    budgets: Budgets,
+    rates: Arc<BudgetRates>,
     registry: Mutex<Registry>,
 }
 
@@ -43,6 +43,7 @@ type UserSessions = Vec<Arc<Session>>;
 
 #[derive(Default)]
 struct Registry {
+    budgets: Budgets,
     count: usize,
     teams: HashMap<Team, HashMap<UserId, UserSessions>>,
 }
@@ -59,22 +60,32 @@ impl Sessions {
                 draining: AtomicBool::new(false),
                 last_id: AtomicU64::new(0),
                 callers: Callers::new(Arc::clone(&rates)),
-                budgets: Budgets::new(rates),
+                rates,
                 registry: Mutex::default(),
             }),
         }
     }
 
-    /// Begins a session for the user in `claims`.
+    /// Begins a session for the user in `claims`, on a connection that had none before.
+    ///
+    /// # Errors
+    /// As [`admit_again`](Self::admit_again).
+    pub fn admit(&self, claims: Claims) -> Result<Arc<Session>> {
+        self.admit_again(claims, None)
+    }
+
+    /// Begins a session for the user in `claims`. A connection that had a session before continues
+    /// its `budget`.
     ///
     /// # Errors
     /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] if the user
     /// or the instance has the maximum number of sessions already.
-    pub fn admit(&self, claims: Claims) -> Result<Arc<Session>> {
+    pub fn admit_again(&self, claims: Claims, budget: Option<Arc<Budget>>) -> Result<Arc<Session>> {
         self.check_open()?;
         let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let limits = &self.shared.limits;
-        let of_user_max = match Role::of(claims.rights()) {
+        let role = Role::of(claims.rights());
+        let of_user_max = match role {
             Role::Person => limits.sockets_per_user,
             Role::Service => limits.service_sockets_max,
         };
@@ -84,7 +95,16 @@ impl Sessions {
             return Err(Error::TooManyConnections);
         }
         registry.count += 1;
-        let budget = self.shared.budgets.take(&claims);
+        let key = (team.clone(), user.clone());
+        let budget = match budget {
+            Some(budget) => {
+                registry.budgets.forget(&key, &budget);
+                Some(budget)
+            }
+            None => registry.budgets.take_over(&key, count, of_user_max),
+        };
+        let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(&self.shared.rates, role)));
+        budget.set_role(role);
         let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();
         let of_user = of_team.entry(user).or_default();
@@ -99,8 +119,8 @@ impl Sessions {
         let claims = session.claims();
         let mut registry = self.shared.registry.lock();
         if registry.remove(&claims.team, &claims.user.id, session.id()) {
-            let budget = Arc::clone(&session.budget);
-            self.shared.budgets.leave(&claims, budget);
+            let key = (claims.team.clone(), claims.user.id.clone());
+            registry.budgets.leave(key, Arc::clone(&session.budget));
         }
     }
 

@@ -214,21 +214,31 @@ fn a_session_whose_token_was_revoked_ends_and_a_fresh_token_is_checked_again() {
 }
 
 #[test]
-fn a_session_continues_the_budget_that_the_last_one_of_its_user_left() {
+fn a_user_has_as_many_budgets_within_a_minute_as_it_may_have_sessions() {
     let sessions = sessions();
-    let admit = |user| sessions.admit(claims("acme", user)).expect("a session");
-    let first = admit("ana");
-    let mut admitted = 0;
-    while first.budget.admit_request().is_ok() {
-        admitted += 1;
-    }
-    assert!(admitted >= 200, "a burst");
-    let second = admit("ana");
-    assert!(second.budget.admit_request().is_ok(), "a second device");
+    let admit = |user, budget| {
+        let admitted = sessions.admit_again(claims("acme", user), budget);
+        admitted.expect("a session")
+    };
+    let first = admit("ana", None);
+    let second = admit("ana", None);
+    assert!(
+        !Arc::ptr_eq(&first.budget, &second.budget),
+        "a second device"
+    );
     sessions.forget(&first);
     sessions.forget(&first);
-    let third = admit("ana");
-    assert!(third.budget.admit_request().is_err());
-    assert!(Arc::ptr_eq(&first.budget, &third.budget));
-    assert!(admit("ben").budget.admit_request().is_ok());
+    let third = admit("ana", None);
+    assert!(Arc::ptr_eq(&first.budget, &third.budget), "two at most");
+    sessions.forget(&third);
+    sessions.forget(&second);
+    let same = admit("ana", Some(Arc::clone(&second.budget)));
+    assert!(
+        Arc::ptr_eq(&second.budget, &same.budget),
+        "its connection's"
+    );
+    let oldest = admit("ana", None);
+    assert!(Arc::ptr_eq(&first.budget, &oldest.budget));
+    let other = admit("ben", None);
+    assert!(!Arc::ptr_eq(&first.budget, &other.budget));
 }

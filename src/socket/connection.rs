@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use tokio::{task::AbortHandle, time::Instant};
 use super::packet::{ATTACHMENTS_MAX, Attachments, NotAPacket};
 use crate::{
     config::Limits,
-    limits::{Bucket, Place, Rate},
+    limits::{Bucket, Budget, Place, Rate},
     metrics,
 };
 
@@ -33,6 +33,8 @@ pub struct Connection<C> {
     state: Mutex<State<C>>,
     /// How many attempts to begin a session were refused.
     refusals: AtomicU32,
+    /// The budget of its first session, which later ones continue.
+    pub(super) budget: OnceLock<Arc<Budget>>,
     /// Limits the attempts to begin a session.
     attempts: Bucket,
     /// Copies of parts of the state that are read without the lock: whether there is a session,
@@ -90,6 +92,7 @@ impl<C> Connection<C> {
                 last_attempt: 0,
             }),
             refusals: AtomicU32::new(0),
+            budget: OnceLock::new(),
             attempts: Bucket::default(),
             is_known: AtomicBool::new(false),
             is_partial: AtomicBool::new(false),

@@ -195,7 +195,12 @@ async fn start(
     since: Option<EventId>,
     number: u32,
 ) -> Result<()> {
-    let session = shared.sessions.admit(claims)?;
+    let budget = socket.data.budget.get().cloned();
+    let session = shared.sessions.admit_again(claims, budget)?;
+    socket
+        .data
+        .budget
+        .get_or_init(|| Arc::clone(&session.budget));
     let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
     let session = &client.session;
     let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);

@@ -268,8 +268,25 @@ fn write_json(text: &mut engineio::Text, payload: &impl Serialize) {
 }
 
 #[cfg(test)]
+#[path = "packet/reference.rs"]
+mod reference;
+
+#[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn texts_are_read_as_the_specification_defines_them(
+            text in r#"[0-9]?[0-9]{0,3}-?(/[a-z?=é]{0,4},?)?[0-9]{0,17}(\[("[a-z\\\\"é]{0,6}"|[0-9]{1,3}|\{\}|,|\[){0,5}\]?)?"#,
+        ) {
+            reference::compare(&text);
+        }
+    }
 
     fn parsed(text: &str) -> (Kind, &str, Option<u64>, usize, &str) {
         let p = Packet::parse(text).expect(text);

@@ -36,6 +36,7 @@ migrations![
     (5, "document metadata", "0005_document_metadata.sql"),
     (6, "collaboration", "0006_collaboration.sql"),
     (7, "sessions", "0007_sessions.sql"),
+    (8, "list indexes", "0008_list_indexes.sql"),
 ];
 
 /// The migrations of Postgres.

@@ -18,6 +18,7 @@ const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "
 const WITHOUT_CLIENT = [
   "activity_publish",
   "notification_publish",
+  "session_revoke",
   "thread_get",
   "webhook_list",
   "webhook_retry",
@@ -137,6 +138,7 @@ describe("the description of sockets", () => {
     await ask("notification_delete", { all: true }, ben);
     await ask("notification_preferences", { muted: ["reply"] }, ben);
     await ask("webhook_list", {});
+    await ask("session_revoke", { user: "u-3", issued_before: "2026-01-31T12:00:00.000Z" });
     await ask("leave_room", { room: ROOM });
     ben.socket.emit("document_update", { room: "elsewhere", update: empty });
     await ask("join_room", { room: ROOM });

@@ -139,9 +139,6 @@ describe("the suite of Engine.IO", () => {
     it("closes the session upon invalid packet format", async () => {
       const polling = await openPolling(server.url);
       assert.equal((await polling.post("abc")).status, 400);
-      // The first poll after it may still have been answered by the close packet.
-      const { status, body } = await polling.poll();
-      if (status === 200) assert.equal(body, "1");
       assert.equal((await polling.poll()).status, 400);
     });
 
@@ -151,7 +148,7 @@ describe("the suite of Engine.IO", () => {
       const [first, second] = polls.sort((one, other) => one.status - other.status);
       assert.deepEqual(first, { status: 200, body: "1" });
       assert.equal(second.status, 400);
-      assert.equal((await polling.poll()).status, 400);
+      await until("it is gone", async () => (await polling.poll()).status === 400);
     });
   });
 

@@ -24,8 +24,11 @@ mod burst;
 mod fanout;
 mod idle;
 mod joins;
+mod lists;
 mod open;
+mod people;
 mod presence;
+mod team;
 
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,6 +51,12 @@ pub enum Scenario {
     Presence,
     /// 150 clients open a document of 20 MB at once
     Joins,
+    /// first pages of 10,000 threads, 100,000 notifications and 100,000 activities
+    Lists,
+    /// 2000 clients in one document receive comments
+    Team,
+    /// the messages about who is present, to 128 and 1500 clients in one document
+    People,
 }
 
 /// A target of the measurement.
@@ -139,6 +148,9 @@ pub async fn run(plan: &Plan, scenario: Scenario, target: Target) -> Result<Vec<
         Scenario::Burst => burst::run(plan, target).await,
         Scenario::Presence => presence::run(plan, target).await,
         Scenario::Joins => joins::run(plan, target).await,
+        Scenario::Lists => lists::run(plan, target).await,
+        Scenario::Team => team::run(plan, target).await,
+        Scenario::People => people::run(plan, target).await,
     }
 }
 

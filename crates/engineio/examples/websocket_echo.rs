@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use engineio::{Ended, Message, Outbox, Receiver, serve};
+use engineio::{Busy, Ended, Limits, Message, Outbox, Receiver, serve};
 use sha1::{Digest, Sha1};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -40,8 +40,12 @@ impl Receiver for Echo {
         self.0.send(Message::binary(bytes));
     }
 
-    fn wants_more(&self) -> bool {
-        true
+    fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        None
     }
 
     fn alarm(&self) -> Instant {
@@ -94,10 +98,15 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
         STANDARD.encode(digest)
     );
     stream.write_all(answer.as_bytes()).await?;
+    // The suite sends many small frames.
+    let limits = Limits {
+        bare_frames_burst: u32::MAX,
+        ..Limits::default()
+    };
     serve(
         stream,
         &request[end..],
-        MESSAGE_BYTES_MAX,
+        limits,
         Echo(Outbox::new(MESSAGES_MAX)),
     )
     .await;

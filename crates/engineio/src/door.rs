@@ -8,8 +8,8 @@ use http::Extensions;
 use super::{
     answer::Answer,
     connection::{Connection, Reason},
+    receiver::Busy,
     stage::Carrier,
-    websocket::Busy,
 };
 
 /// Receives the events and messages of Engine.IO connections.

@@ -8,6 +8,7 @@
 //! batch          the bytes that are handed to the kernel in one write
 //! tcp            a TCP connection that any task may write to
 //! outbox         the bounded queue of a connection's outgoing messages
+//! receiver       the interface of what receives messages
 //! progress       messages arrive in time, and few frames carry nothing
 //! websocket      one task for each connection: reads, writes, observes deadlines
 //!
@@ -53,6 +54,7 @@ mod payload;
 mod polling;
 mod polling_state;
 mod progress;
+mod receiver;
 mod shared;
 mod stage;
 mod tcp;
@@ -69,7 +71,8 @@ pub use self::{
     options::Options,
     outbox::{Outbox, Sent, Writer},
     packet::message_text,
+    receiver::{Busy, Ended, Limits, Receiver},
     stage::Carrier,
     upgrade::Unwrap,
-    websocket::{Busy, Ended, Limits, Receiver, serve},
+    websocket::serve,
 };

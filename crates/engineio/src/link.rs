@@ -26,11 +26,12 @@ use super::{
     message::Message,
     outbox::{Outbox, Sent},
     packet::Packet,
+    receiver::{Busy, Ended, Receiver},
     shared::Shared,
     stage::{Carrier, Takeover},
     tcp,
     upgrade::{Stream, Upgrade},
-    websocket::{self, Busy, Ended, Receiver},
+    websocket,
 };
 
 /// A limit well above the packets of a probe with their headers.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::websocket::Limits;
+use super::receiver::Limits;
 
 /// The intervals and limits of an engine's connections.
 #[derive(Clone, Copy, Debug)]

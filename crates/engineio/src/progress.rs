@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{decoder::Seen, websocket::Limits};
+use super::{decoder::Seen, receiver::Limits};
 
 /// The least rate at which the bytes of a message arrive, beside the time for which it may stall.
 const BYTES_PER_SECOND_MIN: u64 = 16 * 1024;

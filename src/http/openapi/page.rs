@@ -108,7 +108,7 @@ fn section(html: &mut Html, document: &Value, operation: &Operation<'_>) {
     if let Some(notes) = described["description"].as_str() {
         html.raw("<p>").prose(notes).raw("</p>");
     }
-    html.raw("<pre tabindex=\"0\" role=\"region\" aria-label=\"Example\"><code>");
+    html.raw("<pre tabindex=\"0\" role=\"group\" aria-label=\"Example\"><code>");
     html.text(&curl(document, operation)).raw("</code></pre>");
     let parameters: Vec<&Value> = items(&described["parameters"]).collect();
     if !parameters.is_empty() {
@@ -259,7 +259,7 @@ impl Row<'_> {
 }
 
 fn table(html: &mut Html, head: &[&str], rows: impl FnOnce(&mut Html)) {
-    html.raw("<div class=\"scroll\"><table><thead><tr>");
+    html.raw("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Fields\"><table><thead><tr>");
     for title in head {
         html.raw("<th scope=\"col\">").text(title).raw("</th>");
     }

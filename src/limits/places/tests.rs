@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::{net::IpAddr, sync::atomic::AtomicUsize};
 
 use super::*;
 

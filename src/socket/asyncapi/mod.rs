@@ -132,7 +132,9 @@ fn example(description: &Description) -> Option<Value> {
             let component = schema["$ref"]
                 .as_str()
                 .and_then(|it| it.rsplit('/').next())?;
-            example[name] = description.components.get(component)?["examples"][0].clone();
+            let component = description.components.get(component)?.get();
+            let component: Value = serde_json::from_str(component).ok()?;
+            example[name] = component["examples"][0].clone();
         }
     }
     Some(example)

@@ -9,7 +9,10 @@ const METHODS = ["get", "post", "put", "patch", "delete"];
 const DOCUMENT = "openapi";
 
 /** A path of a JSON document as a pointer, for `$ref`. */
-const pointer = (...names) => names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+function pointer(...names) {
+  const escaped = names.map((name) => encodeURIComponent(name.replaceAll("~", "~0").replaceAll("/", "~1")));
+  return escaped.map((name) => `/${name}`).join("");
+}
 
 /**
  * Closes every object of `schema`, so that it allows the fields that it names and no others. An object that is part of

@@ -278,6 +278,21 @@ describe("comments", () => {
     );
   });
 
+  it("stand beside words at the end of a long paragraph that was far away, once it is scrolled to", async () => {
+    const long = `${"This paragraph has many lines. ".repeat(30)}The end.`;
+    const text = Array.from({ length: 120 }, (_, index) => (index === 100 ? long : `Point ${index + 1}.`));
+    const { writer, pages } = await scene("far", ["Ana"], { text });
+    const [ana] = pages;
+    await writer.comment(100, long.indexOf("The end"), long.length, "Is it?");
+    await highlighted(ana, "The end.");
+    const highlight = ana.locator(".realtime-highlight");
+    const distance = async () =>
+      Math.abs((await ana.locator(".realtime-thread-list > li").boundingBox()).y - (await highlight.boundingBox()).y);
+    await until("the thread is at its paragraph", async () => (await distance()) < 1_000);
+    await highlight.evaluate((element) => element.scrollIntoView({ block: "center" }));
+    await until("the thread is beside its words", async () => (await distance()) < 12);
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     for (const [device, options] of [
       ["a laptop", {}],

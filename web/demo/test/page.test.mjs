@@ -72,6 +72,26 @@ describe("the page", () => {
     await same(ana, ben);
   });
 
+  it("shows in the toolbar which formats the selection has, and which are possible", async () => {
+    const page = await write("toolbar", "Ana");
+    const button = (name) => page.getByRole("toolbar").getByRole("button", { name, exact: true });
+    const bold = (state) =>
+      until(`Bold is ${state}`, async () => (await button("Bold").getAttribute("aria-pressed")) === String(state));
+    const undo = (state) =>
+      until(`Undo is ${state}`, async () => (await button("Undo").getAttribute("aria-disabled")) === String(!state));
+    await bold(false);
+    await undo(false);
+    await page.keyboard.type("plain ");
+    await undo(true);
+    await page.keyboard.press("Control+b");
+    await bold(true);
+    await page.keyboard.type("bold");
+    await page.keyboard.press("Home");
+    await bold(false);
+    await button("Bold").click();
+    await bold(true);
+  });
+
   it("tells that the server is away and that it is back, and loses no edit made meanwhile", async () => {
     const [ana, ben] = await Promise.all([write("killed", "Ana"), write("killed", "Ben")]);
     await ana.keyboard.type("before ");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use engineio::{Ended, Message, Outbox, Receiver, serve};
+use engineio::{Busy, Ended, Limits, Message, Outbox, Receiver, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -29,8 +29,12 @@ impl Receiver for Echo {
         self.0.send(Message::binary(bytes));
     }
 
-    fn wants_more(&self) -> bool {
-        true
+    fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        None
     }
 
     fn alarm(&self) -> Instant {
@@ -51,7 +55,12 @@ pub async fn answer(pieces: impl Iterator<Item = &[u8]>) -> Vec<u8> {
     client.set_nodelay(true).expect("an option");
     let stream = accepted.expect("a connection").0;
     let echo = Echo(Outbox::new(10_000));
-    let serving = tokio::spawn(serve(stream, &[], MESSAGE_BYTES_MAX, echo));
+    // The cases send thousands of small frames at once.
+    let limits = Limits {
+        bare_frames_burst: u32::MAX,
+        ..Limits::default()
+    };
+    let serving = tokio::spawn(serve(stream, &[], limits, echo));
     let (mut reader, mut writer) = client.into_split();
     let sending = async {
         for piece in pieces {

@@ -5,9 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
 use bytes::Bytes;
-use engineio::{
-    Connection, Door, Engine, Message, Options, Reason, Sent, Sid, Text, Writer, message_text,
-};
+use engineio::{Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, Sent, Sid, Text, Writer, message_text};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -106,6 +104,10 @@ impl Relay {
 impl Door for Relay {
     type Data = Data;
 
+    fn admit(&self, _: Carrier, _: &Extensions) -> Result<Data, Box<Answer>> {
+        Ok(Data::default())
+    }
+
     fn opened(&self, _: &Socket) {}
 
     fn upgraded(&self, _: &Socket) {}
@@ -137,8 +139,12 @@ impl Door for Relay {
         }
     }
 
-    fn wants_more(&self, _: &Socket) -> bool {
+    fn knows(&self, _: &Socket) -> bool {
         true
+    }
+
+    fn busy(&self, _: &Socket) -> Option<Busy> {
+        None
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

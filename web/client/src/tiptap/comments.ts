@@ -13,6 +13,7 @@ import {
   highlightKey,
   highlightsOf,
   INITIAL,
+  isShown,
   type HighlightChange,
   type HighlightState,
 } from "./highlights.js";
@@ -174,6 +175,8 @@ class Resolver {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #doc: EditorState["doc"] | undefined;
   #items: ThreadsState["items"];
+  /** Whether the highlights may be drawn wrongly, because the binding has replaced the document for an edit of others. */
+  #isInexact = false;
   /** Whether the document is complete, so that a text that is not found is gone. */
   #isComplete = false;
 
@@ -188,8 +191,10 @@ class Resolver {
 
   update(view: EditorView, before: EditorState): void {
     if (view.state.doc === before.doc) return;
-    if (highlightKey.getState(view.state)?.isRemote) this.#soon();
-    else this.#later();
+    if (highlightKey.getState(view.state)?.isRemote) {
+      this.#isInexact = true;
+      this.#soon();
+    } else this.#later();
   }
 
   destroy(): void {
@@ -235,6 +240,8 @@ class Resolver {
     this.#isComplete = isComplete;
     this.#items = items;
     this.#doc = view.state.doc;
+    if (!this.#isInexact && isShown(view.state, { places, orphaned, open })) return;
+    this.#isInexact = false;
     view.dispatch(change(view.state.tr, { places, orphaned, open }));
   }
 }

@@ -70,6 +70,27 @@ export function applyTransaction(transaction: Transaction, before: PluginState):
   return { ...next, drawn: draw(next, transaction.doc) };
 }
 
+/** Whether what was resolved is what an editor shows already: then nothing has to be drawn, compared or laid out again. */
+export function isShown(
+  state: EditorState,
+  { places, orphaned, open }: Required<Pick<HighlightChange, "places" | "orphaned" | "open">>,
+): boolean {
+  const now = highlightKey.getState(state);
+  return now !== undefined && hasRanges(now.places, places) && hasAll(now.orphaned, orphaned) && hasAll(now.open, open);
+}
+
+function hasRanges(now: ReadonlyMap<string, Range>, then: ReadonlyMap<string, Range>): boolean {
+  const isEqual = ([thread, { from, to }]: [string, Range]) => {
+    const range = now.get(thread);
+    return range?.from === from && range.to === to;
+  };
+  return now.size === then.size && [...then].every(isEqual);
+}
+
+function hasAll(now: ReadonlySet<string>, then: ReadonlySet<string>): boolean {
+  return now.size === then.size && [...then].every((thread) => now.has(thread));
+}
+
 function orderOf(places: ReadonlyMap<string, Range>): string[] {
   return [...places].sort(([, a], [, b]) => a.from - b.from || a.to - b.to).map(([thread]) => thread);
 }

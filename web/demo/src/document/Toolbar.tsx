@@ -1,29 +1,22 @@
-import { useEditorState, type Editor } from "@tiptap/react";
+import type { Editor } from "@tiptap/react";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Icon } from "../ui/Icon";
 import * as formats from "./formats";
-import { formatState, LINK_SHORTCUT, type Format } from "./formats";
+import { LINK_SHORTCUT, type Format } from "./formats";
 import { LinkDialog } from "./LinkDialog";
 import { PictureButton } from "./PictureButton";
 import { hasMod } from "./shortcut";
 import { Face, ToolbarButton } from "./ToolbarButton";
 import { ToolbarMenu } from "./ToolbarMenu";
 import { useRovingFocus } from "./useRovingFocus";
+import { mayLink, useToolbarState } from "./useToolbarState";
 
 /** The buttons that change the text, as one stop of the tab key: arrows go from button to button, Escape goes back to the text. */
 export function Toolbar({ editor }: { editor: Editor }) {
   const toolbar = useRef<HTMLDivElement>(null);
   const [isLinking, setLinking] = useState(false);
   const isCompact = useCompact();
-  const state = useEditorState({
-    editor,
-    selector: ({ editor }) => ({
-      ...formatState(editor),
-      isLink: editor.isActive("link"),
-      mayLink: mayLink(editor),
-      isTable: editor.isActive("table"),
-    }),
-  });
+  const state = useToolbarState(editor);
   const { onKeyDown, onFocus } = useRovingFocus(toolbar, () => editor.view.focus(), isCompact);
   useEditorKeys(editor, {
     toToolbar: () => toolbar.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus(),
@@ -97,10 +90,6 @@ export function Toolbar({ editor }: { editor: Editor }) {
       {isLinking && <LinkDialog editor={editor} onClose={() => setLinking(false)} />}
     </div>
   );
-}
-
-function mayLink(editor: Editor): boolean {
-  return editor.can().setLink({ href: "https://example.com" });
 }
 
 const compact = matchMedia("(max-width: 820px)");

@@ -1,3 +1,4 @@
+import { CommandManager } from "@tiptap/core";
 import type { ChainedCommands, Editor } from "@tiptap/react";
 import type { IconName } from "../ui/Icon";
 
@@ -138,11 +139,14 @@ export interface FormatState {
 
 /** Which formats the selection has, and which can be changed there. */
 export function formatState(editor: Editor): FormatState {
+  const commands = new CommandManager({ editor });
+  // As `editor.can().chain()`, which makes all commands twice.
+  const isPossible = ({ run }: Format) => run(commands.createChain(editor.state.tr, false)).run();
   return {
     active: Object.fromEntries(ALL.map(({ label, isActive }) => [label, isActive?.(editor) ?? false])),
     // A paragraph cannot be made a paragraph, but its button must not look disabled.
     possible: Object.fromEntries(
-      ALL.map(({ label, isActive, run }) => [label, isActive?.(editor) === true || run(editor.can().chain()).run()]),
+      ALL.map((format) => [format.label, format.isActive?.(editor) === true || isPossible(format)]),
     ),
   };
 }

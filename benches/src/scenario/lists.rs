@@ -1,0 +1,236 @@
+//! lists: the first pages of long lists, and a session of a person with many notifications.
+
+use std::rc::Rc;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{Deaf, Interval, Plan, Stage, Target, figure};
+use crate::{
+    bulk::{Bulk, Sizes},
+    client::{self, Client},
+    histogram::Histogram,
+    http::Http,
+    report::Row,
+    token,
+};
+
+/// The rows on a page where no limit is given.
+const PAGE: usize = 50;
+
+/// A list.
+struct List {
+    /// The request on a socket.
+    request: &'static str,
+    /// What distinguishes it from other lists of the same request.
+    filter: &'static str,
+    /// The fields of the request.
+    payload: Value,
+    /// The address of the same list by HTTP.
+    path: String,
+    /// The field with the rows.
+    rows: &'static str,
+}
+
+/// How long something took, and what it cost.
+struct Timed {
+    took: Histogram,
+    /// CPU time of the server for each, in milliseconds.
+    cpu_ms: f64,
+}
+
+/// Runs the scenario once; a relay has no lists.
+pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
+    if target != Target::Server {
+        return Ok(Vec::new());
+    }
+    let times = plan.scaled(300, 3);
+    let sizes = Sizes {
+        threads: plan.scaled(10_000, 100),
+        notifications: plan.scaled(100_000, 400),
+        activities: plan.scaled(100_000, 10_000),
+    };
+    let stage = Stage::new(plan, target)?;
+    let (room, other) = (stage.room_name(0), stage.room_name(1));
+    let user = format!("reader-{}", stage.nonce);
+    let listener = || Rc::new(Deaf);
+    let client = Client::connect(&stage.address, &user, &room, listener(), &stage.meter).await?;
+    client.join().await?;
+    let writer =
+        Client::connect(&stage.address, "writer", &other, listener(), &stage.meter).await?;
+    writer.join().await?;
+    let mut bulk = Bulk::connect(stage.process.database()).await?;
+    bulk.fill(&room, &other, &user, sizes).await?;
+
+    let unread = sizes.notifications - sizes.notifications / 2;
+    // To whom the counted number does not apply: unread notifications are counted by their documents.
+    let limited = token::sign_with(&user, json!({ &room: "edit", "secret-*": "none" }))?;
+    let mut by_http = Http::connect(stage.address.port, token::sign(&user)?).await?;
+    let mut by_limited = Http::connect(stage.address.port, limited).await?;
+    let mut checked = Ok(());
+    let mut figures = Vec::new();
+    for list in lists(&room) {
+        let asked = timed(&stage, times, async || {
+            let answer = client.ask(list.request, &list.payload).await?;
+            let answer: Value = serde_json::from_str(&answer.json)?;
+            checked_page(&list, &answer[0], unread)
+        });
+        let asked = asked.await;
+        let got = timed(&stage, times, async || {
+            let answer = by_http.get(&list.path).await?;
+            checked_page(&list, &serde_json::from_str(&answer)?, unread)
+        });
+        let (asked, got) = match (asked, got.await) {
+            (Ok(asked), Ok(got)) => (asked, got),
+            (Err(error), _) | (_, Err(error)) => {
+                checked = Err(error);
+                break;
+            }
+        };
+        let name = format!("{}{}", list.request, list.filter);
+        figures.push((name.clone(), asked));
+        figures.push((format!("{name} by GET"), got));
+    }
+    let path = "/api/v1/notifications";
+    let of_limited = timed(&stage, times, async || by_limited.get(path).await.map(drop)).await?;
+    figures.push((
+        "notification_list with grants by GET".to_owned(),
+        of_limited,
+    ));
+    let connecting = timed(&stage, times, async || {
+        client::open(&stage.address, &user).await.map(drop)
+    });
+    figures.push(("connect".to_owned(), connecting.await?));
+    let joining = timed(&stage, times, async || client.join().await.map(drop));
+    figures.push(("join".to_owned(), joining.await?));
+    client.close();
+    writer.close();
+
+    let verdict = stage.end(target, checked)?;
+    let row = |(variant, timed): (String, Timed)| Row {
+        scenario: "lists",
+        target: target.name(),
+        variant,
+        figures: timed.figures(),
+        verdict: verdict.clone(),
+    };
+    Ok(figures.into_iter().map(row).collect())
+}
+
+/// The lists whose first pages are read.
+fn lists(room: &str) -> [List; 7] {
+    let threads = format!("/api/v1/documents/{room}/threads");
+    let activity = "/api/v1/activity";
+    let notifications = "/api/v1/notifications";
+    let list = |request, filter, payload, path, rows| List {
+        request,
+        filter,
+        payload,
+        path,
+        rows,
+    };
+    [
+        list(
+            "thread_list",
+            "",
+            json!({ "room": room }),
+            threads.clone(),
+            "threads",
+        ),
+        list(
+            "thread_list",
+            " of open ones",
+            json!({ "room": room, "status": "open" }),
+            format!("{threads}?status=open"),
+            "threads",
+        ),
+        list(
+            "notification_list",
+            "",
+            json!({}),
+            notifications.to_owned(),
+            "notifications",
+        ),
+        list(
+            "notification_list",
+            " of unread ones",
+            json!({ "unread_only": true }),
+            format!("{notifications}?unread_only=true"),
+            "notifications",
+        ),
+        list(
+            "activity_list",
+            "",
+            json!({}),
+            activity.to_owned(),
+            "activities",
+        ),
+        list(
+            "activity_list",
+            " of the document",
+            json!({ "room": room }),
+            format!("{activity}?room={room}"),
+            "activities",
+        ),
+        list(
+            "activity_list",
+            " of a person in the document",
+            json!({ "room": room, "actor": "u42" }),
+            format!("{activity}?room={room}&actor=u42"),
+            "activities",
+        ),
+    ]
+}
+
+/// Checks that a page is full, and that the number of unread notifications is right.
+fn checked_page(list: &List, page: &Value, unread: usize) -> Result<()> {
+    let rows = page[list.rows].as_array();
+    let rows = rows.with_context(|| format!("{} without rows: {page}", list.request))?;
+    let wrong = || format!("{}{} is not a full page", list.request, list.filter);
+    ensure!(
+        rows.len() == PAGE && page["next_cursor"].is_string(),
+        wrong()
+    );
+    let counted = page["unread"].as_u64();
+    ensure!(
+        list.rows != "notifications" || counted == Some(unread as u64),
+        "{counted:?} notifications are unread in place of {unread}"
+    );
+    Ok(())
+}
+
+/// Does `act` so many times, one after the other.
+async fn timed(
+    stage: &Stage,
+    times: usize,
+    mut act: impl AsyncFnMut() -> Result<()>,
+) -> Result<Timed> {
+    // The first one prepares statements.
+    act().await?;
+    let mut took = Histogram::default();
+    let interval = Interval::begin(&stage.process)?;
+    for _ in 0..times {
+        let began = stage.meter.now();
+        act().await?;
+        took.add(stage.meter.now() - began);
+    }
+    let used = interval.end(&stage.process)?;
+    let cpu_ms = used.cpu.as_secs_f64() * 1e3 / times as f64;
+    Ok(Timed { took, cpu_ms })
+}
+
+impl Timed {
+    fn figures(&self) -> Vec<crate::report::Figure> {
+        let ms = |share| {
+            self.took
+                .quantile(share)
+                .map(|took| took.as_secs_f64() * 1e3)
+        };
+        let figures = [
+            figure("p50 ms", 2, ms(0.5)),
+            figure("p99 ms", 2, ms(0.99)),
+            figure("CPU ms", 2, Some(self.cpu_ms)),
+        ];
+        figures.into_iter().flatten().collect()
+    }
+}
