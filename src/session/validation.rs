@@ -37,9 +37,10 @@ impl Sessions {
 
     /// Asks about every session for which it is time.
     async fn validate(self, verifier: &Verifier) {
-        let mut stale = self.all_where(|_| true);
+        let is_stale =
+            |session: &Session| !session.has_ended() && verifier.is_stale(&session.claims());
+        let stale = self.all_where(is_stale);
         drop(self);
-        stale.retain(|session| !session.has_ended() && verifier.is_stale(&session.claims()));
         stream::iter(stale)
             .for_each_concurrent(ASKED_MAX, |session| async move {
                 session.validate(verifier).await;

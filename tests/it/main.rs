@@ -8,6 +8,7 @@ mod events;
 mod layers;
 mod postgres;
 mod retention;
+mod revocations;
 mod rooms;
 mod server;
 mod store;
