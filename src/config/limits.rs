@@ -113,9 +113,9 @@ settings! {
         /// Connections of one IPv4 address, or of the /64 network of an IPv6 address.
         CONNECTIONS_PER_ADDRESS_MAX connections_per_address_max: usize = 20_000, 1..=1_000_000;
         /// Connections of strangers, for whom no token was verified.
-        STRANGERS_MAX strangers_max: usize = 8192, 1..=1_000_000;
+        STRANGERS_MAX strangers_max: usize = 16_384, 1..=1_000_000;
         /// Connections of strangers from one address, as CONNECTIONS_PER_ADDRESS_MAX counts.
-        STRANGERS_PER_ADDRESS_MAX strangers_per_address_max: usize = 1024, 1..=1_000_000;
+        STRANGERS_PER_ADDRESS_MAX strangers_per_address_max: usize = 4096, 1..=1_000_000;
         /// HTTP requests of strangers from one address, a second; four times as many at once. Beyond
         /// that they wait for up to a second, and then are refused. The first request of a
         /// connection does not count.

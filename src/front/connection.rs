@@ -228,7 +228,11 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
         let mut response = peer.answering(answering).await?;
         if self.watch.take_body_is_late() {
             parts.metrics.limit_applied("http_body_timeout");
-            response = late_body();
+            // The API has answered with an error of its own.
+            let json = HeaderValue::from_static("application/json");
+            if response.headers().get(header::CONTENT_TYPE) != Some(&json) {
+                response = late_body();
+            }
         }
         let watch = Arc::clone(&self.watch);
         Ok(response.map(|body| AnswerBody { body, watch }))

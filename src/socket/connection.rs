@@ -105,6 +105,13 @@ impl<C> Connection<C> {
             place.trust();
         }
     }
+    /// Notes that the session has ended: its client is a stranger again.
+    pub(super) fn distrust(&self) {
+        if let Some(place) = &self.place {
+            place.distrust();
+        }
+    }
+
     /// Calls `change` with the phase, under the connection's lock. A packet that is incomplete is
     /// dropped where there is no session.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase<C>) -> T) -> T {

@@ -115,9 +115,7 @@ impl Engine {
         let before = socket.data.phase(|phase| std::mem::replace(phase, next));
         match before {
             Phase::Connected(client) => {
-                if let Some(place) = &socket.data.place {
-                    place.distrust();
-                }
+                socket.data.distrust();
                 client.leave_all();
                 self.sockets.shared.forget(&client);
             }
@@ -178,6 +176,7 @@ impl Door for Engine {
         if let Some(place) = &socket.data.place {
             let occupant: Weak<dyn Occupant> = Arc::<EngineSocket>::downgrade(socket);
             place.occupy(occupant);
+            place.touch();
         }
     }
 

@@ -64,6 +64,9 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     let Some(number) = socket.data.begin_attempt() else {
         return socket.ignore();
     };
+    if let Some(place) = &socket.data.place {
+        place.touch();
+    }
     let auth: Auth = serde_json::from_str(packet.json).unwrap_or_default();
     let since = auth.since.as_ref().and_then(Value::as_i64).map(EventId);
     let token = token(auth, socket);
@@ -181,6 +184,7 @@ struct Beginning<'a> {
 impl Drop for Beginning<'_> {
     fn drop(&mut self) {
         if !self.has_begun {
+            self.client.socket().data.distrust();
             self.shared.forget(&self.client);
         }
     }
@@ -201,6 +205,7 @@ async fn start(
         .data
         .budget
         .get_or_init(|| Arc::clone(&session.budget));
+    socket.data.trust();
     let client = Arc::new(Client::new(shared, session, Arc::clone(socket)));
     let session = &client.session;
     let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);
@@ -235,7 +240,6 @@ async fn start(
     if !beginning.has_begun {
         return Ok(());
     }
-    socket.data.trust();
     let id: String = public_id();
     client.send(Frame::connected(&id));
     recovery.send(&client);
