@@ -192,7 +192,7 @@ for (const database of databases) {
         { verb: "x" },
         { "idempotency-key": "k".repeat(256) },
       );
-      assert.deepEqual([long.status, long.field], [400, "client_id"]);
+      assert.deepEqual([long.status, long.field], [400, "idempotency-key"]);
     });
 
     it("malformed requests are refused with the field, and record nothing", async () => {
