@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::Router;
 use bytes::Bytes;
-use engineio::{Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, Sent, Sid, Text, Writer, message_text};
+use engineio::{
+    Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, Sent, Sid, Text,
+    Writer, message_text,
+};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
