@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::Router;
+use axum::{Router, http::Extensions};
 use bytes::Bytes;
 use engineio::{
     Answer, Busy, Carrier, Connection, Door, Engine, Message, Options, Reason, Sent, Sid, Text,
