@@ -8,7 +8,9 @@ mod retention;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use self::description::{AddComponents, Components, Description, Field, about, without_null};
+pub use self::description::{
+    AddComponents, Components, Description, Field, Schemas, about, without_null,
+};
 pub use crate::idempotency::FIELD as KEY;
 use crate::{
     activity::{self, Activities},

@@ -59,8 +59,10 @@ pub enum Task {
     Receipt,
     /// Runs one transaction and publishes its events.
     Transaction,
-    /// Tells clients of one event.
+    /// Tells clients of events.
     Delivery,
+    /// Sends what was announced and may wait. Without it, such events wait for others.
+    Announcements,
     /// Tells clients who is present. Its ticks are guarded one by one.
     Presence,
     /// Carries out one operation of a feature for one client.
@@ -96,7 +98,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 27] = [
+    pub const ALL: [Task; 28] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -113,6 +115,7 @@ impl Task {
         Task::Receipt,
         Task::Transaction,
         Task::Delivery,
+        Task::Announcements,
         Task::Presence,
         Task::Operation,
         Task::Webhooks,
@@ -145,6 +148,7 @@ impl Task {
             Task::Receipt => "receipt",
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
+            Task::Announcements => "announcements",
             Task::Presence => "presence",
             Task::Operation => "operation",
             Task::Webhooks => "webhooks",
@@ -179,6 +183,7 @@ impl Task {
             | Task::Receipt
             | Task::Transaction
             | Task::Delivery
+            | Task::Announcements
             | Task::Presence
             | Task::Operation
             | Task::Webhooks

@@ -154,8 +154,8 @@ impl Activities {
         trimmed.await
     }
 
-    /// Records that `actor` edited a document at `at`: continues the person's sitting, which is not
-    /// told of again, or begins another one.
+    /// Records that `actors` edited a document at `at`: for each, continues the person's sitting, which
+    /// is not told of again, or begins another one.
     ///
     /// # Errors
     /// As [`Store::transact`].
@@ -163,9 +163,12 @@ impl Activities {
         &self,
         team: &Team,
         document: &Metadata,
-        actor: &User,
+        actors: &[User],
         at: Timestamp,
     ) -> Result<()> {
+        if actors.is_empty() {
+            return Ok(());
+        }
         let id = document.document_id;
         let edited = self.store.transact(async |tx| {
             // A document that was deleted meanwhile has no activity of edits.
@@ -178,27 +181,42 @@ impl Activities {
             if present.is_none() {
                 return Ok(());
             }
-            let continued = tx
-                .execute(
-                    "update activity set last_at = $4
-                     where document_id = $1 and actor_id = $2 and verb = 'edited'
-                     and last_at > $3 and last_at <= $4",
-                    args![id, actor.id, Timestamp(at.0 - SITTING_MS), at],
-                )
-                .await?;
-            if continued == 0 {
-                let new = NewActivity {
-                    team,
-                    document: Some((id, &document.room)),
-                    verb: EDITED,
-                    actor,
-                    subject: None,
-                    at,
-                };
-                record(&tx, new).await?;
+            for actor in actors {
+                sat(&tx, team, document, actor, at).await?;
             }
             Ok(())
         });
         edited.await
     }
+}
+
+/// Continues the sitting of `actor` at a document, or begins another one.
+async fn sat(
+    tx: &Transaction,
+    team: &Team,
+    document: &Metadata,
+    actor: &User,
+    at: Timestamp,
+) -> Result<()> {
+    let id = document.document_id;
+    let continued = tx
+        .execute(
+            "update activity set last_at = $4
+             where document_id = $1 and actor_id = $2 and verb = 'edited'
+             and last_at > $3 and last_at <= $4",
+            args![id, actor.id, Timestamp(at.0 - SITTING_MS), at],
+        )
+        .await?;
+    if continued == 0 {
+        let new = NewActivity {
+            team,
+            document: Some((id, &document.room)),
+            verb: EDITED,
+            actor,
+            subject: None,
+            at,
+        };
+        record(tx, new).await?;
+    }
+    Ok(())
 }

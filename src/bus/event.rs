@@ -49,7 +49,7 @@ pub struct Published {
     /// The team.
     pub team: Team,
     /// The position of the event among all durable events of the team; `None` for a passing event,
-    /// which is not stored ([`EventBus::announce`](super::EventBus::announce)).
+    /// which is not stored ([`EventBus::announce_soon`](super::EventBus::announce_soon)).
     pub event_id: Option<EventId>,
     /// When it happened.
     pub at: Timestamp,

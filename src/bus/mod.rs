@@ -15,7 +15,7 @@
 //! [`EventBus::deliver`] as well.
 //!
 //! What is out of date in a moment, such as who is online, is a passing event: it is announced
-//! ([`EventBus::announce`]), has no id, and is not stored.
+//! ([`EventBus::announce_soon`]), has no id, and is not stored.
 //!
 //! The bus does not guarantee delivery: if the process ends between the commit and the delivery, no
 //! client receives the event. A client that reconnects asks for the events after the last id that it
@@ -26,18 +26,27 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Weak};
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::event::{Audience, Event, Published};
 use crate::{
     error::Result,
     id::{DocumentKey, SessionId, Team},
     session::{Session, Sessions},
-    store::Store,
+    store::{self, Store},
     supervise::{Supervisor, Task},
 };
+
+/// The longest time for which an event that is announced as one that may wait stays in a client's
+/// queue, if nothing else is sent to the client.
+const WAITS: Duration = Duration::from_secs(1);
 
 /// Sends events to clients.
 ///
@@ -50,10 +59,16 @@ pub trait Subscriber: Send + Sync + 'static {
         let _ = (room, event);
     }
 
-    /// Sends `event` to the clients of those `sessions` that belong to this door. A client that is a
-    /// member of a room in the event's audiences is left out, since it receives the event there.
+    /// Queues `event` for the clients of those `sessions` that belong to this door. It is sent at the
+    /// next [`flush`](Self::flush), or together with what is sent to a client before. A client that is
+    /// a member of a room in the event's audiences is left out, since it receives the event there.
     fn tell_sessions(&self, sessions: &[Arc<Session>], event: &Arc<Published>) {
         let _ = (sessions, event);
+    }
+
+    /// Sends what is queued for the clients of those `sessions` that belong to this door.
+    fn flush(&self, sessions: &[Arc<Session>]) {
+        let _ = sessions;
     }
 }
 
@@ -71,10 +86,10 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// As [`EventBus::announce`]; does nothing once the bus is gone.
-    pub fn announce(&self, team: &Team, event: Event) -> usize {
+    /// As [`EventBus::announce_soon`]; does nothing once the bus is gone.
+    pub fn announce_soon(&self, team: &Team, event: Event) -> usize {
         let bus = self.bus.upgrade();
-        bus.map_or(0, |inner| EventBus { inner }.announce(team, event))
+        bus.map_or(0, |inner| EventBus { inner }.announce_soon(team, event))
     }
 
     /// As [`EventBus::announce_to`]; does nothing once the bus is gone.
@@ -89,6 +104,8 @@ struct Inner {
     sessions: Sessions,
     supervisor: Supervisor,
     subscribers: RwLock<Vec<Arc<dyn Subscriber>>>,
+    /// The teams to whose sessions an event was announced that waits for a flush.
+    waiting: Mutex<HashSet<Team>>,
 }
 
 impl EventBus {
@@ -99,6 +116,7 @@ impl EventBus {
                 sessions,
                 supervisor,
                 subscribers: RwLock::default(),
+                waiting: Mutex::default(),
             }),
         }
     }
@@ -108,29 +126,41 @@ impl EventBus {
         self.inner.subscribers.write().push(subscriber);
     }
 
-    /// Delivers the events that `store` commits from now on, until the last clone of this bus is
-    /// dropped. The store does not keep the bus alive, because the bus keeps its subscribers alive,
+    /// Delivers the events that `store` commits from now on, and those that may wait, until the last
+    /// clone of this bus is dropped. The store does not keep the bus alive, because the bus keeps its subscribers alive,
     /// and these use the store.
     ///
     /// # Errors
     /// [`Error::Conflict`](crate::error::Error::Conflict) where the store has a subscriber already.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn attach(&self, store: &Store) -> Result<()> {
         let inner = Arc::downgrade(&self.inner);
-        store.subscribe(move |events| {
+        store.subscribe(move |stored| {
             let Some(inner) = inner.upgrade() else {
                 return;
             };
-            let bus = EventBus { inner };
-            for stored in events {
-                match Published::read(stored) {
-                    Ok(event) => drop(bus.deliver(&Arc::new(event))),
-                    Err(error) => {
-                        let (team, id) = (stored.team.as_str(), stored.event_id.0);
-                        tracing::error!(%error, team, id, "an event cannot be read; no client receives it");
-                    }
+            let read = |stored: &store::Event| match Published::read(stored) {
+                Ok(event) => Some(Arc::new(event)),
+                Err(error) => {
+                    let (team, id) = (stored.team.as_str(), stored.event_id.0);
+                    tracing::error!(%error, team, id, "an event cannot be read; no client receives it");
+                    None
                 }
+            };
+            let events: Vec<_> = stored.iter().filter_map(read).collect();
+            EventBus { inner }.deliver(&events);
+        })?;
+        let flush_waiting = |inner: Arc<Inner>| {
+            let teams = mem::take(&mut *inner.waiting.lock());
+            for team in teams {
+                inner.flush(&inner.sessions.of_team(&team));
             }
-        })
+        };
+        let supervisor = &self.inner.supervisor;
+        supervisor.repeat(Task::Announcements, WAITS, &self.inner, flush_waiting);
+        Ok(())
     }
 
     /// Announces passing events on this bus, and does not keep it alive.
@@ -141,45 +171,74 @@ impl EventBus {
     }
 
     /// Sends a passing event of `team`, which is not stored, to all clients in its audiences on this
-    /// instance. It has no order among the durable events. Returns the number of sessions that
-    /// receive it because it is for their person or their team.
-    pub fn announce(&self, team: &Team, event: Event) -> usize {
-        self.deliver(&Arc::new(Published::passing(team, event)))
+    /// instance: together with what is sent to them next, or after a second. So events that are
+    /// frequent and not urgent cost a busy connection no write of their own. It has no order among
+    /// the durable events. Returns the number of sessions that receive it because it is for their
+    /// person or their team.
+    pub fn announce_soon(&self, team: &Team, event: Event) -> usize {
+        let event = Arc::new(Published::passing(team, event));
+        let sessions = self.inner.tell(&event);
+        if !sessions.is_empty() {
+            self.inner.waiting.lock().insert(team.clone());
+        }
+        sessions.len()
     }
 
     /// Sends a passing event to the clients of these `sessions` of `team`, whatever its audiences:
     /// for events whose content depends on the receiver.
     pub fn announce_to(&self, team: &Team, sessions: &[Arc<Session>], event: Event) {
         let event = Arc::new(Published::passing(team, event));
-        for subscriber in self.inner.subscribers.read().iter() {
-            let tell = || subscriber.tell_sessions(sessions, &event);
-            self.inner.supervisor.guard(Task::Delivery, tell);
+        self.inner
+            .each_subscriber(|subscriber| subscriber.tell_sessions(sessions, &event));
+        self.inner.flush(sessions);
+    }
+
+    /// Sends `events`, in this order, to all clients in their audiences on this instance, each event
+    /// once to each client. A panic of a subscriber is logged and counted, and the other subscribers
+    /// are still called.
+    pub fn deliver(&self, events: &[Arc<Published>]) {
+        let mut receivers = Vec::new();
+        for event in events {
+            receivers.append(&mut self.inner.tell(event));
+        }
+        distinct(&mut receivers);
+        self.inner.flush(&receivers);
+    }
+}
+
+impl Inner {
+    /// Has all subscribers told of `event`, and returns the sessions that they may not have sent it
+    /// to yet.
+    fn tell(&self, event: &Arc<Published>) -> Vec<Arc<Session>> {
+        let sessions = self.receivers(event);
+        self.each_subscriber(|subscriber| {
+            for room in event.rooms() {
+                subscriber.tell_room(&room, event);
+            }
+            if !sessions.is_empty() {
+                subscriber.tell_sessions(&sessions, event);
+            }
+        });
+        sessions
+    }
+
+    fn flush(&self, sessions: &[Arc<Session>]) {
+        if !sessions.is_empty() {
+            self.each_subscriber(|subscriber| subscriber.flush(sessions));
         }
     }
 
-    /// Sends `event` to all clients in its audiences on this instance, once to each. A panic of a
-    /// subscriber is logged and counted, and the other subscribers are still called. Returns the
-    /// number of sessions that receive it because it is for their person or their team.
-    pub fn deliver(&self, event: &Arc<Published>) -> usize {
-        let sessions = self.receivers(event);
-        for subscriber in self.inner.subscribers.read().iter() {
-            let tell = || {
-                for room in event.rooms() {
-                    subscriber.tell_room(&room, event);
-                }
-                if !sessions.is_empty() {
-                    subscriber.tell_sessions(&sessions, event);
-                }
-            };
-            self.inner.supervisor.guard(Task::Delivery, tell);
+    fn each_subscriber(&self, call: impl Fn(&dyn Subscriber)) {
+        for subscriber in self.subscribers.read().iter() {
+            self.supervisor
+                .guard(Task::Delivery, || call(subscriber.as_ref()));
         }
-        sessions.len()
     }
 
     /// The sessions that receive the event because it is for their person or their team, each
     /// once. Sessions that may not view the document that it is about are left out.
     fn receivers(&self, event: &Published) -> Vec<Arc<Session>> {
-        let (team, all) = (&event.team, &self.inner.sessions);
+        let (team, all) = (&event.team, &self.sessions);
         let mut sessions = Vec::new();
         for audience in &event.event.to {
             match audience {
@@ -188,9 +247,14 @@ impl EventBus {
                 Audience::Team => sessions.append(&mut all.of_team(team)),
             }
         }
-        sessions.sort_unstable_by_key(|session| session.id());
-        sessions.dedup_by_key(|session| -> SessionId { session.id() });
+        distinct(&mut sessions);
         sessions.retain(|session| event.event.may_be_seen_by(session));
         sessions
     }
+}
+
+/// Leaves each session once.
+fn distinct(sessions: &mut Vec<Arc<Session>>) {
+    sessions.sort_unstable_by_key(|session| session.id());
+    sessions.dedup_by_key(|session| -> SessionId { session.id() });
 }

@@ -67,9 +67,9 @@ fn an_event_is_delivered_to_its_rooms_people_and_team_and_to_no_other_team() {
         .map(|(team, user)| sessions.admit(claims(team, user)).expect("admitted"));
     let (bus, recorder) = bus_for(&sessions);
     let ben = UserId::parse("ben").expect("an id");
-    bus.deliver(&published(1, vec![Audience::Room(room("a"))]).into());
-    bus.deliver(&published(2, vec![Audience::User(ben)]).into());
-    bus.deliver(&published(3, vec![Audience::Team]).into());
+    bus.deliver(&[published(1, vec![Audience::Room(room("a"))]).into()]);
+    bus.deliver(&[published(2, vec![Audience::User(ben)]).into()]);
+    bus.deliver(&[published(3, vec![Audience::Team]).into()]);
     let mut deliveries = recorder.0.lock().clone();
     deliveries[2..].sort_unstable();
     let expected = [
@@ -92,7 +92,7 @@ fn a_session_in_several_audiences_receives_an_event_once() {
         Audience::User(ana.clone()),
         Audience::User(ana),
     ];
-    bus.deliver(&published(1, to).into());
+    bus.deliver(&[published(1, to).into()]);
     assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
 }
 
@@ -106,12 +106,12 @@ fn only_sessions_that_may_view_a_document_receive_events_about_it() {
     let (bus, recorder) = bus_for(&sessions);
     let mut event = published(1, vec![Audience::Team]);
     event.event = event.event.about(&room("secret"));
-    bus.deliver(&event.clone().into());
+    bus.deliver(&[event.clone().into()]);
     assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
     let mut without = claims("acme", "ana");
     without.roles.clear();
     ana.renew(without).expect("the same person");
-    bus.deliver(&event.into());
+    bus.deliver(&[event.into()]);
     assert_eq!(
         recorder.0.lock().len(),
         1,
@@ -128,7 +128,7 @@ fn other_subscribers_are_called_after_one_has_panicked() {
     let recorder = Arc::new(Recorder::default());
     bus.subscribe(Arc::new(Panicking));
     bus.subscribe(Arc::clone(&recorder) as _);
-    bus.deliver(&published(1, vec![Audience::Team]).into());
+    bus.deliver(&[published(1, vec![Audience::Team]).into()]);
     assert_eq!(*recorder.0.lock(), ["1 to ana of acme"]);
     let counted = "realtime_task_panics_total{task=\"delivery\"} 1";
     assert!(metrics.render().lines().any(|line| line == counted));

@@ -160,7 +160,7 @@ impl Catalog {
             ..metadata.clone()
         };
         let receivers = match events::edited(&self.document(metadata)) {
-            Ok(event) => self.announcer.announce(team, event),
+            Ok(event) => self.announcer.announce_soon(team, event),
             Err(_) => 0,
         };
         let of_all = EDIT_NOTICE_PER_RECEIVER * u32::try_from(receivers).unwrap_or(u32::MAX);
@@ -177,9 +177,7 @@ impl Catalog {
         at: Timestamp,
     ) {
         let record = async {
-            for writer in writers {
-                let _ = self.activities.edited(team, metadata, writer, at).await;
-            }
+            let _ = self.activities.edited(team, metadata, writers, at).await;
             let _ = self.webhooks.document_updated(team, metadata, at).await;
         };
         // A stop of the server waits for it.

@@ -1,6 +1,8 @@
 //! Routes with their descriptions. A route is only served together with its description, of which
 //! `openapi.rs` makes the document: neither can be without the other.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     handler::Handler,
@@ -28,7 +30,7 @@ pub(super) enum Access {
 }
 
 /// One method of one path, with all that a client may know of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) method: Method,
     /// The path, with its parameters in braces, each of which is a field of the request.
@@ -95,16 +97,17 @@ impl Endpoint {
 #[derive(Default)]
 pub(super) struct Routes {
     pub(super) router: Router<Parts>,
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Routes {
     /// Adds a route, which `handler` answers.
-    pub(super) fn add<H, T>(mut self, endpoint: Endpoint, handler: H) -> Self
+    pub(super) fn add<H, T>(mut self, endpoint: impl Into<Arc<Endpoint>>, handler: H) -> Self
     where
         H: Handler<T, Parts>,
         T: 'static,
     {
+        let endpoint = endpoint.into();
         let method = MethodFilter::try_from(endpoint.method.clone());
         let method = method.expect("a method that axum routes");
         self.router = self.router.route(endpoint.path, on(method, handler));

@@ -114,8 +114,8 @@ pub struct Parts {
     pub instance: String,
     /// When the server started.
     pub started: Instant,
-    /// The description of sockets, as an AsyncAPI document.
-    pub asyncapi: Value,
+    /// Makes the description of sockets, an AsyncAPI document.
+    pub asyncapi: fn() -> Value,
 }
 
 impl Parts {
@@ -147,7 +147,7 @@ pub fn routes(parts: Parts) -> Router {
         let token = Endpoint::new(Method::GET, "/dev/token", "dev_token", token_description());
         described = described.add(token.access(Access::Public), dev_token);
     }
-    let mut router = openapi::describe(described, &parts.asyncapi).router;
+    let mut router = openapi::describe(described, parts.asyncapi).router;
     if parts.dev_doors == DevDoors::Open {
         router = router.merge(page::routes());
     }

@@ -4,8 +4,11 @@
 //! Schemas are JSON Schema 2020-12, derived from the types that are read and written. Limits in bytes
 //! are written as numbers of characters, of which a text has at most as many; `description` has the
 //! exact ones.
+//!
+//! A description is made at the start of the server, with the routes, but its schemas only when
+//! somebody asks for a document: they take megabytes, and few servers are ever asked.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::{
     Map, Value, json,
@@ -15,8 +18,7 @@ use utoipa::ToSchema;
 
 use crate::{error::ErrorCode, store::Window};
 
-/// Schemas by the names under which others refer to them, as text: as values they would take 40 MiB
-/// at the start of the server.
+/// Schemas by the names under which others refer to them, as text: as values they would take 40 MiB.
 pub type Components = BTreeMap<String, Box<RawValue>>;
 
 /// Where a reference finds its schema, in OpenAPI and in AsyncAPI.
@@ -33,8 +35,19 @@ pub struct Field {
     pub required: bool,
 }
 
+/// The schemas of an operation.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    /// The fields of a request.
+    pub request: Vec<Field>,
+    /// The schema of the answer, without `ok`; `None` where the answer has no fields.
+    pub answer: Option<Value>,
+}
+
+/// Adds a part to the schemas of an operation, and the types to which it refers to the components.
+type Part = Box<dyn Fn(&mut Schemas, &mut Components) + Send + Sync>;
+
 /// The description of an operation.
-#[derive(Clone, Debug)]
 pub struct Description {
     /// What it is about: a word by which operations are grouped.
     pub subject: &'static str,
@@ -44,16 +57,12 @@ pub struct Description {
     pub notes: Option<&'static str>,
     /// The rights that it needs, in words.
     pub needs: Option<&'static str>,
-    /// The fields of a request.
-    pub request: Vec<Field>,
     /// Fields of a request as an example, without those by which it finds what it is about.
     pub example: Option<Value>,
-    /// The schema of the answer, without `ok`; `None` where the answer has no fields.
-    pub answer: Option<Value>,
     /// Its errors besides those that every request may have.
     pub errors: Vec<ErrorCode>,
-    /// The schemas to which the others refer.
-    pub components: Components,
+    /// What its schemas are made of.
+    parts: Vec<Part>,
 }
 
 /// Begins the description of an operation that is about `subject`.
@@ -63,11 +72,9 @@ pub fn about(subject: &'static str) -> Description {
         summary: String::new(),
         notes: None,
         needs: None,
-        request: Vec::new(),
         example: None,
-        answer: None,
         errors: Vec::new(),
-        components: Components::new(),
+        parts: Vec::new(),
     }
 }
 
@@ -103,21 +110,22 @@ impl Description {
     }
 
     /// Adds the fields of a `T` to the request.
-    pub fn takes<T: ToSchema>(mut self) -> Self {
-        let schema = repeatable(self.components.add_parts::<T>());
-        let required = texts(&schema["required"]);
-        let fields = schema["properties"].as_object();
-        let fields = fields.expect("the type of a request is an object");
-        for (name, schema) in fields {
-            let required = required.contains(name);
-            let schema = schema.clone();
-            self.request.push(Field {
-                name: name.clone(),
-                schema: if required { schema } else { or_null(schema) },
-                required,
-            });
-        }
-        self
+    pub fn takes<T: ToSchema>(self) -> Self {
+        self.part(|schemas, components| {
+            let schema = repeatable(components.add_parts::<T>());
+            let required = texts(&schema["required"]);
+            let fields = schema["properties"].as_object();
+            let fields = fields.expect("the type of a request is an object");
+            for (name, schema) in fields {
+                let required = required.contains(name);
+                let schema = schema.clone();
+                schemas.request.push(Field {
+                    name: name.clone(),
+                    schema: if required { schema } else { or_null(schema) },
+                    required,
+                });
+            }
+        })
     }
 
     /// Adds the fields of a request for a page of a list.
@@ -126,47 +134,65 @@ impl Description {
     }
 
     /// Adds a field of the type `T` that the request must have.
-    pub fn field<T: ToSchema>(mut self, name: &str) -> Self {
-        self.request.push(Field {
-            name: name.to_owned(),
-            schema: self.components.add::<T>(),
-            required: true,
-        });
-        self
+    pub fn field<T: ToSchema>(self, name: &'static str) -> Self {
+        self.part(move |schemas, components| {
+            schemas.request.push(Field {
+                name: name.to_owned(),
+                schema: components.add::<T>(),
+                required: true,
+            });
+        })
     }
 
     /// Adds a field of the type `T` that may be null, as which it counts when it is absent.
-    pub fn optional<T: ToSchema>(self, name: &str) -> Self {
-        let mut with = self.nullable::<T>(name);
-        with.request.last_mut().expect("the new field").required = false;
-        with
+    pub fn optional<T: ToSchema>(self, name: &'static str) -> Self {
+        self.part(move |schemas, components| {
+            let required = false;
+            schemas
+                .request
+                .push(nullable::<T>(name, required, components));
+        })
     }
 
     /// Adds a field that the request must have, of the type `T` or null.
-    pub fn nullable<T: ToSchema>(mut self, name: &str) -> Self {
-        let schema = self.components.add::<T>();
-        self.request.push(Field {
-            name: name.to_owned(),
-            schema: json!({ "oneOf": [{ "type": "null" }, schema] }),
-            required: true,
-        });
-        self
+    pub fn nullable<T: ToSchema>(self, name: &'static str) -> Self {
+        self.part(move |schemas, components| {
+            let required = true;
+            schemas
+                .request
+                .push(nullable::<T>(name, required, components));
+        })
     }
 
     /// Says that the answer is a `T`.
-    pub fn answers<T: ToSchema>(mut self) -> Self {
-        self.answer = Some(self.components.add::<T>());
-        self
+    pub fn answers<T: ToSchema>(self) -> Self {
+        self.part(|schemas, components| schemas.answer = Some(components.add::<T>()))
     }
 
     /// Says that the answer is an object with the field `name`, a `T`.
-    pub fn answers_with<T: ToSchema>(mut self, name: &str) -> Self {
-        let schema = self.components.add::<T>();
-        let (mut properties, required) = (Map::new(), [name]);
-        properties.insert(name.to_owned(), schema);
-        let answer = json!({ "type": "object", "properties": properties, "required": required });
-        self.answer = Some(answer);
+    pub fn answers_with<T: ToSchema>(self, name: &'static str) -> Self {
+        self.part(move |schemas, components| {
+            let schema = components.add::<T>();
+            let (mut properties, required) = (Map::new(), [name]);
+            properties.insert(name.to_owned(), schema);
+            let answer =
+                json!({ "type": "object", "properties": properties, "required": required });
+            schemas.answer = Some(answer);
+        })
+    }
+
+    fn part(mut self, add: impl Fn(&mut Schemas, &mut Components) + Send + Sync + 'static) -> Self {
+        self.parts.push(Box::new(add));
         self
+    }
+
+    /// Makes its schemas, and adds the types to which they refer to `components`.
+    pub fn schemas(&self, components: &mut Components) -> Schemas {
+        let mut schemas = Schemas::default();
+        for add in &self.parts {
+            add(&mut schemas, components);
+        }
+        schemas
     }
 
     /// The schema of these fields as an object.
@@ -181,6 +207,25 @@ impl Description {
             object["required"] = json!(required);
         }
         object
+    }
+}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Description");
+        shown.field("subject", &self.subject);
+        shown.field("summary", &self.summary);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// A field of the type `T` or null.
+fn nullable<T: ToSchema>(name: &str, required: bool, components: &mut Components) -> Field {
+    let schema = components.add::<T>();
+    Field {
+        name: name.to_owned(),
+        schema: json!({ "oneOf": [{ "type": "null" }, schema] }),
+        required,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Sockets,
+    client::Client,
     packet::{Attachments, Frame},
 };
 use crate::{
@@ -36,13 +37,8 @@ pub(super) fn frame(published: &Published) -> engineio::Message {
 
 impl Subscriber for Sockets {
     fn tell_sessions(&self, sessions: &[Arc<Session>], published: &Arc<Published>) {
-        let clients: Vec<_> = {
-            let clients = self.shared.clients.lock();
-            let found = sessions.iter().filter_map(|it| clients.get(&it.id()));
-            found.cloned().collect()
-        };
         let mut encoded = None;
-        for client in clients {
+        for client in self.clients_of(sessions) {
             let event = &published.event;
             let comes_in_a_room = !event.is_for_team() && client.receives_in_a_room(event);
             if client.session.has_ended() || comes_in_a_room || client.held.hold(published) {
@@ -50,14 +46,28 @@ impl Subscriber for Sockets {
             }
             let message = encoded.get_or_insert_with(|| frame(published));
             match client.offer_event(published, message.clone()) {
-                Delivery::Queued => client.socket().flush(engineio::Writer::Task),
                 // It may be reading a large document. What passes is dropped, and presence is told
                 // again later.
                 Delivery::Full if published.event_id.is_none() => {
                     self.shared.presence.missed(&client.session);
                 }
-                Delivery::Full => {}
+                Delivery::Queued | Delivery::Full => {}
             }
         }
+    }
+
+    fn flush(&self, sessions: &[Arc<Session>]) {
+        for client in self.clients_of(sessions) {
+            client.socket().flush(engineio::Writer::Task);
+        }
+    }
+}
+
+impl Sockets {
+    /// The clients of those `sessions` that belong to this door.
+    fn clients_of(&self, sessions: &[Arc<Session>]) -> Vec<Arc<Client>> {
+        let clients = self.shared.clients.lock();
+        let found = sessions.iter().filter_map(|it| clients.get(&it.id()));
+        found.cloned().collect()
     }
 }

@@ -5,9 +5,13 @@
 
 mod page;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
+    extract::State,
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,13 +19,16 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ErrorBody,
+    ErrorBody, Parts,
     endpoint::{Access, Endpoint, JSON, Routes},
-    status,
+    refuse, status,
 };
 use crate::{
-    error::ErrorCode,
-    operations::{AddComponents, Components, Description, Field, KEY, about, without_null},
+    error::{Error, ErrorCode},
+    operations::{
+        AddComponents, Components, Description, Field, KEY, Schemas, about, without_null,
+    },
+    supervise::Task,
 };
 
 /// The media type of the page, which is in UTF-8 by its first element.
@@ -48,45 +55,62 @@ const OF_ALL: &[ErrorCode] = &[
 /// Codes that only sockets are answered with.
 const NOT_BY_HTTP: &[ErrorCode] = &[ErrorCode::TooManyRooms, ErrorCode::TooManyConnections];
 
-/// Adds the routes of the document, which describes them as well.
-pub(super) fn describe(routes: Routes, asyncapi: &Value) -> Routes {
+/// The documents as they are served.
+struct Documents {
+    openapi: Bytes,
+    asyncapi: Bytes,
+    page: Bytes,
+}
+
+/// Adds the routes of the documents, which are described as well. `asyncapi` makes the description of
+/// sockets. The documents are made at the first request for one of them.
+pub(super) fn describe(mut routes: Routes, asyncapi: fn() -> Value) -> Routes {
     let own = |path, name, summary| {
         let description = about("descriptions").summary(summary);
         Endpoint::new(Method::GET, path, name, description).access(Access::Public)
     };
-    let for_programs = own(
-        "/api/v1/openapi.json",
-        "openapi_get",
-        "Describes the HTTP interface, as an OpenAPI document.",
-    );
-    let for_people = own(
-        "/api/v1/docs",
-        "docs_get",
-        "Describes the HTTP interface, as a page.",
-    );
-    let for_people = for_people.gives(HTML);
-    let of_sockets = own(
-        "/api/v1/asyncapi.json",
-        "asyncapi_get",
-        "Describes the requests and events of sockets, as an AsyncAPI document.",
-    );
-    let own = [&for_programs, &of_sockets, &for_people];
-    let endpoints: Vec<&Endpoint> = routes.endpoints.iter().chain(own).collect();
-    let document = document(&endpoints);
-    let (json, html) = (document.to_string(), page::render(&document));
-    let (json, html) = (Bytes::from(json), Bytes::from(html));
-    let asyncapi = Bytes::from(asyncapi.to_string());
-    let policy = page::content_security_policy();
+    let own = [
+        own(
+            "/api/v1/openapi.json",
+            "openapi_get",
+            "Describes the HTTP interface, as an OpenAPI document.",
+        ),
+        own(
+            "/api/v1/asyncapi.json",
+            "asyncapi_get",
+            "Describes the requests and events of sockets, as an AsyncAPI document.",
+        ),
+        own(
+            "/api/v1/docs",
+            "docs_get",
+            "Describes the HTTP interface, as a page.",
+        )
+        .gives(HTML),
+    ]
+    .map(Arc::new);
+    let endpoints: Vec<_> = routes.endpoints.iter().chain(&own).cloned().collect();
+    let documents = Arc::new(LazyLock::new(move || {
+        let document = document(&endpoints);
+        Documents {
+            openapi: document.to_string().into(),
+            asyncapi: asyncapi().to_string().into(),
+            page: page::render(&document).into(),
+        }
+    }));
+    type Part = fn(&Documents) -> &Bytes;
+    let parts: [Part; 3] = [|it| &it.openapi, |it| &it.asyncapi, |it| &it.page];
+    for (endpoint, part) in own.into_iter().zip(parts) {
+        let (documents, media_type) = (Arc::clone(&documents), endpoint.gives);
+        let handler = async move |State(parts): State<Parts>| {
+            let read = move || part(&documents).clone();
+            match parts.supervisor.blocking(Task::HttpRequest, read).await {
+                Some(document) => answer(media_type, document),
+                None => refuse(&Error::Internal),
+            }
+        };
+        routes = routes.add(endpoint, handler);
+    }
     routes
-        .add(for_programs, async move || answer(JSON, json))
-        .add(of_sockets, async move || answer(JSON, asyncapi))
-        .add(for_people, async move || {
-            (
-                [(header::CONTENT_SECURITY_POLICY, policy)],
-                answer(HTML, html),
-            )
-                .into_response()
-        })
 }
 
 /// The answer with a document.
@@ -96,21 +120,26 @@ fn answer(media_type: &'static str, document: Bytes) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    (headers, document).into_response()
+    if media_type != HTML {
+        return (headers, document).into_response();
+    }
+    let policy = page::content_security_policy();
+    let policy = [(header::CONTENT_SECURITY_POLICY, policy)];
+    (headers, policy, document).into_response()
 }
 
 /// The document that describes `endpoints`.
-fn document(endpoints: &[&Endpoint]) -> Value {
+fn document(endpoints: &[Arc<Endpoint>]) -> Value {
     let mut components = Components::new();
     components.add::<ErrorBody<'_>>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut tags: Vec<&str> = Vec::new();
     for endpoint in endpoints {
         let description = &endpoint.description;
-        components.extend(description.components.clone());
+        let schemas = description.schemas(&mut components);
         let method = endpoint.method.as_str().to_lowercase();
         let methods = paths.entry(endpoint.path).or_default();
-        methods.insert(method, operation(endpoint));
+        methods.insert(method, operation(endpoint, &schemas));
         if !tags.contains(&description.subject) {
             tags.push(description.subject);
         }
@@ -144,7 +173,7 @@ fn document(endpoints: &[&Endpoint]) -> Value {
     })
 }
 
-fn operation(endpoint: &Endpoint) -> Value {
+fn operation(endpoint: &Endpoint, schemas: &Schemas) -> Value {
     let description = &endpoint.description;
     let mut notes: Vec<String> = description.notes.iter().map(|&it| it.to_owned()).collect();
     if let Some(rights) = description.needs {
@@ -152,14 +181,14 @@ fn operation(endpoint: &Endpoint) -> Value {
     }
     let is_in_path = |field: &&Field| endpoint.path.contains(&format!("{{{}}}", field.name));
     let (in_path, others): (Vec<&Field>, Vec<&Field>) =
-        description.request.iter().partition(is_in_path);
+        schemas.request.iter().partition(is_in_path);
     let in_path = in_path.into_iter().map(|field| parameter("path", field));
     let mut parameters: Vec<Value> = in_path.collect();
     let mut operation = json!({
         "operationId": endpoint.name,
         "tags": [description.subject],
         "summary": description.summary,
-        "responses": responses(endpoint),
+        "responses": responses(endpoint, schemas),
         "security": match endpoint.access {
             Access::Token => json!([{ "token": [] }]),
             Access::Metrics => json!([{}, { "metrics": [] }]),
@@ -237,12 +266,11 @@ fn body(endpoint: &Endpoint, fields: &[&Field]) -> Option<Value> {
     Some(json!({ "required": is_required, "content": { JSON: content } }))
 }
 
-fn responses(endpoint: &Endpoint) -> Value {
-    let description = &endpoint.description;
+fn responses(endpoint: &Endpoint, schemas: &Schemas) -> Value {
     let mut responses = Map::new();
     for success in &endpoint.statuses {
         let schema = match endpoint.gives {
-            JSON => description
+            JSON => schemas
                 .answer
                 .clone()
                 .unwrap_or(json!({ "type": "object" })),
@@ -253,7 +281,7 @@ fn responses(endpoint: &Endpoint) -> Value {
         let response = json!({ "description": reason, "content": content });
         responses.insert(success.as_str().to_owned(), response);
     }
-    for code in errors(endpoint) {
+    for code in errors(endpoint, schemas) {
         let status = status(code);
         let name = response_name(status);
         let reference = json!({ "$ref": format!("#/components/responses/{name}") });
@@ -262,12 +290,12 @@ fn responses(endpoint: &Endpoint) -> Value {
     responses.into()
 }
 
-fn errors(endpoint: &Endpoint) -> Vec<ErrorCode> {
+fn errors(endpoint: &Endpoint, schemas: &Schemas) -> Vec<ErrorCode> {
     let mut errors = endpoint.description.errors.clone();
     let writes = endpoint.method != Method::GET;
     if endpoint.access == Access::Token {
         errors.extend(OF_ALL);
-        if writes || !endpoint.description.request.is_empty() {
+        if writes || !schemas.request.is_empty() {
             errors.push(ErrorCode::Invalid);
         }
         if writes {

@@ -10,7 +10,7 @@ use self::{events::events, requests::requests};
 use super::protocol::{Refusal, request};
 use crate::{
     error::ErrorCode,
-    operations::{AddComponents, Components, Description, Field},
+    operations::{AddComponents, Components, Description, Field, Schemas},
 };
 
 /// The version of AsyncAPI whose rules the document follows.
@@ -34,7 +34,7 @@ pub fn document() -> Value {
     let refusal = components.add::<Refusal<'_>>();
     let (mut messages, mut operations) = (Map::new(), Map::new());
     for (name, description) in requests() {
-        components.extend(description.components.clone());
+        let schemas = description.schemas(&mut components);
         let (asks, acks) = (format!("request.{name}"), format!("ack.{name}"));
         operations.insert(
             asks.clone(),
@@ -48,13 +48,13 @@ pub fn document() -> Value {
                 "reply": { "channel": channel(), "messages": [in_channel(&acks)] },
             }),
         );
-        let payload = Description::object(description.request.iter());
+        let payload = Description::object(schemas.request.iter());
         let mut asked = message(name, &description.summary, payload);
-        if let Some(example) = example(&description) {
+        if let Some(example) = example(&description, &schemas, &components) {
             asked["examples"] = json!([{ "payload": example }]);
         }
         messages.insert(asks, asked);
-        let answer = json!({ "oneOf": [success(name, &description), refusal] });
+        let answer = json!({ "oneOf": [success(name, &schemas), refusal] });
         messages.insert(acks, message(name, "The acknowledgement.", answer));
     }
     for sent in events(&mut components) {
@@ -120,19 +120,19 @@ fn notes(description: &Description) -> String {
 
 /// The payload of an example: the fields of the description, and those by which the request finds what
 /// it is about.
-fn example(description: &Description) -> Option<Value> {
+fn example(description: &Description, schemas: &Schemas, components: &Components) -> Option<Value> {
     let mut example = description.example.clone()?;
     for Field {
         name,
         schema,
         required,
-    } in &description.request
+    } in &schemas.request
     {
         if *required && example.get(name).is_none() {
             let component = schema["$ref"]
                 .as_str()
                 .and_then(|it| it.rsplit('/').next())?;
-            let component = description.components.get(component)?.get();
+            let component = components.get(component)?.get();
             let component: Value = serde_json::from_str(component).ok()?;
             example[name] = component["examples"][0].clone();
         }
@@ -141,14 +141,14 @@ fn example(description: &Description) -> Option<Value> {
 }
 
 /// The acknowledgement of a request that succeeded.
-fn success(name: &str, description: &Description) -> Value {
+fn success(name: &str, schemas: &Schemas) -> Value {
     let ok =
         json!({ "type": "object", "properties": { "ok": { "const": true } }, "required": ["ok"] });
     if name == request::DOCUMENT_UPDATE {
         let pending = json!({ "properties": { "pending": { "type": "boolean" } } });
-        return json!({ "allOf": [ok, description.answer, pending] });
+        return json!({ "allOf": [ok, schemas.answer, pending] });
     }
-    match &description.answer {
+    match &schemas.answer {
         Some(answer) => json!({ "allOf": [ok, answer] }),
         None => ok,
     }
