@@ -71,7 +71,7 @@ pub fn many(plan: &Plan) -> Shape {
 /// Runs `shape` once.
 pub async fn run(plan: &Plan, target: Target, shape: &Shape) -> Result<Vec<Row>> {
     let stage = Stage::new(plan, target)?;
-    let rooms = stage.rooms(shape.rooms, shape.members).await?;
+    let rooms = stage.rooms(0..shape.rooms, shape.members).await?;
     let before = stage.process.memory()?;
     let pace = match shape.load {
         Load::Steady(rate) => {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    ops::Range,
     path::PathBuf,
     rc::Rc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -183,10 +184,10 @@ impl Stage {
         format!("bench-{}-{number}", self.nonce)
     }
 
-    /// Opens `count` rooms with all their members connected and joined.
-    async fn rooms(&self, count: usize, members: usize) -> Result<Vec<Rc<Room>>> {
+    /// Opens the rooms of these numbers, with all their members connected and joined.
+    async fn rooms(&self, numbers: Range<usize>, members: usize) -> Result<Vec<Rc<Room>>> {
         let mut rooms = Vec::new();
-        for number in 0..count {
+        for number in numbers {
             let room = Room::new(self.room_name(number), number, members, &self.meter);
             for index in 0..members {
                 let user = format!("u{number}-{index}");

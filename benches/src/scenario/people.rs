@@ -27,7 +27,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
 
 async fn with(plan: &Plan, target: Target, people: usize) -> Result<[Row; 2]> {
     let stage = Stage::new(plan, target)?;
-    let rooms = stage.rooms(1, people).await?;
+    let rooms = stage.rooms(0..1, people).await?;
     // What is told of those who have joined is told by then.
     tokio::time::sleep(plan.warm_up * 3).await;
     let quiet = measured(plan, &stage, people).await?;

@@ -31,7 +31,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
 
 async fn with(plan: &Plan, target: Target, clients: usize) -> Result<Row> {
     let stage = Stage::new(plan, target)?;
-    let rooms = stage.rooms(1, clients).await?;
+    let rooms = stage.rooms(0..1, clients).await?;
     let before = stage.process.memory()?;
     let room = Rc::clone(&rooms[0]);
     let pace = pace::steady(clients, MOVES_PER_SECOND, move |person| {
