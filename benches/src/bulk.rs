@@ -11,6 +11,9 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 /// The team of all clients of the benchmark.
 const TEAM: &str = "bench";
 
+/// The tables with the rows.
+const TABLES: [&str; 5] = ["thread", "comment", "notification", "activity", "person"];
+
 /// The comments of each thread.
 const COMMENTS: usize = 2;
 
@@ -26,6 +29,8 @@ pub struct Sizes {
     pub notifications: usize,
     /// The entries of the team's activity, of which every second one is about the document.
     pub activities: usize,
+    /// The people of the team whose names the lists show.
+    pub people: usize,
 }
 
 /// Writes rows into the server's database.
@@ -55,7 +60,8 @@ impl Bulk {
     }
 
     /// Makes the threads of the document in `room` and as many of the document in `other_room`, the
-    /// notifications of `user` and as many of other people, and the activity of the team.
+    /// notifications of `user` and as many of other people, and the people and the activity of the
+    /// team. The database has no statistics of the new rows until [`tidy`](Self::tidy).
     pub async fn fill(
         &mut self,
         room: &str,
@@ -63,18 +69,46 @@ impl Bulk {
         user: &str,
         sizes: Sizes,
     ) -> Result<()> {
+        self.forgo_statistics().await?;
         let document = self.document(room).await?;
         let other = self.document(other_room).await?;
         // The documents take turns, so that the rows of each are spread over the table.
         self.threads(&[&document, &other], sizes.threads).await?;
         self.notifications(user, room, sizes.notifications).await?;
         self.activities(&document, room, sizes.activities).await?;
-        // As the databases do by themselves some time after so many rows were written.
-        let tidy = match self.connection {
-            Connected::Sqlite(_) => "pragma wal_checkpoint(truncate)",
-            Connected::Postgres(_) => "vacuum analyze",
-        };
-        self.run(tidy.to_owned()).await
+        self.people(sizes.people).await
+    }
+
+    /// Whether the database plans its statements by statistics, which it collects some time after rows
+    /// were written.
+    pub fn has_statistics(&self) -> bool {
+        matches!(self.connection, Connected::Postgres(_))
+    }
+
+    /// Does what the databases do by themselves some time after so many rows were written.
+    pub async fn tidy(&mut self) -> Result<()> {
+        if let Connected::Sqlite(_) = self.connection {
+            return self.run("pragma wal_checkpoint(truncate)".to_owned()).await;
+        }
+        for table in TABLES {
+            self.run(format!("alter table {table} reset (autovacuum_enabled)"))
+                .await?;
+        }
+        self.run("vacuum analyze".to_owned()).await
+    }
+
+    /// Keeps Postgres from collecting statistics before [`tidy`](Self::tidy).
+    async fn forgo_statistics(&mut self) -> Result<()> {
+        if !self.has_statistics() {
+            return Ok(());
+        }
+        for table in TABLES {
+            self.run(format!(
+                "alter table {table} set (autovacuum_enabled = off)"
+            ))
+            .await?;
+        }
+        Ok(())
     }
 
     async fn document(&mut self, room: &str) -> Result<String> {
@@ -157,6 +191,18 @@ impl Bulk {
              select {entry}, '{TEAM}', case n.i % 2 when 0 then '{document}' end,
                     case n.i % 2 when 0 then '{room}' end, 'commented', 'u' || (n.i % 100), {at}, {at}
              from n",
+            numbers = numbers(count),
+        ))
+        .await
+    }
+
+    async fn people(&mut self, count: usize) -> Result<()> {
+        let now = self.time("0");
+        self.run(format!(
+            "{numbers}
+             insert into person (team, user_id, name, updated_at)
+             select '{TEAM}', 'u' || n.i, 'Person ' || n.i, {now} from n
+             where true on conflict do nothing",
             numbers = numbers(count),
         ))
         .await

@@ -51,22 +51,23 @@ pub struct Page {
 }
 
 /// The statement of a list; its parameters are the id after the last entry that may be listed, the
-/// number of rows, and those of the filter. Entries are found by comparisons of pairs and triples:
-/// with `team = $3` Postgres may pass the entries of all teams in the order of their ids, which is
-/// slow where this team has few of them.
+/// number of rows, and those of the filter. [`pages`](crate::store::Window) has the reasons for its
+/// form.
 macro_rules! select_page {
     ($filter:literal, $order:literal) => {
         concat!(
             "select activity.activity_id, activity.verb, activity.room, activity.subject,
-                    activity.at, activity.actor_id, person.name, person.avatar_url
+                    activity.at, activity.actor_id,
+                    (select person.name from person where person.team = activity.team
+                     and person.user_id = activity.actor_id) as name,
+                    (select person.avatar_url from person where person.team = activity.team
+                     and person.user_id = activity.actor_id) as avatar_url
              from activity
-             left join person
-             on person.team = activity.team and person.user_id = activity.actor_id
              where ",
             $filter,
             " order by ",
             $order,
-            " limit $2"
+            " limit (select $2)"
         )
     };
 }

@@ -20,7 +20,7 @@ const RECENT_COMMENTS: i64 = 100;
 const EXCERPT_CHARS_MAX: usize = 200;
 
 /// A kind of notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Mention,
     Reply,
@@ -66,6 +66,14 @@ impl Recipients {
             self.0.entry(person).or_insert(kind);
         }
     }
+
+    fn by_kind(&self) -> BTreeMap<Kind, BTreeSet<UserId>> {
+        let mut by_kind = BTreeMap::<Kind, BTreeSet<UserId>>::new();
+        for (user, kind) in &self.0 {
+            by_kind.entry(*kind).or_default().insert(user.clone());
+        }
+        by_kind
+    }
 }
 
 impl Comments {
@@ -78,36 +86,25 @@ impl Comments {
     ) -> Result<()> {
         let (claims, document) = (happening.claims, happening.document);
         let (subject, body) = (happening.thread.to_string(), excerpt(happening.text));
-        for (kind, people) in runs(&to.0) {
-            let notice = Notice {
-                team: &claims.team,
-                kind: kind.name(),
-                subject: &subject,
-                title: &kind.title(&claims.user.name, &document.title),
-                body: Some(&body),
-                room: Some(&document.room),
-                thread: Some(happening.thread),
-                actor: Some(&claims.user),
-                url: None,
-                at: happening.at,
-            };
-            self.notifications.notify(tx, &people, &notice).await?;
-        }
-        Ok(())
+        let by_kind = to.by_kind().into_iter();
+        let by_kind: Vec<_> = by_kind
+            .map(|(kind, people)| (kind, people, kind.title(&claims.user.name, &document.title)))
+            .collect();
+        let notices = by_kind.iter().map(|(kind, people, title)| Notice {
+            to: people,
+            kind: kind.name(),
+            subject: &subject,
+            title,
+            body: Some(&body),
+            room: Some(&document.room),
+            thread: Some(happening.thread),
+            actor: Some(&claims.user),
+            url: None,
+            at: happening.at,
+        });
+        let notices: Vec<Notice<'_>> = notices.collect();
+        self.notifications.notify(tx, &claims.team, &notices).await
     }
-}
-
-/// The people of `to` in the order of their ids, those of one kind together as far as that order
-/// allows: inboxes are locked in that order, so that two transactions never wait for each other.
-fn runs(to: &BTreeMap<UserId, Kind>) -> Vec<(Kind, BTreeSet<UserId>)> {
-    let mut runs: Vec<(Kind, BTreeSet<UserId>)> = Vec::new();
-    for (user, kind) in to {
-        match runs.last_mut().filter(|(last, _)| last == kind) {
-            Some((_, people)) => drop(people.insert(user.clone())),
-            None => runs.push((*kind, BTreeSet::from([user.clone()]))),
-        }
-    }
-    runs
 }
 
 /// Those who take part in a thread, without `but`: who began it, and who commented or was mentioned
@@ -171,25 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_notified_once_and_in_the_order_of_ids() {
+    fn everybody_is_notified_once_of_the_first_kind() {
         let mut to = Recipients::default();
         to.add([user("c"), user("a")], Kind::Mention);
-        to.add([user("b"), user("c"), user("d"), user("e")], Kind::Reply);
-        let runs = runs(&to.0);
-        let names = |(kind, people): &(Kind, BTreeSet<UserId>)| {
-            let people: Vec<&str> = people.iter().map(UserId::as_str).collect();
-            (*kind, people.join(""))
-        };
-        let runs: Vec<_> = runs.iter().map(names).collect();
+        to.add([user("b"), user("c"), user("d")], Kind::Reply);
+        let by_kind = to.by_kind().into_iter();
+        let by_kind: Vec<_> = by_kind
+            .map(|(kind, people)| (kind, people.into_iter().collect()))
+            .collect();
         let expected = [
-            (Kind::Mention, "a"),
-            (Kind::Reply, "b"),
-            (Kind::Mention, "c"),
-            (Kind::Reply, "de"),
+            (Kind::Mention, vec![user("a"), user("c")]),
+            (Kind::Reply, vec![user("b"), user("d")]),
         ];
-        assert_eq!(
-            runs,
-            expected.map(|(kind, people)| (kind, people.to_owned()))
-        );
+        assert_eq!(by_kind, expected);
     }
 }

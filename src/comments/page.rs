@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     Comments, Status,
-    read::{ThreadRow, read_comments, read_thread, select_threads},
+    read::{ThreadRow, of_person, read_comments, read_thread, select_threads},
     text::NO_THREAD,
     thread::Thread,
 };
@@ -124,8 +124,7 @@ impl Comments {
 /// Reads a page.
 ///
 /// The threads of one document are found by comparisons of pairs and triples, of the document with the
-/// thread. With `document_id = $2` Postgres may pass the threads of all documents in the order of
-/// their ids, which is slow where this document has few of them.
+/// thread; [`pages`](crate::store::Window) has the reasons for the form of the statements.
 async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Result<ReadPage> {
     let document: Option<(DocumentId,)> = tx
         .find(
@@ -145,7 +144,7 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
     let sql = match request.status {
         None => select_threads!(
             "thread.document_id >= $2 and (thread.document_id, thread.thread_id) < ($2, $3)
-             order by thread.document_id desc, thread.thread_id desc limit $4"
+             order by thread.document_id desc, thread.thread_id desc limit (select $4)"
         ),
         Some(status) => {
             binds.push(Bind::Bool(Some(status.is_resolved())));
@@ -153,7 +152,7 @@ async fn read(tx: &Transaction, claims: &Claims, request: &PageRequest) -> Resul
                 "(thread.document_id, thread.resolved) >= ($2, $5)
                  and (thread.document_id, thread.resolved, thread.thread_id) < ($2, $5, $3)
                  order by thread.document_id desc, thread.resolved desc, thread.thread_id desc
-                 limit $4"
+                 limit (select $4)"
             )
         }
     };

@@ -29,21 +29,38 @@ pub(super) struct ThreadRow {
     pub(super) bytes: i64,
 }
 
-/// Selects threads. Of the parameters, `$1` is the team.
+/// Selects a column of the person with the id in `$id`. Of the parameters, `$team` is the team.
+macro_rules! of_person {
+    ($column:literal, $team:literal, $id:literal) => {
+        concat!(
+            "(select ",
+            $column,
+            " from person where person.team = ",
+            $team,
+            " and person.user_id = ",
+            $id,
+            ")"
+        )
+    };
+}
+
+/// Selects threads. Of the parameters, `$1` is the team. [`pages`](crate::store::Window) has the
+/// reasons for its form.
 macro_rules! select_threads {
     ($which:literal) => {
         concat!(
             "select thread.thread_id, thread.resolved, thread.anchor_start, thread.anchor_end,
                     thread.quote, thread.created_at, thread.resolved_at, thread.body_bytes,
-                    thread.created_by, creator.name as creator_name,
-                    creator.avatar_url as creator_avatar,
-                    thread.resolved_by, resolver.name as resolver_name,
-                    resolver.avatar_url as resolver_avatar
+                    thread.created_by, thread.resolved_by, ",
+            of_person!("person.name", "$1", "thread.created_by"),
+            " as creator_name, ",
+            of_person!("person.avatar_url", "$1", "thread.created_by"),
+            " as creator_avatar, ",
+            of_person!("person.name", "$1", "thread.resolved_by"),
+            " as resolver_name, ",
+            of_person!("person.avatar_url", "$1", "thread.resolved_by"),
+            " as resolver_avatar
              from thread
-             left join person as creator
-             on creator.team = $1 and creator.user_id = thread.created_by
-             left join person as resolver
-             on resolver.team = $1 and resolver.user_id = thread.resolved_by
              where ",
             $which
         )
@@ -55,12 +72,12 @@ macro_rules! select_comments {
     ($which:expr, $team:literal) => {
         concat!(
             "select comment.comment_id, comment.thread_id, comment.author_id, comment.body,
-                    comment.mentions, comment.created_at, comment.edited_at, comment.deleted_at,
-                    person.name, person.avatar_url
+                    comment.mentions, comment.created_at, comment.edited_at, comment.deleted_at, ",
+            of_person!("person.name", $team, "comment.author_id"),
+            " as name, ",
+            of_person!("person.avatar_url", $team, "comment.author_id"),
+            " as avatar_url
              from comment
-             left join person on person.team = ",
-            $team,
-            " and person.user_id = comment.author_id
              where ",
             $which,
             " order by comment.comment_id"
@@ -93,7 +110,7 @@ macro_rules! of_batch {
 /// How many threads one statement reads the comments of.
 const BATCH: usize = 25;
 
-pub(super) use select_threads;
+pub(super) use {of_person, select_threads};
 
 type Reactions = HashMap<CommentId, BTreeMap<String, Vec<UserId>>>;
 

@@ -6,9 +6,13 @@ use utoipa::{
     openapi::{ArrayBuilder, ObjectBuilder, Ref, RefOr, Schema, Type},
 };
 
-use super::{Inbox, Notifications, unread::unread_of_caller};
+use super::{
+    Notifications,
+    inbox::Inbox,
+    unread::{may_see, unread_of_caller},
+};
 use crate::{
-    auth::{Claims, Right},
+    auth::Claims,
     bus::{Audience, Event},
     error::{Error, Result},
     id::{NotificationId, RoomName, Timestamp},
@@ -300,9 +304,6 @@ async fn viewable_rooms(tx: &Transaction, claims: &Claims) -> Result<Vec<Option<
         )
         .await?;
     let rooms = rooms.into_iter().map(|(room,)| room);
-    let may_view = |room: &Option<RoomName>| {
-        let room = room.as_ref();
-        room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
-    };
-    Ok(rooms.filter(may_view).collect())
+    let viewable = rooms.filter(|room| may_see(claims, room.as_ref()));
+    Ok(viewable.collect())
 }

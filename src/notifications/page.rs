@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{Notification, Notifications};
+use super::{Notification, Notifications, unread::may_see};
 use crate::{
-    auth::{Claims, Right},
+    auth::Claims,
     error::Result,
     id::{NotificationId, Timestamp},
     payload::Payload,
@@ -83,23 +83,27 @@ impl Serialize for Cursor {
 
 /// The statement of a list; its parameters are the team, the person, the position, a time before all
 /// notifications, and the number of rows. The comparisons of tuples let Postgres use no other index
-/// than that of the person, whatever it believes about the number of rows.
+/// than that of the person; [`pages`](crate::store::Window) has the reasons for the rest of its form.
 macro_rules! select_page {
     ($filter:literal) => {
         concat!(
             "select notification.notification_id, notification.kind, notification.title,
                     notification.body, notification.room, notification.thread_id,
                     notification.actor_id, notification.url, notification.count,
-                    notification.created_at, notification.read_at, person.name, person.avatar_url
+                    notification.created_at, notification.read_at,
+                    (select person.name from person
+                     where person.team = $1 and person.user_id = notification.actor_id) as name,
+                    (select person.avatar_url from person
+                     where person.team = $1 and person.user_id = notification.actor_id)
+                    as avatar_url
              from notification
-             left join person
-             on person.team = notification.team and person.user_id = notification.actor_id
              where (notification.team, notification.user_id, notification.created_at,
                     notification.notification_id) < ($1, $2, $3, $4)
              and (notification.team, notification.user_id, notification.created_at) > ($1, $2, $5)",
             $filter,
             " order by notification.team desc, notification.user_id desc,
-                       notification.created_at desc, notification.notification_id desc limit $6"
+                       notification.created_at desc, notification.notification_id desc
+              limit (select $6)"
         )
     };
 }
@@ -122,7 +126,7 @@ impl Notifications {
             at: notification.created_at,
             id: notification.id,
         };
-        let visible = |row: Notification| may_see(claims, &row).then_some(row);
+        let visible = |row: Notification| may_see(claims, row.room.as_ref()).then_some(row);
         let (notifications, next_cursor) = request.window.fill(read, cursor, visible).await?;
         Ok(Page {
             notifications,
@@ -149,9 +153,4 @@ impl Notifications {
         };
         self.store.view(async |tx| tx.list(sql, binds).await).await
     }
-}
-
-fn may_see(claims: &Claims, notification: &Notification) -> bool {
-    let room = notification.room.as_ref();
-    room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
 }

@@ -115,10 +115,11 @@ impl Notifications {
         for (number, batch) in all.chunks(BATCH).enumerate() {
             let key = key.as_ref().map(|key| key.part(number));
             let batch: BTreeSet<UserId> = batch.iter().map(|&user| user.clone()).collect();
-            let notice = publication.notice(&claims.team, now);
+            let notice = publication.notice(&batch, now);
             let told = self.store.transact(async |tx| {
                 let notify = async || {
-                    self.notify(&tx, &batch, &notice).await?;
+                    self.notify(&tx, &claims.team, std::slice::from_ref(&notice))
+                        .await?;
                     Ok(json!(batch.len()))
                 };
                 once(
@@ -182,10 +183,10 @@ impl Publication {
         Ok(publication)
     }
 
-    fn notice<'a>(&'a self, team: &'a Team, at: Timestamp) -> Notice<'a> {
+    fn notice<'a>(&'a self, to: &'a BTreeSet<UserId>, at: Timestamp) -> Notice<'a> {
         let room = self.room.as_ref();
         Notice {
-            team,
+            to,
             kind: &self.kind,
             subject: room.map_or(self.title.as_str(), RoomName::as_str),
             title: &self.title,

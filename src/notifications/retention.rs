@@ -1,6 +1,6 @@
 //! The end of notifications: they are deleted 90 days after they were told.
 
-use super::Notifications;
+use super::{Notifications, inbox::Inbox};
 use crate::{
     error::Result,
     id::{Team, Timestamp, UserId},
@@ -31,7 +31,7 @@ impl Notifications {
             let Some((team, user)) = oldest else {
                 return Ok(0);
             };
-            super::Inbox::lock(&tx, &team, &user).await?;
+            Inbox::lock(&tx, &team, &user).await?;
             let deleted: Vec<(Option<Timestamp>,)> = tx
                 .list(
                     "delete from notification where notification_id in (

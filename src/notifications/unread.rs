@@ -1,11 +1,13 @@
 //! How many notifications of a person are unread.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use super::Notifications;
 use crate::{
     auth::{Claims, Right},
     error::Result,
     id::{RoomName, Team, UserId},
-    store::{Transaction, args},
+    store::{Json, Transaction, args},
 };
 
 impl Notifications {
@@ -25,20 +27,48 @@ impl Notifications {
         read.await
     }
 
-    /// The number that the tabs of a person are told, where the inbox has `unread`: without those
-    /// that the person's token does not let see.
-    pub(super) async fn unread_of_user(
+    /// The numbers that the tabs of people are told, where their inboxes have `unread`: without those
+    /// notifications that the person's token does not let see.
+    pub(super) async fn unread_of_users<'a>(
         &self,
         tx: &Transaction,
         team: &Team,
-        user: &UserId,
-        unread: i64,
-    ) -> Result<i64> {
-        let sessions = self.sessions.of_user(team, user);
-        match sessions.first() {
-            Some(session) => unread_of_caller(tx, &session.claims(), unread).await,
-            None => Ok(unread),
+        mut unread: BTreeMap<&'a UserId, i64>,
+    ) -> Result<BTreeMap<&'a UserId, i64>> {
+        let claims = |user: &UserId| {
+            let sessions = self.sessions.of_user(team, user);
+            sessions.first().map(|session| session.claims())
+        };
+        let claims = unread
+            .keys()
+            .filter_map(|&user| Some((user, claims(user)?)));
+        let limited = claims.filter(|(_, claims)| !claims.may_view_everything());
+        let limited: BTreeMap<&UserId, Arc<Claims>> = limited.collect();
+        if limited.is_empty() {
+            return Ok(unread);
         }
+        let users: Vec<_> = limited.keys().map(|user| [user.as_str()]).collect();
+        let by_room: Vec<(UserId, Option<RoomName>, i64)> = tx
+            .list(
+                "select notification.user_id, notification.room, count(*)
+                 from json_each($2) as given
+                 cross join notification
+                 where notification.team = $1 and notification.user_id = given.value ->> 0
+                 and notification.read_at is null
+                 group by notification.user_id, notification.room",
+                args![team, Json(users)],
+            )
+            .await?;
+        unread.extend(limited.keys().map(|&user| (user, 0)));
+        for (user, room, count) in &by_room {
+            if let Some(claims) = limited.get(user)
+                && may_see(claims, room.as_ref())
+                && let Some(unread) = unread.get_mut(user)
+            {
+                *unread += count;
+            }
+        }
+        Ok(unread)
     }
 }
 
@@ -75,10 +105,13 @@ async fn visible(tx: &Transaction, claims: &Claims) -> Result<i64> {
             args![claims.team, claims.user.id],
         )
         .await?;
-    let may_see = |room: &Option<RoomName>| {
-        let room = room.as_ref();
-        room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
-    };
-    let seen = by_room.iter().filter(|(room, _)| may_see(room));
+    let seen = by_room
+        .iter()
+        .filter(|(room, _)| may_see(claims, room.as_ref()));
     Ok(seen.map(|(_, count)| count).sum())
+}
+
+/// Whether the caller may see a notification about the document of `room`, or about none.
+pub(super) fn may_see(claims: &Claims, room: Option<&RoomName>) -> bool {
+    room.is_none_or(|room| claims.rights_in(room).allows(Right::View))
 }

@@ -37,6 +37,7 @@ migrations![
     (6, "collaboration", "0006_collaboration.sql"),
     (7, "sessions", "0007_sessions.sql"),
     (8, "list indexes", "0008_list_indexes.sql"),
+    (9, "person index", "0009_person_index.sql"),
 ];
 
 /// The migrations of Postgres.

@@ -13,7 +13,7 @@ use std::{
     sync::OnceLock,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     statement::{FromRow, NativeTransaction, Statement, args},
 };
 use crate::{
-    id::{EventId, Team},
+    id::{EventId, RoomName, Team, UserId},
     supervise::{Supervisor, Task},
 };
 
@@ -94,19 +94,20 @@ pub(super) async fn write_events(
     let mut events = Vec::new();
     for (team, new_events) in by_team {
         let count = new_events.len() as i64;
-        let mut id = raise_counter(transaction, &team, count).await? - count;
-        for new in new_events {
-            id += 1;
-            let event = Event {
-                team: team.clone(),
-                event_id: EventId(id),
-                payload: new.payload,
-                at: new.at,
-            };
-            let stored = new.brief.as_ref().unwrap_or(&event.payload);
-            insert(transaction, &event, stored, &new.reach).await?;
-            events.push(event);
-        }
+        let first = raise_counter(transaction, &team, count).await? - count + 1;
+        insert(transaction, &team, first, &new_events).await?;
+        let ids = (first..).map(EventId);
+        events.extend(
+            new_events
+                .into_iter()
+                .zip(ids)
+                .map(|(new, event_id)| Event {
+                    team: team.clone(),
+                    event_id,
+                    payload: new.payload,
+                    at: new.at,
+                }),
+        );
     }
     Ok(events)
 }
@@ -130,24 +131,33 @@ async fn raise_counter(
     Ok(head)
 }
 
+/// Writes events of `team` with the ids from `first` on, those of one time in one statement: all
+/// events of a transaction usually have the same time.
 async fn insert(
     transaction: &mut NativeTransaction<'_>,
-    event: &Event,
-    stored: &Value,
-    reach: &Reach,
-) -> sqlx::Result<u64> {
-    let insert = Statement::new(
-        "insert into event (team, event_id, payload, at, to_team, to_room, to_user)
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        args![
-            event.team,
-            event.event_id,
-            stored,
-            event.at,
-            reach.team,
-            reach.room,
-            reach.user
-        ],
-    );
-    transaction.execute(insert).await
+    team: &Team,
+    first: i64,
+    events: &[NewEvent],
+) -> sqlx::Result<()> {
+    let row = |(event, id): (&NewEvent, i64)| {
+        let stored = event.brief.as_ref().unwrap_or(&event.payload);
+        let Reach { team, room, user } = &event.reach;
+        let (room, user) = (room.as_ref(), user.as_ref());
+        let (room, user) = (room.map(RoomName::as_str), user.map(UserId::as_str));
+        json!([id, stored, team, room, user])
+    };
+    let mut next = first;
+    for of_one_time in events.chunk_by(|event, later| event.at == later.at) {
+        let rows: Vec<Value> = of_one_time.iter().zip(next..).map(row).collect();
+        next += rows.len() as i64;
+        let insert = Statement::new(
+            "insert into event (team, event_id, payload, at, to_team, to_room, to_user)
+             select $1, cast(given.value ->> 0 as bigint), given.value -> 1, $2,
+                    cast(given.value ->> 2 as boolean), given.value ->> 3, given.value ->> 4
+             from json_each($3) as given",
+            args![team, of_one_time[0].at, Value::from(rows)],
+        );
+        transaction.execute(insert).await?;
+    }
+    Ok(())
 }

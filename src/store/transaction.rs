@@ -17,8 +17,11 @@
 //! ```
 //! The SQL has to be valid in both databases: `$1` for parameters, `on conflict`, `returning`; no
 //! `for update` ([`find_locked`](Transaction::find_locked) adds it), no casts with `::`, one
-//! statement in a text. Rows are to be locked in a fixed order: the document, then the rows that
-//! belong to it by rising id; the counter of the events is locked last by the store.
+//! statement in a text. Many rows are one parameter, a JSON array of arrays: `from json_each($2) as
+//! given` lists them in their order, and `given.value ->> 0` is the first column of a row, as text.
+//! (Postgres gets its own function of that kind in place of `json_each`.) Rows are to be locked in a
+//! fixed order: the document, then the rows that belong to it by rising id; the counter of the events
+//! is locked last by the store.
 
 mod abort;
 mod actor;

@@ -158,7 +158,7 @@ impl Workflow {
         let title = document.title.as_deref().unwrap_or(room.as_str());
         let title = format!("“{title}” is {}", to.replace('_', " "));
         let notice = Notice {
-            team: &claims.team,
+            to: &recipients,
             kind: "workflow",
             subject: room.as_str(),
             title: &title,
@@ -169,7 +169,10 @@ impl Workflow {
             url: None,
             at: moved.at,
         };
-        self.notifications.notify(tx, &recipients, &notice).await?;
+        let notices = [notice];
+        self.notifications
+            .notify(tx, &claims.team, &notices)
+            .await?;
         let status = Status {
             name: to.clone(),
             since: moved.at,

@@ -38,8 +38,9 @@ async fn old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right
     for (number, days) in [91, 91, 89, 0].into_iter().enumerate() {
         let at = Timestamp(now.0 - days * DAY_MS);
         let title = format!("title {number}");
-        let notice = Notice {
-            team: &ben.team,
+        let to = BTreeSet::from([ben.user.id.clone(), ana().id]);
+        let notice = [Notice {
+            to: &to,
             kind: "note",
             subject: &title,
             title: &title,
@@ -49,7 +50,7 @@ async fn old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right
             actor: None,
             url: None,
             at,
-        };
+        }];
         let new = || NewActivity {
             team: &ben.team,
             document: None,
@@ -58,9 +59,8 @@ async fn old_rows_are_deleted_and_the_number_of_unread_notifications_stays_right
             subject: None,
             at,
         };
-        let to = BTreeSet::from([ben.user.id.clone(), ana().id]);
         let written = store.transact(async |tx| {
-            notifications.notify(&tx, &to, &notice).await?;
+            notifications.notify(&tx, &ben.team, &notice).await?;
             activity::record(&tx, new()).await.map(drop)
         });
         written.await.unwrap();

@@ -49,6 +49,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
         threads: plan.scaled(10_000, 100),
         notifications: plan.scaled(100_000, 400),
         activities: plan.scaled(100_000, 10_000),
+        people: plan.scaled(10_000, 100),
     };
     let stage = Stage::new(plan, target)?;
     let (room, other) = (stage.room_name(0), stage.room_name(1));
@@ -62,47 +63,30 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let mut bulk = Bulk::connect(stage.process.database()).await?;
     bulk.fill(&room, &other, &user, sizes).await?;
 
-    let unread = sizes.notifications - sizes.notifications / 2;
-    // To whom the counted number does not apply: unread notifications are counted by their documents.
-    let limited = token::sign_with(&user, json!({ &room: "edit", "secret-*": "none" }))?;
-    let mut by_http = Http::connect(stage.address.port, token::sign(&user)?).await?;
-    let mut by_limited = Http::connect(stage.address.port, limited).await?;
-    let mut checked = Ok(());
-    let mut figures = Vec::new();
-    for list in lists(&room) {
-        let asked = timed(&stage, times, async || {
-            let answer = client.ask(list.request, &list.payload).await?;
-            let answer: Value = serde_json::from_str(&answer.json)?;
-            checked_page(&list, &answer[0], unread)
-        });
-        let asked = asked.await;
-        let got = timed(&stage, times, async || {
-            let answer = by_http.get(&list.path).await?;
-            checked_page(&list, &serde_json::from_str(&answer)?, unread)
-        });
-        let (asked, got) = match (asked, got.await) {
-            (Ok(asked), Ok(got)) => (asked, got),
-            (Err(error), _) | (_, Err(error)) => {
-                checked = Err(error);
-                break;
-            }
-        };
-        let name = format!("{}{}", list.request, list.filter);
-        figures.push((name.clone(), asked));
-        figures.push((format!("{name} by GET"), got));
-    }
-    let path = "/api/v1/notifications";
-    let of_limited = timed(&stage, times, async || by_limited.get(path).await.map(drop)).await?;
-    figures.push((
-        "notification_list with grants by GET".to_owned(),
-        of_limited,
-    ));
-    let connecting = timed(&stage, times, async || {
-        client::open(&stage.address, &user).await.map(drop)
-    });
-    figures.push(("connect".to_owned(), connecting.await?));
-    let joining = timed(&stage, times, async || client.join().await.map(drop));
-    figures.push(("join".to_owned(), joining.await?));
+    let reader = Reader {
+        stage: &stage,
+        times,
+        client: &client,
+        user: &user,
+        room: &room,
+        unread: sizes.notifications - sizes.notifications / 2,
+    };
+    let checked = async {
+        let mut figures = Vec::new();
+        if bulk.has_statistics() {
+            reader
+                .read_lists(" without statistics", &mut figures)
+                .await?;
+        }
+        bulk.tidy().await?;
+        reader.read_lists("", &mut figures).await?;
+        reader.arrive(&mut figures).await?;
+        Ok(figures)
+    };
+    let (figures, checked) = match checked.await {
+        Ok(figures) => (figures, Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    };
     client.close();
     writer.close();
 
@@ -115,6 +99,69 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
         verdict: verdict.clone(),
     };
     Ok(figures.into_iter().map(row).collect())
+}
+
+/// The person who reads the lists.
+struct Reader<'a> {
+    stage: &'a Stage,
+    /// How often each list is read.
+    times: usize,
+    client: &'a Client,
+    user: &'a str,
+    room: &'a str,
+    /// The number of the person's unread notifications.
+    unread: usize,
+}
+
+impl Reader<'_> {
+    /// Reads the first page of each list on a socket and by HTTP, in the given `state` of the database.
+    async fn read_lists(&self, state: &str, figures: &mut Vec<(String, Timed)>) -> Result<()> {
+        let (stage, times, unread) = (self.stage, self.times, self.unread);
+        for list in lists(self.room) {
+            let asked = timed(stage, times, async || {
+                let answer = self.client.ask(list.request, &list.payload).await?;
+                let answer: Value = serde_json::from_str(&answer.json)?;
+                checked_page(&list, &answer[0], unread)
+            });
+            let asked = asked.await?;
+            let mut http = self.http(token::sign(self.user)?).await?;
+            let got = timed(stage, times, async || {
+                let answer = http.get(&list.path).await?;
+                checked_page(&list, &serde_json::from_str(&answer)?, unread)
+            });
+            let got = got.await?;
+            let name = format!("{}{}", list.request, list.filter);
+            figures.push((format!("{name}{state}"), asked));
+            figures.push((format!("{name} by GET{state}"), got));
+        }
+        // To whom the counted number does not apply: unread notifications are counted by their documents.
+        let limited =
+            token::sign_with(self.user, json!({ self.room: "edit", "secret-*": "none" }))?;
+        let mut http = self.http(limited).await?;
+        let path = "/api/v1/notifications";
+        let got = timed(stage, times, async || http.get(path).await.map(drop)).await?;
+        figures.push((format!("notification_list with grants by GET{state}"), got));
+        Ok(())
+    }
+
+    /// Connects, and joins the document.
+    async fn arrive(&self, figures: &mut Vec<(String, Timed)>) -> Result<()> {
+        let address = &self.stage.address;
+        let connecting = timed(self.stage, self.times, async || {
+            client::open(address, self.user).await.map(drop)
+        });
+        figures.push(("connect".to_owned(), connecting.await?));
+        let joining = timed(self.stage, self.times, async || {
+            self.client.join().await.map(drop)
+        });
+        figures.push(("join".to_owned(), joining.await?));
+        Ok(())
+    }
+
+    /// A connection that is used at once: the server closes those on which nobody asks for ten seconds.
+    async fn http(&self, token: String) -> Result<Http> {
+        Http::connect(self.stage.address.port, token).await
+    }
 }
 
 /// The lists whose first pages are read.

@@ -26,6 +26,10 @@ const STATEMENT_TIMEOUT: &str = "30s";
 /// The same for the group commit, which is tried again.
 const COMMIT_TIMEOUT: &str = "5s";
 const CONNECTIONS_MAX: u32 = 8;
+/// Statements are short: neither compiling one nor starting processes for it is worth the time, and
+/// the estimates by which Postgres decides on these may be far too high.
+const SHORT_STATEMENTS: [(&str, &str); 2] =
+    [("jit", "off"), ("max_parallel_workers_per_gather", "0")];
 
 /// The connections to Postgres.
 pub(in crate::store) struct Postgres {
@@ -58,7 +62,8 @@ impl Postgres {
             .connect_lazy_with(
                 options
                     .clone()
-                    .options([("statement_timeout", STATEMENT_TIMEOUT)]),
+                    .options([("statement_timeout", STATEMENT_TIMEOUT)])
+                    .options(SHORT_STATEMENTS),
             );
         let log =
             ExclusiveConnection::new(options.options([("statement_timeout", COMMIT_TIMEOUT)]));

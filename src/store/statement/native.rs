@@ -1,6 +1,6 @@
 //! A transaction on a connection of either database, and the statements that it runs.
 
-use sqlx::{AssertSqlSafe, Sqlite, error::BoxDynError};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr, Sqlite, error::BoxDynError};
 use tokio::time::Instant;
 
 use super::{
@@ -11,6 +11,8 @@ use crate::store::timeouts::{REPLY_TIMEOUT, bounded};
 
 /// SQLite checks the deadline after so many instructions of its virtual machine.
 const SQLITE_INSTRUCTIONS: i32 = 10_000;
+/// SQLite's function that lists the elements of a JSON array, in the column `value`.
+const JSON_EACH: &str = "json_each(";
 
 /// A statement with the values of its parameters.
 pub(in crate::store) struct Statement {
@@ -60,7 +62,7 @@ impl NativeTransaction<'_> {
         match self {
             Self::Postgres(transaction) => {
                 let arguments = arguments::<sqlx::Postgres>(sql, binds).map_err(encode_error)?;
-                let done = sqlx::query_with(sql, arguments)
+                let done = sqlx::query_with(postgres_text(sql, RowLock::None), arguments)
                     .execute(&mut **transaction)
                     .await?;
                 Ok(done.rows_affected())
@@ -81,14 +83,10 @@ impl NativeTransaction<'_> {
         match self {
             Self::Postgres(transaction) => {
                 let arguments = arguments::<sqlx::Postgres>(sql, binds).map_err(encode_error)?;
-                let found = match lock {
-                    RowLock::None => sqlx::query_with(sql, arguments),
-                    // Both parts are constants.
-                    RowLock::Update => {
-                        sqlx::query_with(AssertSqlSafe(format!("{sql} for update")), arguments)
-                    }
-                };
-                let found = found.fetch_all(&mut **transaction).await?.into_iter();
+                let found = sqlx::query_with(postgres_text(sql, lock), arguments)
+                    .fetch_all(&mut **transaction)
+                    .await?;
+                let found = found.into_iter();
                 Ok(found.map(Row::from).collect())
             }
             // A transaction that writes is the only one in SQLite, so that every row is locked.
@@ -130,6 +128,22 @@ impl Statement {
         let lock = RowLock::None;
         Self { sql, binds, lock }
     }
+}
+
+/// The text of a statement for Postgres: its name of the function that lists the elements of a JSON
+/// array, and the lock.
+fn postgres_text(sql: &'static str, lock: RowLock) -> SqlStr {
+    let is_same = lock == RowLock::None && !sql.contains(JSON_EACH);
+    if is_same {
+        return sql.into_sql_str();
+    }
+    let sql = sql.replace(JSON_EACH, "jsonb_array_elements(");
+    let lock = match lock {
+        RowLock::None => "",
+        RowLock::Update => " for update",
+    };
+    // All parts are constants.
+    AssertSqlSafe(sql + lock).into_sql_str()
 }
 
 fn encode_error(reason: BoxDynError) -> sqlx::Error {

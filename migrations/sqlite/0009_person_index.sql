@@ -1,0 +1,1 @@
+-- Nothing: SQLite compares texts in one way, so that the index of the primary key serves all columns.
