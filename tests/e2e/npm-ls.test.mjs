@@ -1,5 +1,7 @@
 // The commands of the documentation that install packages: each gives a valid tree of packages in an empty folder, with one copy of
-// Yjs, and so does the client beside older packages that applications have.
+// Yjs, and so does the client beside older packages that applications have. npm computes each tree and writes it to
+// package-lock.json, and only the tree of the client and Yjs alone is unpacked too: unpacking a computed tree is npm's work, and takes
+// most of the time.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -26,10 +28,11 @@ const OLDER = [
 describe("the commands that install packages", () => {
   const server = suiteServer({ database: sqlite });
 
-  /** Runs a command of the documentation in a folder. */
-  const run = (folder, command) => {
+  /** Runs a command of the documentation in a folder. `locked`: npm writes and reads package-lock.json only. */
+  const run = (folder, command, locked) => {
     const env = {
       ...process.env,
+      npm_config_package_lock_only: String(locked),
       npm_config_prefer_offline: "true",
       npm_config_audit: "false",
       npm_config_fund: "false",
@@ -40,14 +43,15 @@ describe("the commands that install packages", () => {
   /** A new folder in which the commands have been run, one after the other. Its tree of packages has to be valid. */
   const install = async (...commands) => {
     const folder = temporaryFolder();
-    await run(folder, "npm init --yes");
+    const locked = commands.join() !== INSTALL;
+    await run(folder, "npm init --yes", locked);
     for (const command of commands) {
       assert.doesNotMatch(command, /--force|--legacy-peer-deps|overrides/, "the command hides conflicts");
-      await run(folder, command);
+      await run(folder, command, locked);
     }
     // The exit code is 1 if a package is missing, extraneous, or of a version that another one does not admit.
-    await run(folder, "npm ls --all");
-    const { stdout } = await run(folder, "npm ls yjs --all --parseable");
+    await run(folder, "npm ls --all", locked);
+    const { stdout } = await run(folder, "npm ls yjs --all --parseable", locked);
     assert.deepEqual(stdout.trim().split("\n"), [join(folder, "node_modules/yjs")], "one copy of Yjs");
   };
 

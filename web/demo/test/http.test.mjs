@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { suiteBrowser, suiteServer } from "@realtime-server/harness/suite";
+import { accessible } from "./support/person.mjs";
 
 describe("the page that describes the HTTP interface", () => {
   const server = suiteServer();
@@ -41,9 +41,7 @@ describe("the page that describes the HTTP interface", () => {
     ]) {
       it(`breaks no rule of accessibility with ${viewport.width} pixels in ${colorScheme} colours`, async () => {
         const page = await open({ colorScheme, viewport });
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
-        assert.deepEqual(found, []);
+        await accessible(page, "the page");
         const wider = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
         );

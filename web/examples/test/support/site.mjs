@@ -1,6 +1,8 @@
 // The examples as a site of their own, built for a server, for the tests of a suite.
 
 import assert from "node:assert/strict";
+import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
@@ -13,6 +15,13 @@ import { until } from "@realtime-server/harness/until";
 
 /** The folder of the examples. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/**
+ * A site that `npm test` has built for all files, for a server at the address `BUILT_FOR`, where no server is. A file that runs alone
+ * builds its own.
+ */
+const BUILT = process.env.EXAMPLES_BUILT;
+const BUILT_FOR = "http://realtime-server.invalid";
 
 /** The lines of a shared plain text. */
 const linesOf = (text) => text.toString().split("\n");
@@ -107,7 +116,8 @@ export function suiteSite() {
   before(async () => {
     process.env.VITE_REALTIME_SERVER_URL = server.url;
     const output = { outDir: temporaryFolder(), emptyOutDir: true };
-    await build({ root: ROOT, logLevel: "error", build: output });
+    if (BUILT) copyFor(server.url, output.outDir);
+    else await build({ root: ROOT, logLevel: "error", build: output });
     const port = await freePort();
     site = await preview({
       root: ROOT,
@@ -147,6 +157,19 @@ export function suiteSite() {
       return doc;
     },
   };
+}
+
+/** Copies the site that all files share to a folder, for the server at `url`. */
+function copyFor(url, folder) {
+  cpSync(join(ROOT, BUILT), folder, { recursive: true });
+  const scripts = readdirSync(join(folder, "assets")).filter((name) => name.endsWith(".js"));
+  const texts = scripts.map((name) => [
+    join(folder, "assets", name),
+    readFileSync(join(folder, "assets", name), "utf8"),
+  ]);
+  const addressed = texts.filter(([, text]) => text.includes(BUILT_FOR));
+  assert.notEqual(addressed.length, 0, `${BUILT} was not built for ${BUILT_FOR}`);
+  for (const [file, text] of addressed) writeFileSync(file, text.replaceAll(BUILT_FOR, url));
 }
 
 /** Waits until a window shows a status. */
