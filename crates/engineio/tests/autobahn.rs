@@ -1,7 +1,7 @@
-//! The cases 1 to 7, 9 and 10 of Autobahn's WebSocket suite, under their numbers. `tests/autobahn` runs the suite itself.
+//! The cases 1 to 7, 9 and 10 of Autobahn's WebSocket suite, under their numbers; `support/utf8.rs` has 6.5 to 6.23.
+//! `tests/autobahn` runs the suite itself.
 //!
-//! The answer is compared byte by byte. 6.5 to 6.23, 132 sequences of UTF-8, are left to the suite, since texts are checked by
-//! the standard library. Of the outcomes that Autobahn accepts the server has the strict one (`OK`), except in 6.4.1 to
+//! The answer is compared byte by byte. Of the outcomes that Autobahn accepts the server has the strict one (`OK`), except in 6.4.1 to
 //! 6.4.4, where it is `NON-STRICT`: a text is checked when the message is complete. 7.1.6, 7.13.1 and 7.13.2 are
 //! `INFORMATIONAL`.
 
@@ -11,6 +11,8 @@
 mod cases;
 #[path = "support/echo.rs"]
 mod echo;
+#[path = "support/utf8.rs"]
+mod utf8;
 
 use std::iter;
 
