@@ -25,6 +25,11 @@ impl Rate {
             depth_ns: filling(burst.max(1), per_second),
         }
     }
+
+    /// How long a bucket takes to receive `amount`, in nanoseconds.
+    pub(crate) fn filling_ns(self, amount: u64) -> u64 {
+        filling(amount, self.per_second)
+    }
 }
 
 /// How long a bucket takes to receive `amount`, in nanoseconds.

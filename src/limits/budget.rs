@@ -1,9 +1,11 @@
 //! The rates and costs allowed to one session: one token bucket for each limited
 //! quantity, with the rates of the session's role.
 //!
-//! A refusal says when the same request would be accepted. The cost of an update to its
-//! room is charged once it is known, which is after the update was accepted. So the
-//! session may go into debt, and its further updates are refused until the debt is paid.
+//! A refusal reserves a [slot](super::slots), and says when it begins: the client that sends the
+//! request again at that time is accepted. The cost of an update to its room is charged once it is
+//! known, which is after the update was accepted. So the session may go into debt, and its further
+//! updates are refused until the debt is paid; their slots are as far apart as its updates cost
+//! lately.
 //!
 //! A client that ignores refusals is distinguished from one that has not read them yet.
 //! The first refusal is sent with a ping, and requests that arrive before its answer were
@@ -13,7 +15,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +23,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Rate};
+use super::{
+    bucket::{Bucket, Rate},
+    slots::Slots,
+};
 use crate::{
     auth::{Right, Rights},
     config::Limits,
@@ -76,6 +81,10 @@ struct Rates {
     updates: Rate,
     cpu_us: Rate,
     memory_bytes: Rate,
+    /// Limits the refusals before the client has read the first one.
+    refusals_before_read: Rate,
+    /// Limits the refusals afterwards.
+    refusals_after_read: Rate,
 }
 
 /// The rates of all budgets, which share them.
@@ -83,10 +92,6 @@ struct Rates {
 pub struct BudgetRates {
     person: Rates,
     service: Rates,
-    /// Limits the refusals before the client has read the first one.
-    refusals_before_read: Rate,
-    /// Limits the refusals afterwards.
-    refusals_after_read: Rate,
 }
 
 /// The budgets of one session. No method blocks or waits.
@@ -99,6 +104,11 @@ pub struct Budget {
     updates: Bucket,
     cpu_us: Bucket,
     memory_bytes: Bucket,
+    request_slots: Slots,
+    update_slots: Slots,
+    /// The mean cost of the last updates: for how long it would keep an empty bucket in debt, in
+    /// nanoseconds.
+    usual_cost_ns: AtomicU64,
     /// Bytes of memory that are not charged yet.
     uncharged_bytes: AtomicUsize,
     refusals: Mutex<Refusals>,
@@ -120,14 +130,9 @@ struct Refusals {
 impl BudgetRates {
     /// The rates in `limits`.
     pub fn new(limits: &Limits) -> Self {
-        let requests = limits.requests_per_second;
-        let refusals = requests.saturating_mul(10).max(limits.updates_burst);
-        let under_way = refusals.saturating_mul(UNDER_WAY_BURSTS);
         Self {
             person: Rates::of_persons(limits),
             service: Rates::of_services(limits),
-            refusals_before_read: Rate::new(requests.into(), under_way.into()),
-            refusals_after_read: Rate::new(requests.into(), refusals.into()),
         }
     }
 }
@@ -143,6 +148,9 @@ impl Budget {
             updates: Bucket::default(),
             cpu_us: Bucket::default(),
             memory_bytes: Bucket::default(),
+            request_slots: Slots::default(),
+            update_slots: Slots::default(),
+            usual_cost_ns: AtomicU64::new(0),
             uncharged_bytes: AtomicUsize::new(0),
             refusals: Mutex::default(),
         }
@@ -177,8 +185,11 @@ impl Budget {
     /// # Errors
     /// [`Error::RateLimited`].
     pub fn admit_request(&self) -> Result<()> {
-        let taken = self.requests.take(1, self.rates().requests, self.now());
-        taken.map_err(rate_limited)
+        let (rate, now) = (self.rates().requests, self.now());
+        self.requests.take(1, rate, now).map_err(|wait_ns| {
+            let spacing_ns = rate.filling_ns(1);
+            rate_limited(self.request_slots.reserve(wait_ns, spacing_ns, now))
+        })
     }
 
     /// Admits a document or awareness update.
@@ -190,13 +201,23 @@ impl Budget {
         let (rates, now) = (self.rates(), self.now());
         let cpu = self.cpu_us.debt(rates.cpu_us, now);
         let memory = self.memory_bytes.debt(rates.memory_bytes, now);
-        match cpu.max(memory) {
-            0 => self
-                .updates
-                .take(1, rates.updates, now)
-                .map_err(rate_limited),
-            debt => Err(rate_limited(debt)),
-        }
+        let interval_ns = rates.updates.filling_ns(1);
+        let (wait_ns, spacing_ns) = match cpu.max(memory) {
+            0 => match self.updates.take(1, rates.updates, now) {
+                Ok(()) => return Ok(()),
+                Err(wait_ns) => (wait_ns, interval_ns),
+            },
+            debt => (debt, interval_ns.max(self.spacing_of_costs())),
+        };
+        let slot = self.update_slots.reserve(wait_ns, spacing_ns, now);
+        Err(rate_limited(slot))
+    }
+
+    /// How far apart updates have to be whose costs are the usual ones, with a reserve for those
+    /// that cost more.
+    fn spacing_of_costs(&self) -> u64 {
+        let usual = self.usual_cost_ns.load(Ordering::Relaxed);
+        usual.saturating_add(usual / 4)
     }
 
     /// Charges the cost of an update to its room: its CPU time, of which a little is
@@ -209,12 +230,24 @@ impl Budget {
             false => memory_bytes,
         };
         if cpu_us == 0 && due == 0 {
-            return;
+            return self.note_cost(0);
         }
         let (rates, now) = (self.rates(), self.now());
         self.cpu_us.charge(cpu_us, rates.cpu_us, now);
         let bytes = due as u64;
         self.memory_bytes.charge(bytes, rates.memory_bytes, now);
+        let cpu_ns = rates.cpu_us.filling_ns(cpu_us);
+        self.note_cost(cpu_ns.max(rates.memory_bytes.filling_ns(bytes)));
+    }
+
+    /// Notes the cost of an update. Of two at the same time one may be lost, since it is a mean.
+    fn note_cost(&self, cost_ns: u64) {
+        let usual = self.usual_cost_ns.load(Ordering::Relaxed);
+        if usual == 0 && cost_ns == 0 {
+            return;
+        }
+        let mean = usual.saturating_mul(7).saturating_add(cost_ns) / 8;
+        self.usual_cost_ns.store(mean, Ordering::Relaxed);
     }
 
     /// Adds `bytes` to the uncharged ones, and returns all of them once they are enough to
@@ -229,7 +262,7 @@ impl Budget {
 
     /// Counts a refusal with [`Error::RateLimited`] and returns its kind.
     pub fn count_refusal(&self) -> RefusalKind {
-        let now = self.now();
+        let (rates, now) = (self.rates(), self.now());
         let mut refusals = self.refusals.lock();
         let forgotten_ns = REFUSALS_FORGOTTEN_AFTER.as_nanos() as u64;
         let is_first = refusals.last.is_none_or(|last| now - last >= forgotten_ns);
@@ -238,12 +271,10 @@ impl Budget {
             refusals.first_read = false;
         }
         let counted = match refusals.first_read {
-            true => refusals
-                .after_read
-                .take(1, self.rates.refusals_after_read, now),
+            true => refusals.after_read.take(1, rates.refusals_after_read, now),
             false => refusals
                 .before_read
-                .take(1, self.rates.refusals_before_read, now),
+                .take(1, rates.refusals_before_read, now),
         };
         match (counted, is_first) {
             (Err(_), _) => RefusalKind::Abusive,
@@ -273,7 +304,11 @@ impl Budget {
 
 impl Rates {
     fn of_persons(limits: &Limits) -> Self {
+        let (refusals_before_read, refusals_after_read) =
+            refusals(limits.requests_per_second, limits.updates_burst);
         Self {
+            refusals_before_read,
+            refusals_after_read,
             requests: requests(limits.requests_per_second),
             updates: Rate::new(
                 limits.updates_per_second.into(),
@@ -288,7 +323,13 @@ impl Rates {
     }
 
     fn of_services(limits: &Limits) -> Self {
+        let (refusals_before_read, refusals_after_read) = refusals(
+            limits.service_requests_per_second,
+            limits.service_updates_burst,
+        );
         Self {
+            refusals_before_read,
+            refusals_after_read,
             requests: requests(limits.service_requests_per_second),
             updates: Rate::new(
                 limits.service_updates_per_second.into(),
@@ -308,6 +349,14 @@ impl Rates {
 
 fn requests(per_second: u32) -> Rate {
     Rate::new(per_second.into(), u64::from(per_second) * 2)
+}
+
+/// The rates of refusals before and after the client has read the first one.
+fn refusals(requests_per_second: u32, updates_burst: u32) -> (Rate, Rate) {
+    let tolerated = requests_per_second.saturating_mul(10).max(updates_burst);
+    let under_way = tolerated.saturating_mul(UNDER_WAY_BURSTS);
+    let rate = |burst: u32| Rate::new(requests_per_second.into(), burst.into());
+    (rate(under_way), rate(tolerated))
 }
 
 fn cpu(ms_per_second: u64, burst_ms: u64) -> Rate {

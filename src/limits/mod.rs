@@ -3,6 +3,7 @@
 //! ```text
 //! budget   the rates and costs allowed to one session, by its role
 //! bucket   a token bucket that may go into debt
+//! slots    the times that refused requests were told
 //! memory   the memory of all open documents together
 //! machine  the memory available to the process
 //! pace     the requests of strangers, by address
@@ -22,6 +23,7 @@ mod pace;
 mod peer;
 mod places;
 mod sample;
+mod slots;
 mod verifications;
 
 pub(crate) use self::bucket::{Bucket, Rate};

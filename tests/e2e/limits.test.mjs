@@ -113,6 +113,39 @@ function sendAll(client, room, updates) {
   return outcome;
 }
 
+/** So many updates of as many clients, so that none depends on another one. */
+function independent(count) {
+  return Array.from({ length: count }, (_, index) => {
+    const doc = new Y.Doc();
+    doc.clientID = index + 1;
+    doc.getMap("map").set(`${index % 100}`, index);
+    return Y.encodeStateAsUpdate(doc);
+  });
+}
+
+/**
+ * Sends all `updates` at once, and each refused one again exactly after the time that the server has told, until all are
+ * accepted or the client is disconnected.
+ */
+async function sendObediently(client, room, updates) {
+  const refusals = updates.map(() => 0);
+  const failures = [];
+  let accepted = 0;
+  const send = (update, index) => {
+    client.socket.emit("document_update", { room, update }, (ack) => {
+      if (ack.ok) accepted += 1;
+      else if (ack.error.code === "rate_limited") {
+        refusals[index] += 1;
+        setTimeout(send, ack.error.retry_after_ms, update, index);
+      } else failures.push(ack.error);
+    });
+  };
+  updates.forEach(send);
+  const isOver = () => accepted + failures.length === updates.length || client.disconnects.length > 0;
+  await until("all are accepted", isOver, 60_000);
+  return { refusals, failures };
+}
+
 describe("queued updates and floods", () => {
   const server = suiteServer({ database: sqlite });
   afterEach(closeClients);
@@ -146,6 +179,24 @@ describe("queued updates and floods", () => {
         60_000,
       );
       assert.equal(flood.disconnects.length, 1);
+    });
+  }
+
+  for (const transports of [["websocket"], ["polling"]]) {
+    it(`a client over ${transports} that sends each refused update again when it was told is never cut`, async () => {
+      const room = `obedient over ${transports}`;
+      const ana = await Client.connect(server, { transports, person: { user: `obedient ${transports}` } });
+      await ana.ok("join_room", room);
+      const began = performance.now();
+      const { refusals, failures } = await sendObediently(ana, room, independent(7_000));
+      const seconds = (performance.now() - began) / 1_000;
+      const most = Math.max(...refusals);
+      const all = refusals.reduce((sum, count) => sum + count, 0);
+      console.log(`7,000 updates in ${seconds.toFixed(1)} s, ${all} refusals, at most ${most} of one update`);
+      assert.deepEqual(ana.disconnects, []);
+      assert.deepEqual(failures, []);
+      assert.ok(most <= 4, `one update was refused ${most} times`);
+      assert.ok(all <= 4_000, `${all} refusals`);
     });
   }
 

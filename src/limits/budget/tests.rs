@@ -1,5 +1,7 @@
 //! Tests of what a session's budgets promise.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn limits() -> Limits {
@@ -156,4 +158,61 @@ async fn after_ten_seconds_without_refusals_the_next_is_a_first_one() {
     assert_eq!(budget.count_refusal(), RefusalKind::Tolerable);
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(budget.count_refusal(), RefusalKind::First);
+}
+
+/// Sends `updates` at once, each of which costs `cpu`, and each refused one again at the time that it
+/// was told. Returns how often each was refused.
+async fn refusals_of_an_obedient_client(
+    budget: &Budget,
+    updates: usize,
+    cpu: Duration,
+) -> Vec<u32> {
+    let began = Instant::now();
+    let mut refusals = vec![0; updates];
+    let mut due: BTreeSet<_> = (0..updates).map(|number| (began, number)).collect();
+    while let Some((at, number)) = due.pop_first() {
+        tokio::time::sleep_until(at).await;
+        match wait_ms(budget) {
+            0 => budget.charge(cpu, 0),
+            wait => {
+                refusals[number] += 1;
+                due.insert((Instant::now() + Duration::from_millis(wait), number));
+            }
+        }
+    }
+    refusals
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_when_it_was_told_is_refused_once() {
+    let budget = person();
+    let refusals = refusals_of_an_obedient_client(&budget, 7000, Duration::ZERO).await;
+    assert_eq!(refusals.iter().max(), Some(&1));
+    assert_eq!(refusals.iter().sum::<u32>(), 2000);
+    assert!(budget.began.elapsed() < Duration::from_millis(4100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_that_cost_much_are_spread_by_their_cost() {
+    let budget = person();
+    let cpu = Duration::from_millis(10);
+    let refusals = refusals_of_an_obedient_client(&budget, 700, cpu).await;
+    assert!(refusals.iter().max() <= Some(&3), "{refusals:?}");
+    assert!(refusals.iter().sum::<u32>() < 1000, "{refusals:?}");
+    // 7 s at 250 ms a second, without the burst of 2 s, with a reserve of a quarter.
+    assert!(budget.began.elapsed() < Duration::from_secs(26));
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_refused_get_different_times() {
+    let budget = person();
+    for _ in 0..200 {
+        assert_eq!(budget.admit_request(), Ok(()));
+    }
+    let refused = (0..100).map(|_| budget.admit_request());
+    let waits: Vec<_> = refused
+        .map(|refused| refused.expect_err("a refusal").retry_after_ms())
+        .collect();
+    assert_eq!(waits[0], Some(10), "100 a second");
+    assert_eq!(waits[99], Some(1000));
 }
