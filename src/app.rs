@@ -123,6 +123,7 @@ impl App {
             store.clone(),
             verifier.revocations().clone(),
             config.auth.lifetime_max_ms,
+            metrics.clone(),
         );
         // Before a client can connect.
         revocations.catch_up().await?;

@@ -69,8 +69,10 @@ pub enum Error {
     #[error("the update takes too long to integrate: send it in smaller parts")]
     TooCostly,
     /// The caller sends requests too fast: wait and repeat.
-    #[error("too many requests")]
+    #[error("too many requests: beyond {limit}")]
     RateLimited {
+        /// The name of the setting of the limit, in lower case.
+        limit: &'static str,
         /// The time after which the same request would be accepted, in milliseconds.
         retry_after_ms: u64,
     },
@@ -207,7 +209,7 @@ impl Error {
     /// How long to wait before the request is repeated, in milliseconds, if that is known.
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
-            Error::RateLimited { retry_after_ms } => Some(*retry_after_ms),
+            Error::RateLimited { retry_after_ms, .. } => Some(*retry_after_ms),
             _ => None,
         }
     }
@@ -283,8 +285,11 @@ mod tests {
             r#"{"code":"invalid","message":"room: must not be empty","retryable":false,"field":"room"}"#
         );
         assert_eq!(
-            json(Error::RateLimited { retry_after_ms: 7 }),
-            r#"{"code":"rate_limited","message":"too many requests","retryable":true,"retry_after_ms":7}"#
+            json(Error::RateLimited {
+                limit: "updates_per_second",
+                retry_after_ms: 7
+            }),
+            r#"{"code":"rate_limited","message":"too many requests: beyond updates_per_second","retryable":true,"retry_after_ms":7}"#
         );
         let no_step = Error::NoStep {
             reason: "no",

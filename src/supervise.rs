@@ -220,6 +220,11 @@ impl Supervisor {
         }))
     }
 
+    /// The metrics in which panics are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// Runs `work` as a separate task. The handle also resolves, without an error, if the
     /// task panics. Dropping the handle does not end the task.
     ///

@@ -27,6 +27,7 @@ use super::fetch::{self, FetchError, Fetcher};
 use crate::{
     config::{OnFailure, PrivateAddresses, SessionValidation, ValidationCredentials},
     error::Result,
+    metrics::{Asked, Metrics},
 };
 
 /// The largest answer, in bytes.
@@ -76,6 +77,7 @@ pub(super) struct Introspection {
     pub(super) on_failure: OnFailure,
     answers: Answers,
     requests: Semaphore,
+    metrics: Metrics,
     circuit: Mutex<Circuit>,
 }
 
@@ -91,7 +93,11 @@ enum NoAnswer {
 impl Introspection {
     /// # Errors
     /// [`Error::Invalid`](crate::error::Error::Invalid) for an address that may not be used.
-    pub(super) fn new(config: &SessionValidation, private: PrivateAddresses) -> Result<Self> {
+    pub(super) fn new(
+        config: &SessionValidation,
+        private: PrivateAddresses,
+        metrics: Metrics,
+    ) -> Result<Self> {
         Ok(Self {
             fetcher: Fetcher::new("SESSION_VALIDATION_URL", &config.url, private)?,
             credentials: config.credentials.clone(),
@@ -99,6 +105,7 @@ impl Introspection {
             on_failure: config.on_failure,
             answers: Answers::default(),
             requests: Semaphore::new(REQUESTS_MAX),
+            metrics,
             circuit: Mutex::default(),
         })
     }
@@ -113,6 +120,7 @@ impl Introspection {
     pub(super) async fn verdict(&self, credential: &Credential) -> Verdict {
         let slot = self.answers.slot(&credential.hash, ACCEPTED_WITHOUT_ANSWER);
         if let Some(verdict) = slot.verdict_within(self.ttl) {
+            self.metrics.introspected(Asked::Cached);
             return verdict;
         }
         // A caller that is cancelled cancels its request; the next one asks again.
@@ -130,16 +138,23 @@ impl Introspection {
     async fn ask_once(&self, credential: &Credential, slot: &Arc<Slot>) -> Option<Verdict> {
         let _asking = slot.asking.lock().await;
         if let Some(verdict) = slot.verdict_within(self.ttl) {
+            self.metrics.introspected(Asked::Cached);
             return Some(verdict);
         }
         let _permit = self.requests.acquire().await.ok()?;
         if !self.circuit.lock().may_ask(Instant::now()) {
+            self.metrics.introspected(Asked::LeftAlone);
             return None;
         }
         match self.ask(credential).await {
             Ok(verdict) => {
                 slot.answered(verdict, Instant::now());
+                self.metrics.introspected(match verdict {
+                    Verdict::Active => Asked::Active,
+                    Verdict::Inactive | Verdict::Unknown => Asked::Inactive,
+                });
                 if self.circuit.lock().succeeded() {
+                    self.metrics.introspection_circuit(false);
                     tracing::info!("the main service answers again about sessions");
                 }
                 Some(verdict)
@@ -147,7 +162,9 @@ impl Introspection {
             Err(error) => {
                 // The Debug form, because the causes tell which layer failed.
                 tracing::warn!(?error, "no answer of the main service about a session");
+                self.metrics.introspected(Asked::Failed);
                 if self.circuit.lock().failed(Instant::now()) {
+                    self.metrics.introspection_circuit(true);
                     tracing::error!("the main service does not answer about sessions");
                 }
                 None

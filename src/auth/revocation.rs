@@ -39,6 +39,8 @@ pub struct Revocation {
     pub team: Team,
     /// Whose tokens are refused.
     pub revoked: Revoked,
+    /// When it was made.
+    pub revoked_at: Timestamp,
     /// When every token that it refuses has expired.
     pub kept_until: Timestamp,
 }
@@ -58,24 +60,33 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct OfTeam {
-    /// Each revoked login session, with the time until which it is kept.
-    logins: HashMap<String, Timestamp>,
+    logins: HashMap<String, OfLogin>,
     users: HashMap<UserId, OfUser>,
+}
+
+#[derive(Debug)]
+struct OfLogin {
+    revoked_at: Timestamp,
+    kept_until: Timestamp,
 }
 
 #[derive(Debug)]
 struct OfUser {
     issued_before: Timestamp,
+    revoked_at: Timestamp,
     kept_until: Timestamp,
 }
 
 impl RevocationList {
     /// Whether a token with these claims is refused.
     pub fn refuses(&self, claims: &Claims) -> bool {
+        self.revoked_at(claims).is_some()
+    }
+
+    /// When the revocation was made that refuses a token with these claims; `None` if there is none.
+    pub fn revoked_at(&self, claims: &Claims) -> Option<Timestamp> {
         let teams = self.inner.teams.read();
-        teams
-            .get(&claims.team)
-            .is_some_and(|of_team| of_team.refuses(claims))
+        teams.get(&claims.team)?.revoked_at(claims)
     }
 
     /// Adds revocations. One that is in the list already has no effect; of two revocations of a user
@@ -85,7 +96,11 @@ impl RevocationList {
         let mut count = 0;
         for revocation in revocations {
             let of_team = teams.entry(revocation.team).or_default();
-            of_team.add(revocation.revoked, revocation.kept_until);
+            of_team.add(
+                revocation.revoked,
+                revocation.revoked_at,
+                revocation.kept_until,
+            );
             count += 1;
         }
         // Before the lock is released: whoever reads the new version finds the new revocations.
@@ -95,7 +110,9 @@ impl RevocationList {
     /// Removes the revocations that are not needed any more at `now`.
     pub fn trim(&self, now: Timestamp) {
         self.inner.teams.write().retain(|_, of_team| {
-            of_team.logins.retain(|_, kept_until| *kept_until > now);
+            of_team
+                .logins
+                .retain(|_, of_login| of_login.kept_until > now);
             of_team.users.retain(|_, of_user| of_user.kept_until > now);
             !(of_team.logins.is_empty() && of_team.users.is_empty())
         });
@@ -123,31 +140,37 @@ impl RevocationList {
 }
 
 impl OfTeam {
-    fn refuses(&self, claims: &Claims) -> bool {
+    fn revoked_at(&self, claims: &Claims) -> Option<Timestamp> {
         let login = claims.login.as_ref();
-        if login.is_some_and(|login| self.logins.contains_key(login)) {
-            return true;
+        if let Some(of_login) = login.and_then(|login| self.logins.get(login)) {
+            return Some(of_login.revoked_at);
         }
-        let Some(OfUser { issued_before, .. }) = self.users.get(&claims.user.id) else {
-            return false;
-        };
-        claims
+        let of_user = self.users.get(&claims.user.id)?;
+        let is_older = claims
             .issued_at
-            .is_none_or(|seconds| Timestamp::from_seconds(seconds) < *issued_before)
+            .is_none_or(|seconds| Timestamp::from_seconds(seconds) < of_user.issued_before);
+        is_older.then_some(of_user.revoked_at)
     }
 
-    fn add(&mut self, revoked: Revoked, kept_until: Timestamp) {
+    fn add(&mut self, revoked: Revoked, revoked_at: Timestamp, kept_until: Timestamp) {
         match revoked {
             Revoked::Login(login) => {
-                let kept = self.logins.entry(login).or_insert(kept_until);
-                *kept = kept_until.max(*kept);
+                let of_login = self.logins.entry(login).or_insert(OfLogin {
+                    revoked_at,
+                    kept_until,
+                });
+                of_login.kept_until = kept_until.max(of_login.kept_until);
             }
             Revoked::User { id, issued_before } => {
                 let of_user = self.users.entry(id).or_insert(OfUser {
                     issued_before,
+                    revoked_at,
                     kept_until,
                 });
-                of_user.issued_before = issued_before.max(of_user.issued_before);
+                if issued_before > of_user.issued_before {
+                    of_user.issued_before = issued_before;
+                    of_user.revoked_at = revoked_at;
+                }
                 of_user.kept_until = kept_until.max(of_user.kept_until);
             }
         }
@@ -182,6 +205,7 @@ mod tests {
         Revocation {
             team: Team::parse("acme").expect("a team"),
             revoked,
+            revoked_at: Timestamp::from_seconds(ISSUED),
             kept_until: Timestamp::from_seconds(ISSUED + 60),
         }
     }

@@ -86,7 +86,10 @@ impl Verifier {
         };
         let validation = auth.validation.as_ref();
         let introspection = validation
-            .map(|validation| Introspection::new(validation, auth.private_http))
+            .map(|validation| {
+                let metrics = supervisor.metrics().clone();
+                Introspection::new(validation, auth.private_http, metrics)
+            })
             .transpose()?;
         let rules = Rules {
             keys,

@@ -84,6 +84,19 @@ settings! {
         MEMORY_BYTES_PER_SECOND memory_bytes_per_second: usize = 4 * MIB, KIB..=64 * GIB;
         /// The memory by which the updates of one socket may enlarge documents at once, in bytes.
         MEMORY_BURST_BYTES memory_burst_bytes: usize = 64 * MIB, KIB..=64 * GIB;
+        /// The bytes of the requests and updates of one socket, a second in the long run.
+        RECEIVED_BYTES_PER_SECOND received_bytes_per_second: usize = 8 * MIB, KIB..=64 * GIB;
+        /// The bytes of the requests and updates of one socket, at once.
+        RECEIVED_BURST_BYTES received_burst_bytes: usize = 128 * MIB, KIB..=64 * GIB;
+        /// As RECEIVED_BYTES_PER_SECOND, for all sockets and HTTP requests of one user together.
+        USER_RECEIVED_BYTES_PER_SECOND user_received_bytes_per_second: usize = 32 * MIB, KIB..=64 * GIB;
+        /// As RECEIVED_BURST_BYTES, for all sockets and HTTP requests of one user together.
+        USER_RECEIVED_BURST_BYTES user_received_burst_bytes: usize = 512 * MIB, KIB..=64 * GIB;
+        /// Joins and synchronisations of all sockets of one user, a second in the long run. Each 64 KiB
+        /// of an answer count as a further one.
+        JOINS_PER_SECOND joins_per_second: u32 = 200, 1..=1_000_000;
+        /// Joins and synchronisations of all sockets of one user, at once.
+        JOINS_BURST joins_burst: u32 = 10_000, 1..=100_000_000;
         /// Rooms that one socket may have joined.
         ROOMS_PER_SOCKET rooms_per_socket: usize = 128, 1..=10_000;
         /// Connections of one user: tabs and devices.
@@ -102,6 +115,18 @@ settings! {
         SERVICE_MEMORY_BYTES_PER_SECOND service_memory_bytes_per_second: usize = 32 * MIB, KIB..=64 * GIB;
         /// As MEMORY_BURST_BYTES, for a service.
         SERVICE_MEMORY_BURST_BYTES service_memory_burst_bytes: usize = 512 * MIB, KIB..=64 * GIB;
+        /// As RECEIVED_BYTES_PER_SECOND, for a service.
+        SERVICE_RECEIVED_BYTES_PER_SECOND service_received_bytes_per_second: usize = 64 * MIB, KIB..=64 * GIB;
+        /// As RECEIVED_BURST_BYTES, for a service.
+        SERVICE_RECEIVED_BURST_BYTES service_received_burst_bytes: usize = GIB, KIB..=64 * GIB;
+        /// As USER_RECEIVED_BYTES_PER_SECOND, for a service.
+        SERVICE_USER_RECEIVED_BYTES_PER_SECOND service_user_received_bytes_per_second: usize = 256 * MIB, KIB..=64 * GIB;
+        /// As USER_RECEIVED_BURST_BYTES, for a service.
+        SERVICE_USER_RECEIVED_BURST_BYTES service_user_received_burst_bytes: usize = 4 * GIB, KIB..=64 * GIB;
+        /// As JOINS_PER_SECOND, for a service.
+        SERVICE_JOINS_PER_SECOND service_joins_per_second: u32 = 4000, 1..=1_000_000;
+        /// As JOINS_BURST, for a service.
+        SERVICE_JOINS_BURST service_joins_burst: u32 = 200_000, 1..=100_000_000;
         /// As ROOMS_PER_SOCKET, for a service.
         SERVICE_ROOMS_PER_SOCKET service_rooms_per_socket: usize = 2048, 1..=100_000;
         /// Connections of one service.
@@ -138,6 +163,9 @@ settings! {
         HTTP_HEADER_BYTES_MAX http_header_bytes_max: usize = 32 * KIB, KIB..=MIB;
         /// The number of bytes queued for one socket above which it counts as lagging.
         SOCKET_QUEUE_BYTES_MAX socket_queue_bytes_max: usize = MIB, 16 * KIB..=256 * MIB;
+        /// The largest size of the messages that wait in the queues of all sockets, in bytes. One that
+        /// waits in several queues counts once.
+        QUEUES_BYTES_MAX queues_bytes_max: usize = GIB, MIB..=1024 * GIB;
         /// The largest size in memory of all bodies of HTTP requests that are being read,
         /// in bytes. Each may be as large as a document.
         HTTP_BODIES_BYTES_MAX http_bodies_bytes_max: usize = 256 * MIB, 64 * KIB..=64 * GIB;

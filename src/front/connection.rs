@@ -261,7 +261,10 @@ fn too_fast() -> Response {
     let retry_after_ms = 1000;
     let mut response = error_response(
         StatusCode::TOO_MANY_REQUESTS,
-        &Error::RateLimited { retry_after_ms },
+        &Error::RateLimited {
+            limit: "stranger_requests_per_second",
+            retry_after_ms,
+        },
     );
     let seconds = HeaderValue::from(1);
     response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -12,6 +12,7 @@ use crate::{
     auth::Claims,
     error::{Error, Result},
     limits::{Peer, Subnet},
+    session::Caller,
 };
 
 /// How long a body may take to arrive.
@@ -40,8 +41,12 @@ pub(super) async fn authenticate(parts: &Parts, headers: &HeaderMap) -> Result<C
     claims
 }
 
-/// The fields of a JSON body of at most `bytes_max` bytes; none of an empty body.
-pub(super) async fn json_fields(body: Body, bytes_max: usize) -> Result<Map<String, Value>> {
+/// The fields of a JSON body of at most `bytes_max` bytes, which `caller` sent; none of an empty body.
+pub(super) async fn json_fields(
+    body: Body,
+    bytes_max: usize,
+    caller: &Caller,
+) -> Result<Map<String, Value>> {
     let body = timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect());
     let bytes = match body.await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -55,6 +60,7 @@ pub(super) async fn json_fields(body: Body, bytes_max: usize) -> Result<Map<Stri
             });
         }
     };
+    caller.budget.charge_received(bytes.len());
     if bytes.is_empty() {
         return Ok(Map::new());
     }

@@ -1,6 +1,6 @@
 //! `/api/v1/documents`: the documents of the caller's team, without their content.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -29,6 +29,7 @@ use crate::{
     },
     id::{DocumentId, RoomName, Timestamp},
     operations::{Description, about},
+    session::Caller,
 };
 
 /// The largest body of a request, in bytes.
@@ -135,6 +136,7 @@ async fn list(
 ) -> Response {
     let page = async {
         let claims = authenticate(&parts, &headers).await?;
+        parts.sessions.caller(&claims).budget.admit_request(0)?;
         let parameter = |name| parameters.get(name).map(String::as_str);
         let request = PageRequest::parse(PageParameters {
             limit: parameter("limit"),
@@ -152,7 +154,7 @@ async fn list(
 /// Answers `GET documents/{room}`.
 async fn get(State(parts): State<Parts>, room: RoomPath, headers: HeaderMap) -> Response {
     let found = async {
-        let (claims, room) = admit(&parts, &headers, room).await?;
+        let Admitted { claims, room, .. } = admit(&parts, &headers, room).await?;
         parts.catalog.get(&claims, &room).await
     };
     answer(found.await.map(|found| Json(Found::from(found))))
@@ -166,8 +168,12 @@ async fn put(
     body: Body,
 ) -> Response {
     let put = async {
-        let (claims, room) = admit(&parts, &headers, room).await?;
-        let title = title(&json_fields(body, BODY_BYTES_MAX).await?)?.flatten();
+        let Admitted {
+            claims,
+            room,
+            caller,
+        } = admit(&parts, &headers, room).await?;
+        let title = title(&json_fields(body, BODY_BYTES_MAX, &caller).await?)?.flatten();
         let now = Timestamp::now();
         parts.catalog.put(&claims, &room, title, now).await
     };
@@ -188,11 +194,16 @@ async fn patch(
     body: Body,
 ) -> Response {
     let changed = async {
-        let (claims, room) = admit(&parts, &headers, room).await?;
-        let title = title(&json_fields(body, BODY_BYTES_MAX).await?)?.ok_or(Error::Invalid {
-            field: "title",
-            reason: "is required, a text or null",
-        })?;
+        let Admitted {
+            claims,
+            room,
+            caller,
+        } = admit(&parts, &headers, room).await?;
+        let title =
+            title(&json_fields(body, BODY_BYTES_MAX, &caller).await?)?.ok_or(Error::Invalid {
+                field: "title",
+                reason: "is required, a text or null",
+            })?;
         let now = Timestamp::now();
         parts.catalog.set_title(&claims, &room, title, now).await
     };
@@ -202,7 +213,7 @@ async fn patch(
 /// Answers `DELETE documents/{room}`: moves a document to the trash.
 async fn delete(State(parts): State<Parts>, room: RoomPath, headers: HeaderMap) -> Response {
     let deleted = async {
-        let (claims, room) = admit(&parts, &headers, room).await?;
+        let Admitted { claims, room, .. } = admit(&parts, &headers, room).await?;
         let now = Timestamp::now();
         parts.catalog.delete(&claims, &room, now).await
     };
@@ -217,8 +228,12 @@ async fn restore(
     body: Body,
 ) -> Response {
     let restored = async {
-        let (claims, room) = admit(&parts, &headers, room).await?;
-        let document = document_id(&json_fields(body, BODY_BYTES_MAX).await?)?;
+        let Admitted {
+            claims,
+            room,
+            caller,
+        } = admit(&parts, &headers, room).await?;
+        let document = document_id(&json_fields(body, BODY_BYTES_MAX, &caller).await?)?;
         let now = Timestamp::now();
         parts.catalog.restore(&claims, &room, document, now).await
     };
@@ -234,15 +249,27 @@ fn answer(result: Result<impl IntoResponse>) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }
 
+/// A request about one room that counts against its caller's budget.
+struct Admitted {
+    claims: Claims,
+    room: RoomName,
+    caller: Arc<Caller>,
+}
+
 /// The caller and the room of a request, which counts against the caller's budget.
-async fn admit(parts: &Parts, headers: &HeaderMap, room: RoomPath) -> Result<(Claims, RoomName)> {
+async fn admit(parts: &Parts, headers: &HeaderMap, room: RoomPath) -> Result<Admitted> {
     let claims = authenticate(parts, headers).await?;
     let room = room_of(room)?;
     if parts.stopping() {
         return Err(Error::Draining);
     }
-    parts.sessions.caller(&claims).budget.admit_request()?;
-    Ok((claims, room))
+    let caller = parts.sessions.caller(&claims);
+    caller.budget.admit_request(0)?;
+    Ok(Admitted {
+        claims,
+        room,
+        caller,
+    })
 }
 
 /// The room of a path.

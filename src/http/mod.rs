@@ -47,6 +47,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -190,11 +191,8 @@ fn metrics_description() -> Description {
 }
 
 async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
-    if parts
-        .metrics_token
-        .as_deref()
-        .is_some_and(|token| bearer(&headers) != Some(token))
-    {
+    let expected = parts.metrics_token.as_deref();
+    if expected.is_some_and(|token| !is_same(bearer(&headers).unwrap_or_default(), token)) {
         return refuse(&Error::Unauthorized {
             reason: "the metrics token is required",
         });
@@ -204,6 +202,11 @@ async fn metrics(State(parts): State<Parts>, headers: HeaderMap) -> Response {
         parts.metrics.render(),
     )
         .into_response()
+}
+
+/// Whether two secrets are the same, in a time that does not depend on where they differ.
+fn is_same(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -144,7 +144,8 @@ async fn call(
     if parts.stopping() {
         return Err(Error::Draining);
     }
-    parts.sessions.caller(&claims).budget.admit_request()?;
+    let caller = parts.sessions.caller(&claims);
+    caller.budget.admit_request(0)?;
     let Path(path) = path.map_err(|_| Error::Invalid {
         field: "path",
         reason: "must be UTF-8",
@@ -155,7 +156,7 @@ async fn call(
         payload.set(&name, value);
     }
     if reads_body {
-        for (name, value) in json_fields(body, BODY_BYTES_MAX).await? {
+        for (name, value) in json_fields(body, BODY_BYTES_MAX, &caller).await? {
             payload.set(&name, value);
         }
     }

@@ -66,7 +66,7 @@ async fn list(
 ) -> Result<PresenceList> {
     let claims = authenticate(parts, headers).await?;
     let caller = parts.sessions.caller(&claims);
-    caller.budget.admit_request()?;
+    caller.budget.admit_request(0)?;
     let began = Instant::now();
     let room = room.map(|room| {
         let Path(room) = room.map_err(|_| Error::Invalid {

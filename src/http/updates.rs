@@ -123,12 +123,13 @@ impl Shared {
             return Err(Error::Draining);
         }
         let caller = self.parts.sessions.caller(&claims);
-        caller.budget.admit_request()?;
-        caller.budget.admit_update()?;
+        caller.budget.admit_request(0)?;
+        caller.budget.admit_update(0)?;
         check_kind(headers)?;
         let _permit = caller.begin_body()?;
         let limit = self.parts.limits.document_bytes_max;
         let read = self.bodies.read(headers, body, limit).await?;
+        caller.budget.charge_received(read.bytes.len());
         let (bytes, checked) = validate(&self.parts.supervisor, read.bytes.clone()).await?;
         let author = Author {
             identity: Identity::new(

@@ -10,7 +10,9 @@
 //! occupant  who occupies a place
 //! peer     the client of a request
 //! places   the connections, in all and by address
+//! role     whether a client is a person or a service
 //! sample   which of many like lines are logged
+//! user     the budgets that all sessions of one user share
 //! verifications  how many tokens are verified at once
 //! ```
 
@@ -22,18 +24,22 @@ mod occupant;
 mod pace;
 mod peer;
 mod places;
+mod role;
 mod sample;
 mod slots;
+mod user;
 mod verifications;
 
 pub(crate) use self::bucket::{Bucket, Rate};
 pub use self::{
-    budget::{Budget, BudgetRates, RefusalKind, Role},
+    budget::{Budget, BudgetRates, RefusalKind},
     memory::{Memory, MemoryShare, Pressure},
     occupant::{Occupant, Subnet},
     pace::Pace,
     peer::Peer,
     places::{Full, Place, Places},
+    role::Role,
     sample::Sampler,
+    user::{UserBudget, UserBudgets},
     verifications::{Verification, Verifications},
 };

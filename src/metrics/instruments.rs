@@ -15,6 +15,11 @@ pub(super) struct Instruments {
     pub(super) connections: UpDownCounter<i64>,
     pub(super) connections_opened: Counter<u64>,
     pub(super) authentication_failures: Counter<u64>,
+    pub(super) revocations: Counter<u64>,
+    pub(super) sessions_revoked: Counter<u64>,
+    pub(super) revocation_seconds: Histogram<f64>,
+    pub(super) introspections: Counter<u64>,
+    pub(super) introspection_circuit_open: Gauge<u64>,
     pub(super) refusals: Counter<u64>,
     pub(super) limits_applied: Counter<u64>,
     pub(super) places: Gauge<u64>,
@@ -79,11 +84,26 @@ impl Instruments {
             authentication_failures: counter("realtime_authentication_failures_total")
                 .with_description("Tokens refused")
                 .build(),
+            revocations: counter("realtime_revocations_total")
+                .with_description("Requests to revoke sessions that were carried out")
+                .build(),
+            sessions_revoked: counter("realtime_sessions_revoked_total")
+                .with_description("Sessions ended because they were revoked")
+                .build(),
+            revocation_seconds: seconds("realtime_revocation_seconds")
+                .with_description("From a revocation to the end of a session")
+                .build(),
+            introspections: counter("realtime_introspections_total")
+                .with_description("Questions whether a token is still active")
+                .build(),
+            introspection_circuit_open: gauge("realtime_introspection_circuit_open")
+                .with_description("1 while the main service is left alone, else 0")
+                .build(),
             refusals: counter("realtime_refusals_total")
                 .with_description("Requests answered with an error")
                 .build(),
             limits_applied: counter("realtime_limits_applied_total")
-                .with_description("Limits of connections and strangers that applied")
+                .with_description("Limits of clients that applied")
                 .build(),
             places: gauge("realtime_places")
                 .with_description("Connections of all kinds")

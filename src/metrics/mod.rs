@@ -6,8 +6,10 @@
 //! the metrics to operators.
 
 mod instruments;
+mod limits;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,7 +17,8 @@ use opentelemetry::{KeyValue, metrics::MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use self::instruments::Instruments;
+pub use self::tokens::Asked;
+use self::{instruments::Instruments, limits::LIMITS};
 
 /// The transport of an Engine.IO connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +38,6 @@ impl Transport {
         }
     }
 }
-
-/// The limits whose application is counted.
-const LIMITS: &[&str] = &[
-    "bare_frames_per_second",
-    "connections_max",
-    "connections_per_address_max",
-    "connects_per_minute",
-    "file_descriptors",
-    "http_body_timeout",
-    "http_header_bytes_max",
-    "http_header_timeout",
-    "http_idle_timeout",
-    "http_write_timeout",
-    "message_timeout",
-    "stranger_bytes_max",
-    "stranger_requests_per_second",
-    "strangers_max",
-    "strangers_per_address_max",
-    "verifications_max",
-];
 
 /// Whether the database can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,18 +96,13 @@ impl Metrics {
         self.0.connections.add(-1, &labels);
     }
 
-    /// A token was refused with the error `code`.
-    pub fn authentication_failed(&self, code: &'static str) {
-        self.0.authentication_failures.add(1, &[code_label(code)]);
-    }
-
     /// A request was answered with the error `code`.
     pub fn refused(&self, code: &'static str) {
         self.0.refusals.add(1, &[code_label(code)]);
     }
 
-    /// A limit of connections, or of strangers, applied: `limit` is the name of its setting in
-    /// lower case, without `_ms`.
+    /// A limit of clients applied: `limit` is the name of its setting in lower case, without `_MS` at
+    /// its end.
     pub fn limit_applied(&self, limit: &'static str) {
         let labels = [KeyValue::new("limit", limit)];
         self.0.limits_applied.add(1, &labels);
@@ -362,6 +340,7 @@ impl Metrics {
                 .add(0, &[KeyValue::new("limit", *limit)]);
         }
         self.places_taken(0, 0);
+        self.tokens_start_at_zero();
         for transport in [Transport::Websocket, Transport::Polling] {
             let labels = [KeyValue::new("transport", transport.as_str())];
             self.0.connections.add(0, &labels);

@@ -11,6 +11,11 @@ fn after_every_event() -> String {
     metrics.connection_opened(Transport::Polling);
     metrics.connection_closed(Transport::Polling);
     metrics.authentication_failed("token_expired");
+    metrics.revocation_made();
+    metrics.session_revoked(took);
+    metrics.session_inactive();
+    metrics.introspected(Asked::Cached);
+    metrics.introspection_circuit(true);
     metrics.refused("too_large");
     metrics.limit_applied("strangers_max");
     metrics.places_taken(3, 7);
@@ -54,6 +59,11 @@ fn events_are_rendered_with_their_names_and_labels() {
         "realtime_connections_opened_total{transport=\"polling\"} 1",
         "realtime_authentication_failures_total{code=\"token_expired\"} 1",
         "realtime_limits_applied_total{limit=\"strangers_max\"} 1",
+        "realtime_revocations_total 1",
+        "realtime_sessions_revoked_total{by=\"introspection\"} 1",
+        "realtime_revocation_seconds_count 1",
+        "realtime_introspections_total{outcome=\"cached\"} 1",
+        "realtime_introspection_circuit_open 1",
         "realtime_places 7",
         "realtime_joins_total{code=\"ok\"} 1",
         "realtime_relayed_messages_total 5",
@@ -90,6 +100,8 @@ fn failures_are_visible_as_zero_before_they_happen() {
         "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
         "realtime_documents_damaged 0",
         "realtime_webhooks_total{outcome=\"failed\"} 0",
+        "realtime_limits_applied_total{limit=\"updates_per_second\"} 0",
+        "realtime_introspections_total{outcome=\"left_alone\"} 0",
         "realtime_connections{transport=\"websocket\"} 0",
         "realtime_storage_available 0",
     ] {

@@ -34,6 +34,7 @@ use crate::{
     error::{Error, Result},
     id::{Timestamp, UserId},
     idempotency::{RequestKey, once},
+    metrics::Metrics,
     store::{Store, args},
     supervise::{Supervisor, Task},
 };
@@ -54,6 +55,7 @@ const TRIMMED_MAX: i64 = 200;
 pub struct Revocations {
     store: Store,
     list: RevocationList,
+    metrics: Metrics,
     lifetime_max_ms: i64,
     /// The number up to which all rows are in the list.
     head: Arc<AtomicI64>,
@@ -62,10 +64,11 @@ pub struct Revocations {
 impl Revocations {
     /// The revocations in `store`, none of which is read yet. Those in force are kept in `list`; no
     /// token lives for longer than `lifetime_max_ms`.
-    pub fn new(store: Store, list: RevocationList, lifetime_max_ms: u64) -> Self {
+    pub fn new(store: Store, list: RevocationList, lifetime_max_ms: u64, metrics: Metrics) -> Self {
         Self {
             store,
             list,
+            metrics,
             lifetime_max_ms: i64::try_from(lifetime_max_ms).unwrap_or(i64::MAX / 4),
             head: Arc::default(),
         }
@@ -141,6 +144,7 @@ impl Revocations {
         let kept_ms = self.lifetime_max_ms.saturating_add(MARGIN_MS);
         let revocation = Revocation {
             team: claims.team.clone(),
+            revoked_at: now,
             kept_until: Timestamp(now.0.saturating_add(kept_ms)),
             revoked,
         };
@@ -152,6 +156,7 @@ impl Revocations {
             once(&tx, claims, "session_revoke", key.as_ref(), now, write).await
         });
         let answer = written.await?;
+        self.metrics.revocation_made();
         let team = revocation.team.as_str();
         tracing::info!(team, by = claims.user.id.as_str(), "sessions were revoked");
         // Also for a repeated request: the row is the same, or one that refuses less.

@@ -19,15 +19,23 @@ pub(super) struct Numbered {
     pub(super) revocation: Revocation,
 }
 
-type Row = (i64, Team, String, String, Option<Timestamp>, Timestamp);
+type Row = (
+    i64,
+    Team,
+    String,
+    String,
+    Option<Timestamp>,
+    Timestamp,
+    Timestamp,
+);
 
 /// The revocations whose numbers are above `seq`, in their order, at most [`ROWS_MAX`].
 pub(super) async fn after(store: &Store, seq: i64) -> Result<Vec<Numbered>> {
     let rows: Vec<Row> = store
         .view(async |tx| {
             tx.list(
-                "select seq, team, kind, subject, issued_before, kept_until from revocation
-                 where seq > $1 order by seq limit $2",
+                "select seq, team, kind, subject, issued_before, revoked_at, kept_until
+                 from revocation where seq > $1 order by seq limit $2",
                 args![seq, ROWS_MAX as i64],
             )
             .await
@@ -36,7 +44,8 @@ pub(super) async fn after(store: &Store, seq: i64) -> Result<Vec<Numbered>> {
     rows.into_iter().map(numbered).collect()
 }
 
-fn numbered((seq, team, kind, subject, issued_before, kept_until): Row) -> Result<Numbered> {
+fn numbered(row: Row) -> Result<Numbered> {
+    let (seq, team, kind, subject, issued_before, revoked_at, kept_until) = row;
     let user = || UserId::parse(&subject).zip(issued_before);
     let revoked = match kind.as_str() {
         LOGIN => Some(Revoked::Login(subject)),
@@ -52,6 +61,7 @@ fn numbered((seq, team, kind, subject, issued_before, kept_until): Row) -> Resul
         revocation: Revocation {
             team,
             revoked,
+            revoked_at,
             kept_until,
         },
     })

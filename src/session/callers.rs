@@ -10,9 +10,9 @@ use tokio::{
 
 use crate::{
     auth::Claims,
-    error::{Error, Result},
+    error::Result,
     id::{Team, UserId},
-    limits::{Budget, BudgetRates, Role},
+    limits::{Budget, BudgetRates, Role, UserBudget, UserBudgets},
 };
 
 /// How long a caller is kept after its last request. It is longer than a budget can be in debt.
@@ -28,6 +28,7 @@ const BODY_RETRY_MS: u64 = 1000;
 /// The callers with recent requests.
 pub struct Callers {
     rates: Arc<BudgetRates>,
+    users: Arc<UserBudgets>,
     recent: Mutex<Recent>,
 }
 
@@ -49,9 +50,10 @@ pub struct Caller {
 }
 
 impl Callers {
-    pub(super) fn new(rates: Arc<BudgetRates>) -> Self {
+    pub(super) fn new(rates: Arc<BudgetRates>, users: Arc<UserBudgets>) -> Self {
         Self {
             rates,
+            users,
             recent: Mutex::new(Recent {
                 callers: HashMap::new(),
                 sweep_at: SWEEP_CALLERS_MIN,
@@ -68,7 +70,11 @@ impl Callers {
         }
         let key = (claims.team.clone(), claims.user.id.clone());
         let entry = recent.callers.entry(key).or_insert_with(|| Entry {
-            caller: Arc::new(Caller::new(&self.rates, role)),
+            caller: Arc::new(Caller::new(
+                &self.rates,
+                self.users.get(&claims.team, &claims.user.id),
+                role,
+            )),
             last_request: now,
         });
         entry.last_request = now;
@@ -88,13 +94,13 @@ impl Recent {
 }
 
 impl Caller {
-    fn new(rates: &Arc<BudgetRates>, role: Role) -> Self {
+    fn new(rates: &Arc<BudgetRates>, user: Arc<UserBudget>, role: Role) -> Self {
         let bodies = match role {
             Role::Person => PERSON_BODIES_MAX,
             Role::Service => SERVICE_BODIES_MAX,
         };
         Self {
-            budget: Budget::new(rates, role),
+            budget: Budget::new(rates, user, role),
             bodies: Arc::new(Semaphore::new(bodies)),
         }
     }
@@ -102,11 +108,9 @@ impl Caller {
     /// Permits the caller to send a request body. The body counts until the permit is dropped.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] while the maximum number of bodies is being read.
+    /// [`Error::RateLimited`](crate::error::Error::RateLimited) while the maximum number of bodies is being read.
     pub fn begin_body(&self) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.bodies).try_acquire_owned();
-        permit.map_err(|_| Error::RateLimited {
-            retry_after_ms: BODY_RETRY_MS,
-        })
+        permit.map_err(|_| self.budget.refuse("http_bodies_of_user", BODY_RETRY_MS))
     }
 }

@@ -57,7 +57,7 @@ impl Sessions {
         };
         for session in self.all_where(needs_check) {
             let check = || {
-                session.check_revocation(revocations);
+                session.check_revocation(revocations, now, supervisor.metrics());
                 session.check_expiry(now, timing);
             };
             // If the check panics, the session is closed, because its token might never expire.

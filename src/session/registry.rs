@@ -16,7 +16,7 @@ use crate::{
     config::{Limits, Timing},
     error::{Error, Result},
     id::{SessionId, Team, UserId},
-    limits::{Budget, BudgetRates, Role},
+    limits::{Budget, BudgetRates, Role, UserBudgets},
     supervise::Supervisor,
 };
 
@@ -35,6 +35,7 @@ pub(super) struct Shared {
     last_id: AtomicU64,
     callers: Callers,
     rates: Arc<BudgetRates>,
+    users: Arc<UserBudgets>,
     registry: Mutex<Registry>,
 }
 
@@ -51,7 +52,8 @@ struct Registry {
 impl Sessions {
     /// A registry without sessions.
     pub fn new(limits: Limits, timing: Timing, supervisor: Supervisor) -> Self {
-        let rates = Arc::new(BudgetRates::new(&limits));
+        let rates = Arc::new(BudgetRates::new(&limits, supervisor.metrics().clone()));
+        let users = Arc::new(UserBudgets::new(Arc::clone(&rates)));
         Self {
             shared: Arc::new(Shared {
                 limits,
@@ -59,8 +61,9 @@ impl Sessions {
                 supervisor,
                 draining: AtomicBool::new(false),
                 last_id: AtomicU64::new(0),
-                callers: Callers::new(Arc::clone(&rates)),
+                callers: Callers::new(Arc::clone(&rates), Arc::clone(&users)),
                 rates,
+                users,
                 registry: Mutex::default(),
             }),
         }
@@ -91,7 +94,14 @@ impl Sessions {
         };
         let mut registry = self.shared.registry.lock();
         let count = registry.of_user(&team, &user).len();
-        if registry.count >= limits.sockets_max || count >= of_user_max {
+        let full = match role {
+            _ if registry.count >= limits.sockets_max => Some("sockets_max"),
+            _ if count < of_user_max => None,
+            Role::Person => Some("sockets_per_user"),
+            Role::Service => Some("service_sockets_max"),
+        };
+        if let Some(limit) = full {
+            self.shared.supervisor.metrics().limit_applied(limit);
             return Err(Error::TooManyConnections);
         }
         registry.count += 1;
@@ -103,7 +113,10 @@ impl Sessions {
             }
             None => registry.budgets.take_over(&key, count, of_user_max),
         };
-        let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(&self.shared.rates, role)));
+        let budget = budget.unwrap_or_else(|| {
+            let of_user = self.shared.users.get(&team, &user);
+            Arc::new(Budget::new(&self.shared.rates, of_user, role))
+        });
         budget.set_role(role);
         let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();

@@ -191,6 +191,7 @@ fn a_session_whose_token_was_revoked_ends_and_a_fresh_token_is_checked_again() {
         revocations.add([Revocation {
             team: Team::parse("acme").expect("a team"),
             revoked: Revoked::Login(login.to_owned()),
+            revoked_at: Timestamp(0),
             kept_until: Timestamp(i64::MAX),
         }]);
     };
@@ -198,18 +199,18 @@ fn a_session_whose_token_was_revoked_ends_and_a_fresh_token_is_checked_again() {
     let recorder = Arc::new(Recorder::default());
     let link: Weak<dyn Link> = Arc::<Recorder>::downgrade(&recorder);
     session.connect(link);
-    session.check_revocation(&revocations);
+    session.check_revocation(&revocations, Timestamp::now(), &Metrics::new());
     revoke("l-2");
-    session.check_revocation(&revocations);
+    session.check_revocation(&revocations, Timestamp::now(), &Metrics::new());
     assert!(!session.has_ended());
     // Verified before the revocation, and in place only after the last check.
     session.renew(of("l-2")).expect("renewed");
-    session.check_revocation(&revocations);
+    session.check_revocation(&revocations, Timestamp::now(), &Metrics::new());
     assert!(session.has_ended());
     assert_eq!(*recorder.0.lock(), ["session_revoked"]);
     // Revoked between its verification and its admission.
     let late = sessions().admit(of("l-2")).expect("admitted");
-    late.check_revocation(&revocations);
+    late.check_revocation(&revocations, Timestamp::now(), &Metrics::new());
     assert!(late.has_ended());
 }
 

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::sleep;
 
 use super::{Session, Sessions};
-use crate::{auth::Verifier, supervise::Task};
+use crate::{auth::Verifier, metrics::Metrics, supervise::Task};
 
 /// How often all sessions are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -40,22 +40,24 @@ impl Sessions {
         let is_stale =
             |session: &Session| !session.has_ended() && verifier.is_stale(&session.claims());
         let stale = self.all_where(is_stale);
+        let metrics = &self.shared.supervisor.metrics().clone();
         drop(self);
         stream::iter(stale)
             .for_each_concurrent(ASKED_MAX, |session| async move {
-                session.validate(verifier).await;
+                session.validate(verifier, metrics).await;
             })
             .await;
     }
 }
 
 impl Session {
-    async fn validate(&self, verifier: &Verifier) {
+    async fn validate(&self, verifier: &Verifier, metrics: &Metrics) {
         let claims = self.claims();
         if let Err(error) = verifier.ask_again(&claims).await {
             // A token that replaced it meanwhile was asked about by itself.
-            if Arc::ptr_eq(&claims, &self.claims()) {
+            if Arc::ptr_eq(&claims, &self.claims()) && !self.has_ended() {
                 self.end(&error);
+                metrics.session_inactive();
             }
         }
     }

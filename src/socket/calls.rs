@@ -56,10 +56,10 @@ impl Call {
     }
 }
 
-/// Has `operation` carried out for `client`.
+/// Has `operation` carried out for `client`, whose budget has admitted the request.
 ///
 /// # Errors
-/// The refusal of a request that is not begun: beyond a budget, or not a JSON object.
+/// The refusal of a request that is not begun: beyond a limit, or not a JSON object.
 pub(super) fn begin(
     shared: &Arc<Shared>,
     client: &Arc<Client>,
@@ -69,7 +69,6 @@ pub(super) fn begin(
     attachments: &Attachments,
 ) -> Result<()> {
     let budget = &client.session.budget;
-    budget.admit_request()?;
     shared.sessions.check_open()?;
     let began = Instant::now();
     let payload = read(argument, attachments)?;

@@ -1,5 +1,5 @@
-//! Closes connections that have not begun a session in time, and those of clients that have missed
-//! an event.
+//! Closes connections that have not begun a session in time, those of clients that have missed
+//! an event, and those that hold most of the [memory of all queues](super::queues).
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,6 +10,7 @@ use super::{
     Shared, Sockets,
     client::{Client, EngineSocket},
     connection::Phase,
+    queues,
 };
 use crate::{config::Timing, supervise::Task};
 
@@ -20,7 +21,10 @@ impl Sockets {
     /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
     pub fn watch(&self) {
         let shared = &self.shared;
-        let check = |shared: Arc<Shared>| close_due(&shared);
+        let check = |shared: Arc<Shared>| {
+            close_due(&shared);
+            queues::limit(&shared);
+        };
         shared
             .supervisor
             .repeat(Task::Handshakes, CHECK_INTERVAL, shared, check);

@@ -12,6 +12,7 @@
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
 //! asyncapi     the description of all requests and events
+//! queues       the memory of all queues together
 //! replay       sends a client the events that it has missed
 //! requests     one request: parse, check the rights, call, answer
 //! seat         a client's seat in a room
@@ -39,6 +40,7 @@ mod joined;
 mod lifecycle;
 mod packet;
 pub mod protocol;
+mod queues;
 mod replay;
 mod requests;
 mod seat;

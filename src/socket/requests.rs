@@ -24,6 +24,7 @@ use crate::{
     auth::Right,
     error::{Error, Result},
     id::{RoomName, Timestamp},
+    limits::Role,
     operations::Operation,
     presence::{Activity, Change, Status},
     room::{Command, Creation, Peer, Standing, Ticket, Update},
@@ -36,6 +37,8 @@ struct Request<'a> {
     ack: Option<u64>,
     argument: Option<&'a RawValue>,
     attachments: Attachments,
+    /// The size of the packet with its attachments.
+    bytes: usize,
 }
 
 /// Carries out the request in the event `packet`, or refuses it with an error. Requests after the
@@ -55,12 +58,14 @@ pub(super) fn receive(
     }
     client.session.seen(Timestamp::now());
     let ack = packet.ack;
+    let attached: usize = attachments.iter().map(Bytes::len).sum();
     let request = Request {
         shared,
         client,
         ack,
         argument: body.argument,
         attachments,
+        bytes: packet.json.len() + attached,
     };
     let done = match &*body.name {
         _ if packet.attachments > ATTACHMENTS_MAX => request.refuse_attachments(),
@@ -86,7 +91,7 @@ pub(super) fn receive(
 impl Request<'_> {
     /// A request with more attachments than any has.
     fn refuse_attachments(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_request(self.bytes)?;
         Err(Error::Invalid {
             field: "attachments",
             reason: "are more than 4",
@@ -94,7 +99,7 @@ impl Request<'_> {
     }
 
     fn update(self) -> Result<()> {
-        self.client.session.budget.admit_update()?;
+        self.client.session.budget.admit_update(self.bytes)?;
         self.shared.sessions.check_open()?;
         let limit = self.shared.limits.update_bytes_max;
         let ticket = self.ticket(request::DOCUMENT_UPDATE);
@@ -113,7 +118,7 @@ impl Request<'_> {
     }
 
     fn awareness(self) -> Result<()> {
-        self.client.session.budget.admit_update()?;
+        self.client.session.budget.admit_update(self.bytes)?;
         let limit = self.shared.limits.awareness_bytes_max;
         let ticket = self.ticket(request::AWARENESS_UPDATE);
         let (joined, bytes) = self.update_bytes(Right::View, limit)?;
@@ -150,7 +155,7 @@ impl Request<'_> {
     }
 
     fn join(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_join(self.bytes)?;
         self.shared.sessions.check_open()?;
         let ticket = self.ticket(request::JOIN_ROOM);
         let fields = Fields::parse_room(self.argument, self.attachments)?;
@@ -168,10 +173,13 @@ impl Request<'_> {
         };
         // The lock is held until the seat is inserted, so that a refusal of the room finds it.
         let mut rooms = self.client.rooms.lock();
-        let limit = self
-            .shared
-            .rooms_per_socket(self.client.session.budget.role());
+        let role = self.client.session.budget.role();
+        let limit = self.shared.rooms_per_socket(role);
         if rooms.len() >= limit && !rooms.contains_key(&name) {
+            self.shared.metrics.limit_applied(match role {
+                Role::Person => "rooms_per_socket",
+                Role::Service => "service_rooms_per_socket",
+            });
             return Err(Error::TooManyRooms { limit });
         }
         let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
@@ -196,7 +204,7 @@ impl Request<'_> {
     }
 
     fn leave(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_request(self.bytes)?;
         let ticket = self.ticket(request::LEAVE_ROOM);
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
         let joined = {
@@ -211,7 +219,7 @@ impl Request<'_> {
     }
 
     fn sync(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_join(self.bytes)?;
         let ticket = self.ticket(request::DOCUMENT_SYNC);
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.room()?;
@@ -225,7 +233,7 @@ impl Request<'_> {
     }
 
     fn refresh(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_request(self.bytes)?;
         let fields = Fields::parse(self.argument, self.attachments)?;
         let token = fields.text("token")?.into_owned();
         handshake::refresh(self.shared, self.client, token, self.ack);
@@ -233,7 +241,7 @@ impl Request<'_> {
     }
 
     fn change_presence(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_request(self.bytes)?;
         let fields = Fields::parse(self.argument, self.attachments)?;
         let status = fields.find_text("status")?;
         let status = status.map(|status| Status::parse(&status)).transpose()?;
@@ -250,7 +258,7 @@ impl Request<'_> {
 
     fn list_presence(self) -> Result<()> {
         let budget = &self.client.session.budget;
-        budget.admit_request()?;
+        budget.admit_request(self.bytes)?;
         let began = Instant::now();
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.find_text("room")?;
@@ -264,6 +272,7 @@ impl Request<'_> {
 
     fn call(self, operation: Operation) -> Result<()> {
         let Self { shared, client, .. } = self;
+        client.session.budget.admit_request(self.bytes)?;
         calls::begin(
             shared,
             client,
@@ -275,7 +284,7 @@ impl Request<'_> {
     }
 
     fn unknown(self) -> Result<()> {
-        self.client.session.budget.admit_request()?;
+        self.client.session.budget.admit_request(self.bytes)?;
         Err(Error::Invalid {
             field: "event",
             reason: "is not known",

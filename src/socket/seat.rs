@@ -89,6 +89,7 @@ impl NativeSeat {
 
     /// Answers the join, with the events before it that the client has missed, if it asked.
     fn welcome(&self, client: &Arc<Client>, ack: Option<u64>, joined: Joined) {
+        self.session.budget.charge_answer(joined.update.len());
         self.report_joined(client);
         let Some(replay) = &self.replay else {
             if let Some(ack) = ack {
@@ -266,6 +267,7 @@ impl Peer for NativeSeat {
                 self.welcome(&client, ticket.id, *joined);
             }
             Answer::Synced(synced) => {
+                self.session.budget.charge_answer(synced.update.len());
                 if let Some(ack) = ticket.id {
                     let payload = SyncedPayload {
                         ok: true,

@@ -45,6 +45,8 @@ describe("token introspection", () => {
   let number = 0;
   const fresh = (person) => token({ ...person, jti: `token ${(number += 1)}` });
 
+  const outcomes = (outcome) => server.metric(`realtime_introspections_total{outcome="${outcome}"}`);
+
   it("a token is asked about when its client connects, with the server's credentials", async () => {
     const [mine, other] = [fresh(), fresh()];
     await Client.connect(server, { token: mine });
@@ -64,6 +66,7 @@ describe("token introspection", () => {
     assert.equal(response.status, 401);
     assert.equal((await response.json()).error.code, "session_revoked");
     assert.equal(service.asked(inactive), 1, "the second answer is that of the first");
+    assert.deepEqual([await outcomes("inactive"), await outcomes("cached")], [1, 1]);
   });
 
   it("an open session ends when its token is not active any more, and others stay", async () => {
@@ -74,6 +77,7 @@ describe("token introspection", () => {
     service.end(mine);
     await until("the session has ended", () => ends.length === 1 && ana.disconnects.length === 1);
     assert.deepEqual(ends, [{ code: "session_revoked" }]);
+    assert.equal(await server.metric('realtime_sessions_revoked_total{by="introspection"}'), 1);
     assert.deepEqual(ana.disconnects, ["io server disconnect"]);
     assert.equal(ben.socket.connected, true);
     const asked = service.asked(other);
@@ -131,7 +135,13 @@ describe("token introspection", () => {
     const requests = service.requests.length - asked;
     assert.ok(requests < 20, `${requests} requests for 40 newcomers`);
     assert.match(server.log, /the main service does not answer about sessions/);
+    assert.ok((await outcomes("failed")) >= 5, "failures are counted");
+    assert.ok((await outcomes("left_alone")) >= 20, "and those who were not asked about");
+    assert.equal(await server.metric("realtime_introspection_circuit_open"), 1);
     service.failing = undefined;
+    const active = await outcomes("active");
     await until("it is asked again", () => Client.connect(server, { token: fresh() }));
+    assert.ok((await outcomes("active")) > active);
+    assert.equal(await server.metric("realtime_introspection_circuit_open"), 0);
   });
 });

@@ -10,6 +10,7 @@ import { token } from "@realtime-server/harness/tokens";
 import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
 import { chain } from "./support/crafted.mjs";
+import { Caller } from "./support/http.mjs";
 import { RawSocket } from "./support/raw.mjs";
 import { converged } from "./support/room.mjs";
 
@@ -290,5 +291,193 @@ describe("the memory budget of updates", () => {
     await ben.ok("document_update", { room: "heavy", update: update(3, 10) });
     await pause(error.retry_after_ms + 10);
     await ana.ok("document_update", small);
+  });
+});
+
+const KIB = 2 ** 10;
+
+/** An update that inserts so many bytes. */
+function updateOf(bytes) {
+  const doc = new Y.Doc();
+  doc.getText("text").insert(0, "x".repeat(bytes));
+  return Y.encodeStateAsUpdate(doc);
+}
+
+/** Sends the request until it is refused for a limit; the refusal, after which it is accepted at the time that it was told. */
+async function refusedAndAccepted(send) {
+  let ack = await send();
+  for (let count = 0; ack.ok && count < 100; count += 1) ack = await send();
+  assert.equal(ack.ok, false, "nothing was refused");
+  assert.equal(ack.error.code, "rate_limited");
+  await pause(ack.error.retry_after_ms);
+  const again = await send();
+  assert.equal(again.ok, true, `it was refused again: ${JSON.stringify(again.error)}`);
+  return ack.error;
+}
+
+describe("the bytes that arrive", () => {
+  const server = suiteServer({
+    database: sqlite,
+    env: {
+      RECEIVED_BURST_BYTES: 256 * KIB,
+      RECEIVED_BYTES_PER_SECOND: 256 * KIB,
+      USER_RECEIVED_BURST_BYTES: 640 * KIB,
+      USER_RECEIVED_BYTES_PER_SECOND: 320 * KIB,
+    },
+  });
+  const applied = (limit) => server.metric(`realtime_limits_applied_total{limit="${limit}"}`);
+  afterEach(closeClients);
+
+  it("of one session are limited, whatever the request, and other users are not affected", async () => {
+    const ana = await Client.connect(server);
+    await ana.ok("join_room", "bytes");
+    const payload = { room: "bytes", update: updateOf(100 * KIB) };
+    const error = await refusedAndAccepted(() => ana.request("document_update", payload));
+    assert.match(error.message, /: beyond received_bytes_per_second$/);
+    assert.equal(await applied("received_bytes_per_second"), 1);
+    assert.match(server.log, /a request was refused/);
+    const padded = { room: "bytes", status: "online", padding: "x".repeat(100 * KIB) };
+    await refusedAndAccepted(() => ana.request("presence_update", padded));
+    const ben = await Client.connect(server, { person: { user: "ben" } });
+    await ben.ok("join_room", "bytes");
+    await ben.ok("document_update", { ...payload, update: updateOf(10) });
+    assert.deepEqual(ana.disconnects, []);
+  });
+
+  it("of all sessions and HTTP requests of a user are limited together, also after it has connected again", async () => {
+    const person = { user: "cleo" };
+    const update = updateOf(120 * KIB);
+    const sent = async () => {
+      const cleo = await Client.connect(server, { person });
+      const joined = await cleo.request("join_room", "of a user");
+      const ack = joined.ok ? await cleo.request("document_update", { room: "of a user", update }) : joined;
+      cleo.close();
+      return ack;
+    };
+    const error = await refusedAndAccepted(sent);
+    assert.match(error.message, /: beyond user_received_bytes_per_second$/);
+    await until("the user is in debt again", async () => !(await sent()).ok);
+    const caller = new Caller(server, person);
+    const refused = await caller.refusal("PUT", "documents/by%20http", { title: "refused" });
+    assert.deepEqual([refused.status, refused.code], [429, "rate_limited"]);
+    await pause(refused.retry_after_ms);
+    await caller.ok("PUT", "documents/by%20http", { title: "accepted" });
+  });
+});
+
+describe("joins", () => {
+  const server = suiteServer({ database: sqlite, env: { JOINS_BURST: 10, JOINS_PER_SECOND: 10 } });
+  afterEach(closeClients);
+
+  it("of one user are limited by their number and by the size of the documents, in all sessions together", async () => {
+    const filler = await Client.connect(server, { person: { user: "filler" } });
+    await filler.ok("join_room", "large");
+    await filler.ok("document_update", { room: "large", update: updateOf(1_000 * KIB) });
+    const [one, two] = [
+      await Client.connect(server, { person: { user: "reader" } }),
+      await Client.connect(server, { person: { user: "reader" } }),
+    ];
+    const state_vector = new Uint8Array([0]);
+    await one.ok("join_room", "large");
+    const refused = await two.refusal("join_room", "large");
+    assert.equal(refused.code, "rate_limited");
+    assert.match(refused.message, /: beyond joins_per_second$/);
+    const synchronised = await one.refusal("document_sync", { room: "large", state_vector });
+    assert.ok(synchronised.retry_after_ms > refused.retry_after_ms, "each has a slot of its own");
+    await filler.ok("join_room", "small");
+    await pause(refused.retry_after_ms);
+    await two.ok("join_room", "small");
+    assert.equal(await server.metric('realtime_limits_applied_total{limit="joins_per_second"}'), 2);
+  });
+});
+
+describe("the budgets of a service", () => {
+  const server = suiteServer({
+    database: sqlite,
+    env: {
+      REQUESTS_PER_SECOND: 1,
+      UPDATES_PER_SECOND: 1,
+      UPDATES_BURST: 1,
+      RECEIVED_BYTES_PER_SECOND: KIB,
+      RECEIVED_BURST_BYTES: KIB,
+      JOINS_PER_SECOND: 1,
+      JOINS_BURST: 1,
+      SERVICE_REQUESTS_PER_SECOND: 40,
+      SERVICE_UPDATES_PER_SECOND: 5,
+      SERVICE_UPDATES_BURST: 5,
+      SERVICE_RECEIVED_BYTES_PER_SECOND: 256 * KIB,
+      SERVICE_RECEIVED_BURST_BYTES: 256 * KIB,
+      SERVICE_JOINS_PER_SECOND: 30,
+      SERVICE_JOINS_BURST: 30,
+    },
+  });
+  afterEach(closeClients);
+
+  const limited = async (limit, send) => {
+    const { message } = await refusedAndAccepted(send);
+    assert.ok(message.endsWith(`: beyond service_${limit}_per_second`), message);
+    const name = `realtime_limits_applied_total{limit="service_${limit}_per_second"}`;
+    assert.ok((await server.metric(name)) > 0, name);
+  };
+
+  it("are its own, for requests, updates, bytes and joins", async () => {
+    const service = await Client.connect(server, { person: { user: "machine", role: "service" } });
+    await service.ok("join_room", "by a service");
+    await limited("updates", () => service.request("document_update", { room: "by a service", update: updateOf(1) }));
+    await limited("joins", () => service.request("join_room", "by a service"));
+    // The leave of a room that is not joined is a conflict, which is no refusal for rate.
+    const leave = async () => {
+      const ack = await service.request("leave_room", "elsewhere");
+      return ack.error.code === "conflict" ? { ok: true } : ack;
+    };
+    const many = async () => (await Promise.all(Array.from({ length: 20 }, leave))).find(({ ok }) => !ok) ?? { ok: true };
+    await until("requests are limited", async () => !(await many()).ok);
+    assert.ok((await server.metric('realtime_limits_applied_total{limit="service_requests_per_second"}')) > 0);
+    const large = { room: "by a service", update: updateOf(150 * KIB) };
+    await limited("received_bytes", () => service.request("document_update", large));
+    assert.deepEqual(service.disconnects, []);
+  });
+});
+
+describe("the budget of requests by HTTP", () => {
+  const server = suiteServer({ database: sqlite, env: { REQUESTS_PER_SECOND: 5 } });
+
+  it("counts lists too, and says when to come back", async () => {
+    const caller = new Caller(server, { user: "dora" });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => caller.send("GET", "documents")));
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.ok(refused.length >= 5, `${refused.length} of 20 refused`);
+    const waits = refused.map(({ body }) => body.error.retry_after_ms);
+    assert.equal(new Set(waits).size, waits.length, "each has a slot of its own");
+    await pause(Math.max(...waits));
+    await caller.ok("GET", "documents");
+  });
+});
+
+describe("the memory of all queues", () => {
+  const MIB = 2 ** 20;
+  const server = suiteServer({ database: sqlite, env: { QUEUES_BYTES_MAX: 56 * MIB, SOCKETS_PER_USER: 100 } });
+  afterEach(closeClients);
+
+  it("is limited: those that hold most are cut, and others are not", async () => {
+    const ana = await Client.connect(server);
+    await ana.ok("join_room", "long");
+    for (let part = 0; part < 16; part += 1) {
+      await ana.ok("document_update", { room: "long", update: updateOf(MIB) });
+    }
+    const deaf = [];
+    for (let number = 0; number < 8; number += 1) {
+      const raw = await RawSocket.connect(server, { user: "deaf" });
+      raw.webSocket.pause();
+      raw.send('421["join_room",{"room":"long"}]');
+      deaf.push(raw);
+    }
+    const cut = () => server.metric('realtime_sockets_cut_total{reason="queues_full"}');
+    await until("some are cut", async () => (await cut()) >= 4, 30_000);
+    assert.ok((await cut()) <= 5, `${await cut()} of 8 are cut`);
+    assert.equal(await server.metric('realtime_limits_applied_total{limit="queues_bytes_max"}'), await cut());
+    await ana.ok("document_update", { room: "long", update: updateOf(10) });
+    assert.deepEqual(ana.disconnects, []);
+    for (const raw of deaf) raw.close();
   });
 });

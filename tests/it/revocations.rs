@@ -5,6 +5,7 @@
 use realtime_server::{
     auth::{Claims, RevocationList},
     id::{Timestamp, UserId},
+    metrics::Metrics,
     revocations::{Request, Revocations},
 };
 
@@ -22,8 +23,9 @@ const MARGIN_MS: i64 = 60_000;
 async fn revocations_are_read_by_others_and_deleted_when_no_token_needs_them(home: Home) {
     let store = home.open().await;
     let (here, there) = (RevocationList::default(), RevocationList::default());
-    let instance =
-        |list: &RevocationList| Revocations::new(store.clone(), list.clone(), LIFETIME_MS);
+    let instance = |list: &RevocationList| {
+        Revocations::new(store.clone(), list.clone(), LIFETIME_MS, Metrics::new())
+    };
     let (first, second) = (instance(&here), instance(&there));
     let service = Claims {
         roles: vec!["service".into()],

@@ -210,6 +210,17 @@ impl<T> Connection<T> {
         self.outbox.waiting_bytes()
     }
 
+    /// The bytes of all queued messages, with the one that is being written.
+    pub fn held_bytes(&self) -> usize {
+        self.outbox.held_bytes()
+    }
+
+    /// Calls `each` with every queued message: with a number that is the same for one message in several
+    /// queues, and its bytes. It must not block.
+    pub fn for_each_held(&self, each: impl FnMut(usize, usize)) {
+        self.outbox.for_each_held(each);
+    }
+
     /// Whether the queue is empty: the kernel, or a poll, has everything that was sent.
     pub fn is_drained(&self) -> bool {
         self.outbox.is_empty()

@@ -154,6 +154,11 @@ impl Message {
         self.0.wire_bytes
     }
 
+    /// A number that it shares with its clones only, as long as one of them exists.
+    pub(super) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// The pieces of its wire form, in order.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let Encoded {

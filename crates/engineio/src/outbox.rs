@@ -191,6 +191,21 @@ impl Outbox {
         self.state.lock().waiting_bytes
     }
 
+    /// The bytes of all messages that the kernel has not taken completely.
+    pub fn held_bytes(&self) -> usize {
+        let state = self.state.lock();
+        let writing = state.queue.front().filter(|_| state.written > 0);
+        state.waiting_bytes + writing.map_or(0, Message::wire_bytes)
+    }
+
+    /// Calls `each` with all messages that the kernel has not taken completely: with a number by which
+    /// those in several queues are recognised, and their bytes. Under the lock, so it must not block.
+    pub fn for_each_held(&self, mut each: impl FnMut(usize, usize)) {
+        for message in &self.state.lock().queue {
+            each(message.identity(), message.wire_bytes());
+        }
+    }
+
     /// How many messages the kernel has not taken completely.
     pub(super) fn len(&self) -> usize {
         self.state.lock().queue.len()

@@ -256,6 +256,7 @@ async fn a_revoked_token_is_refused_once_its_signature_is_verified() {
     verifier.revocations().add([Revocation {
         team: Team::parse("acme").expect("a team"),
         revoked: Revoked::Login("l-1".into()),
+        revoked_at: NOW,
         kept_until: Timestamp(NOW.0 + 60_000),
     }]);
     let of = |login| payload(json!({ "team": "acme", "sid": login }));
