@@ -425,16 +425,17 @@ describe("the budgets of a service", () => {
     await service.ok("join_room", "by a service");
     await limited("updates", () => service.request("document_update", { room: "by a service", update: updateOf(1) }));
     await limited("joins", () => service.request("join_room", "by a service"));
+    const large = { status: "online", padding: "x".repeat(150 * KIB) };
+    await limited("received_bytes", () => service.request("presence_update", large));
     // The leave of a room that is not joined is a conflict, which is no refusal for rate.
     const leave = async () => {
       const ack = await service.request("leave_room", "elsewhere");
       return ack.error.code === "conflict" ? { ok: true } : ack;
     };
-    const many = async () => (await Promise.all(Array.from({ length: 20 }, leave))).find(({ ok }) => !ok) ?? { ok: true };
+    const many = async () =>
+      (await Promise.all(Array.from({ length: 20 }, leave))).find(({ ok }) => !ok) ?? { ok: true };
     await until("requests are limited", async () => !(await many()).ok);
     assert.ok((await server.metric('realtime_limits_applied_total{limit="service_requests_per_second"}')) > 0);
-    const large = { room: "by a service", update: updateOf(150 * KIB) };
-    await limited("received_bytes", () => service.request("document_update", large));
     assert.deepEqual(service.disconnects, []);
   });
 });
