@@ -279,23 +279,3 @@ async fn the_awareness_state_of_a_member_that_leaves_is_removed(home: Home) {
     let states = joined.expect("joined").awareness;
     assert!(states.is_none(), "a new member is not shown the state");
 }
-
-async fn the_awareness_state_of_a_member_that_leaves_is_removed(home: Home) {
-    let store = home.open().await;
-    let rooms = rooms(&store);
-    let (mut ana, mut ben) = (
-        Member::new(&rooms, &key("a"), 1),
-        Member::new(&rooms, &key("a"), 2),
-    );
-    ana.join().await.expect("joined");
-    ben.join().await.expect("joined");
-    ana.point(1, 10).await;
-    assert_eq!(ben.next_awareness().await, [(1, "{\"at\":10".to_owned())]);
-
-    ana.leave().await;
-    let removed = [(1, String::new())];
-    assert_eq!(ben.next_awareness().await, removed, "the members are told");
-    let joined = Member::new(&rooms, &key("a"), 3).join().await;
-    let states = joined.expect("joined").awareness;
-    assert!(states.is_none(), "a new member is not shown the state");
-}

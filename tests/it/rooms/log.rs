@@ -8,7 +8,6 @@ use super::{member::WAIT, *};
 
 on_both!(
     a_snapshot_holds_pending_content,
-    a_snapshot_holds_pending_content,
     an_update_written_right_after_a_snapshot_is_kept,
     rows_of_another_instance_are_relayed_to_the_members,
 );
@@ -23,41 +22,6 @@ async fn first_snapshot(home: &Home) -> i64 {
     };
     let waited = tokio::time::timeout(WAIT, written).await;
     waited.expect("a snapshot is written")
-}
-
-/// Rooms that write a snapshot after two rows.
-fn with_early_snapshots(store: &Store) -> Rooms {
-    let limits = Limits {
-        snapshot_rows: 2,
-        ..Limits::default()
-    };
-    rooms_within(store, limits)
-}
-
-async fn a_snapshot_holds_pending_content(home: Home) {
-    let store = home.open().await;
-    let first_rooms = with_early_snapshots(&store);
-    let mut ana = Member::new(&first_rooms, &key("a"), 1);
-    ana.join().await.expect("joined");
-    let doc = yrs::Doc::with_client_id(11);
-    let text = doc.get_or_insert_text("text");
-    let [missing, pending]: [Bytes; 2] = [(0, "a"), (1, "b")].map(|(at, letter)| {
-        let mut txn = doc.transact_mut();
-        text.insert(&mut txn, at, letter);
-        txn.encode_update_v1().into()
-    });
-    ana.send(&pending);
-    ana.saved().await;
-    ana.send(&written(12, "other", "other"));
-    ana.saved().await;
-    assert_eq!(first_snapshot(&home).await, 2);
-
-    let mut ben = Member::new(&rooms(&store), &key("a"), 2);
-    let joined = ben.join().await.expect("joined");
-    assert_eq!(read(&joined.update, "text"), "", "it is not visible yet");
-    ben.send(&missing);
-    ben.saved().await;
-    assert_eq!(read(&ben.sync().await, "text"), "ab");
 }
 
 /// Rooms that write a snapshot after two rows.

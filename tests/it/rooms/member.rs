@@ -220,16 +220,6 @@ impl Member {
         assert!(matches!(self.next_answer().await, Answer::Done));
     }
 
-    /// Leaves and waits for the answer.
-    pub(super) async fn leave(&mut self) {
-        let peer = Arc::clone(&self.seat) as Arc<dyn Peer>;
-        let session = self.seat.participant.session;
-        let answer = Some((peer, TICKET));
-        let leave = Command::Leave { session, answer };
-        self.room.send(leave).expect("the room is open");
-        assert!(matches!(self.answers.recv().await, Some(Answer::Done)));
-    }
-
     /// All updates that the member was told so far.
     pub(crate) fn updates(&self) -> Vec<Bytes> {
         self.seat.updates.lock().clone()
