@@ -33,6 +33,8 @@ const FREE_CPU_US: u64 = 50;
 /// So many bytes of memory are added up before they are charged, since typing adds a few
 /// bytes at a time, and reading the clock takes longer than the rest of a charge.
 const CHARGED_BYTES_MIN: usize = 64 * 1024;
+/// The same for bytes that arrive: most updates have a few dozen.
+const CHARGED_RECEIVED_MIN: usize = 16 * 1024;
 /// An answer to a join or a synchronisation counts as one join for each of so many bytes.
 const JOIN_BYTES: usize = 64 * 1024;
 
@@ -54,6 +56,8 @@ pub struct Budget {
     usual_cost_ns: AtomicU64,
     /// Bytes of memory that are not charged yet.
     uncharged_bytes: AtomicUsize,
+    /// Bytes that have arrived and are not charged yet.
+    uncharged_received: AtomicUsize,
     refusals: Mutex<Refusals>,
 }
 
@@ -80,6 +84,7 @@ impl Budget {
             update_slots: Slots::default(),
             usual_cost_ns: AtomicU64::new(0),
             uncharged_bytes: AtomicUsize::new(0),
+            uncharged_received: AtomicUsize::new(0),
             refusals: Mutex::default(),
         }
     }
@@ -211,7 +216,11 @@ impl Budget {
     }
 
     fn charge_received_at(&self, bytes: usize, &Present { rates, now, .. }: &Present<'_>) {
-        let (bytes, user) = (bytes as u64, &self.user);
+        let due = add_up(&self.uncharged_received, bytes, CHARGED_RECEIVED_MIN);
+        if due == 0 {
+            return;
+        }
+        let (bytes, user) = (due as u64, &self.user);
         self.received_bytes.charge(bytes, rates.received_bytes, now);
         user.received_bytes
             .charge(bytes, rates.user_received_bytes, now);
@@ -239,10 +248,7 @@ impl Budget {
     pub fn charge(&self, cpu: Duration, memory_bytes: usize) {
         let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
         let cpu_us = cpu_us.saturating_sub(FREE_CPU_US);
-        let due = match memory_bytes < CHARGED_BYTES_MIN {
-            true => self.add_uncharged(memory_bytes),
-            false => memory_bytes,
-        };
+        let due = add_up(&self.uncharged_bytes, memory_bytes, CHARGED_BYTES_MIN);
         if cpu_us == 0 && due == 0 {
             return self.note_cost(0);
         }
@@ -262,16 +268,6 @@ impl Budget {
         }
         let mean = usual.saturating_mul(7).saturating_add(cost_ns) / 8;
         self.usual_cost_ns.store(mean, Ordering::Relaxed);
-    }
-
-    /// Adds `bytes` to the uncharged ones, and returns all of them once they are enough to
-    /// be charged; 0 before.
-    fn add_uncharged(&self, bytes: usize) -> usize {
-        let uncharged = self.uncharged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        match uncharged < CHARGED_BYTES_MIN {
-            true => 0,
-            false => self.uncharged_bytes.swap(0, Ordering::Relaxed),
-        }
     }
 
     fn refuse_by(&self, limit: Limit, role: Role, wait_ns: u64) -> Error {
@@ -309,6 +305,19 @@ impl Budget {
             rates: self.rates.of(role),
             now: self.rates.now(),
         }
+    }
+}
+
+/// Adds `bytes` to the `uncharged` ones, and returns all of them once they are at least `min`;
+/// 0 before.
+fn add_up(uncharged: &AtomicUsize, bytes: usize, min: usize) -> usize {
+    if bytes >= min {
+        return bytes;
+    }
+    let sum = uncharged.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    match sum < min {
+        true => 0,
+        false => uncharged.swap(0, Ordering::Relaxed),
     }
 }
 

@@ -279,6 +279,16 @@ async fn bytes_beyond_the_burst_are_a_debt_of_the_session_and_of_its_user() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_bytes_of_small_requests_add_up() {
+    let (budget, large) = (person(), 128 << 20);
+    budget.charge_received(large);
+    for _ in 0..164 {
+        assert_eq!(budget.admit_update(100), Ok(()));
+    }
+    assert!(budget.admit_update(100).is_err(), "16 KiB are a debt");
+}
+
+#[tokio::test(start_paused = true)]
 async fn joins_of_large_documents_delay_the_next_joins_of_their_user_only() {
     let rates = rates();
     let of_user = user(&rates);
