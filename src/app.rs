@@ -340,7 +340,7 @@ impl App {
             dev_doors: self.config.dev_doors,
             instance: self.config.instance.clone(),
             started: self.started,
-            asyncapi: socket::asyncapi(),
+            asyncapi: Arc::new(socket::asyncapi()),
         });
         let service = self.sockets.service();
         let routes = routes

@@ -114,8 +114,9 @@ pub struct Parts {
     pub instance: String,
     /// When the server started.
     pub started: Instant,
-    /// The description of sockets, as an AsyncAPI document.
-    pub asyncapi: Value,
+    /// The description of sockets, as an AsyncAPI document; shared, because each request clones the
+    /// parts.
+    pub asyncapi: Arc<Value>,
 }
 
 impl Parts {
