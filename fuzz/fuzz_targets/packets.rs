@@ -21,7 +21,7 @@ mod room {
 }
 
 use libfuzzer_sys::fuzz_target;
-use packet::{ATTACHMENTS_MAX, EventBody, Kind, Packet};
+use packet::{ATTACHMENTS_ANSWERED_MAX, EventBody, Kind, Packet};
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(text) = str::from_utf8(input) {

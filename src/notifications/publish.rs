@@ -21,8 +21,9 @@ use crate::{
 
 /// The most recipients that one request names.
 const USERS_MAX: usize = 1000;
-/// The most people who are notified in one transaction: each inbox is locked until the commit.
-const BATCH: usize = 50;
+/// The most people who are notified in one transaction: each inbox is locked until the commit, and in
+/// SQLite the log's writer waits for it.
+const BATCH: usize = 200;
 /// The longest texts, in bytes.
 const TITLE_BYTES_MAX: usize = 512;
 const BODY_BYTES_MAX: usize = 4096;
@@ -93,8 +94,8 @@ impl Notifications {
     /// document, or without a document of the same kind and title, are folded.
     ///
     /// A request with the key of an earlier one notifies nobody a second time. Of a large team or
-    /// list, fifty people at a time are notified in one transaction: where one
-    /// fails, those before it were notified.
+    /// list, 200 people at a time are notified in one transaction: where one fails, those before it
+    /// were notified.
     ///
     /// # Errors
     /// [`Error::Forbidden`] without the right to publish; [`Error::Invalid`] with the field that is

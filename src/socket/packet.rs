@@ -25,7 +25,7 @@ pub const ATTACHMENTS_MAX: usize = 4;
 
 /// The most attachments of a packet that is answered with an error, instead of closing the
 /// connection. Those beyond [`ATTACHMENTS_MAX`] are dropped when they arrive.
-const ATTACHMENTS_ANSWERED_MAX: usize = 64;
+pub(super) const ATTACHMENTS_ANSWERED_MAX: usize = 64;
 
 /// The initial capacity for a text with a payload, and for one without. Most texts fit.
 const TEXT_BYTES: usize = 160;

@@ -210,11 +210,11 @@ for (const database of databases) {
       }
       const gone = await caller({ user: "gone", team }).ok("GET", "notifications");
       assert.deepEqual(titles(gone), ["Everybody"]);
-      const crowd = Array.from({ length: 120 }, (_, nth) => `u-${nth}`);
+      const crowd = Array.from({ length: 320 }, (_, nth) => `u-${nth}`);
       const key = { "idempotency-key": "crowd" };
       for (let time = 0; time < 2; time += 1)
-        assert.deepEqual(await notify(team, { users: crowd, title: "Crowd" }, key), { recipients: 120 });
-      for (const user of ["u-0", "u-119"]) {
+        assert.deepEqual(await notify(team, { users: crowd, title: "Crowd" }, key), { recipients: 320 });
+      for (const user of ["u-0", "u-319"]) {
         const { notifications } = await caller({ user, team }).ok("GET", "notifications");
         assert.deepEqual(
           notifications.map(({ title, count }) => [title, count]),
