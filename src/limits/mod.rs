@@ -10,6 +10,7 @@
 //! peer     the client of a request
 //! places   the connections, in all and by address
 //! sample   which of many like lines are logged
+//! share    how much of the processor strangers get
 //! verifications  how many tokens are verified at once
 //! ```
 
@@ -22,6 +23,7 @@ mod pace;
 mod peer;
 mod places;
 mod sample;
+mod share;
 mod verifications;
 
 pub(crate) use self::bucket::{Bucket, Rate};
@@ -33,5 +35,6 @@ pub use self::{
     peer::Peer,
     places::{Full, Place, Places},
     sample::Sampler,
+    share::{Limited, Share, processor_time},
     verifications::{Verification, Verifications},
 };

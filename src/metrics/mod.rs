@@ -50,6 +50,7 @@ const LIMITS: &[&str] = &[
     "http_write_timeout",
     "message_timeout",
     "stranger_bytes_max",
+    "stranger_cpu_ms_per_second",
     "stranger_requests_per_second",
     "strangers_max",
     "strangers_per_address_max",
