@@ -32,7 +32,7 @@ use crate::{
     exit::Exit,
     front::{self, Front, Handshake, Plain, Tls},
     http,
-    limits::{Memory, Places, Verifications},
+    limits::{Memory, Places, Share, Verifications},
     metrics::Metrics,
     notifications::Notifications,
     operations::Operations,
@@ -64,6 +64,7 @@ pub struct App {
     sockets: Sockets,
     places: Places,
     verifications: Verifications,
+    share: Share,
     tls: Option<Tls>,
     certificate_reload: Arc<Notify>,
     started: Instant,
@@ -180,6 +181,7 @@ impl App {
         let connections_max = front::descriptors::connections_max(config.limits.connections_max);
         let places = Places::new(&config.limits, connections_max, metrics.clone());
         let verifications = Verifications::new(&config.limits);
+        let share = Share::new(config.limits.stranger_cpu_ms_per_second, metrics.clone());
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -191,6 +193,7 @@ impl App {
             timing: config.timing,
             places: places.clone(),
             verifications: verifications.clone(),
+            share: share.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
@@ -214,6 +217,7 @@ impl App {
             sockets,
             places,
             verifications,
+            share,
             tls,
             certificate_reload: Arc::default(),
             started,
@@ -239,7 +243,7 @@ impl App {
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
         };
-        let listener = TcpListener::bind(address).await.map_err(named)?;
+        let listener = front::listen(address).map_err(named)?;
         let address = listener.local_addr()?;
         info!(%address, "listening");
         if self.config.dev_doors == DevDoors::Open {
@@ -315,6 +319,7 @@ impl App {
             timing: self.config.timing,
             proxies: self.config.proxies.clone(),
             places: self.places.clone(),
+            share: self.share.clone(),
             metrics: self.metrics.clone(),
             supervisor: self.supervisor.clone(),
         }

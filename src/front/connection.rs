@@ -3,7 +3,8 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    net::SocketAddr,
+    io::{self, Write},
+    net::{IpAddr, TcpStream as StdStream},
     pin::{Pin, pin},
     sync::{
         Arc, Weak,
@@ -18,7 +19,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
+    io::{AsyncWrite, AsyncWriteExt, Interest},
     net::TcpStream,
     time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
@@ -55,14 +56,16 @@ enum Outcome {
     Late(Late),
 }
 
-/// Takes a place for the connection `tcp` from `address` and serves it as a task of its own, or
-/// refuses it.
+/// Takes a place for the connection `tcp` from `address`, which does not block, and serves it as a
+/// task of its own, or refuses it.
+///
+/// # Errors
+/// It cannot be served by the present runtime.
 pub(super) fn begin<H: Handshake, S: Service>(
     shared: &Arc<Shared<H, S>>,
-    tcp: TcpStream,
-    address: SocketAddr,
-) {
-    let address = address.ip().to_canonical();
+    tcp: StdStream,
+    address: IpAddr,
+) -> io::Result<()> {
     let parts = &shared.parts;
     let watch = Arc::new(Watch::new());
     let occupant: Weak<dyn Occupant> = Arc::<Watch>::downgrade(&watch);
@@ -73,8 +76,12 @@ pub(super) fn begin<H: Handshake, S: Service>(
     };
     let place = match taken {
         Ok(place) => place,
-        Err(full) => return refuse(shared, &tcp, full),
+        Err(full) => {
+            refuse(shared, &tcp, full);
+            return Ok(());
+        }
     };
+    let tcp = TcpStream::from_std(tcp)?;
     let accepted = Accepted {
         shared: Arc::clone(shared),
         watch,
@@ -85,12 +92,14 @@ pub(super) fn begin<H: Handshake, S: Service>(
         },
         has_asked: AtomicBool::new(false),
     };
-    shared.spawn(accepted.serve(tcp));
+    let place = Arc::clone(&accepted.peer.place);
+    shared.spawn(place, accepted.serve(tcp));
+    Ok(())
 }
 
 /// Answers a connection for which there is no place, as far as the kernel takes the answer at
 /// once.
-fn refuse<H: Handshake, S>(shared: &Shared<H, S>, tcp: &TcpStream, Full(limit): Full) {
+fn refuse<H: Handshake, S>(shared: &Shared<H, S>, mut tcp: &StdStream, Full(limit): Full) {
     if let Some(suppressed) = shared.refusals.admit() {
         tracing::warn!(
             limit,
@@ -100,7 +109,7 @@ fn refuse<H: Handshake, S>(shared: &Shared<H, S>, tcp: &TcpStream, Full(limit): 
     }
     if H::unwrap().is_some() {
         let answer = plain_answer(StatusCode::TOO_MANY_REQUESTS, &Error::TooManyConnections);
-        let _ = tcp.try_write(answer.as_bytes());
+        let _ = tcp.write(answer.as_bytes());
     }
 }
 
@@ -124,11 +133,19 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
             let mut begun = pin!(timeout(limit, self.stream(tcp)));
             let unless_evicted = poll_fn(|cx| match watch.poll_evicted(cx.waker()) {
                 true => Poll::Ready(None),
-                false => begun.as_mut().poll(cx).map(|begun| begun.ok().flatten()),
+                false => begun.as_mut().poll(cx).map(Some),
             });
             unless_evicted.await
         };
-        let Some(stream) = stream else { return };
+        let stream = match stream {
+            Some(Ok(Some(stream))) => stream,
+            // It was evicted, or does not follow the protocol.
+            None | Some(Ok(None)) => return,
+            Some(Err(_)) => {
+                let limit = Late::Idle.limit();
+                return self.shared.parts.metrics.limit_applied(limit);
+            }
+        };
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&self.watch)));
         let this = Arc::new(self);
         let answering = Arc::clone(&this);
@@ -147,6 +164,12 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
 
     /// What comes before HTTP. `None` if the client does not follow the protocol.
     async fn stream(&mut self, mut tcp: TcpStream) -> Option<H::Stream> {
+        // HTTP and TLS allocate their buffers before they read.
+        let ready = tcp.ready(Interest::READABLE).await.ok()?;
+        if ready.is_read_closed() && self.shared.parts.share.is_exhausted() {
+            // The client has gone while it waited: nobody would read an answer.
+            return None;
+        }
         if self.peer.is_proxied
             && let Some(address) = proxy::read_header(&mut tcp).await.ok()?
         {

@@ -1,6 +1,7 @@
 //! The front door: accepts TCP connections, and serves HTTP on them within limits.
 //!
 //! ```text
+//! accept       accepts connections, in a thread of its own
 //! descriptors  how many connections the process can have
 //! proxy        the addresses of clients behind trusted proxies
 //! watched      a stream whose progress is observed, and the deadlines that follow from it
@@ -16,6 +17,7 @@
 //! It is our own because `axum::serve` has none of these limits, and no way to end a connection.
 //! HTTP itself is hyper's.
 
+mod accept;
 mod body;
 mod connection;
 pub mod descriptors;
@@ -23,9 +25,9 @@ mod proxy;
 mod tls;
 mod watched;
 
-pub use self::tls::Tls;
+pub use self::{accept::listen, tls::Tls};
 
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, sync::Arc};
 
 use axum::{body::Body, response::Response};
 use http::Request;
@@ -34,19 +36,15 @@ use hyper_util::rt::TokioTimer;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::sleep,
 };
-use tracing::{debug, warn};
 
 use crate::{
     config::{Limits, Proxies, Timing},
-    limits::{Pace, Places, Sampler},
+    limits::{Pace, Place, Places, Sampler, Share},
     metrics::Metrics,
     supervise::{Supervisor, Task},
 };
 
-/// How long no connection is accepted after the system refused one for lack of resources.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// The most headers of one request.
 const HEADERS_MAX: usize = 100;
 /// The most memory that HTTP takes for reading, and for writing, on one connection.
@@ -118,6 +116,8 @@ pub struct Parts {
     pub proxies: Proxies,
     /// The places of connections.
     pub places: Places,
+    /// How much of the processor strangers get.
+    pub share: Share,
     /// The metrics.
     pub metrics: Metrics,
     /// The owner of all tasks.
@@ -171,50 +171,19 @@ impl<H: Handshake, S: Service> Front<H, S> {
         }
     }
 
-    /// Accepts connections from `listener`, for ever.
+    /// Accepts connections from `listener` until the future is dropped.
+    ///
+    /// # Panics
+    /// Connections cannot be accepted any more.
     pub async fn accept(&self, listener: TcpListener) {
-        loop {
-            match listener.accept().await {
-                Ok((tcp, address)) => {
-                    // Without this option small frames wait for the peer's delayed acknowledgement
-                    // (TCP). A connection that refuses the option still works.
-                    let _ = tcp.set_nodelay(true);
-                    connection::begin(&self.shared, tcp, address);
-                }
-                Err(error) if concerns_one_connection(&error) => {
-                    debug!(%error, "a connection ended before it was accepted");
-                }
-                Err(error) => self.survive(&error).await,
-            }
-        }
-    }
-
-    /// The process has no descriptors or no memory for another connection: a stranger is evicted,
-    /// and the next connection is accepted a moment later. It waits in the kernel meanwhile.
-    async fn survive(&self, error: &io::Error) {
-        let shared = &self.shared;
-        shared.parts.metrics.limit_applied("file_descriptors");
-        if let Some(suppressed) = shared.refusals.admit() {
-            warn!(%error, suppressed, "no connection can be accepted at present; see docs/operations.md, Connections");
-        }
-        shared.parts.places.evict_one();
-        sleep(ACCEPT_PAUSE).await;
+        accept::accept(&self.shared, listener).await;
     }
 }
 
 impl<H, S> Shared<H, S> {
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.parts.supervisor.spawn(Task::HttpConnection, work);
+    /// Spawns the task of a connection that holds `place`.
+    fn spawn(&self, place: Arc<Place>, work: impl Future<Output = ()> + Send + 'static) {
+        let limited = self.parts.share.limit(place, work);
+        self.parts.supervisor.spawn(Task::HttpConnection, limited);
     }
-}
-
-/// Whether an error of `accept` is that of the connection that would have been accepted.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -12,6 +12,7 @@
 //! places   the connections, in all and by address
 //! role     whether a client is a person or a service
 //! sample   which of many like lines are logged
+//! share    how much of the processor strangers get
 //! user     the budgets that all sessions of one user share
 //! verifications  how many tokens are verified at once
 //! ```
@@ -26,6 +27,7 @@ mod peer;
 mod places;
 mod role;
 mod sample;
+mod share;
 mod slots;
 mod user;
 mod verifications;
@@ -40,6 +42,7 @@ pub use self::{
     places::{Full, Place, Places},
     role::Role,
     sample::Sampler,
+    share::{Limited, Share, processor_time},
     user::{UserBudget, UserBudgets},
     verifications::{Verification, Verifications},
 };

@@ -1,18 +1,16 @@
 //! Who may hold a connection: a bounded number of places in all, and for each address.
 //!
-//! Each TCP connection holds a place, and so does each Engine.IO connection by polling, which has
-//! no TCP connection of its own. The occupant of a place is a stranger until a token was verified
-//! for it; from then on it is trusted. There are far fewer places for strangers. A newcomer for
-//! whom there is no place gets that of the stranger who has been silent for the longest time: of
-//! the same address where that address has too many, otherwise of any. Only if all are trusted, the
-//! newcomer is refused. So strangers take no place from one another for long, and none from those
-//! who are trusted.
+//! Each TCP connection holds a place, and so does each Engine.IO connection by polling, which has no TCP connection of its own.
+//! The occupant of a place is a stranger until a token was verified for it; from then on it is trusted. There are far fewer places
+//! for strangers. A newcomer for whom there is no place gets that of the stranger who has been silent for the longest time: of the
+//! same address where that address has too many, otherwise of any. Only if all are trusted, the newcomer is refused. So strangers
+//! take no place from one another for long, and none from those who are trusted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -61,6 +59,8 @@ pub struct Place {
     shared: Arc<Shared>,
     /// A copy of the standing in `holding` that is read without a lock.
     trusted: AtomicBool,
+    /// What the occupant has used of the processor, as `share` counts it.
+    pub(super) used: AtomicU64,
     /// Changed only under the lock of the shared state.
     holding: Mutex<Holding>,
 }
@@ -204,6 +204,7 @@ impl Shared {
         Arc::new(Place {
             shared: Arc::clone(self),
             trusted: AtomicBool::new(standing == Standing::Trusted),
+            used: AtomicU64::new(0),
             holding: Mutex::new(Holding {
                 subnet,
                 standing,
@@ -280,8 +281,7 @@ impl Place {
         self.holding.lock().subnet
     }
 
-    /// Sets the occupant that is evicted for a newcomer. It is evicted at once if that has
-    /// happened already.
+    /// Sets the occupant that is evicted for a newcomer. It is evicted at once if that has happened already.
     pub fn occupy(&self, occupant: Weak<dyn Occupant>) {
         let evicted = {
             let _state = self.shared.state.lock();

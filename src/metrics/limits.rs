@@ -33,6 +33,7 @@ pub(super) const LIMITS: &[&str] = &[
     "sockets_max",
     "sockets_per_user",
     "stranger_bytes_max",
+    "stranger_cpu_ms_per_second",
     "stranger_requests_per_second",
     "strangers_max",
     "strangers_per_address_max",

@@ -214,10 +214,24 @@ impl Door for Engine {
         self.guarded(socket, || self.receive_binary(bytes, socket));
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(
+        &self,
+        socket: Option<&EngineSocket>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let shared = &self.sockets.shared;
         let tracked = shared.transports.track_future(task);
-        shared.supervisor.spawn(Task::Connection, tracked);
+        let place = match socket {
+            Some(socket) => socket.data.place.clone(),
+            None => Peer::present().map(|peer| peer.place),
+        };
+        match place {
+            Some(place) => {
+                let limited = shared.share.limit(place, tracked);
+                shared.supervisor.spawn(Task::Connection, limited);
+            }
+            None => drop(shared.supervisor.spawn(Task::Connection, tracked)),
+        }
     }
 
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {

@@ -61,7 +61,7 @@ use crate::{
     auth::Verifier,
     config::{Limits, Timing},
     id::SessionId,
-    limits::{Places, Role, Sampler, Verifications},
+    limits::{Places, Role, Sampler, Share, Verifications},
     metrics::Metrics,
     operations::Operations,
     presence::Presence,
@@ -111,6 +111,8 @@ pub struct Parts {
     pub places: Places,
     /// The permits for the verification of tokens.
     pub verifications: Verifications,
+    /// How much of the processor strangers get.
+    pub share: Share,
     /// The metrics.
     pub metrics: Metrics,
     /// The owner of all tasks.

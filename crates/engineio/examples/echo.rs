@@ -53,7 +53,11 @@ impl Door for Echo {
         println!("{connection:?} closed: {reason:?}");
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(
+        &self,
+        _: Option<&Connection<Self::Data>>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         tokio::spawn(task);
     }
 }

@@ -59,9 +59,14 @@ pub trait Door: Send + Sync + Sized + 'static {
     /// is read from the peer meanwhile.
     fn busy(&self, connection: &Arc<Connection<Self::Data>>) -> Option<Busy>;
 
-    /// Runs the task of a connection. The owner of the door owns these tasks and learns of
+    /// Runs a task of `connection`, or the one that opens a connection, which is spawned while
+    /// its request is answered. The owner of the door owns these tasks and learns of
     /// their panics; a panic of the task ends its connection.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+    fn spawn(
+        &self,
+        connection: Option<&Connection<Self::Data>>,
+        task: impl Future<Output = ()> + Send + 'static,
+    );
 
     /// A connection ended. Called once for each that was opened.
     fn closed(&self, connection: &Arc<Connection<Self::Data>>, reason: Reason);

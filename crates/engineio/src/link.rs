@@ -45,7 +45,7 @@ pub(super) fn open<D: Door>(
     authorization: Option<Box<str>>,
 ) {
     let owner = Arc::clone(&shared);
-    owner.door.spawn(async move {
+    owner.door.spawn(None, async move {
         let Some((stream, first)) = upgrade.stream().await else {
             return;
         };
@@ -81,7 +81,8 @@ pub(super) fn upgrade<D: Door, B>(
     };
     let (answer, upgrade) = Upgrade::accept(request);
     if let Some(upgrade) = upgrade {
-        shared.door.spawn(async move {
+        let connection = Arc::clone(&probe.connection);
+        shared.door.spawn(Some(&connection), async move {
             match upgrade.stream().await {
                 Some((Stream::Tcp(stream), first)) => probe.run(stream, first).await,
                 Some((Stream::Other(stream), first)) => probe.run(stream, first).await,
@@ -216,9 +217,9 @@ impl<D: Door> Link<D> {
         let outbox = &self.connection.outbox;
         outbox.set_write_half(stream.write_half());
         let limits = self.shared.options.websocket;
-        let owner = Arc::clone(&self.shared);
+        let (shared, connection) = (Arc::clone(&self.shared), Arc::clone(&self.connection));
         let serving = websocket::serve(stream, first, limits, self);
-        owner.door.spawn(serving);
+        shared.door.spawn(Some(&connection), serving);
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) fn open<D: Door>(
         shared: Arc::clone(shared),
         connection: Arc::clone(&connection),
     };
-    shared.door.spawn(observe_deadlines(timed));
+    shared
+        .door
+        .spawn(Some(&connection), observe_deadlines(timed));
     text(handshake)
 }
 

@@ -64,7 +64,11 @@ impl Door for Echo {
         None
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(
+        &self,
+        _: Option<&Connection<Self::Data>>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         tokio::spawn(task);
     }
 

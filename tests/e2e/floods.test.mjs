@@ -1,0 +1,64 @@
+// While strangers attack the server in every way, those with a token are served, and newcomers get in. `floods.mjs` measures the
+// same by hand, on a quiet machine; here is what does not depend on the machine's speed.
+
+import assert from "node:assert/strict";
+import { networkInterfaces } from "node:os";
+import { after, before, describe, it } from "node:test";
+import { suiteServer } from "@realtime-server/harness/suite";
+import { closeClients } from "./support/client.mjs";
+import { ATTACKS, Pair, observe, observeAttack, tokensOfStrangers } from "./support/floods.mjs";
+
+const MIB = 2 ** 20;
+const OPTIONS = { newcomers: 15, duration_ms: 1_500 };
+/** What strangers may use of the processor: their share of half a core, and what it costs to accept and refuse connections. */
+const PROCESSOR_MAX = 0.9;
+
+// On SQLite alone: strangers do not reach the database.
+describe("an attack of strangers at the same address", () => {
+  const server = suiteServer({ env: { RUST_LOG: "warn" } });
+  const each = Object.entries(ATTACKS).filter(([attack]) => attack !== "all");
+  resist(server, Object.fromEntries(each), "127.0.0.1");
+});
+
+// Other clients of their address get in with difficulty then: more connections are opened than strangers get served.
+describe("all attacks at once, from another address", { skip: !hasIpv6() && "there is no ::1" }, () => {
+  const server = suiteServer({ env: { RUST_LOG: "warn", REALTIME_SERVER_HOST: "::" } });
+  resist(server, { all: ATTACKS.all }, "[::1]");
+});
+
+function hasIpv6() {
+  return Object.values(networkInterfaces())
+    .flat()
+    .some(({ address }) => address === "::1");
+}
+
+/** Tests of `attacks` by strangers who connect to and from `host`. */
+function resist(server, attacks, host) {
+  let pair, tokens, quiet;
+  before(async () => {
+    tokens = await tokensOfStrangers(server);
+    assert.ok(tokens.revoked, "a token can be revoked");
+    pair = await Pair.join(server);
+    await observe(server, pair, OPTIONS);
+    quiet = await observe(server, pair, OPTIONS);
+  });
+  after(() => closeClients());
+
+  for (const [attack, title] of Object.entries(attacks)) {
+    it(`keeps nobody out and costs little: ${title}`, async (test) => {
+      const seen = await observeAttack(server, pair, attack, { tokens, host, ...OPTIONS });
+      const processor = seen.processor_share - quiet.processor_share;
+      const growth = seen.memory - quiet.memory;
+      test.diagnostic(
+        `p99 ${quiet.p99_ms.toFixed(1)} ms, then ${seen.p99_ms.toFixed(1)} ms; newcomers in ${seen.slowest_ms.toFixed(0)} ms; ` +
+          `processor ${processor.toFixed(2)}; ${Math.round(growth / MIB)} MiB; ${Math.round(seen.opened_per_second)} connections/s`,
+      );
+      assert.ok(seen.opened_per_second > 0, "the strangers attack");
+      assert.ok(Number.isFinite(seen.slowest_ms), "a newcomer did not get in");
+      assert.ok(Number.isFinite(seen.p99_ms), "an edit was not seen");
+      assert.equal(pair.cuts, 0, "the pair was disconnected");
+      assert.ok(processor < PROCESSOR_MAX, `${processor} of a processor`);
+      assert.ok(growth < 64 * MIB, `${Math.round(growth / MIB)} MiB`);
+    });
+  }
+}
