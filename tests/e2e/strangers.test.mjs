@@ -202,10 +202,11 @@ describe("a client that begins sessions again and again", () => {
     const server = await start({ JWT_SECRET: undefined, JWT_JWKS_URL: url, SOCKETS_PER_USER: 1 });
     fails = false;
     const options = { algorithm: "RS256", kid: "known" };
-    const connect = `40${JSON.stringify({ token: sign(claims({ user: "ana" }), privateKey, options) })}`;
+    const connectAs = (user) => `40${JSON.stringify({ token: sign(claims({ user }), privateKey, options) })}`;
+    const connect = connectAs("ana");
     await until("the keys are being fetched", async () => {
       const first = await RawSocket.open(server);
-      first.send(connect);
+      first.send(connectAs("ben"));
       await until("it is refused, or waits", () => waiting.length > 0 || first.frames.some((it) => /^44/.test(it)));
       await pause(300);
       return waiting.length > 0;
