@@ -119,11 +119,12 @@ describe("comments in BlockNote", () => {
     await shows(ben, "Saved");
     assert.deepEqual(Y.decodeStateVector(Y.encodeStateVector(await site.read(room))), before);
 
-    await select(ben, 0, LINE.length);
-    await ben.keyboard.press("Delete");
-    await until("the server knows that their texts are gone", async () =>
-      (await threadsOf(room)).every(({ orphaned }) => orphaned),
-    );
+    await text(ben).click();
+    // The editor may learn of a selection by keys after the next key, and then leave some of the line.
+    await until("the server knows that their texts are gone", async () => {
+      for (const key of ["Home", "Shift+End", "Delete"]) await ben.keyboard.press(key);
+      return (await threadsOf(room)).every(({ orphaned }) => orphaned);
+    });
   });
 
   it("of somebody who may not edit are marked by a window whose user may", async () => {
