@@ -111,6 +111,11 @@ pub async fn record(tx: &Transaction, new: NewActivity<'_>) -> Result<Activity> 
         Some(room) => event.about(room),
         None => event,
     };
+    // Many people edit, and nobody waits to read that they do.
+    let event = match new.verb {
+        EDITED => event.relaxed(),
+        _ => event,
+    };
     tx.publish(new.team, new.at, &event)?;
     Ok(activity)
 }

@@ -23,12 +23,26 @@ pub struct Event {
     /// The document that it is about, if any: only sessions that may view it receive the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<RoomName>,
+    /// Whether it may wait for a second, to be sent together with others.
+    #[serde(default, skip_serializing_if = "Urgency::is_prompt")]
+    pub urgency: Urgency,
     /// The fields of the payload that clients receive, besides the event's id.
     pub body: Map<String, Value>,
     /// What is stored in place of the body, if that is large and can be made again: whoever sends
     /// the stored event to clients completes it before.
     #[serde(skip)]
     pub brief: Option<Map<String, Value>>,
+}
+
+/// When an event is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// At once.
+    #[default]
+    Prompt,
+    /// Together with what is sent to the client next, or within a second: for frequent events that nobody waits for.
+    Relaxed,
 }
 
 /// A group of clients that receives an event, within the event's team.
@@ -49,7 +63,7 @@ pub struct Published {
     /// The team.
     pub team: Team,
     /// The position of the event among all durable events of the team; `None` for a passing event,
-    /// which is not stored ([`EventBus::announce_soon`](super::EventBus::announce_soon)).
+    /// which is not stored ([`EventBus::announce`](super::EventBus::announce)).
     pub event_id: Option<EventId>,
     /// When it happened.
     pub at: Timestamp,
@@ -71,9 +85,18 @@ impl Event {
             name: name.into(),
             to,
             about: None,
+            urgency: Urgency::Prompt,
             body,
             brief: None,
         })
+    }
+
+    /// The same event, which may wait for a second.
+    pub fn relaxed(self) -> Self {
+        Self {
+            urgency: Urgency::Relaxed,
+            ..self
+        }
     }
 
     /// The same event, limited to sessions that may view the document of `room`.
@@ -113,6 +136,12 @@ impl Event {
     }
 }
 
+impl Urgency {
+    fn is_prompt(&self) -> bool {
+        *self == Self::Prompt
+    }
+}
+
 impl store::Payload for Event {
     /// Of several rooms or people, the first one: no event has more.
     fn reach(&self) -> store::Reach {
@@ -132,6 +161,7 @@ impl store::Payload for Event {
             name: self.name.clone(),
             to: self.to.clone(),
             about: self.about.clone(),
+            urgency: self.urgency,
             body: self.brief.clone()?,
             brief: None,
         };

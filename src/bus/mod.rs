@@ -15,7 +15,7 @@
 //! [`EventBus::deliver`] as well.
 //!
 //! What is out of date in a moment, such as who is online, is a passing event: it is announced
-//! ([`EventBus::announce_soon`]), has no id, and is not stored.
+//! ([`EventBus::announce`]), has no id, and is not stored.
 //!
 //! The bus does not guarantee delivery: if the process ends between the commit and the delivery, no
 //! client receives the event. A client that reconnects asks for the events after the last id that it
@@ -35,7 +35,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-pub use self::event::{Audience, Event, Published};
+pub use self::event::{Audience, Event, Published, Urgency};
 use crate::{
     error::Result,
     id::{DocumentKey, SessionId, Team},
@@ -44,8 +44,8 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
-/// The longest time for which an event that is announced as one that may wait stays in a client's
-/// queue, if nothing else is sent to the client.
+/// The longest time for which a relaxed event stays in a client's queue, if nothing else is sent to
+/// the client.
 const WAITS: Duration = Duration::from_secs(1);
 
 /// Sends events to clients.
@@ -86,10 +86,10 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// As [`EventBus::announce_soon`]; does nothing once the bus is gone.
-    pub fn announce_soon(&self, team: &Team, event: Event) -> usize {
+    /// As [`EventBus::announce`]; does nothing once the bus is gone.
+    pub fn announce(&self, team: &Team, event: Event) -> usize {
         let bus = self.bus.upgrade();
-        bus.map_or(0, |inner| EventBus { inner }.announce_soon(team, event))
+        bus.map_or(0, |inner| EventBus { inner }.announce(team, event))
     }
 
     /// As [`EventBus::announce_to`]; does nothing once the bus is gone.
@@ -104,7 +104,7 @@ struct Inner {
     sessions: Sessions,
     supervisor: Supervisor,
     subscribers: RwLock<Vec<Arc<dyn Subscriber>>>,
-    /// The teams to whose sessions an event was announced that waits for a flush.
+    /// The teams to whose sessions an event was told that waits for a flush.
     waiting: Mutex<HashSet<Team>>,
 }
 
@@ -171,17 +171,10 @@ impl EventBus {
     }
 
     /// Sends a passing event of `team`, which is not stored, to all clients in its audiences on this
-    /// instance: together with what is sent to them next, or after a second. So events that are
-    /// frequent and not urgent cost a busy connection no write of their own. It has no order among
-    /// the durable events. Returns the number of sessions that receive it because it is for their
-    /// person or their team.
-    pub fn announce_soon(&self, team: &Team, event: Event) -> usize {
-        let event = Arc::new(Published::passing(team, event));
-        let sessions = self.inner.tell(&event);
-        if !sessions.is_empty() {
-            self.inner.waiting.lock().insert(team.clone());
-        }
-        sessions.len()
+    /// instance. It has no order among the durable events. Returns the number of sessions that receive
+    /// it because it is for their person or their team.
+    pub fn announce(&self, team: &Team, event: Event) -> usize {
+        self.deliver(&[Arc::new(Published::passing(team, event))])
     }
 
     /// Sends a passing event to the clients of these `sessions` of `team`, whatever its audiences:
@@ -194,15 +187,25 @@ impl EventBus {
     }
 
     /// Sends `events`, in this order, to all clients in their audiences on this instance, each event
-    /// once to each client. A panic of a subscriber is logged and counted, and the other subscribers
-    /// are still called.
-    pub fn deliver(&self, events: &[Arc<Published>]) {
-        let mut receivers = Vec::new();
+    /// once to each client. [Relaxed](Urgency::Relaxed) ones are sent together with what is sent to a
+    /// client next, or after a second: so events that are frequent cost a busy connection no write of
+    /// their own. A panic of a subscriber is logged and counted, and the other subscribers are still
+    /// called. Returns how many sessions receive one, for each event, because it is for their person
+    /// or their team.
+    pub fn deliver(&self, events: &[Arc<Published>]) -> usize {
+        let (mut prompt, mut told) = (Vec::new(), 0);
         for event in events {
-            receivers.append(&mut self.inner.tell(event));
+            let mut sessions = self.inner.tell(event);
+            told += sessions.len();
+            match event.event.urgency {
+                Urgency::Prompt => prompt.append(&mut sessions),
+                Urgency::Relaxed if sessions.is_empty() => {}
+                Urgency::Relaxed => drop(self.inner.waiting.lock().insert(event.team.clone())),
+            }
         }
-        distinct(&mut receivers);
-        self.inner.flush(&receivers);
+        distinct(&mut prompt);
+        self.inner.flush(&prompt);
+        told
     }
 }
 

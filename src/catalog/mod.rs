@@ -160,7 +160,7 @@ impl Catalog {
             ..metadata.clone()
         };
         let receivers = match events::edited(&self.document(metadata)) {
-            Ok(event) => self.announcer.announce_soon(team, event),
+            Ok(event) => self.announcer.announce(team, event.relaxed()),
             Err(_) => 0,
         };
         let of_all = EDIT_NOTICE_PER_RECEIVER * u32::try_from(receivers).unwrap_or(u32::MAX);
