@@ -17,11 +17,12 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    thread,
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::{task::JoinHandle, time::MissedTickBehavior};
+use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
@@ -287,6 +288,24 @@ impl Supervisor {
         let supervisor = self.clone();
         let guarded = move || supervisor.guard(task, work);
         tokio::task::spawn_blocking(guarded).await.ok().flatten()
+    }
+
+    /// As [`Self::blocking`], on a thread that does nothing else and has the name of `task`: its priority may be changed. Also
+    /// `None` if the system has no thread.
+    pub async fn thread<T: Send + 'static>(
+        &self,
+        task: Task,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (supervisor, runtime) = (self.clone(), Handle::current());
+        let (done, result) = oneshot::channel();
+        let guarded = move || {
+            let _runtime = runtime.enter();
+            let _ = done.send(supervisor.guard(task, work));
+        };
+        let named = thread::Builder::new().name(task.name().to_owned());
+        named.spawn(guarded).ok()?;
+        result.await.ok().flatten()
     }
 
     /// Runs `work` in the present task; `None` if it panicked. The task continues, also if

@@ -147,7 +147,7 @@ settings! {
         STRANGER_REQUESTS_PER_SECOND stranger_requests_per_second: u32 = 500, 1..=1_000_000;
         /// What all strangers together may use of the processor, in milliseconds a second: 1000 is one
         /// core. Beyond that they wait, and then are refused.
-        STRANGER_CPU_MS_PER_SECOND stranger_cpu_ms_per_second: u64 = 500, 10..=100 * SECOND;
+        STRANGER_CPU_MS_PER_SECOND stranger_cpu_ms_per_second: u64 = 400, 10..=100 * SECOND;
         /// The largest message, and the largest body by polling, of a client that has no session.
         STRANGER_BYTES_MAX stranger_bytes_max: usize = 32 * KIB, KIB..=MIB;
         /// Attempts of one connection to begin a session: a minute in the long run, and as many at

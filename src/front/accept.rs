@@ -2,7 +2,9 @@
 //!
 //! Connections that are not accepted fill the kernel's queue, and then clients are left without an answer for a second and more.
 //! So accepting waits for no task: a thread does it that does nothing else. Connections that an address has beyond what
-//! strangers get of the processor end here, which costs least.
+//! strangers get of the processor end here, which costs least. While strangers use all that they get, the thread does not wake for
+//! each connection, but accepts those of a millisecond or more together; and its priority is low. Otherwise many connections would
+//! delay the tasks of clients.
 
 use std::{
     io,
@@ -18,6 +20,8 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
+    net::sockopt::set_socket_linger,
+    process::setpriority_process,
 };
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::{debug, warn};
@@ -30,6 +34,12 @@ use crate::{
 
 /// How long no connection is accepted after the system refused one for lack of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// While strangers use all that they get of the processor, connections gather in the kernel's queue for so long, or for so many
+/// times as long as it took to accept those before.
+const GATHER_PAUSE: Duration = Duration::from_millis(1);
+const GATHER_PAUSES: u32 = 2;
+/// The priority of the thread ("nice"): tasks of clients come first where they need all of the processor.
+const PRIORITY: i32 = 15;
 /// After this time at the latest, the thread finds that it has to end.
 const LOOK_INTERVAL: Timespec = Timespec {
     tv_sec: 0,
@@ -72,7 +82,7 @@ pub(super) async fn accept<H: Handshake, S: Service>(
     let _stop = Stop(Arc::clone(&accepting.stopped));
     let supervisor = &shared.parts.supervisor;
     tokio::select! {
-        _ = supervisor.blocking(Task::Listener, move || accepting.run()) => {
+        _ = supervisor.thread(Task::Listener, move || accepting.run()) => {
             panic!("connections are accepted no more");
         }
         () = shared.parts.share.give_turns() => {}
@@ -98,13 +108,21 @@ struct Accepting<H, S> {
 
 impl<H: Handshake, S: Service> Accepting<H, S> {
     fn run(&self) {
+        // On Linux this is the priority of the present thread alone.
+        if let Err(error) = setpriority_process(None, PRIORITY) {
+            debug!(%error, "connections are accepted with the priority of other work");
+        }
         while !self.stopped.load(Ordering::Relaxed) {
             let began = processor_time();
             let more = self.accept_some();
             let took = processor_time().saturating_sub(began);
-            self.shared.parts.share.charge(took);
+            let share = &self.shared.parts.share;
+            share.charge(took);
             if more {
                 continue;
+            }
+            if share.is_exhausted() {
+                thread::sleep(GATHER_PAUSE.max(took * GATHER_PAUSES));
             }
             let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
             match poll(&mut listener, Some(&LOOK_INTERVAL)) {
@@ -137,9 +155,9 @@ impl<H: Handshake, S: Service> Accepting<H, S> {
         let parts = &self.shared.parts;
         let ip = address.ip().to_canonical();
         if !parts.proxies.contains(ip) && parts.share.is_full(Subnet::from(ip)) {
-            // Without an answer, which would cost as much as a turn.
+            // Without an answer, which would cost as much as a turn, and by a reset (RST), of which the kernel keeps nothing.
             parts.metrics.limit_applied("stranger_cpu_ms_per_second");
-            return Ok(());
+            return Ok(set_socket_linger(&tcp, Some(Duration::ZERO))?);
         }
         tcp.set_nonblocking(true)?;
         // Without this option small frames wait for the peer's delayed acknowledgement (TCP). A

@@ -188,11 +188,11 @@ impl Share {
         Some(ticket)
     }
 
-    /// Charges half of what a thread does for strangers outside of their turns. All of it would leave no turns where a thread
-    /// that is needed in any case takes all of the share.
+    /// Charges three quarters of what a thread does for strangers outside of their turns. All of it would leave no turns where a
+    /// thread that is needed in any case takes all of the share.
     pub fn charge(&self, took: Duration) {
         let mut state = self.0.state.lock();
-        let charged = state.credit - nanoseconds(took) / 2;
+        let charged = state.credit - nanoseconds(took) * 3 / 4;
         state.credit = charged.max(-nanoseconds(BURST));
     }
 

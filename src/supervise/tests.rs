@@ -76,11 +76,17 @@ async fn the_panic_of_guarded_work_does_not_end_its_caller() {
     assert_eq!(broken, None);
     let blocking = supervisor.blocking(Task::Validation, || 8).await;
     assert_eq!(blocking, Some(8));
+    let own = supervisor.thread(Task::Listener, || 9).await;
+    assert_eq!(own, Some(9));
+    let broken = supervisor
+        .thread(Task::Validation, || -> u8 { panic!("on purpose") })
+        .await;
+    assert_eq!(broken, None);
     let broken = supervisor
         .blocking(Task::Validation, || -> u8 { panic!("on purpose") })
         .await;
     assert_eq!(broken, None);
     assert_eq!(panics(&metrics, "sessions"), "1");
-    assert_eq!(panics(&metrics, "validation"), "1");
+    assert_eq!(panics(&metrics, "validation"), "2");
     assert_eq!(supervisor.lost(), None);
 }
