@@ -11,11 +11,11 @@ import { Client, checkError, closeClients } from "./support/client.mjs";
 import { converged } from "./support/room.mjs";
 
 const MIB = 2 ** 20;
-const VALUE_BYTES = 10_000;
+const VALUE_BYTES = 25_000;
 /** Values written before the laggard stops reading: they warm the server up, and give the figures for comparison. */
-const VALUES_BEFORE = 1_500;
+const VALUES_BEFORE = 600;
 /** About 50 MB. */
-const VALUES_MEANWHILE = 5_000;
+const VALUES_MEANWHILE = 2_000;
 /** Much less than the values that are written meanwhile, which would otherwise wait in memory. */
 const MEMORY_GROWTH_MAX = 32 * MIB;
 /** Latencies below this are the noise of a machine that runs the clients as well. */

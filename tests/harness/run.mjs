@@ -9,7 +9,9 @@
 // In the end there is a line for each file, and the exit code is 1 unless all tests have passed.
 
 import { spawn } from "node:child_process";
-import { basename } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 
 const { values, positionals } = parseArgs({
@@ -31,6 +33,9 @@ if (!(jobs >= 1) || !(minutes > 0) || files.length === 0 || unknown.length > 0) 
 }
 
 const running = new Set();
+// What the processes of a run make once for all of them: see Postgres in postgres.mjs.
+const shared = mkdtempSync(join(tmpdir(), "realtime-run-"));
+process.on("exit", () => rmSync(shared, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {
     // Each test process ends its own servers and databases.
@@ -63,7 +68,10 @@ async function runAll(queue, limit) {
 
 function runFile(file) {
   const began = performance.now();
-  const child = spawn(process.execPath, ["--test-reporter=spec", file], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, ["--test-reporter=spec", file], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, REALTIME_TEST_SHARED: shared },
+  });
   running.add(child);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));

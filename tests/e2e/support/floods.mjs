@@ -34,7 +34,7 @@ const EDIT_INTERVAL_MS = 20;
 /** How long an edit or a newcomer is waited for. */
 const TIMEOUT_MS = 15_000;
 /** The interval at which strangers report what they have done, and how often they have when an attack counts as begun. */
-const REPORT_SECONDS = 0.5;
+const REPORT_SECONDS = 0.25;
 const BEGINNING_REPORTS = 2;
 
 /** Two clients in one document: one edits, and the other one sees it. */

@@ -2,7 +2,7 @@
 //! `strangers 127.0.0.1:3001 ATTACK FORGEABLE REVOKED FOREIGN`. The last three are tokens: one whose signature they replace, one that was
 //! revoked, and one of another team. `strangers` alone lists the attacks; `all` is all of them at once.
 //!
-//! Twice a second it prints how many connections it has opened and how many bytes it has sent.
+//! Four times a second it prints how many connections it has opened and how many bytes it has sent.
 //!
 //! It is a program of its own, in Rust, because a client in Node takes three times as much of the processor to open a
 //! connection as the server takes to refuse it: such a client floods nobody.
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         begin(&target);
     }
     loop {
-        thread::sleep(Duration::from_millis(500));
+        thread::sleep(Duration::from_millis(250));
         println!("{} {}", CONNECTIONS.get(), BYTES.get());
     }
 }
