@@ -223,7 +223,7 @@ for (const database of databases) {
       const began = performance.now();
       const { status, code } = await refusal("", bearer({ team: "outage" }));
       assert.deepEqual([status, code], [503, "storage_unavailable"]);
-      assert.ok(performance.now() - began < 8_000);
+      assert.ok(performance.now() - began < 15_000, "it waits longer than the 5 s for a connection to the database");
       await database.cluster.start();
       await until("it answers again", async () => (await server.get(LIST, bearer())).status === 200, 30_000);
       assert.deepEqual(rooms(await list({ team: "outage" })), ["kept"]);

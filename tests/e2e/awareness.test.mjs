@@ -246,13 +246,13 @@ describe("a cursor that is not renewed", () => {
     const enter = async (user) => (await Client.connect(server, { person: { user } })).join("swept");
     const [ana, ben, eve] = [await enter("ana"), await enter("ben"), await enter("eve")];
     const states = eve.awareness.getStates();
+    const began = Date.now();
     ana.awareness.setLocalState({ cursor: "forgotten" });
     ben.awareness.setLocalState({ cursor: "kept" });
     await until("both are seen", () => states.has(ana.doc.clientID) && states.has(ben.doc.clientID));
     const renewing = setInterval(() => ben.awareness.setLocalState({ cursor: "kept" }), TIMEOUT_MS / 5);
     try {
-      const began = Date.now();
-      await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
+      await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID));
       assert.ok(Date.now() - began > TIMEOUT_MS / 2, "not before its time");
       assert.equal(states.get(ben.doc.clientID).cursor, "kept");
       ana.awareness.setLocalState({ cursor: "back" });
@@ -302,13 +302,13 @@ describe("a cursor on a machine whose wall clock is changed", () => {
     const renewing = setInterval(() => ben.awareness.setLocalState({ cursor: "kept" }), TIMEOUT_MS / 5);
     try {
       for (const offset of ["+60s", "-1h"]) {
+        const began = performance.now();
         ana.awareness.setLocalState({ cursor: offset });
         await until("both are seen", () => states.has(ana.doc.clientID) && states.has(ben.doc.clientID));
-        const began = performance.now();
         clock.set(offset);
         // The date in HTTP responses never goes back.
         await until("the server's clock is ahead", async () => (await date()) - Date.now() > 30_000);
-        await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID), 4 * TIMEOUT_MS);
+        await until("the cursor that is not renewed is removed", () => !states.has(ana.doc.clientID));
         assert.ok(performance.now() - began > TIMEOUT_MS / 2, `${offset}: not before its time`);
         assert.equal(states.get(ben.doc.clientID)?.cursor, "kept", offset);
       }

@@ -10,6 +10,8 @@ import { Client, checkError, closeClients } from "./support/client.mjs";
 import { RawSocket } from "./support/raw.mjs";
 
 const DOCUMENTS = "/api/v1/documents";
+/** How often a team is told that a document is edited. */
+const NOTICE_EVERY_MS = 5_000;
 const EVENTS = ["document_created", "document_changed", "document_deleted", "room_closed"];
 
 /** The requests of one person. */
@@ -127,11 +129,13 @@ for (const database of databases) {
       assert.equal(edited.name, "document_changed");
       assert.equal(edited.event_id, undefined, "it is not kept");
       assert.ok(edited.document.updated_at > created.document.updated_at);
-      // The next notice comes later, with the last edit.
+      // The next notice comes later, with the last edit; where a slow machine takes longer for the edits, there are more.
+      const began = performance.now();
       for (let n = 0; n < 5; n += 1) await room.edit(({ text }) => text.insert(0, "more "));
+      const most = 3 + Math.floor((performance.now() - began) / NOTICE_EVERY_MS);
       const { updated_at } = await caller().ok("GET", "/told");
       await until("the last edit is told", () => ben.events.at(-1).document.updated_at >= updated_at);
-      assert.equal(ben.events.length, 3, "one notice for five edits");
+      assert.ok(ben.events.length <= most, `${ben.events.length - 2} notices for five edits`);
       await caller().ok("DELETE", "/told");
       const deleted = await until("it is deleted", () => ben.events.find(({ name }) => name === "document_deleted"));
       assert.equal(deleted.document_id, document_id);

@@ -83,7 +83,8 @@ for (const database of databases) {
           answered += 1;
           if (error) return;
           if (ack.ok) accepted += 1;
-          else assert.equal(ack.error.code, "rate_limited");
+          // Later ones that a slow machine sends within the budget are pending, as long as there is room.
+          else assert.ok(["rate_limited", "overloaded"].includes(ack.error.code), ack.error.code);
         });
       }
       await until("each is answered, or the connection is cut", () => answered === QUEUED, 60_000);

@@ -15,12 +15,13 @@ import { RawSocket } from "./support/raw.mjs";
 import { converged } from "./support/room.mjs";
 
 describe("budgets", () => {
+  const REQUESTS_PER_SECOND = 10;
   const server = suiteServer({
     database: sqlite,
     env: {
       ROOMS_PER_SOCKET: 3,
       SOCKETS_PER_USER: 2,
-      REQUESTS_PER_SECOND: 10,
+      REQUESTS_PER_SECOND,
       // So slow that no machine sends the burst and as much again more slowly.
       UPDATES_PER_SECOND: 5,
       UPDATES_BURST: 100,
@@ -52,9 +53,12 @@ describe("budgets", () => {
     await ana.ok("join_room", "limited");
     const state_vector = Y.encodeStateVector(new Y.Doc());
     const ask = () => ana.request("document_sync", { room: "limited", state_vector });
+    const began = performance.now();
     const acks = await Promise.all(Array.from({ length: 60 }, ask));
     const refused = acks.filter((ack) => !ack.ok);
-    assert.ok(refused.length >= 30, `${refused.length} of 60 refused`);
+    const allowed = allowedSince(began, REQUESTS_PER_SECOND, 2 * REQUESTS_PER_SECOND);
+    assert.ok(refused.length > 0, "none of 60 is refused");
+    assert.ok(acks.length - refused.length <= allowed, `${refused.length} of 60 refused, ${allowed} allowed`);
     assert.ok(acks.length - refused.length >= 15, "the burst passes");
     for (const { error } of refused) {
       assert.equal(error.code, "rate_limited");
@@ -99,6 +103,11 @@ describe("budgets", () => {
     await ana.ok("join_room", "after the flood");
   });
 });
+
+/** How many requests a budget has allowed since `began`: its burst, and what it has gained by now, on a slow machine much. */
+function allowedSince(began, per_second, burst) {
+  return burst + Math.ceil(((performance.now() - began) / 1_000) * per_second);
+}
 
 /** Sends all `updates` at once, one event each, as socket.io-client does with events that were emitted while it was offline. */
 function sendAll(client, room, updates) {
@@ -154,9 +163,10 @@ describe("queued updates and floods", () => {
   for (const transports of [["websocket"], ["polling"]]) {
     it(`20,000 queued updates sent in one go over ${transports} are all answered, and the client is not cut`, async () => {
       const room = `queued over ${transports}`;
+      const updates = chain(20_000);
       const ana = await Client.connect(server, { transports });
       await ana.ok("join_room", room);
-      const outcome = sendAll(ana, room, chain(20_000));
+      const outcome = sendAll(ana, room, updates);
       await until("all are answered", () => outcome.answered === 20_000 || ana.disconnects.length > 0, 60_000);
       assert.deepEqual(ana.disconnects, []);
       assert.ok(outcome.accepted >= 5_000, `${outcome.accepted} accepted`);
@@ -186,10 +196,12 @@ describe("queued updates and floods", () => {
   for (const transports of [["websocket"], ["polling"]]) {
     it(`a client over ${transports} that sends each refused update again when it was told is never cut`, async () => {
       const room = `obedient over ${transports}`;
+      // Before it connects: this process does nothing else meanwhile, and the server closes a connection without a request.
+      const updates = independent(7_000);
       const ana = await Client.connect(server, { transports, person: { user: `obedient ${transports}` } });
       await ana.ok("join_room", room);
       const began = performance.now();
-      const { refusals, failures } = await sendObediently(ana, room, independent(7_000));
+      const { refusals, failures } = await sendObediently(ana, room, updates);
       const seconds = (performance.now() - began) / 1_000;
       const most = Math.max(...refusals);
       const all = refusals.reduce((sum, count) => sum + count, 0);
@@ -221,13 +233,15 @@ describe("queued updates and floods", () => {
 });
 
 describe("a service", () => {
+  const UPDATES_PER_SECOND = 10;
+  const UPDATES_BURST = 10;
   const server = suiteServer({
     database: sqlite,
     env: {
       SOCKETS_PER_USER: 2,
       ROOMS_PER_SOCKET: 3,
-      UPDATES_PER_SECOND: 10,
-      UPDATES_BURST: 10,
+      UPDATES_PER_SECOND,
+      UPDATES_BURST,
       SERVICE_SOCKETS_MAX: 4,
       SERVICE_ROOMS_PER_SOCKET: 4,
       SERVICE_UPDATES_BURST: 1_000,
@@ -254,14 +268,20 @@ describe("a service", () => {
       await until("all are answered", () => outcome.answered === updates.length);
       return outcome;
     };
+    /** Sends as a person, whose budget has not allowed more updates since `began` than that of a person does. */
+    const sendAsPerson = async (client, began) => {
+      const { accepted } = await send(client, "by a person");
+      const allowed = allowedSince(began, UPDATES_PER_SECOND, UPDATES_BURST);
+      assert.ok(accepted <= allowed && accepted < updates.length, `${accepted} accepted, ${allowed} allowed`);
+    };
     const service = await Client.connect(server, { person: { user: "machine", role: "service" } });
     assert.equal((await send(service, "by a service")).accepted, 800);
     const promoted = await Client.connect(server, { person: { user: "ana" } });
-    assert.ok((await send(promoted, "by a person")).accepted < 100);
+    await sendAsPerson(promoted, performance.now());
     await promoted.ok("token_refresh", { token: token({ user: "ana", roles: ["editor", "service"] }) });
     assert.equal((await send(promoted, "by the same with another token")).accepted, 800);
     await promoted.ok("token_refresh", { token: token({ user: "ana" }) });
-    assert.ok((await send(promoted, "by a person")).accepted < 100, "and back");
+    await sendAsPerson(promoted, performance.now());
   });
 });
 
@@ -322,7 +342,8 @@ describe("the bytes that arrive", () => {
       RECEIVED_BURST_BYTES: 256 * KIB,
       RECEIVED_BYTES_PER_SECOND: 256 * KIB,
       USER_RECEIVED_BURST_BYTES: 640 * KIB,
-      USER_RECEIVED_BYTES_PER_SECOND: 320 * KIB,
+      // So slow that a user who has sent 120 KiB is in debt for two seconds, in which the next request arrives.
+      USER_RECEIVED_BYTES_PER_SECOND: 60 * KIB,
     },
   });
   const applied = (limit) => server.metric(`realtime_limits_applied_total{limit="${limit}"}`);
@@ -366,7 +387,9 @@ describe("the bytes that arrive", () => {
 });
 
 describe("joins", () => {
-  const server = suiteServer({ database: sqlite, env: { JOINS_BURST: 10, JOINS_PER_SECOND: 10 } });
+  // So slow that the user is still in debt for the first join when the other requests arrive.
+  const JOINS_PER_SECOND = 3;
+  const server = suiteServer({ database: sqlite, env: { JOINS_BURST: 10, JOINS_PER_SECOND } });
   afterEach(closeClients);
 
   it("of one user are limited by their number and by the size of the documents, in all sessions together", async () => {
@@ -379,11 +402,15 @@ describe("joins", () => {
     ];
     const state_vector = new Uint8Array([0]);
     await one.ok("join_room", "large");
+    const began = performance.now();
     const refused = await two.refusal("join_room", "large");
     assert.equal(refused.code, "rate_limited");
     assert.match(refused.message, /: beyond joins_per_second$/);
     const synchronised = await one.refusal("document_sync", { room: "large", state_vector });
-    assert.ok(synchronised.retry_after_ms > refused.retry_after_ms, "each has a slot of its own");
+    // The second wait begins later than the first one, by `later_ms` at most. Both are rounded to milliseconds.
+    const later_ms = performance.now() - began;
+    const second_ms = later_ms + synchronised.retry_after_ms;
+    assert.ok(second_ms > refused.retry_after_ms + 1_000 / JOINS_PER_SECOND - 2, "each has a slot of its own");
     await filler.ok("join_room", "small");
     await pause(refused.retry_after_ms);
     await two.ok("join_room", "small");
@@ -402,13 +429,14 @@ describe("the budgets of a service", () => {
       RECEIVED_BURST_BYTES: KIB,
       JOINS_PER_SECOND: 1,
       JOINS_BURST: 1,
-      SERVICE_REQUESTS_PER_SECOND: 40,
-      SERVICE_UPDATES_PER_SECOND: 5,
-      SERVICE_UPDATES_BURST: 5,
+      // So slow that no machine sends fewer requests.
+      SERVICE_REQUESTS_PER_SECOND: 20,
+      SERVICE_UPDATES_PER_SECOND: 2,
+      SERVICE_UPDATES_BURST: 2,
       SERVICE_RECEIVED_BYTES_PER_SECOND: 256 * KIB,
       SERVICE_RECEIVED_BURST_BYTES: 256 * KIB,
-      SERVICE_JOINS_PER_SECOND: 30,
-      SERVICE_JOINS_BURST: 30,
+      SERVICE_JOINS_PER_SECOND: 3,
+      SERVICE_JOINS_BURST: 3,
     },
   });
   afterEach(closeClients);
@@ -432,22 +460,30 @@ describe("the budgets of a service", () => {
       const ack = await service.request("leave_room", "elsewhere");
       return ack.error.code === "conflict" ? { ok: true } : ack;
     };
-    const many = async () =>
-      (await Promise.all(Array.from({ length: 20 }, leave))).find(({ ok }) => !ok) ?? { ok: true };
-    const isLimited = ({ error }) => error?.message.endsWith(": beyond service_requests_per_second");
-    await until("requests are limited", async () => isLimited(await many()));
+    const many = async () => (await Promise.all(Array.from({ length: 60 }, leave))).find(({ ok }) => !ok)?.error;
+    await until("requests are limited", async () => {
+      const error = await many();
+      if (!error || error.message.endsWith(": beyond service_requests_per_second")) return error;
+      // It is in debt for its bytes still; who goes on regardless is cut.
+      await pause(error.retry_after_ms);
+      return undefined;
+    });
     assert.deepEqual(service.disconnects, []);
   });
 });
 
 describe("the budget of requests by HTTP", () => {
-  const server = suiteServer({ database: sqlite, env: { REQUESTS_PER_SECOND: 5 } });
+  const REQUESTS_PER_SECOND = 3;
+  const server = suiteServer({ database: sqlite, env: { REQUESTS_PER_SECOND } });
 
   it("counts lists too, and says when to come back", async () => {
     const caller = new Caller(server, { user: "dora" });
-    const answers = await Promise.all(Array.from({ length: 20 }, () => caller.send("GET", "documents")));
+    const began = performance.now();
+    const answers = await Promise.all(Array.from({ length: 16 }, () => caller.send("GET", "documents")));
     const refused = answers.filter(({ status }) => status === 429);
-    assert.ok(refused.length >= 5, `${refused.length} of 20 refused`);
+    const allowed = allowedSince(began, REQUESTS_PER_SECOND, 2 * REQUESTS_PER_SECOND);
+    assert.ok(refused.length > 0, "none of 16 is refused");
+    assert.ok(answers.length - refused.length <= allowed, `${refused.length} of 16 refused, ${allowed} allowed`);
     const waits = refused.map(({ body }) => body.error.retry_after_ms);
     assert.equal(new Set(waits).size, waits.length, "each has a slot of its own");
     await pause(Math.max(...waits));
@@ -474,9 +510,11 @@ describe("the memory of all queues", () => {
       deaf.push(raw);
     }
     const cut = () => server.metric('realtime_sockets_cut_total{reason="queues_full"}');
+    const applied = () => server.metric('realtime_limits_applied_total{limit="queues_bytes_max"}');
     await until("some are cut", async () => (await cut()) >= 4, 30_000);
     assert.ok((await cut()) <= 5, `${await cut()} of 8 are cut`);
-    assert.equal(await server.metric('realtime_limits_applied_total{limit="queues_bytes_max"}'), await cut());
+    // The last of them may be cut between two looks.
+    await until("each of them is counted", async () => (await applied()) === (await cut()));
     await ana.ok("document_update", { room: "long", update: updateOf(10) });
     assert.deepEqual(ana.disconnects, []);
     for (const raw of deaf) raw.close();

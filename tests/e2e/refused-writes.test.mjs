@@ -27,10 +27,10 @@ const REFUSE = {
        execute function refuse()`,
   ],
 };
-/** … each that holds the word BAD, after a second. */
+/** … each that holds the word BAD, after so many seconds that a slow machine notices meanwhile that it is being written. */
 const REFUSE_BAD = [
   `create function refuse() returns trigger language plpgsql as
-     $$ begin perform pg_sleep(1); raise exception 'refused by the test' using errcode = '23514'; end $$`,
+     $$ begin perform pg_sleep(2); raise exception 'refused by the test' using errcode = '23514'; end $$`,
   `create trigger refuse before insert on update_log for each row
      when (position('\\x424144'::bytea in new.payload) > 0) execute function refuse()`,
 ];

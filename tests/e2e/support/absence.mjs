@@ -224,7 +224,7 @@ export async function playAbsence({ server, kills, random, report = () => {} }) 
   const settle = async () => {
     for (const typist of present) await typist.stop();
     const all = async () => (await Promise.all(present.map((typist) => typist.settled()))).every(Boolean);
-    await until("no edit of those present is pending", all, 20_000, 20);
+    await until("no edit of those present is pending", all, 60_000, 20);
     const { map } = await newcomer(server, ledger.room);
     for (const { doc, name } of present) {
       const invisible = [...doc.getMap("map").keys()].filter((key) => !map.has(key));

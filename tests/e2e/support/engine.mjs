@@ -11,7 +11,7 @@ export const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
 export const SEPARATOR = "\x1e";
 
 /** How long a poll may wait for a packet. */
-const POLL_TIMEOUT_MS = 15_000;
+const POLL_TIMEOUT_MS = 60_000;
 
 /** One HTTP request: its status and its body. */
 export async function exchange(url, options = {}) {

@@ -163,7 +163,8 @@ describe("a connection", () => {
       token(reason) {
         if (!available) throw new Error("the login service is away");
         if (reason === "connect") available = false;
-        return token({ ttl_s: 2 });
+        // Long enough to connect with it on a slow machine.
+        return token({ ttl_s: 5 });
       },
     });
     const session = provider.client.connection.session.id;

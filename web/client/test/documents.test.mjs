@@ -255,7 +255,7 @@ describe("an open document", () => {
     const ana = await member(server, "titled");
     await ana.documents.create("named", { title: "Before" });
     const provider = open(ana, "named");
-    await provider.whenSynced({ timeoutMs: 10_000 });
+    await provider.whenSynced({ timeoutMs: 25_000 });
     assert.deepEqual([provider.state.document.title, provider.state.document.created_by.id], ["Before", "ana"]);
     const ben = await member(server, "titled", { user: "ben", role: "admin" });
     await ben.documents.rename("named", "After");

@@ -153,7 +153,7 @@ describe("what is kept in a browser", () => {
     await ana.getByTestId("banner").getByText("cannot keep what you write").waitFor();
     await until("it is said", async () => /not kept on this device/.test(await status(ana)));
     await ana.evaluate(() => (window.isFull = false));
-    await until("it is kept later", async () => /1 word not sent yet/.test(await status(ana)), 15_000);
+    await until("it is kept later", async () => /1 word not sent yet/.test(await status(ana)));
     await ana.context().setOffline(false);
     await saved(ana);
   });
