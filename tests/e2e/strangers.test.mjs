@@ -8,7 +8,7 @@ import WebSocket from "ws";
 import { sqlite } from "@realtime-server/harness/databases";
 import { suiteDatabase, suiteServer } from "@realtime-server/harness/suite";
 import { claims, sign, token } from "@realtime-server/harness/tokens";
-import { isBusy, memory, processorSeconds } from "@realtime-server/harness/process";
+import { memory, processorSeconds } from "@realtime-server/harness/process";
 import { pause, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
 import { RawSocket } from "./support/raw.mjs";

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -106,12 +106,6 @@ function isFree(port) {
 export function memory(pid, measure = "VmRSS") {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(status.match(new RegExp(`^${measure}:\\s+(\\d+) kB$`, "m"))[1]) * 1024;
-}
-
-/** Whether a thread of a process runs, or waits for a processor. */
-export function isBusy(pid) {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return threads.some((thread) => /^State:\s+R/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8")));
 }
 
 /** The processor time that a process has used, in seconds. */
