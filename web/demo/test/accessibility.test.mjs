@@ -9,7 +9,6 @@ import { until } from "@realtime-server/harness/until";
 import { accessible } from "./support/person.mjs";
 
 const LAPTOP = { width: 1280, height: 800 };
-const SCHEMES = ["light", "dark"];
 const PHONE = { width: 390, height: 844 };
 
 describe("accessibility", () => {
@@ -20,14 +19,6 @@ describe("accessibility", () => {
     const room = new URLSearchParams(query).get("document");
     if (room !== null) await server.createDocument(room);
     return browser.open(`${server.url}/${query}`, options);
-  };
-
-  // In light and dark colours.
-  const clean = async (page, state) => {
-    for (const colorScheme of SCHEMES) {
-      await page.emulateMedia({ colorScheme });
-      await accessible(page, `${state}, in ${colorScheme} colours`);
-    }
   };
 
   const status = (page, words) =>
@@ -41,14 +32,14 @@ describe("accessibility", () => {
       const options = { viewport };
       const list = await open("?name=Ana", options);
       await status(list, /Connected/);
-      await clean(list, "the list");
+      await accessible(list, "the list");
       await list.getByRole("button", { name: /You are Ana/ }).click();
       await list.getByRole("dialog").waitFor();
-      await clean(list, "the dialog with one's name");
+      await accessible(list, "the dialog with one's name");
 
       const ana = await open(`?document=for ${device}&name=Ana`, options);
       await status(ana, /Saved/);
-      await clean(ana, "an empty document");
+      await accessible(ana, "an empty document");
       await ana.locator(".ProseMirror").click();
       await ana.keyboard.type("# A heading\n");
       await ana.keyboard.type("- a list\n\n> a quotation\n\n``` code\n\n");
@@ -57,35 +48,35 @@ describe("accessibility", () => {
       await ben.locator(".ProseMirror").click();
       await ben.keyboard.type("Ben is here");
       await ana.locator(".realtime-caret").first().waitFor({ state: "attached" });
-      await clean(ana, "a document with two people");
+      await accessible(ana, "a document with two people");
       const vic = await open(`?document=for ${device}&name=Vic&role=viewer`, options);
       await status(vic, /View only/);
-      await clean(vic, "a document that one may only view");
+      await accessible(vic, "a document that one may only view");
       for (const role of ["viewer", "editor"]) {
         const early = await browser.open(`${server.url}/?document=nobody made this&name=Vic&role=${role}`, options);
         await early.getByText("Nobody has begun this document yet").waitFor();
-        await clean(early, "a document that does not exist yet");
+        await accessible(early, "a document that does not exist yet");
       }
       const foreign = await browser.open(`${server.url}/?team=one&name=Vic`, options);
       await status(foreign, /Connected/);
       await foreign.goto(`${server.url}/?team=two&document=${device}`);
       await foreign.getByText("This link is for another team").waitFor();
-      await clean(foreign, "a link of another team");
+      await accessible(foreign, "a link of another team");
       await list.reload();
       await list
         .getByRole("button", { name: /Actions for/ })
         .first()
         .click();
-      await clean(list, "the list with a menu");
+      await accessible(list, "the list with a menu");
       await list.getByRole("menuitem", { name: "Rename" }).click();
-      await clean(list, "the list with a title that is changed");
+      await accessible(list, "the list with a title that is changed");
       await list.getByRole("button", { name: "Trash" }).click();
       await list.getByText("The trash is empty").waitFor();
-      await clean(list, "the trash");
+      await accessible(list, "the trash");
       await server.kill9();
       await ana.getByTestId("banner").waitFor();
       await list.getByTestId("banner").waitFor();
-      await clean(ana, "a document without a server");
+      await accessible(ana, "a document without a server");
       await server.launch();
     });
 

@@ -102,24 +102,22 @@ describe("the activity", () => {
     assert.equal(await entries(ana).count(), 61);
   });
 
-  for (const colorScheme of ["light", "dark"]) {
-    it(`breaks no rule of accessibility in ${colorScheme} colours, on a laptop and on a phone`, async () => {
-      for (const viewport of [
-        { width: 1280, height: 800 },
-        { width: 390, height: 844 },
-      ]) {
-        const team = `axe-${colorScheme}-${viewport.width}`;
-        const ana = await enter(team, "Ana", { colorScheme, viewport });
-        await create(ana, "A long title ".repeat(15));
-        await ana.getByRole("button", { name: "Activity" }).click();
-        await entries(ana).first().waitFor();
-        await clean(ana, "the activity of a document");
-        await ana.keyboard.press("Escape");
-        await ana.getByRole("link", { name: "All documents" }).click();
-        await ana.getByRole("button", { name: "Activity" }).click();
-        await entries(ana).first().waitFor();
-        await clean(ana, "the activity of the team");
-      }
-    });
-  }
+  it("breaks no rule of accessibility, on a laptop and on a phone", async () => {
+    for (const viewport of [
+      { width: 1280, height: 800 },
+      { width: 390, height: 844 },
+    ]) {
+      const team = `axe-${viewport.width}`;
+      const ana = await enter(team, "Ana", { viewport });
+      await create(ana, "A long title ".repeat(15));
+      await ana.getByRole("button", { name: "Activity" }).click();
+      await entries(ana).first().waitFor();
+      await clean(ana, "the activity of a document");
+      await ana.keyboard.press("Escape");
+      await ana.getByRole("link", { name: "All documents" }).click();
+      await ana.getByRole("button", { name: "Activity" }).click();
+      await entries(ana).first().waitFor();
+      await clean(ana, "the activity of the team");
+    }
+  });
 });

@@ -18,19 +18,25 @@ export function connected(page) {
   return until("the page is connected", async () => /Connected|Saved|View only/.test(await status.innerText()));
 }
 
+/** The second one is that of a window that asks for no other: it stays so. */
+const SCHEMES = ["dark", "light"];
+
 /**
- * Fails if a window breaks a rule of axe. `state` says what it shows.
+ * Fails if a window breaks a rule of axe, in dark or in light colours. `state` says what it shows.
  *
  * axe describes only the elements that break a rule: on a large page, describing the others takes most of the time. The legacy mode
  * leaves out frames of other origins, which the page does not have, and opens no window for each analysis.
  */
 export async function accessible(page, state) {
-  const { violations } = await new AxeBuilder({ page })
-    .setLegacyMode()
-    .options({ resultTypes: ["violations"] })
-    .analyze();
-  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-  assert.deepEqual(found, [], state);
+  for (const colorScheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page })
+      .setLegacyMode()
+      .options({ resultTypes: ["violations"] })
+      .analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+    assert.deepEqual(found, [], `${state}, in ${colorScheme} colours`);
+  }
 }
 
 /** Fails if a window breaks a rule of axe, or is wider than its screen. `state` says what it shows. */
