@@ -24,7 +24,7 @@ use realtime_server::{
 use tokio::sync::mpsc;
 
 /// How long a test waits for a message at most.
-pub(super) const WAIT: Duration = Duration::from_secs(10);
+pub(super) const WAIT: Duration = Duration::from_secs(30);
 
 pub(super) const TICKET: Ticket = Ticket {
     request: "test",

