@@ -25,7 +25,7 @@ use super::{
     Answer, Command, Message, Ticket,
     core::{Phase, RoomCore},
     effects::{DynPeer, Effects, FollowUp},
-    interface::{Input, Now, Resources},
+    interface::{Input, Now, Output, Resources},
     load,
     open_document::OpenDocument,
     shared::{Backlog, Event, Incoming, Shared, Unloaded},
@@ -55,6 +55,8 @@ pub(super) struct Driver {
     availability: watch::Receiver<Availability>,
     /// What this turn took from the inbox and the core was not given yet, in reverse order.
     turn: Vec<Incoming>,
+    /// What the core decided and was not carried out yet.
+    outputs: Vec<Output<DynPeer>>,
     /// The request that is being carried out: it is answered even if that panics.
     current_request: Option<(DynPeer, Ticket)>,
     panics: RecentPanics,
@@ -82,6 +84,7 @@ impl Driver {
             backlog,
             availability,
             turn: Vec::new(),
+            outputs: Vec::new(),
             current_request: None,
             panics: RecentPanics::default(),
             end: None,
@@ -156,8 +159,7 @@ impl Driver {
                 self.effects.append_settled();
                 Input::Appended(result)
             }
-            Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(Some(seq)),
-            Incoming::Event(Event::SnapshotFailed) => Input::SnapshotPut(None),
+            Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(seq),
             Incoming::Event(Event::Happened(event)) => Input::Happened(event),
             Incoming::Event(Event::Drain) => Input::Drain,
         }
@@ -203,7 +205,7 @@ impl Driver {
     /// Gives the core one input; [`settle`](Self::settle) carries out what it decides. It is not
     /// async, so that the task of a room has no space for an input at each place that calls it.
     fn put(&mut self, now: Now, input: Input<DynPeer>) {
-        self.core.on(now, input);
+        self.core.on(now, input, &mut self.outputs);
     }
 
     /// Carries out outputs, and gives the core the inputs that result from them, until none is
@@ -221,25 +223,26 @@ impl Driver {
                 self.current_request = None;
                 return;
             };
-            self.core.on(now, input);
+            self.core.on(now, input, &mut self.outputs);
         }
     }
 
     fn carry_out(&mut self, now: Now) {
-        let mut outputs = std::mem::take(&mut self.core.outputs);
+        let mut outputs = std::mem::take(&mut self.outputs);
         for output in outputs.drain(..) {
             match self.effects.carry_out(now, output, &mut self.core) {
                 FollowUp::Nothing => {}
                 FollowUp::ReportShown(shown) => {
-                    self.core.on(now, Input::AwarenessShown(shown));
+                    let input = Input::AwarenessShown(shown);
+                    self.core.on(now, input, &mut self.outputs);
                 }
                 FollowUp::Unload => self.unload(now),
                 FollowUp::End(error) => self.close(error),
             }
         }
-        if self.core.outputs.is_empty() {
+        if self.outputs.is_empty() {
             // The next outputs use the same allocation.
-            self.core.outputs = outputs;
+            self.outputs = outputs;
         }
     }
 
@@ -247,7 +250,7 @@ impl Driver {
     fn unload(&mut self, now: Now) {
         match self.shared.unload(&self.key, &self.inbox) {
             Unloaded::Yes => self.end = Some(Error::Draining),
-            Unloaded::No => self.core.on(now, Input::UnloadRefused),
+            Unloaded::No => self.core.on(now, Input::UnloadRefused, &mut self.outputs),
         }
     }
 
@@ -271,7 +274,7 @@ impl Driver {
         let now = Now::read();
         self.shared.supervisor.panicked(Task::Room, panic);
         let (team, room) = (self.key.team.as_str(), self.key.room.as_str());
-        self.core.outputs.clear();
+        self.outputs.clear();
         self.effects.discard();
         if let Some((peer, ticket)) = self.current_request.take() {
             peer.answer(ticket, Answer::Refused(Error::Internal));
@@ -286,6 +289,7 @@ impl Driver {
         let broken = std::mem::replace(&mut self.core, blank);
         let document = OpenDocument::empty(&self.shared.limits, &self.shared.memory);
         self.core = RoomCore::recovered(broken, document, self.effects.appends());
+        self.outputs.append(&mut self.core.outputs);
     }
 
     /// Closes the room without its core, which is broken.
@@ -327,8 +331,8 @@ impl Now {
 fn blank_core(shared: &Shared, availability: Availability, now: Now) -> RoomCore<DynPeer> {
     RoomCore::new(
         OpenDocument::empty(&shared.limits, &shared.memory),
-        Arc::clone(&shared.limits),
-        Arc::clone(&shared.timing),
+        shared.limits,
+        shared.timing,
         shared.metrics.clone(),
         availability,
         now,

@@ -47,8 +47,9 @@ impl ResultSender {
 
 impl Drop for ResultSender {
     fn drop(&mut self) {
-        let event = self.seq.map_or(Event::SnapshotFailed, Event::SnapshotPut);
         // The send fails only if the room has ended.
-        let _ = self.events.send(Incoming::Event(event));
+        let _ = self
+            .events
+            .send(Incoming::Event(Event::SnapshotPut(self.seq)));
     }
 }

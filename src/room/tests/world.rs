@@ -86,14 +86,7 @@ fn new_core(now: Now) -> Core {
         ..Timing::default()
     };
     let document = OpenDocument::empty(&limits, &memory());
-    RoomCore::new(
-        document,
-        Arc::new(limits),
-        Arc::new(timing),
-        metrics(),
-        Availability::Ok,
-        now,
-    )
+    RoomCore::new(document, limits, timing, metrics(), Availability::Ok, now)
 }
 
 impl World {
@@ -329,9 +322,9 @@ impl World {
     pub(super) fn put(&mut self, input: Input<Arc<Connection>>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let mut full = Vec::new();
-            self.core.on(self.now, input);
-            for output in std::mem::take(&mut self.core.outputs) {
+            let (mut outputs, mut full) = (Vec::new(), Vec::new());
+            self.core.on(self.now, input, &mut outputs);
+            for output in outputs {
                 self.act(output, &mut full, &mut inputs);
             }
             for session in full {
