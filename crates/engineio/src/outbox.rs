@@ -16,9 +16,8 @@ use smallvec::SmallVec;
 
 use super::{batch::Batch, message::Message, tcp::WriteHalf};
 
-/// An empty queue with a larger capacity frees its memory: events of a large team may queue dozens of
-/// messages for each of thousands of connections.
-const SLOTS_KEPT: usize = 8;
+/// An empty queue with a larger capacity frees its memory.
+const SLOTS_KEPT: usize = 32;
 
 /// The largest number of queued bytes that a caller writes itself: copying so much into
 /// the kernel takes some 10 µs, which delays the caller's other work.
