@@ -52,23 +52,31 @@ describe("the editors", () => {
         const ben = await open(page, { room, user: "ben" });
         await holds(ben, ["Ana: ", "Ben: "]);
         await ben.locator(text).first().click();
-        await ben.keyboard.press("Control+End");
+        await goToLastLine(ben);
         await goToFirstLine(ana);
         return [ana, ben];
       };
+      /** Says in a window whether the browser's selection is at the end of `line`. Both lines are equally long. */
+      const isSelectedAtEnd = (line) => {
+        const { anchorNode, anchorOffset } = getSelection();
+        return anchorOffset === line.length && anchorNode.textContent.startsWith(line);
+      };
       /** Moves Ana's caret to the end of her line. */
-      const goToFirstLine = async (ana) => {
-        const atEnd =
-          isAtEnd ??
-          (() => {
-            const { anchorNode, anchorOffset } = getSelection();
-            return anchorOffset === "Ana: ".length && anchorNode.textContent.startsWith("Ana: ");
-          });
-        // Both lines are equally long, and an editor may take a moment to move the caret.
-        await until("Ana's caret is at the end of her line", async () => {
+      const goToFirstLine = (ana) =>
+        // An editor may take a moment to move the caret.
+        until("Ana's caret is at the end of her line", async () => {
           await ana.keyboard.press("Control+Home");
           await ana.keyboard.press("End");
-          return ana.evaluate(atEnd);
+          return ana.evaluate(isAtEnd ?? isSelectedAtEnd, "Ana: ");
+        });
+      /** Moves Ben's caret to the end of his line, which an editor may follow by an empty one. */
+      const goToLastLine = (ben) => {
+        if (isAtEnd) return ben.keyboard.press("Control+End");
+        return until("Ben's caret is at the end of his line", async () => {
+          await ben.keyboard.press("Control+Home");
+          await ben.keyboard.press("ArrowDown");
+          await ben.keyboard.press("End");
+          return ben.evaluate(isSelectedAtEnd, "Ben: ");
         });
       };
 
