@@ -33,6 +33,8 @@ describe("the hooks", () => {
     const page = await browser.open(`${site.resolvedUrls.local[0]}?${query}`);
     const shows = (id, expected) =>
       until(`${id} shows ${expected}`, async () => (await page.locator(`#${id}`).innerText()) === expected);
+    // All components render once more with this.
+    await shows("synced", "true");
     return { page, shows, renders: () => page.evaluate(() => ({ ...window.renders })) };
   };
 

@@ -24,10 +24,11 @@ const client = new RealtimeClient({
 window.renders = { others: 0, typing: 0, names: 0, self: 0, mine: 0, documents: 0, unread: 0 };
 
 function Page() {
-    const { provider } = useDocument(query.get("room"));
+    const { provider, synced } = useDocument(query.get("room"));
     window.provider = provider;
     return (
         <>
+            <p id="synced">{String(synced)}</p>
             <Others provider={provider} />
             <Typing provider={provider} />
             <Names provider={provider} />
