@@ -188,11 +188,11 @@ impl Share {
         Some(ticket)
     }
 
-    /// Charges three quarters of what a thread does for strangers outside of their turns. All of it would leave no turns where a
-    /// thread that is needed in any case takes all of the share.
+    /// Charges half of what a thread does for strangers outside of their turns. More would leave hardly any turns where a thread
+    /// that is needed in any case takes all of the share, and newcomers need some.
     pub fn charge(&self, took: Duration) {
         let mut state = self.0.state.lock();
-        let charged = state.credit - nanoseconds(took) * 3 / 4;
+        let charged = state.credit - nanoseconds(took) / 2;
         state.credit = charged.max(-nanoseconds(BURST));
     }
 
