@@ -3,7 +3,12 @@
 //! A value of these types was checked when it was parsed and is not checked again.
 //! Cloning a text id increments a reference count.
 
-use std::{fmt, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 use time::{
@@ -50,6 +55,12 @@ impl RoomName {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for RoomName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -210,8 +221,10 @@ const RFC3339_MS: &[BorrowedFormatItem<'static>] =
 impl Timestamp {
     /// The present time of the system's clock.
     pub fn now() -> Self {
-        let since = OffsetDateTime::now_utc() - OffsetDateTime::UNIX_EPOCH;
-        Self(i64::try_from(since.whole_milliseconds()).unwrap_or(i64::MAX))
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// A time of RFC 3339, whatever its offset and its fraction of a second; `None` for another text.

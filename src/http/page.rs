@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use rust_embed::{Embed, EmbeddedFile};
 use tower_http::compression::{
-    CompressionLayer,
+    CompressionLayer, CompressionLevel,
     predicate::{DefaultPredicate, NotForContentType, Predicate},
 };
 
@@ -59,7 +59,8 @@ pub(super) fn routes() -> Router<Parts> {
     let compressible = DefaultPredicate::new()
         .and(NotForContentType::const_new("font/"))
         .and(NotForContentType::const_new(ARCHIVE));
-    routes.layer(CompressionLayer::new().compress_when(compressible))
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    routes.layer(compression.compress_when(compressible))
 }
 
 /// The answer with status 404 for a person at a browser, as a page; `None` for programs, which get an error as JSON.

@@ -160,19 +160,19 @@ impl Budget {
         let Present { role, rates, now } = present;
         let cpu = self.cpu_us.debt(rates.cpu_us, now);
         let memory = self.memory_bytes.debt(rates.memory_bytes, now);
-        let interval = rates.updates.filling_ns(1);
         if cpu.max(memory) > 0 {
             let limit = match cpu >= memory {
                 true => Limit::Cpu,
                 false => Limit::Memory,
             };
-            let spacing = interval.max(self.spacing_of_costs());
+            let spacing = rates.updates.filling_ns(1).max(self.spacing_of_costs());
             let slot = self.update_slots.reserve(cpu.max(memory), spacing, now);
             return Err(self.refuse_by(limit, role, slot));
         }
         self.admit_received(&self.update_slots, bytes, &present)?;
         self.updates.take(1, rates.updates, now).map_err(|wait| {
-            let slot = self.update_slots.reserve(wait, interval, now);
+            let spacing = rates.updates.filling_ns(1);
+            let slot = self.update_slots.reserve(wait, spacing, now);
             self.refuse_by(Limit::Updates, role, slot)
         })?;
         self.charge_received_at(bytes, &present);

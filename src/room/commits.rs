@@ -71,6 +71,8 @@ pub(super) struct Commits<P> {
     accepted: Vec<Accepted>,
     /// The acks that depend on these.
     acks: Vec<Ack<P>>,
+    /// How many updates were accepted before the last relay: as many are expected before the next one.
+    expected: usize,
     /// The appends that were handed to the log and are not settled yet, the oldest first.
     in_log: VecDeque<Append<P>>,
     /// The acks of durable updates, which are delayed.
@@ -84,6 +86,7 @@ impl<P> Default for Commits<P> {
         Self {
             accepted: Vec::new(),
             acks: Vec::new(),
+            expected: 0,
             in_log: VecDeque::new(),
             durable: Vec::new(),
             due: None,
@@ -104,6 +107,10 @@ impl<P> Commits<P> {
 
     /// Adds an accepted update with its ack.
     pub(super) fn accept(&mut self, accepted: Accepted, ack: Ack<P>) {
+        if self.accepted.is_empty() {
+            self.accepted.reserve(self.expected);
+            self.acks.reserve(self.expected);
+        }
         self.accepted.push(accepted);
         self.acks.push(ack);
     }
@@ -143,6 +150,7 @@ impl<P> Commits<P> {
     /// append.
     pub(super) fn take_accepted(&mut self) -> (Vec<Accepted>, Vec<Ack<P>>) {
         let accepted = std::mem::take(&mut self.accepted);
+        self.expected = accepted.len();
         (accepted, std::mem::take(&mut self.acks))
     }
 

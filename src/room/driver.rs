@@ -138,7 +138,11 @@ impl Driver {
             };
             let input = self.input(incoming);
             self.put(now, input);
-            self.settle(now).await;
+            match self.outputs.is_empty() {
+                // The updates of people who type: the end of the turn relays them.
+                true => self.current_request = None,
+                false => self.settle(now).await,
+            }
         }
         let now = Now {
             instant: Instant::now(),
@@ -154,6 +158,7 @@ impl Driver {
     /// Makes an input of a message from the inbox.
     fn input(&mut self, incoming: Incoming) -> Input<DynPeer> {
         match incoming {
+            Incoming::Update(update) => self.command_input(Command::Update(update)),
             Incoming::Command(command) => self.command_input(*command),
             Incoming::Event(Event::Appended(result)) => {
                 self.effects.append_settled();
@@ -262,8 +267,10 @@ impl Driver {
             unhandled.push(incoming);
         }
         for incoming in unhandled {
-            if let Incoming::Command(command) = incoming {
-                refuse(*command, &error);
+            match incoming {
+                Incoming::Update(update) => refuse(Command::Update(update), &error),
+                Incoming::Command(command) => refuse(*command, &error),
+                Incoming::Event(_) => {}
             }
         }
         self.end = Some(error);

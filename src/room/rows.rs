@@ -67,7 +67,7 @@ fn merge(group: &mut Vec<Accepted>, rows: &mut Vec<Row>) {
     let merged = match group.len() {
         0 | 1 => None,
         _ => {
-            let updates: Vec<Bytes> = group.iter().map(|update| update.row.clone()).collect();
+            let updates: Vec<&[u8]> = group.iter().map(|update| &*update.row).collect();
             // Each holds only what was new, so that they share no element.
             let merged = document::merge(&updates);
             debug_assert!(merged.is_ok(), "accepted updates overlap: {merged:?}");

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 
-use super::Command;
+use super::{Command, Update};
 use crate::{
     bus::Published,
     catalog::Catalog,
@@ -73,7 +73,9 @@ pub(super) enum Event {
 
 /// A message in a room's inbox.
 pub(super) enum Incoming {
-    /// It is boxed because all slots of an inbox have the same size, and an inbox has at least 32.
+    /// The command that comes most often.
+    Update(Box<Update>),
+    /// Any other command. It is boxed because all slots of an inbox have the same size, and an inbox has at least 32.
     Command(Box<Command>),
     Event(Event),
 }
@@ -117,10 +119,12 @@ impl RoomHandle {
             self.inbox.backlog.bytes.fetch_sub(weight, Ordering::AcqRel);
             return Err(Error::Overloaded);
         }
-        self.inbox
-            .incoming
-            .send(Incoming::Command(Box::new(command)))
-            .map_err(|_| Error::StorageUnavailable)
+        let incoming = match command {
+            Command::Update(update) => Incoming::Update(update),
+            other => Incoming::Command(Box::new(other)),
+        };
+        let sent = self.inbox.incoming.send(incoming);
+        sent.map_err(|_| Error::StorageUnavailable)
     }
 
     /// Whether the inbox holds so much that senders should pause: about as much as a

@@ -94,16 +94,20 @@ impl Client {
     /// The room that the client joined under `name`.
     ///
     /// # Errors
-    /// [`NOT_JOINED`] also for a room that has ended: the client has to join again.
-    pub(super) fn joined(&self, name: &RoomName) -> Result<JoinedRoom> {
+    /// [`NOT_JOINED`] also for a room that has ended: the client has to join again. [`Error::Invalid`] where `name` cannot be a
+    /// room's.
+    pub(super) fn joined(&self, name: &str) -> Result<JoinedRoom> {
         let mut rooms = self.rooms.lock();
-        let joined = rooms.get(name).ok_or(NOT_JOINED)?;
-        if joined.handle.has_ended() {
-            rooms.remove(name);
-            self.presence.exit(&self.session, name);
-            return Err(NOT_JOINED);
+        match rooms.get(name) {
+            Some(joined) if !joined.handle.has_ended() => return Ok(joined.clone()),
+            Some(_) => {
+                let name = RoomName::parse(name)?;
+                rooms.remove(&name);
+                self.presence.exit(&self.session, &name);
+            }
+            None => drop(RoomName::parse(name)?),
         }
-        Ok(joined.clone())
+        Err(NOT_JOINED)
     }
 
     /// How many bytes may be queued for the client.

@@ -75,8 +75,8 @@ pub(super) struct Partial {
     pub(super) attachments: Attachments,
     wanted: usize,
     received: usize,
-    /// When the last part of it arrived.
-    since: Instant,
+    /// When it was first asked for how long nothing has arrived, since the last part arrived.
+    stalled_at: Option<Instant>,
 }
 
 impl<C> Connection<C> {
@@ -135,13 +135,11 @@ impl<C> Connection<C> {
         self.is_partial.load(Ordering::Acquire)
     }
 
-    /// For how long nothing has arrived of a packet that is incomplete.
-    pub(super) fn stalled_for(&self) -> Option<Duration> {
-        let state = self.state.lock();
-        state
-            .partial
-            .as_ref()
-            .map(|partial| partial.since.elapsed())
+    /// For how long nothing has arrived at `now` of a packet that is incomplete, counted from the first time that this is asked.
+    pub(super) fn stalled_for(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.state.lock();
+        let partial = state.partial.as_mut()?;
+        Some(now.duration_since(*partial.stalled_at.get_or_insert(now)))
     }
 
     /// Begins an attempt to begin a session and returns its number; `None` during another one, in a
@@ -201,7 +199,7 @@ impl<C> Connection<C> {
             attachments: Attachments::new(),
             wanted,
             received: 0,
-            since: Instant::now(),
+            stalled_at: None,
         });
         self.is_partial.store(true, Ordering::Release);
         Ok(false)
@@ -219,7 +217,7 @@ impl<C> Connection<C> {
             partial.attachments.push(bytes);
         }
         if partial.received < partial.wanted {
-            partial.since = Instant::now();
+            partial.stalled_at = None;
             state.partial = Some(partial);
             return Ok(None);
         }

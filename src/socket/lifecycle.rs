@@ -65,7 +65,7 @@ fn close_due(shared: &Shared) {
 
 impl Due {
     fn of(socket: &Arc<EngineSocket>, now: Instant, timing: &Timing) -> Option<Self> {
-        if is_stalled(socket, timing) {
+        if is_stalled(socket, now, timing) {
             return Some(Due::Stalled(Arc::clone(socket)));
         }
         let timeout = Duration::from_millis(timing.connect_timeout_ms);
@@ -84,11 +84,11 @@ impl Due {
 
 /// Whether attachments that were announced do not arrive on a connection by polling. The transport
 /// observes those over a WebSocket.
-fn is_stalled(socket: &EngineSocket, timing: &Timing) -> bool {
+fn is_stalled(socket: &EngineSocket, now: Instant, timing: &Timing) -> bool {
     if !socket.data.is_partial() || socket.carrier() == Carrier::Websocket {
         return false;
     }
     let timeout = Duration::from_millis(timing.message_timeout_ms);
-    let stalled = socket.data.stalled_for().is_some_and(|it| it >= timeout);
+    let stalled = socket.data.stalled_for(now).is_some_and(|it| it >= timeout);
     stalled && !socket.is_posting()
 }

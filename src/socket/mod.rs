@@ -6,6 +6,7 @@
 //! fields       reads a request's payload, field by field
 //! engine       the callbacks of Engine.IO: opened, message, closed
 //! connection   the state of one Engine.IO connection
+//! header       the headers of updates, recognised without a JSON parser
 //! handshake    begins a session with a token, and renews its token
 //! held         events that are held back for a client
 //! joined       the ack of `join_room`
@@ -35,6 +36,7 @@ mod engine;
 mod events;
 mod fields;
 mod handshake;
+mod header;
 mod held;
 mod joined;
 mod lifecycle;

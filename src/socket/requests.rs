@@ -4,7 +4,7 @@
 //! reach a room in the order in which they were sent. Nothing here waits; a room answers
 //! through the [seat](super::seat).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use document::awareness;
@@ -16,6 +16,7 @@ use super::{
     client::{Client, JoinedRoom, NOT_JOINED},
     fields::Fields,
     handshake,
+    header::UpdateHeader,
     packet::{ATTACHMENTS_MAX, Attachments, EventBody, NotAPacket, Packet},
     protocol::{Done, request},
     seat::NativeSeat,
@@ -35,6 +36,8 @@ struct Request<'a> {
     shared: &'a Arc<Shared>,
     client: &'a Arc<Client>,
     ack: Option<u64>,
+    /// Set for an update whose header was recognised. Then there is no argument.
+    header: Option<UpdateHeader<'a>>,
     argument: Option<&'a RawValue>,
     attachments: Attachments,
     /// The size of the packet with its attachments.
@@ -52,7 +55,15 @@ pub(super) fn receive(
     packet: &Packet<'_>,
     attachments: Attachments,
 ) -> Result<(), NotAPacket> {
-    let body = EventBody::parse(packet.json)?;
+    let recognised = UpdateHeader::recognise(packet.json);
+    let header = recognised.filter(|_| attachments.len() == 1);
+    let (name, argument) = match header {
+        Some(header) => (Cow::Borrowed(header.event), None),
+        None => {
+            let EventBody { name, argument } = EventBody::parse(packet.json)?;
+            (name, argument)
+        }
+    };
     if client.session.has_ended() {
         return Ok(());
     }
@@ -63,11 +74,12 @@ pub(super) fn receive(
         shared,
         client,
         ack,
-        argument: body.argument,
+        header,
+        argument,
         attachments,
         bytes: packet.json.len() + attached,
     };
-    let done = match &*body.name {
+    let done = match &*name {
         _ if packet.attachments > ATTACHMENTS_MAX => request.refuse_attachments(),
         request::DOCUMENT_UPDATE => request.update(),
         request::AWARENESS_UPDATE => request.awareness(),
@@ -83,7 +95,7 @@ pub(super) fn receive(
         },
     };
     if let Err(error) = done {
-        client.refuse(&body.name, ack, &error);
+        client.refuse(&name, ack, &error);
     }
     Ok(())
 }
@@ -137,10 +149,19 @@ impl Request<'_> {
     /// The field `update`, of at most `limit` bytes, and its room, which the client must have
     /// joined and in which it must have `right`.
     fn update_bytes(self, right: Right, limit: usize) -> Result<(JoinedRoom, Bytes)> {
-        let fields = Fields::parse(self.argument, self.attachments)?;
-        let joined = self.client.joined(&fields.room()?)?;
-        joined.rights.require(right)?;
-        let bytes = fields.bytes("update")?;
+        let (joined, bytes) = match (self.header, self.attachments.first()) {
+            (Some(header), Some(bytes)) => {
+                let joined = self.client.joined(header.room)?;
+                joined.rights.require(right)?;
+                (joined, bytes.clone())
+            }
+            _ => {
+                let fields = Fields::parse(self.argument, self.attachments)?;
+                let joined = self.client.joined(fields.room()?.as_str())?;
+                joined.rights.require(right)?;
+                (joined, fields.bytes("update")?)
+            }
+        };
         if bytes.len() > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -224,7 +245,7 @@ impl Request<'_> {
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.room()?;
         let state_vector = fields.state_vector()?;
-        let joined = self.client.joined(&room)?;
+        let joined = self.client.joined(room.as_str())?;
         joined.handle.send(Command::Sync {
             peer: joined.seat,
             ticket,
