@@ -38,8 +38,8 @@ pub(super) struct Shared {
     pub(super) draining: AtomicBool,
     pub(super) store: Store,
     pub(super) catalog: Catalog,
-    pub(super) limits: Limits,
-    pub(super) timing: Timing,
+    pub(super) limits: Arc<Limits>,
+    pub(super) timing: Arc<Timing>,
     pub(super) memory: Memory,
     pub(super) metrics: Metrics,
     pub(super) supervisor: Supervisor,
@@ -62,21 +62,24 @@ pub(super) struct Inbox {
 pub(super) enum Event {
     /// The result of the oldest unsettled append.
     Appended(Result<Seq, AppendError>),
-    /// The result of the snapshot: the position up to which it holds the log, or `None` if it was
-    /// not written.
-    SnapshotPut(Option<Seq>),
+    /// The snapshot was written. It holds the log up to this position.
+    SnapshotPut(Seq),
+    /// The snapshot was not written.
+    SnapshotFailed,
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
     /// The server stops.
     Drain,
 }
 
-/// A message in a room's inbox.
+/// A message in a room's inbox. It is small, because an inbox has 32 slots for messages or more, also
+/// when it is empty.
 pub(super) enum Incoming {
-    /// It is boxed because all slots of an inbox have the same size, and an inbox has at least 32.
     Command(Box<Command>),
     Event(Event),
 }
+
+const _: () = assert!(size_of::<Incoming>() <= 16);
 
 /// The weight of the commands in an inbox.
 #[derive(Default)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::{Caller, Callers, Session, budgets::Budgets};
 use crate::{
@@ -39,8 +40,8 @@ pub(super) struct Shared {
     registry: Mutex<Registry>,
 }
 
-/// The sessions of one person in one team.
-type UserSessions = Vec<Arc<Session>>;
+/// The sessions of one person in one team. Most people have one.
+type UserSessions = SmallVec<[Arc<Session>; 1]>;
 
 #[derive(Default)]
 struct Registry {
@@ -121,8 +122,6 @@ impl Sessions {
         let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();
         let of_user = of_team.entry(user).or_default();
-        // Most people have one session.
-        of_user.reserve_exact(1);
         of_user.push(Arc::clone(&session));
         Ok(session)
     }
@@ -206,7 +205,7 @@ impl Registry {
     fn of_user(&self, team: &Team, user: &UserId) -> &[Arc<Session>] {
         let of_team = self.teams.get(team);
         let of_user = of_team.and_then(|users| users.get(user));
-        of_user.map_or(&[], Vec::as_slice)
+        of_user.map_or(&[], SmallVec::as_slice)
     }
 
     /// Removes a session; `false` if it was not there.

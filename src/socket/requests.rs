@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::{
     Shared, calls,
-    client::{Client, JoinedRoom, NOT_JOINED},
+    client::{Client, NOT_JOINED},
     fields::Fields,
     handshake,
+    joined_rooms::JoinedRoom,
     packet::{ATTACHMENTS_MAX, Attachments, EventBody, NotAPacket, Packet},
     protocol::{Done, request},
     seat::NativeSeat,
@@ -175,7 +176,7 @@ impl Request<'_> {
         let mut rooms = self.client.rooms.lock();
         let role = self.client.session.budget.role();
         let limit = self.shared.rooms_per_socket(role);
-        if rooms.len() >= limit && !rooms.contains_key(&name) {
+        if rooms.len() >= limit && rooms.find(&name).is_none() {
             self.shared.metrics.limit_applied(match role {
                 Role::Person => "rooms_per_socket",
                 Role::Service => "service_rooms_per_socket",
@@ -183,7 +184,7 @@ impl Request<'_> {
             return Err(Error::TooManyRooms { limit });
         }
         let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
-        let seat = NativeSeat::new(self.shared, self.client, name.clone(), since);
+        let seat = NativeSeat::new(self.client, name.clone(), since);
         let seat: Arc<dyn Peer> = Arc::new(seat);
         let peer = Arc::clone(&seat);
         handle.send(Command::Join {
@@ -210,7 +211,7 @@ impl Request<'_> {
         let joined = {
             let mut rooms = self.client.rooms.lock();
             let joined = rooms.remove(&room).ok_or(NOT_JOINED)?;
-            self.client.presence.exit(&self.client.session, &room);
+            self.shared.presence.exit(&self.client.session, &room);
             joined
         };
         let session = self.client.session.id();
@@ -251,7 +252,7 @@ impl Request<'_> {
             Some(activity) => Some(Some(Activity::read(&activity)?)),
         };
         let change = Change { status, activity };
-        self.client.presence.update(&self.client.session, change)?;
+        self.shared.presence.update(&self.client.session, change)?;
         self.client.accept(self.ack, &Done { ok: true });
         Ok(())
     }
@@ -264,7 +265,7 @@ impl Request<'_> {
         let room = fields.find_text("room")?;
         let room = room.map(|room| RoomName::parse(&room)).transpose()?;
         let claims = self.client.session.claims();
-        let list = self.client.presence.list(&claims, room.as_ref())?;
+        let list = self.shared.presence.list(&claims, room.as_ref())?;
         self.client.accept(self.ack, &list);
         budget.charge(began.elapsed(), 0);
         Ok(())
