@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
-    id::{DocumentKey, Seq},
+    id::{DocumentKey, RoomName, Seq},
     limits::Memory,
     metrics::Metrics,
     store::{AppendError, Store},
@@ -51,8 +51,9 @@ pub struct RoomHandle {
     pub(super) inbox: Arc<Inbox>,
 }
 
-/// The sending end of a room's inbox, and the limit of its backlog.
+/// The name of a room, the sending end of its inbox, and the limit of its backlog.
 pub(super) struct Inbox {
+    pub(super) name: RoomName,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) backlog: Arc<Backlog>,
     pub(super) bytes_max: usize,
@@ -101,6 +102,11 @@ impl Backlog {
 }
 
 impl RoomHandle {
+    /// The room's name. Its members keep this one, so that it is in memory once.
+    pub fn name(&self) -> &RoomName {
+        &self.inbox.name
+    }
+
     /// Puts `command` into the inbox without waiting.
     ///
     /// A command that is larger than the limit of the inbox is taken while the room is not busy.

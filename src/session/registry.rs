@@ -84,9 +84,12 @@ impl Sessions {
     /// # Errors
     /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] if the user
     /// or the instance has the maximum number of sessions already.
-    pub fn admit_again(&self, claims: Claims, budget: Option<Arc<Budget>>) -> Result<Arc<Session>> {
+    pub fn admit_again(
+        &self,
+        mut claims: Claims,
+        budget: Option<Arc<Budget>>,
+    ) -> Result<Arc<Session>> {
         self.check_open()?;
-        let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let limits = &self.shared.limits;
         let role = Role::of(claims.rights());
         let of_user_max = match role {
@@ -94,6 +97,11 @@ impl Sessions {
             Role::Service => limits.service_sockets_max,
         };
         let mut registry = self.shared.registry.lock();
+        if let Some((team, _)) = registry.teams.get_key_value(&claims.team) {
+            // All sessions keep the same text, so that it is in memory once.
+            claims.team = team.clone();
+        }
+        let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let count = registry.of_user(&team, &user).len();
         let full = match role {
             _ if registry.count >= limits.sockets_max => Some("sockets_max"),

@@ -184,6 +184,7 @@ impl Request<'_> {
             return Err(Error::TooManyRooms { limit });
         }
         let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
+        let name = handle.name().clone();
         let seat = NativeSeat::new(self.client, name.clone(), since);
         let seat: Arc<dyn Peer> = Arc::new(seat);
         let peer = Arc::clone(&seat);
