@@ -4,7 +4,6 @@
 //! Cloning a text id increments a reference count.
 
 use std::{
-    borrow::Borrow,
     fmt,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -55,12 +54,6 @@ impl RoomName {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for RoomName {
-    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -14,7 +14,7 @@ mod tests;
 
 use std::{
     any::Any,
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     thread,
@@ -26,6 +26,11 @@ use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle, time::MissedTickBe
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, telemetry::panic_message};
+
+/// Larger work is boxed. A task is allocated with an alignment of 128 bytes, for which malloc needs a larger piece
+/// of free memory than the task leaves when it has ended. The next task of its size could not use that, and tasks of
+/// many kilobytes begin and end with each connection.
+const TASK_BYTES_MAX: usize = 1024;
 
 /// The kind of a task or of guarded work. A panic is counted under its [`name`](Task::name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,8 +236,18 @@ impl Supervisor {
     ///
     /// # Panics
     /// Outside of a runtime.
+    pub fn spawn<F>(&self, task: Task, work: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match mem::size_of::<F>() > TASK_BYTES_MAX {
+            true => self.spawn_caught(task, Box::pin(work)),
+            false => self.spawn_caught(task, work),
+        }
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
-    pub fn spawn(
+    fn spawn_caught(
         &self,
         task: Task,
         work: impl Future<Output = ()> + Send + 'static,

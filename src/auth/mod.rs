@@ -76,8 +76,8 @@ impl User {
 /// The claims of a verified token.
 #[derive(Clone, Debug)]
 pub struct Claims {
-    /// The user.
-    pub user: User,
+    /// The user. Shared with the session's identity and with presence.
+    pub user: Arc<User>,
     /// The scope of all room names.
     pub team: Team,
     /// The roles as the token lists them, unknown ones included.
@@ -146,13 +146,13 @@ impl Claims {
                 .ok_or_else(|| refuse("the token has grants for too many documents"))?,
         };
         Ok(Self {
-            user: User {
+            user: Arc::new(User {
                 name: text(&names.name)
                     .and_then(display_name)
                     .unwrap_or_else(|| id.as_str().to_owned()),
                 avatar_url: text(&names.avatar_url).and_then(avatar_url),
                 id,
-            },
+            }),
             team: team.ok_or_else(|| refuse("the token's team is malformed"))?,
             roles: claim(&names.roles).map(roles).unwrap_or_default(),
             login,

@@ -186,11 +186,11 @@ mod tests {
 
     fn claims(team: &str, user: &str, login: Option<&str>, issued_at: Option<i64>) -> Claims {
         Claims {
-            user: User {
+            user: Arc::new(User {
                 id: UserId::parse(user).expect("an id"),
                 name: user.to_owned(),
                 avatar_url: None,
-            },
+            }),
             team: Team::parse(team).expect("a team"),
             roles: Vec::new(),
             login: login.map(str::to_owned),

@@ -22,6 +22,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use pin_project_lite::pin_project;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     sync::Notify,
@@ -118,7 +119,7 @@ impl Share {
             share: self.clone(),
             place,
             ticket: None,
-            work: Box::pin(work),
+            work,
         }
     }
 
@@ -186,6 +187,16 @@ impl Share {
         self.0.waits.notify_one();
         self.0.metrics.limit_applied("stranger_cpu_ms_per_second");
         Some(ticket)
+    }
+
+    /// Begins the turn that was given to the task with `ticket`, or gives up waiting for it.
+    fn return_ticket(&self, ticket: &mut Option<Arc<Ticket>>) {
+        let Some(ticket) = ticket.take() else {
+            return;
+        };
+        if !ticket.advance(ABANDONED) {
+            self.0.state.lock().given -= 1;
+        }
     }
 
     /// Charges half of what a thread does for strangers outside of their turns. More would leave hardly any turns where a thread
@@ -263,61 +274,54 @@ impl Ticket {
     }
 }
 
-/// The work of a connection, as [`Share::limit`] limits it.
-pub struct Limited<F> {
-    share: Share,
-    place: Arc<Place>,
-    /// While it waits for a turn.
-    ticket: Option<Arc<Ticket>>,
-    work: Pin<Box<F>>,
+pin_project! {
+    /// The work of a connection, as [`Share::limit`] limits it.
+    pub struct Limited<F> {
+        share: Share,
+        place: Arc<Place>,
+        // While it waits for a turn.
+        ticket: Option<Arc<Ticket>>,
+        // Not boxed: there is one for each connection.
+        #[pin]
+        work: F,
+    }
+
+    impl<F> PinnedDrop for Limited<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.share.return_ticket(this.ticket);
+        }
+    }
 }
 
 impl<F: Future> Future for Limited<F> {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
         if this.place.is_trusted() {
-            this.return_ticket();
-            return this.work.as_mut().poll(cx);
+            this.share.return_ticket(this.ticket);
+            return this.work.poll(cx);
         }
-        match &this.ticket {
+        match this.ticket {
             Some(ticket) if ticket.state.load(Ordering::Acquire) == WAITING => {
                 return Poll::Pending;
             }
-            Some(_) => this.return_ticket(),
+            Some(_) => this.share.return_ticket(this.ticket),
             None => {
-                this.ticket = this.share.admit(&this.place, cx.waker());
+                *this.ticket = this.share.admit(this.place, cx.waker());
                 if this.ticket.is_some() {
                     return Poll::Pending;
                 }
             }
         }
         let began = processor_time();
-        let polled = this.work.as_mut().poll(cx);
+        let polled = this.work.poll(cx);
         let took = processor_time().saturating_sub(began);
         let used = took.as_nanos() as u64;
         this.place.used.fetch_add(used, Ordering::Relaxed);
         this.share.charge_turn(took);
         polled
-    }
-}
-
-impl<F> Limited<F> {
-    /// Begins the turn that was given, or gives up waiting for it.
-    fn return_ticket(&mut self) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
-        if !ticket.advance(ABANDONED) {
-            self.share.0.state.lock().given -= 1;
-        }
-    }
-}
-
-impl<F> Drop for Limited<F> {
-    fn drop(&mut self) {
-        self.return_ticket();
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) struct People {
 
 /// One person.
 pub(super) struct Person {
-    user: User,
+    user: Arc<User>,
     pub(super) tabs: Vec<Tab>,
     /// When the latest session ended.
     left_at: Timestamp,
@@ -92,8 +92,8 @@ impl Core {
         let user = &session.identity().user;
         let people = self.teams.entry(session.claims().team.clone()).or_default();
         let person = people.people.entry(user.id.clone());
-        let person = person.or_insert_with(|| Box::new(Person::new(user.clone(), now)));
-        person.user = user.clone();
+        let person = person.or_insert_with(|| Box::new(Person::new(Arc::clone(user), now)));
+        person.user = Arc::clone(user);
         // Most people have one session, so that there are thousands of these lists.
         person.tabs.reserve_exact(1);
         person.tabs.push(Tab::new(Arc::clone(session)));
@@ -234,7 +234,7 @@ impl Core {
 }
 
 impl Person {
-    fn new(user: User, now: Now) -> Self {
+    fn new(user: Arc<User>, now: Now) -> Self {
         Self {
             user,
             tabs: Vec::new(),
@@ -291,7 +291,7 @@ impl Person {
     pub(super) fn entry(&self, shown: Shown) -> Entry {
         let seen = self.tabs.iter().map(|tab| tab.session.last_seen_at()).max();
         Entry {
-            user: self.user.clone(),
+            user: User::clone(&self.user),
             status: shown.status,
             activity: shown.activity.map(|activity| *activity),
             rooms: shown.rooms,

@@ -187,7 +187,7 @@ mod tests {
     fn an_entry_is_json_as_clients_expect_it() {
         let room = RoomName::parse("a").expect("a name");
         let entry = Entry {
-            user: claims("acme", "ana").user,
+            user: User::clone(&claims("acme", "ana").user),
             status: Status::Online,
             activity: None,
             rooms: vec![room],

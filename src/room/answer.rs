@@ -79,7 +79,7 @@ pub struct Synced {
 #[derive(Clone, Debug)]
 pub struct Person {
     /// The person.
-    pub user: User,
+    pub user: Arc<User>,
     /// When the last command of one of their sessions came.
     pub last_seen_at: Timestamp,
 }

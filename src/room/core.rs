@@ -1,6 +1,6 @@
 //! The decisions of a room, as a state machine: no clock, no task and no database.
 //!
-//! [`RoomCore::on`] takes one input and the time, and returns a list of [`Output`]s, which the
+//! [`RoomCore::on`] takes one input and the time, and leaves a list of [`Output`]s, which the
 //! driver carries out in their order before the next input. Updates are applied one by one as
 //! they come. At the end of a turn the accepted ones are relayed as one message and appended to
 //! the log as one group of rows. Their acks are sent after the append has succeeded.
@@ -77,10 +77,11 @@ pub(super) enum Phase {
 
 /// The state of a room.
 pub(super) struct RoomCore<P> {
-    pub(super) limits: Limits,
-    pub(super) timing: Timing,
+    pub(super) limits: Arc<Limits>,
+    pub(super) timing: Arc<Timing>,
     pub(super) metrics: Metrics,
     pub(super) now: Now,
+    /// What was decided and is not carried out yet.
     pub(super) outputs: Vec<Output<P>>,
     /// Set while a read of the database is under way.
     pub(super) after_fetch: Option<AfterFetch<P>>,
@@ -128,12 +129,14 @@ impl<P: PeerHandle> RoomCore<P> {
     /// A room whose document is not loaded yet: its first input is [`Fetched::Document`].
     pub(super) fn new(
         document: OpenDocument,
-        limits: Limits,
-        timing: Timing,
+        limits: Arc<Limits>,
+        timing: Arc<Timing>,
         metrics: Metrics,
         availability: Availability,
         now: Now,
     ) -> Self {
+        let relay_pace = Pace::new(timing.relay_tick_ms);
+        let awareness_pace = Pace::new(timing.awareness_tick_ms);
         Self {
             limits,
             timing,
@@ -152,8 +155,8 @@ impl<P: PeerHandle> RoomCore<P> {
             changed_by: ChangedBy::Nobody,
             awareness_shown: AwarenessShown::ToAll,
             commits: Commits::default(),
-            relay_pace: Pace::new(timing.relay_tick_ms),
-            awareness_pace: Pace::new(timing.awareness_tick_ms),
+            relay_pace,
+            awareness_pace,
             counts: UpdateCounts::default(),
             last_relayed: Vec::new(),
             flushes: 0,
@@ -204,8 +207,8 @@ impl<P: PeerHandle> RoomCore<P> {
         core
     }
 
-    /// Handles one input, and adds what it leads to to `outputs`.
-    pub(super) fn on(&mut self, now: Now, input: Input<P>, outputs: &mut Vec<Output<P>>) {
+    /// Handles one input, and adds what it leads to to `outputs`, which the caller takes.
+    pub(super) fn on(&mut self, now: Now, input: Input<P>) {
         self.now = now;
         match input {
             Input::Command(command, resources) => self.command(command, resources),
@@ -231,7 +234,6 @@ impl<P: PeerHandle> RoomCore<P> {
         if self.document.is_broken() && self.after_fetch.is_none() && self.phase != Phase::Closed {
             self.reload();
         }
-        outputs.append(&mut self.outputs);
     }
 
     fn command(&mut self, command: Command<P>, resources: Resources) {

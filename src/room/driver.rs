@@ -25,7 +25,7 @@ use super::{
     Answer, Command, Message, Ticket,
     core::{Phase, RoomCore},
     effects::{DynPeer, Effects, FollowUp},
-    interface::{Input, Now, Output, Resources},
+    interface::{Input, Now, Resources},
     load,
     open_document::OpenDocument,
     shared::{Backlog, Event, Incoming, Shared, Unloaded},
@@ -55,8 +55,6 @@ pub(super) struct Driver {
     availability: watch::Receiver<Availability>,
     /// What this turn took from the inbox and the core was not given yet, in reverse order.
     turn: Vec<Incoming>,
-    /// What the core decided and was not carried out yet.
-    outputs: Vec<Output<DynPeer>>,
     /// The request that is being carried out: it is answered even if that panics.
     current_request: Option<(DynPeer, Ticket)>,
     panics: RecentPanics,
@@ -84,7 +82,6 @@ impl Driver {
             backlog,
             availability,
             turn: Vec::new(),
-            outputs: Vec::new(),
             current_request: None,
             panics: RecentPanics::default(),
             end: None,
@@ -138,7 +135,7 @@ impl Driver {
             };
             let input = self.input(incoming);
             self.put(now, input);
-            match self.outputs.is_empty() {
+            match self.core.outputs.is_empty() {
                 // The updates of people who type: the end of the turn relays them.
                 true => self.current_request = None,
                 false => self.settle(now).await,
@@ -164,7 +161,8 @@ impl Driver {
                 self.effects.append_settled();
                 Input::Appended(result)
             }
-            Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(seq),
+            Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(Some(seq)),
+            Incoming::Event(Event::SnapshotFailed) => Input::SnapshotPut(None),
             Incoming::Event(Event::Happened(event)) => Input::Happened(event),
             Incoming::Event(Event::Drain) => Input::Drain,
         }
@@ -210,7 +208,7 @@ impl Driver {
     /// Gives the core one input; [`settle`](Self::settle) carries out what it decides. It is not
     /// async, so that the task of a room has no space for an input at each place that calls it.
     fn put(&mut self, now: Now, input: Input<DynPeer>) {
-        self.core.on(now, input, &mut self.outputs);
+        self.core.on(now, input);
     }
 
     /// Carries out outputs, and gives the core the inputs that result from them, until none is
@@ -228,26 +226,25 @@ impl Driver {
                 self.current_request = None;
                 return;
             };
-            self.core.on(now, input, &mut self.outputs);
+            self.core.on(now, input);
         }
     }
 
     fn carry_out(&mut self, now: Now) {
-        let mut outputs = std::mem::take(&mut self.outputs);
+        let mut outputs = std::mem::take(&mut self.core.outputs);
         for output in outputs.drain(..) {
             match self.effects.carry_out(now, output, &mut self.core) {
                 FollowUp::Nothing => {}
                 FollowUp::ReportShown(shown) => {
-                    let input = Input::AwarenessShown(shown);
-                    self.core.on(now, input, &mut self.outputs);
+                    self.core.on(now, Input::AwarenessShown(shown));
                 }
                 FollowUp::Unload => self.unload(now),
                 FollowUp::End(error) => self.close(error),
             }
         }
-        if self.outputs.is_empty() {
+        if self.core.outputs.is_empty() {
             // The next outputs use the same allocation.
-            self.outputs = outputs;
+            self.core.outputs = outputs;
         }
     }
 
@@ -255,7 +252,7 @@ impl Driver {
     fn unload(&mut self, now: Now) {
         match self.shared.unload(&self.key, &self.inbox) {
             Unloaded::Yes => self.end = Some(Error::Draining),
-            Unloaded::No => self.core.on(now, Input::UnloadRefused, &mut self.outputs),
+            Unloaded::No => self.core.on(now, Input::UnloadRefused),
         }
     }
 
@@ -281,7 +278,7 @@ impl Driver {
         let now = Now::read();
         self.shared.supervisor.panicked(Task::Room, panic);
         let (team, room) = (self.key.team.as_str(), self.key.room.as_str());
-        self.outputs.clear();
+        self.core.outputs.clear();
         self.effects.discard();
         if let Some((peer, ticket)) = self.current_request.take() {
             peer.answer(ticket, Answer::Refused(Error::Internal));
@@ -296,7 +293,6 @@ impl Driver {
         let broken = std::mem::replace(&mut self.core, blank);
         let document = OpenDocument::empty(&self.shared.limits, &self.shared.memory);
         self.core = RoomCore::recovered(broken, document, self.effects.appends());
-        self.outputs.append(&mut self.core.outputs);
     }
 
     /// Closes the room without its core, which is broken.
@@ -338,8 +334,8 @@ impl Now {
 fn blank_core(shared: &Shared, availability: Availability, now: Now) -> RoomCore<DynPeer> {
     RoomCore::new(
         OpenDocument::empty(&shared.limits, &shared.memory),
-        shared.limits,
-        shared.timing,
+        Arc::clone(&shared.limits),
+        Arc::clone(&shared.timing),
         shared.metrics.clone(),
         availability,
         now,

@@ -13,6 +13,7 @@ use super::{
     seats::Gate,
 };
 use crate::{
+    auth::User,
     error::{Error, Result},
     id::{ClientId, SessionId},
     store::Metadata,
@@ -56,7 +57,7 @@ impl<P: PeerHandle> RoomCore<P> {
 
     /// Has the document created for `peer`, which may create it.
     pub(super) fn create(&mut self, peer: &P, then: AfterFetch<P>) {
-        let by = peer.identity().user.clone();
+        let by = User::clone(&peer.identity().user);
         let at = self.now.time;
         self.fetch(Fetch::Create { by, at }, then);
     }
@@ -241,11 +242,12 @@ impl<P: PeerHandle> RoomCore<P> {
         }
         // An earlier difference still counts if it was not sent, or if it was just sent and may be
         // the message that was missed.
-        let may_be_missed = |earlier: &CatchUp| earlier.sent_at.is_none_or(|sent| sent == flushes);
-        let earlier = member.catch_up.take().filter(may_be_missed);
+        let may_be_missed = |sent_at: Option<u64>| sent_at.is_none_or(|sent| sent == flushes);
+        let earlier = member.catch_up.take();
+        let earlier = earlier.filter(|earlier| may_be_missed(earlier.sent_at));
         let had = earlier.map_or_else(|| self.state_before_last_relay(), |earlier| earlier.had);
         if let Some(member) = self.members.find(session) {
-            member.catch_up = Some(CatchUp { had, sent_at: None });
+            member.catch_up = Some(Box::new(CatchUp { had, sent_at: None }));
         }
     }
 
@@ -289,7 +291,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let sent_at = Some(self.flushes);
         if let Some(member) = self.members.find(session) {
             let had = had.clone();
-            member.catch_up = Some(CatchUp { had, sent_at });
+            member.catch_up = Some(Box::new(CatchUp { had, sent_at }));
         }
         self.set_sync_state(session, SyncState::Current);
         self.outputs.push(Output::SetGate(session, Gate::Open));

@@ -61,8 +61,9 @@ pub(super) struct Member<P> {
     /// document.
     declared: StateVector,
     sync_state: SyncState,
-    /// Set for a member that cannot ask for what it missed and has lagged.
-    pub(super) catch_up: Option<CatchUp>,
+    /// Set for a member that cannot ask for what it missed and has lagged. It is boxed, because few
+    /// members are such.
+    pub(super) catch_up: Option<Box<CatchUp>>,
 }
 
 /// From where on a member is sent what it missed.

@@ -47,7 +47,7 @@ impl EditNotices {
         self.noted.retain(|_, at| is_recent(at));
         self.noted.insert(who.session, now);
         if self.writers.iter().all(|user| user.id != who.user.id) {
-            self.writers.push(who.user.clone());
+            self.writers.push(User::clone(&who.user));
         }
     }
 

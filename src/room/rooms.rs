@@ -62,8 +62,8 @@ impl Rooms {
                 draining: AtomicBool::new(false),
                 store,
                 catalog,
-                limits,
-                timing,
+                limits: Arc::new(limits),
+                timing: Arc::new(timing),
                 memory,
                 metrics,
                 supervisor,
@@ -103,6 +103,7 @@ impl Rooms {
         let bytes_max = self.shared.limits.room_inbox_bytes_max;
         let handle = RoomHandle {
             inbox: Arc::new(Inbox {
+                name: key.room.clone(),
                 incoming,
                 backlog,
                 bytes_max,

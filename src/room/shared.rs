@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
-    id::{DocumentKey, Seq},
+    id::{DocumentKey, RoomName, Seq},
     limits::Memory,
     metrics::Metrics,
     store::{AppendError, Store},
@@ -38,8 +38,8 @@ pub(super) struct Shared {
     pub(super) draining: AtomicBool,
     pub(super) store: Store,
     pub(super) catalog: Catalog,
-    pub(super) limits: Limits,
-    pub(super) timing: Timing,
+    pub(super) limits: Arc<Limits>,
+    pub(super) timing: Arc<Timing>,
     pub(super) memory: Memory,
     pub(super) metrics: Metrics,
     pub(super) supervisor: Supervisor,
@@ -51,8 +51,9 @@ pub struct RoomHandle {
     pub(super) inbox: Arc<Inbox>,
 }
 
-/// The sending end of a room's inbox, and the limit of its backlog.
+/// The name of a room, the sending end of its inbox, and the limit of its backlog.
 pub(super) struct Inbox {
+    pub(super) name: RoomName,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) backlog: Arc<Backlog>,
     pub(super) bytes_max: usize,
@@ -62,23 +63,27 @@ pub(super) struct Inbox {
 pub(super) enum Event {
     /// The result of the oldest unsettled append.
     Appended(Result<Seq, AppendError>),
-    /// The result of the snapshot: the position up to which it holds the log, or `None` if it was
-    /// not written.
-    SnapshotPut(Option<Seq>),
+    /// The snapshot was written. It holds the log up to this position.
+    SnapshotPut(Seq),
+    /// The snapshot was not written.
+    SnapshotFailed,
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
     /// The server stops.
     Drain,
 }
 
-/// A message in a room's inbox.
+/// A message in a room's inbox. It is small, because an inbox has 32 slots for messages or more, also
+/// when it is empty.
 pub(super) enum Incoming {
     /// The command that comes most often.
     Update(Box<Update>),
-    /// Any other command. It is boxed because all slots of an inbox have the same size, and an inbox has at least 32.
+    /// Any other command.
     Command(Box<Command>),
     Event(Event),
 }
+
+const _: () = assert!(size_of::<Incoming>() <= 16);
 
 /// The weight of the commands in an inbox.
 #[derive(Default)]
@@ -100,6 +105,11 @@ impl Backlog {
 }
 
 impl RoomHandle {
+    /// The room's name. Its members keep this one, so that it is in memory once.
+    pub fn name(&self) -> &RoomName {
+        &self.inbox.name
+    }
+
     /// Puts `command` into the inbox without waiting.
     ///
     /// A command that is larger than the limit of the inbox is taken while the room is not busy.

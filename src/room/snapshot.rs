@@ -47,9 +47,8 @@ impl ResultSender {
 
 impl Drop for ResultSender {
     fn drop(&mut self) {
+        let event = self.seq.map_or(Event::SnapshotFailed, Event::SnapshotPut);
         // The send fails only if the room has ended.
-        let _ = self
-            .events
-            .send(Incoming::Event(Event::SnapshotPut(self.seq)));
+        let _ = self.events.send(Incoming::Event(event));
     }
 }

@@ -1,5 +1,7 @@
 //! The identity of a session, which rooms use and other clients see.
 
+use std::sync::Arc;
+
 use crate::{
     auth::User,
     id::{SessionId, Team},
@@ -26,7 +28,7 @@ pub struct Identity {
     /// The session.
     pub session: SessionId,
     /// The person, from the token.
-    pub user: User,
+    pub user: Arc<User>,
     /// The place in the [`PALETTE`] of the colour that the person prefers: the person has it in
     /// every room in which it is free.
     pub preferred_color: usize,
@@ -34,7 +36,7 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of `session`, whose person has the same preferred colour on every instance.
-    pub fn new(session: SessionId, team: &Team, user: User) -> Self {
+    pub fn new(session: SessionId, team: &Team, user: Arc<User>) -> Self {
         Self {
             session,
             preferred_color: preferred_color(team, &user),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::{Caller, Callers, Session, budgets::Budgets};
 use crate::{
@@ -39,8 +40,8 @@ pub(super) struct Shared {
     registry: Mutex<Registry>,
 }
 
-/// The sessions of one person in one team.
-type UserSessions = Vec<Arc<Session>>;
+/// The sessions of one person in one team. Most people have one.
+type UserSessions = SmallVec<[Arc<Session>; 1]>;
 
 #[derive(Default)]
 struct Registry {
@@ -83,9 +84,12 @@ impl Sessions {
     /// # Errors
     /// [`Error::Draining`] once the server is stopping; [`Error::TooManyConnections`] if the user
     /// or the instance has the maximum number of sessions already.
-    pub fn admit_again(&self, claims: Claims, budget: Option<Arc<Budget>>) -> Result<Arc<Session>> {
+    pub fn admit_again(
+        &self,
+        mut claims: Claims,
+        budget: Option<Arc<Budget>>,
+    ) -> Result<Arc<Session>> {
         self.check_open()?;
-        let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let limits = &self.shared.limits;
         let role = Role::of(claims.rights());
         let of_user_max = match role {
@@ -93,6 +97,11 @@ impl Sessions {
             Role::Service => limits.service_sockets_max,
         };
         let mut registry = self.shared.registry.lock();
+        if let Some((team, _)) = registry.teams.get_key_value(&claims.team) {
+            // All sessions keep the same text, so that it is in memory once.
+            claims.team = team.clone();
+        }
+        let (team, user) = (claims.team.clone(), claims.user.id.clone());
         let count = registry.of_user(&team, &user).len();
         let full = match role {
             _ if registry.count >= limits.sockets_max => Some("sockets_max"),
@@ -121,8 +130,6 @@ impl Sessions {
         let session = Arc::new(Session::new(self.next_id(), claims, budget));
         let of_team = registry.teams.entry(team).or_default();
         let of_user = of_team.entry(user).or_default();
-        // Most people have one session.
-        of_user.reserve_exact(1);
         of_user.push(Arc::clone(&session));
         Ok(session)
     }
@@ -206,7 +213,7 @@ impl Registry {
     fn of_user(&self, team: &Team, user: &UserId) -> &[Arc<Session>] {
         let of_team = self.teams.get(team);
         let of_user = of_team.and_then(|users| users.get(user));
-        of_user.map_or(&[], Vec::as_slice)
+        of_user.map_or(&[], SmallVec::as_slice)
     }
 
     /// Removes a session; `false` if it was not there.

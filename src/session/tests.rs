@@ -19,11 +19,11 @@ use crate::{
 /// The claims of an editor's token.
 pub(crate) fn claims(team: &str, user: &str) -> Claims {
     Claims {
-        user: User {
+        user: Arc::new(User {
             id: UserId::parse(user).expect("an id"),
             name: user.to_owned(),
             avatar_url: None,
-        },
+        }),
         team: Team::parse(team).expect("a team"),
         roles: vec!["editor".to_owned()],
         login: None,

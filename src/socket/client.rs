@@ -1,15 +1,11 @@
 //! A connected client: its session, the rooms that it has joined, and messages to it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use engineio::{Message, Reason, Sent};
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tracing::info;
@@ -18,20 +14,18 @@ use super::{
     Shared,
     connection::Connection,
     held::Held,
+    joined_rooms::{JoinedRoom, JoinedRooms},
     packet::{Attachments, Frame},
     protocol::{EndedPayload, ExpiringPayload, Refusal, RequestError, RoomClosedPayload, event},
 };
 use crate::{
-    auth::{Right, Rights},
+    auth::Right,
     bus::{Event, Published},
     error::{Error, Result},
     id::{RoomName, Timestamp},
-    limits::{RefusalKind, Sampler},
-    metrics::Metrics,
-    presence::Presence,
-    room::{Command, Delivery, Peer, RoomHandle},
+    limits::RefusalKind,
+    room::{Command, Delivery, RoomHandle},
     session::{Link, Session},
-    workflow::Workflow,
 };
 
 /// The Engine.IO connection of a client.
@@ -45,49 +39,34 @@ pub(super) const NOT_JOINED: Error = Error::Conflict {
 /// One connected client of this door.
 pub struct Client {
     pub(super) session: Arc<Session>,
-    /// The rooms whose joins were sent to the room and not refused.
-    pub(super) rooms: Mutex<HashMap<RoomName, JoinedRoom, RandomState>>,
-    /// It is told of joined and left rooms under the lock of `rooms`, so that it never knows a room
-    /// that the client has left meanwhile.
-    pub(super) presence: Presence,
+    pub(super) shared: Arc<Shared>,
+    /// The rooms whose joins were sent to the room and not refused. Presence is told of joined and left
+    /// rooms under this lock, so that it never knows a room that the client has left meanwhile.
+    pub(super) rooms: Mutex<JoinedRooms>,
     /// The events that are held back while the session begins.
     pub(super) held: Held,
-    /// Knows the statuses of the documents that it joins.
-    pub(super) workflow: Workflow,
     /// How many operations are carried out for it.
     pub(super) calls: AtomicUsize,
     socket: Arc<EngineSocket>,
-    metrics: Metrics,
-    cuts: Arc<Sampler>,
     /// Whether a durable event was dropped, because the queue was full.
     has_missed_event: AtomicBool,
-    /// How many bytes may be queued for the socket; twice as many for events.
-    queue_bytes_max: usize,
-}
-
-/// A room that a client has joined or is joining.
-#[derive(Clone)]
-pub(super) struct JoinedRoom {
-    pub(super) handle: RoomHandle,
-    pub(super) seat: Arc<dyn Peer>,
-    pub(super) rights: Rights,
 }
 
 impl Client {
     /// A client whose session begins; events are held back until it has.
-    pub(super) fn new(shared: &Shared, session: Arc<Session>, socket: Arc<EngineSocket>) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        session: Arc<Session>,
+        socket: Arc<EngineSocket>,
+    ) -> Self {
         Self {
             session,
+            shared: Arc::clone(shared),
             rooms: Mutex::default(),
-            presence: shared.presence.clone(),
-            workflow: shared.operations.workflow.clone(),
             calls: AtomicUsize::new(0),
             held: Held::holding(),
             socket,
-            metrics: shared.metrics.clone(),
-            cuts: Arc::clone(&shared.cut),
             has_missed_event: AtomicBool::new(false),
-            queue_bytes_max: shared.limits.socket_queue_bytes_max,
         }
     }
 
@@ -98,36 +77,36 @@ impl Client {
     /// room's.
     pub(super) fn joined(&self, name: &str) -> Result<JoinedRoom> {
         let mut rooms = self.rooms.lock();
-        match rooms.get(name) {
+        match rooms.find(name) {
             Some(joined) if !joined.handle.has_ended() => return Ok(joined.clone()),
             Some(_) => {
-                let name = RoomName::parse(name)?;
-                rooms.remove(&name);
-                self.presence.exit(&self.session, &name);
+                if let Some((name, _)) = rooms.remove(name) {
+                    self.shared.presence.exit(&self.session, &name);
+                }
             }
             None => drop(RoomName::parse(name)?),
         }
         Err(NOT_JOINED)
     }
 
-    /// How many bytes may be queued for the client.
+    /// How many bytes may be queued for the client; twice as many for events.
     pub(super) fn queue_bytes_max(&self) -> usize {
-        self.queue_bytes_max
+        self.shared.limits.socket_queue_bytes_max
     }
 
     /// Whether the client receives `event` as the member of a room, so that it must not receive it a
     /// second time.
     pub(super) fn receives_in_a_room(&self, event: &Event) -> bool {
         let rooms = self.rooms.lock();
-        rooms.keys().any(|room| event.goes_to(room))
+        rooms.iter().any(|(room, _)| event.goes_to(room))
     }
 
     /// A room that the client has joined and whose inbox is so full that the server must not
     /// read the client's next frame yet.
     pub(super) fn busy_room(&self) -> Option<RoomHandle> {
         let rooms = self.rooms.lock();
-        let busy = rooms.values().find(|joined| joined.handle.is_busy());
-        busy.map(|joined| joined.handle.clone())
+        let busy = rooms.iter().find(|(_, joined)| joined.handle.is_busy());
+        busy.map(|(_, joined)| joined.handle.clone())
     }
 
     /// How many bytes are queued behind the message that is being written.
@@ -138,7 +117,7 @@ impl Client {
     /// Queues `message` for the next flush, unless the queue is full. A message larger than the
     /// whole queue is accepted if nothing else is queued.
     pub(super) fn offer(&self, message: Message) -> Delivery {
-        self.queue_within(message, self.queue_bytes_max)
+        self.queue_within(message, self.queue_bytes_max())
     }
 
     /// Queues `message`, which is `event`, as [`offer`](Self::offer) does, with twice the bound: events
@@ -149,7 +128,7 @@ impl Client {
         if self.has_missed_event.load(Ordering::Relaxed) {
             return Delivery::Full;
         }
-        let delivery = self.queue_within(message, self.queue_bytes_max.saturating_mul(2));
+        let delivery = self.queue_within(message, self.queue_bytes_max().saturating_mul(2));
         if delivery == Delivery::Full && event.event_id.is_some() {
             self.note_missed_event();
         }
@@ -205,7 +184,7 @@ impl Client {
     /// Answers a request that failed: with an ack if the client expects one, otherwise with the event
     /// `request_error`. A client that ignores refusals for its rate is cut.
     pub(super) fn refuse(&self, event: &str, ack: Option<u64>, error: &Error) {
-        self.metrics.refused(error.code());
+        self.shared.metrics.refused(error.code());
         match ack {
             Some(ack) => {
                 let refusal = Refusal { ok: false, error };
@@ -227,13 +206,13 @@ impl Client {
 
     /// Closes the transport at once and drops its queue; the client reconnects by itself.
     pub(super) fn cut(&self, reason: &'static str) {
-        if let Some(suppressed) = self.cuts.admit() {
+        if let Some(suppressed) = self.shared.cut.admit() {
             info!(
                 session = self.session.id().0,
                 reason, suppressed, "socket cut"
             );
         }
-        self.metrics.socket_cut(reason);
+        self.shared.metrics.socket_cut(reason);
         self.socket.cut(Reason::Unwanted);
     }
 
@@ -246,7 +225,7 @@ impl Client {
             joined.rights = claims.rights_in(name);
             let stays = joined.rights.allows(Right::View);
             if !stays {
-                self.presence.exit(&self.session, name);
+                self.shared.presence.exit(&self.session, name);
                 closed.push((name.clone(), joined.handle.clone()));
             }
             stays
@@ -257,17 +236,17 @@ impl Client {
             let payload = RoomClosedPayload { room: &name, code };
             self.tell(event::ROOM_CLOSED, &payload);
         }
-        self.presence.renew(&self.session);
+        self.shared.presence.renew(&self.session);
     }
 
     /// Leaves every room, because the session has ended.
     pub(super) fn leave_all(&self) {
         let rooms = {
             let mut rooms = self.rooms.lock();
-            self.presence.depart(&self.session);
+            self.shared.presence.depart(&self.session);
             std::mem::take(&mut *rooms)
         };
-        for joined in rooms.into_values() {
+        for (_, joined) in rooms.iter() {
             self.leave(&joined.handle);
         }
     }

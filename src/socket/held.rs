@@ -1,6 +1,6 @@
 //! Events and messages that are held back for a client while it is sent those that it has missed.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use engineio::Message;
 use parking_lot::Mutex;
@@ -11,13 +11,9 @@ use crate::{bus::Published, id::EventId, room::Delivery};
 const HELD_MAX: usize = 1000;
 
 /// What is held back while missed events are read.
-pub(super) struct Held(Mutex<State>);
-
-enum State {
-    Holding(Holding),
-    /// Everything is sent at once.
-    Open,
-}
+///
+/// `None`, which takes little memory, once nothing is held back any more.
+pub(super) struct Held(Mutex<Option<Box<Holding>>>);
 
 #[derive(Default)]
 struct Holding {
@@ -41,12 +37,13 @@ pub(super) enum Item {
 impl Held {
     /// Holds back until the [release](Self::release).
     pub(super) fn holding() -> Self {
-        Self(Mutex::new(State::Holding(Holding::default())))
+        Self(Mutex::new(Some(Box::default())))
     }
 
     /// Holds `event` back, if events are held back.
     pub(super) fn hold(&self, event: &Arc<Published>) -> bool {
-        let State::Holding(held) = &mut *self.0.lock() else {
+        let mut state = self.0.lock();
+        let Some(held) = &mut *state else {
             return false;
         };
         // None is held behind one that is missing.
@@ -60,9 +57,8 @@ impl Held {
     /// Holds `message` back, if messages are held back: [`Delivery::Full`] where those that are held
     /// would be larger than `bytes_max`, unless it is the first one. `None` if it is to be sent now.
     pub(super) fn hold_message(&self, message: &Message, bytes_max: usize) -> Option<Delivery> {
-        let State::Holding(held) = &mut *self.0.lock() else {
-            return None;
-        };
+        let mut state = self.0.lock();
+        let held = state.as_mut()?;
         let bytes = held.bytes.saturating_add(message.wire_bytes());
         if held.items.len() >= HELD_MAX || (held.bytes > 0 && bytes > bytes_max) {
             return Some(Delivery::Full);
@@ -74,10 +70,7 @@ impl Held {
 
     /// The size of the messages that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        match &*self.0.lock() {
-            State::Holding(held) => held.bytes,
-            State::Open => 0,
-        }
+        self.0.lock().as_ref().map_or(0, |held| held.bytes)
     }
 
     /// Passes to `send` what is held back, in its order, without the events up to `after`, and holds no
@@ -85,7 +78,7 @@ impl Held {
     pub(super) fn release(&self, after: EventId, send: impl Fn(Item)) {
         // The lock is held until all are sent, so that what happens next comes after them.
         let mut state = self.0.lock();
-        let State::Holding(held) = mem::replace(&mut *state, State::Open) else {
+        let Some(held) = state.take() else {
             return;
         };
         for item in held.items {

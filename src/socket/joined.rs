@@ -8,7 +8,7 @@ use super::{
     protocol::{JoinedPayload, storage_status},
 };
 use crate::{
-    auth::Claims,
+    auth::{Claims, User},
     catalog::Document,
     id::RoomName,
     presence::{Entry, Status},
@@ -27,7 +27,11 @@ pub(super) fn ack(
     let claims = client.session.claims();
     let rights = claims.rights_in(room);
     let members = members(room, client, &claims, joined.members);
-    let workflow = client.workflow.state(&joined.document, rights);
+    let workflow = client
+        .shared
+        .operations
+        .workflow
+        .state(&joined.document, rights);
     let mut attachments = Attachments::new();
     let mut attach = |bytes: Bytes| {
         attachments.push(bytes);
@@ -58,10 +62,10 @@ pub(super) fn ack(
 /// report to it.
 fn members(room: &RoomName, client: &Client, claims: &Claims, people: Vec<Person>) -> Vec<Entry> {
     let ids = people.iter().map(|person| &person.user.id);
-    let entries = client.presence.entries_of(claims, ids);
+    let entries = client.shared.presence.entries_of(claims, ids);
     let or_online = |(person, entry): (Person, Option<Entry>)| {
         entry.unwrap_or_else(|| Entry {
-            user: person.user,
+            user: User::clone(&person.user),
             status: Status::Online,
             activity: None,
             rooms: vec![room.clone()],

@@ -10,6 +10,7 @@
 //! handshake    begins a session with a token, and renews its token
 //! held         events that are held back for a client
 //! joined       the ack of `join_room`
+//! joined_rooms the rooms that one client has joined
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
 //! asyncapi     the description of all requests and events
@@ -39,6 +40,7 @@ mod handshake;
 mod header;
 mod held;
 mod joined;
+mod joined_rooms;
 mod lifecycle;
 mod packet;
 pub mod protocol;
@@ -132,7 +134,7 @@ struct Shared {
     connections: Mutex<HashMap<Sid, Arc<EngineSocket>>>,
     /// Lines about sessions that begin, and about clients that are cut, of which there may be many.
     begun: Sampler,
-    cut: Arc<Sampler>,
+    cut: Sampler,
     /// The clients whose session has begun.
     clients: Mutex<HashMap<SessionId, Arc<Client>>>,
 }
@@ -146,7 +148,7 @@ impl Sockets {
                 transports: TaskTracker::new(),
                 connections: Mutex::default(),
                 begun: Sampler::new(),
-                cut: Arc::default(),
+                cut: Sampler::new(),
                 clients: Mutex::default(),
             }),
         }

@@ -31,8 +31,8 @@ pub(super) const ATTACHMENTS_ANSWERED_MAX: usize = 64;
 const TEXT_BYTES: usize = 160;
 const SHORT_TEXT_BYTES: usize = 48;
 
-/// The binary attachments of one packet.
-pub type Attachments = SmallVec<[Bytes; 2]>;
+/// The binary attachments of one packet; most packets have one or none.
+pub type Attachments = SmallVec<[Bytes; 1]>;
 
 /// A packet from a client, without its attachments.
 #[derive(Debug, PartialEq, Eq)]

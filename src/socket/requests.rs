@@ -13,10 +13,11 @@ use tokio::time::Instant;
 
 use super::{
     Shared, calls,
-    client::{Client, JoinedRoom, NOT_JOINED},
+    client::{Client, NOT_JOINED},
     fields::Fields,
     handshake,
     header::UpdateHeader,
+    joined_rooms::JoinedRoom,
     packet::{ATTACHMENTS_MAX, Attachments, EventBody, NotAPacket, Packet},
     protocol::{Done, request},
     seat::NativeSeat,
@@ -196,7 +197,7 @@ impl Request<'_> {
         let mut rooms = self.client.rooms.lock();
         let role = self.client.session.budget.role();
         let limit = self.shared.rooms_per_socket(role);
-        if rooms.len() >= limit && !rooms.contains_key(&name) {
+        if rooms.len() >= limit && rooms.find(name.as_str()).is_none() {
             self.shared.metrics.limit_applied(match role {
                 Role::Person => "rooms_per_socket",
                 Role::Service => "service_rooms_per_socket",
@@ -204,7 +205,8 @@ impl Request<'_> {
             return Err(Error::TooManyRooms { limit });
         }
         let handle = self.shared.rooms.open(&self.client.session.key(&name))?;
-        let seat = NativeSeat::new(self.shared, self.client, name.clone(), since);
+        let name = handle.name().clone();
+        let seat = NativeSeat::new(self.client, name.clone(), since);
         let seat: Arc<dyn Peer> = Arc::new(seat);
         let peer = Arc::clone(&seat);
         handle.send(Command::Join {
@@ -230,8 +232,8 @@ impl Request<'_> {
         let room = Fields::parse_room(self.argument, self.attachments)?.room()?;
         let joined = {
             let mut rooms = self.client.rooms.lock();
-            let joined = rooms.remove(&room).ok_or(NOT_JOINED)?;
-            self.client.presence.exit(&self.client.session, &room);
+            let (_, joined) = rooms.remove(room.as_str()).ok_or(NOT_JOINED)?;
+            self.shared.presence.exit(&self.client.session, &room);
             joined
         };
         let session = self.client.session.id();
@@ -272,7 +274,7 @@ impl Request<'_> {
             Some(activity) => Some(Some(Activity::read(&activity)?)),
         };
         let change = Change { status, activity };
-        self.client.presence.update(&self.client.session, change)?;
+        self.shared.presence.update(&self.client.session, change)?;
         self.client.accept(self.ack, &Done { ok: true });
         Ok(())
     }
@@ -285,7 +287,7 @@ impl Request<'_> {
         let room = fields.find_text("room")?;
         let room = room.map(|room| RoomName::parse(&room)).transpose()?;
         let claims = self.client.session.claims();
-        let list = self.client.presence.list(&claims, room.as_ref())?;
+        let list = self.shared.presence.list(&claims, room.as_ref())?;
         self.client.accept(self.ack, &list);
         budget.charge(began.elapsed(), 0);
         Ok(())

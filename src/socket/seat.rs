@@ -1,20 +1,18 @@
 //! A client's seat in a room: sends the room's messages and answers as Socket.IO packets.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 
 use super::{
-    Shared,
-    client::{Client, JoinedRoom},
+    client::Client,
     events,
     held::Held,
     joined,
+    joined_rooms::JoinedRooms,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
         BytesPayload, Done, ResyncPayload, RoomClosedPayload, StoragePayload, SyncedPayload, event,
@@ -24,14 +22,12 @@ use super::{
 };
 use crate::{
     bus::Published,
-    comments::Comments,
     error::Error,
     id::{EventId, RoomName},
-    metrics::Metrics,
     room::{Acked, Answer, Audiences, Delivery, Door, Joined, Message, Peer, Ticket},
     session::{Identity, Session},
-    store::{Receiver, Store},
-    supervise::{Supervisor, Task},
+    store::Receiver,
+    supervise::Task,
 };
 
 /// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
@@ -49,7 +45,6 @@ pub(super) struct NativeSeat {
     room: RoomName,
     /// A weak reference, because the client holds its seats.
     client: Weak<Client>,
-    metrics: Metrics,
     replay: Option<Replay>,
 }
 
@@ -58,31 +53,19 @@ struct Replay {
     since: EventId,
     /// The room's events and messages that are held back until the join is answered.
     held: Arc<Held>,
-    store: Store,
-    comments: Comments,
-    supervisor: Supervisor,
 }
 
 impl NativeSeat {
     /// A seat that is not taken yet. With `since`, the client gets the room's events after that one.
-    pub(super) fn new(
-        shared: &Shared,
-        client: &Arc<Client>,
-        room: RoomName,
-        since: Option<EventId>,
-    ) -> Self {
+    pub(super) fn new(client: &Arc<Client>, room: RoomName, since: Option<EventId>) -> Self {
         let replay = since.map(|since| Replay {
             since,
             held: Arc::new(Held::holding()),
-            store: shared.store.clone(),
-            comments: shared.operations.comments.clone(),
-            supervisor: shared.supervisor.clone(),
         });
         Self {
             session: Arc::clone(&client.session),
             room,
             client: Arc::downgrade(client),
-            metrics: shared.metrics.clone(),
             replay,
         }
     }
@@ -102,11 +85,12 @@ impl NativeSeat {
             self.room.clone(),
             Arc::clone(&replay.held),
         );
-        let (store, comments) = (replay.store.clone(), replay.comments.clone());
         let since = Some(replay.since);
-        replay.supervisor.spawn(Task::Operation, async move {
+        let supervisor = client.shared.supervisor.clone();
+        supervisor.spawn(Task::Operation, async move {
+            let (store, comments) = (&client.shared.store, &client.shared.operations.comments);
             let receiver = Receiver::Room(&room);
-            let recovery = Recovery::read(&store, &comments, &client, since, receiver).await;
+            let recovery = Recovery::read(store, comments, &client, since, receiver).await;
             recovery.send(&client);
             if let Some(ack) = ack {
                 let recovered = recovery.recovered;
@@ -132,12 +116,12 @@ impl NativeSeat {
     fn report_joined(&self, client: &Client) {
         let rooms = client.rooms.lock();
         if self.is_seat_in(&rooms) {
-            client.presence.enter(&self.session, &self.room);
+            client.shared.presence.enter(&self.session, &self.room);
         }
     }
 
-    fn is_seat_in(&self, rooms: &HashMap<RoomName, JoinedRoom, RandomState>) -> bool {
-        let joined = rooms.get(&self.room);
+    fn is_seat_in(&self, rooms: &JoinedRooms) -> bool {
+        let joined = rooms.find(self.room.as_str());
         joined.is_some_and(|joined| std::ptr::addr_eq(Arc::as_ptr(&joined.seat), self))
     }
 
@@ -145,14 +129,14 @@ impl NativeSeat {
     fn remove_from(&self, client: &Client) {
         let mut rooms = client.rooms.lock();
         if self.is_seat_in(&rooms) {
-            rooms.remove(&self.room);
-            client.presence.exit(&self.session, &self.room);
+            rooms.remove(self.room.as_str());
+            client.shared.presence.exit(&self.session, &self.room);
         }
     }
 
     fn refused(&self, client: &Client, ticket: Ticket, error: &Error) {
         if ticket.request == request::JOIN_ROOM {
-            self.metrics.joined(error.code());
+            client.shared.metrics.joined(error.code());
             self.remove_from(client);
         }
         client.refuse(ticket.request, ticket.id, error);
@@ -263,7 +247,7 @@ impl Peer for NativeSeat {
         match answer {
             Answer::Refused(error) => self.refused(&client, ticket, &error),
             Answer::Joined(joined) => {
-                self.metrics.joined("ok");
+                client.shared.metrics.joined("ok");
                 self.welcome(&client, ticket.id, *joined);
             }
             Answer::Synced(synced) => {

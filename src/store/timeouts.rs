@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use futures_util::FutureExt;
 use tokio::time::timeout;
 
 /// How long one attempt to connect may take.
@@ -13,11 +14,11 @@ pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits for `work` for at most `limit`, then fails as if the connection had broken.
-pub(super) async fn bounded<T>(
+pub(super) fn bounded<T>(
     limit: Duration,
     work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
+) -> impl Future<Output = sqlx::Result<T>> {
+    // Not an async function, which would hold `work` twice.
     timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        .map(|ended| ended.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())))
 }

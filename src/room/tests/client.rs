@@ -63,11 +63,11 @@ impl Connection {
             },
             identity: Identity {
                 session: SessionId(session),
-                user: User {
+                user: Arc::new(User {
                     id,
                     name,
                     avatar_url,
-                },
+                }),
                 preferred_color: usize::from(person),
             },
             state: Mutex::default(),

@@ -86,7 +86,14 @@ fn new_core(now: Now) -> Core {
         ..Timing::default()
     };
     let document = OpenDocument::empty(&limits, &memory());
-    RoomCore::new(document, limits, timing, metrics(), Availability::Ok, now)
+    RoomCore::new(
+        document,
+        Arc::new(limits),
+        Arc::new(timing),
+        metrics(),
+        Availability::Ok,
+        now,
+    )
 }
 
 impl World {
@@ -322,9 +329,9 @@ impl World {
     pub(super) fn put(&mut self, input: Input<Arc<Connection>>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let (mut outputs, mut full) = (Vec::new(), Vec::new());
-            self.core.on(self.now, input, &mut outputs);
-            for output in outputs {
+            let mut full = Vec::new();
+            self.core.on(self.now, input);
+            for output in std::mem::take(&mut self.core.outputs) {
                 self.act(output, &mut full, &mut inputs);
             }
             for session in full {

@@ -91,7 +91,8 @@ pub(super) async fn begin(
 impl Actor {
     async fn run(mut self, database: Arc<Database>, access: Access) {
         let ended = match &*database {
-            Database::Postgres(postgres) => self.run_postgres(postgres, access).await,
+            // Boxed, because it has 15 KiB: without Postgres, each actor would have these too.
+            Database::Postgres(postgres) => Box::pin(self.run_postgres(postgres, access)).await,
             Database::Sqlite(sqlite) => match access {
                 Access::Read => self.run_sqlite_read(sqlite).await,
                 Access::Write => self.run_sqlite_write(sqlite).await,

@@ -270,11 +270,11 @@ async fn within<T>(message: impl Future<Output = Option<T>>) -> T {
 
 /// The identity of a session, with a person of its own.
 pub(crate) fn identity(session: u64) -> Identity {
-    let user = User {
+    let user = Arc::new(User {
         id: UserId::parse(&format!("user-{session}")).expect("an id"),
         name: "Somebody".into(),
         avatar_url: None,
-    };
+    });
     Identity::new(
         SessionId(session),
         &Team::parse("acme").expect("a team"),
@@ -285,11 +285,11 @@ pub(crate) fn identity(session: u64) -> Identity {
 /// The claims of an editor.
 pub(crate) fn claims(team: &str, user: &str) -> Claims {
     Claims {
-        user: User {
+        user: Arc::new(User {
             id: UserId::parse(user).expect("an id"),
             name: "Somebody".into(),
             avatar_url: None,
-        },
+        }),
         team: Team::parse(team).expect("a team"),
         roles: vec!["editor".into()],
         login: None,
