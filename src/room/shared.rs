@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
-    id::{DocumentKey, Seq},
+    id::{DocumentId, DocumentKey, Seq},
     limits::Memory,
     metrics::Metrics,
     store::{AppendError, Store},
@@ -55,8 +55,12 @@ pub struct RoomHandle {
 pub(super) struct Inbox {
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) position: Arc<Position>,
     pub(super) bytes_max: usize,
 }
+
+/// Which document a room has, and up to which position of its log; `None` before it exists.
+pub(super) type Position = Mutex<Option<(DocumentId, Seq)>>;
 
 /// The result of work that a room has started, or the request to drain.
 pub(super) enum Event {
@@ -67,6 +71,8 @@ pub(super) enum Event {
     SnapshotPut(Option<Seq>),
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
+    /// The newest position of the document's log was seen in the database; `None` if there is no such document any more.
+    HeadSeen(Option<Seq>),
     /// The server stops.
     Drain,
 }
