@@ -81,6 +81,8 @@ pub enum Task {
     Revocations,
     /// Asks the main service about open sessions. Its rounds are caught one by one.
     SessionValidation,
+    /// Looks for rows that other instances have written. Its rounds are caught one by one.
+    Heads,
     /// Deletes what features keep for a time only. Its rounds are caught one by one.
     Retention,
     /// Deletes old events.
@@ -104,7 +106,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 28] = [
+    pub const ALL: [Task; 29] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -128,6 +130,7 @@ impl Task {
         Task::Activity,
         Task::Revocations,
         Task::SessionValidation,
+        Task::Heads,
         Task::Retention,
         Task::EventTrimmer,
         Task::TrashPurger,
@@ -161,6 +164,7 @@ impl Task {
             Task::Activity => "activity",
             Task::Revocations => "revocations",
             Task::SessionValidation => "session_validation",
+            Task::Heads => "heads",
             Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
             Task::TrashPurger => "trash_purger",
@@ -197,6 +201,7 @@ impl Task {
             | Task::Revocations
             | Task::SessionValidation
             | Task::Certificate
+            | Task::Heads
             | Task::Retention
             | Task::EventTrimmer
             | Task::TrashPurger => Death::EndsAlone,

@@ -100,6 +100,11 @@ impl<P> Commits<P> {
         self.accepted.is_empty() && self.in_log.is_empty()
     }
 
+    /// Whether the log has appends that it has not settled.
+    pub(super) fn is_in_log(&self) -> bool {
+        !self.in_log.is_empty()
+    }
+
     /// How many updates were accepted since the last relay.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.len()

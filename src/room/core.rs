@@ -36,10 +36,10 @@ use super::{
 use crate::{
     config::{Limits, Timing},
     error::Error,
-    id::SessionId,
+    id::{DocumentId, Seq, SessionId},
     limits::Pressure,
     metrics::Metrics,
-    store::{Availability, Metadata},
+    store::{Availability, Metadata, Writers},
 };
 
 /// How often a room checks the queues of lagging members.
@@ -106,6 +106,10 @@ pub(super) struct RoomCore<P> {
     pub(super) last_relayed: Vec<Bytes>,
     /// How many relays there were.
     pub(super) flushes: u64,
+    /// Who else may write to the log.
+    pub(super) writers: Writers,
+    /// Whether the log was compared with the document in this turn.
+    pub(super) is_log_compared: bool,
     pub(super) availability: Availability,
     pub(super) pressure: Pressure,
     started: Instant,
@@ -132,6 +136,7 @@ impl<P: PeerHandle> RoomCore<P> {
         limits: Arc<Limits>,
         timing: Arc<Timing>,
         metrics: Metrics,
+        writers: Writers,
         availability: Availability,
         now: Now,
     ) -> Self {
@@ -160,6 +165,8 @@ impl<P: PeerHandle> RoomCore<P> {
             counts: UpdateCounts::default(),
             last_relayed: Vec::new(),
             flushes: 0,
+            writers,
+            is_log_compared: false,
             availability,
             pressure: Pressure::Easy,
             started: now.instant,
@@ -183,6 +190,7 @@ impl<P: PeerHandle> RoomCore<P> {
             broken.limits,
             broken.timing,
             broken.metrics,
+            broken.writers,
             broken.availability,
             now,
         );
@@ -224,6 +232,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 self.announce_storage();
             }
             Input::Happened(event) => self.happened(event),
+            Input::HeadSeen(head) => self.head_seen(head),
             Input::Full(session) => self.started_lagging(session),
             Input::Drained(session) => self.drained(session),
             Input::AwarenessShown(shown) => self.awareness_shown = shown,
@@ -295,7 +304,7 @@ impl<P: PeerHandle> RoomCore<P> {
             Fetched::Document(found) => self.found(found, then),
             Fetched::Created(created) => self.created(created, then),
             Fetched::Reloaded(reloaded) => self.reloaded(reloaded),
-            Fetched::Log(log) => self.caught_up(log),
+            Fetched::Log(log) => self.caught_up(log, then),
         }
     }
 
@@ -313,6 +322,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if received > 0 {
             self.metrics.updates_handled(received, accepted);
         }
+        self.is_log_compared = false;
         self.send_due();
         self.cut_lagging();
         self.sweep_awareness();
@@ -362,6 +372,12 @@ impl<P: PeerHandle> RoomCore<P> {
             let removed = self.awareness.sweep(self.age_ms(), timeout);
             self.relay_removed(&removed);
         }
+    }
+
+    /// The document, and up to which position of its log the room has it; `None` before it exists, and after the room has closed.
+    pub(super) fn position(&self) -> Option<(DocumentId, Seq)> {
+        let document = self.document_id().filter(|_| self.phase != Phase::Closed)?;
+        Some((document, self.document.durable))
     }
 
     /// The age of the room in milliseconds, from a monotonic clock.

@@ -28,7 +28,7 @@ use super::{
     interface::{Input, Now, Resources},
     load,
     open_document::OpenDocument,
-    shared::{Backlog, Event, Incoming, Shared, Unloaded},
+    shared::{Backlog, Event, Incoming, Position, Shared, Unloaded},
 };
 use crate::{
     error::Error,
@@ -52,6 +52,7 @@ pub(super) struct Driver {
     effects: Effects,
     inbox: mpsc::UnboundedReceiver<Incoming>,
     backlog: Arc<Backlog>,
+    position: Arc<Position>,
     availability: watch::Receiver<Availability>,
     /// What this turn took from the inbox and the core was not given yet, in reverse order.
     turn: Vec<Incoming>,
@@ -70,6 +71,7 @@ impl Driver {
         events: mpsc::UnboundedSender<Incoming>,
         inbox: mpsc::UnboundedReceiver<Incoming>,
         backlog: Arc<Backlog>,
+        position: Arc<Position>,
     ) -> Self {
         let availability = shared.store.log().availability();
         let is_available = *availability.borrow();
@@ -80,6 +82,7 @@ impl Driver {
             shared,
             inbox,
             backlog,
+            position,
             availability,
             turn: Vec::new(),
             current_request: None,
@@ -150,6 +153,7 @@ impl Driver {
         self.put(now, Input::EndOfTurn(pressure));
         self.settle(now).await;
         self.effects.audiences.flush();
+        *self.position.lock() = self.core.position();
     }
 
     /// Makes an input of a message from the inbox.
@@ -164,6 +168,8 @@ impl Driver {
             Incoming::Event(Event::SnapshotPut(seq)) => Input::SnapshotPut(Some(seq)),
             Incoming::Event(Event::SnapshotFailed) => Input::SnapshotPut(None),
             Incoming::Event(Event::Happened(event)) => Input::Happened(event),
+            Incoming::Event(Event::HeadSeen(head)) => Input::HeadSeen(Some(head)),
+            Incoming::Event(Event::Gone) => Input::HeadSeen(None),
             Incoming::Event(Event::Drain) => Input::Drain,
         }
     }
@@ -337,6 +343,7 @@ fn blank_core(shared: &Shared, availability: Availability, now: Now) -> RoomCore
         Arc::clone(&shared.limits),
         Arc::clone(&shared.timing),
         shared.metrics.clone(),
+        shared.store.writers(),
         availability,
         now,
     )

@@ -1,12 +1,12 @@
 //! How accepted updates are relayed, appended to the log and acknowledged, and what the room does
 //! when the log refuses rows or holds rows of other instances.
 
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use super::{
     Message, ResyncReason, StorageStatus,
     commits::Append,
-    core::{AfterFetch, RoomCore},
+    core::{AfterFetch, Phase, RoomCore},
     interface::{Fetch, Output},
     members::PeerHandle,
     open_document::Opened,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    id::Seq,
-    store::{AppendError, Availability, Loaded, NewRows},
+    id::{DocumentId, Seq},
+    store::{AppendError, Availability, Loaded, NewRows, Writers},
 };
 
 impl<P: PeerHandle> RoomCore<P> {
@@ -79,6 +79,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if self.storage_refused_until.take().is_some() {
             self.announce_storage();
         }
+        let since = self.document.durable;
         let has_foreign_rows = self.document.appended(seq, &append.rows);
         self.commits.delay(append.acks, seq, now);
         if self.members.len() < 2 || self.relay_pace.is_quiet(now) {
@@ -86,7 +87,35 @@ impl<P: PeerHandle> RoomCore<P> {
         }
         self.edited();
         if let Some(document) = self.document_id().filter(|_| has_foreign_rows) {
-            self.fetch(Fetch::Log { document }, AfterFetch::Nothing);
+            self.fetch(Fetch::Log { document, since }, AfterFetch::Nothing);
+        }
+    }
+
+    /// Reads the log on if it has rows that other instances have written: its newest position in the database is `head`.
+    ///
+    /// While own rows are under way, the position may be theirs. Then nothing is read: the position at which they were written
+    /// tells whether there are others before them.
+    pub(super) fn head_seen(&mut self, head: Option<Seq>) {
+        let is_newer = head.is_none_or(|head| head > self.document.durable);
+        if is_newer && !self.commits.is_in_log() {
+            self.read_on(AfterFetch::Nothing);
+        }
+    }
+
+    /// Whether the log may have rows that other instances have written and that were not looked for in this turn. While the
+    /// database is unavailable nothing is looked for.
+    pub(super) fn may_be_behind(&self) -> bool {
+        self.writers == Writers::Several
+            && !self.is_log_compared
+            && self.availability == Availability::Ok
+    }
+
+    /// Reads what the log has after the rows that are known here, and continues with `then`.
+    pub(super) fn read_on(&mut self, then: AfterFetch<P>) {
+        self.is_log_compared = true;
+        if let Some(document) = self.document_id() {
+            let since = self.document.durable;
+            self.fetch(Fetch::Log { document, since }, then);
         }
     }
 
@@ -128,17 +157,37 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// Applies the rows that other instances have written to the log, and relays them.
-    pub(super) fn caught_up(&mut self, log: Result<Loaded>) {
-        let Some(document) = self.document_id() else {
-            return;
-        };
-        let loaded = match log {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                return error!(code = error.code(), %document, "the log could not be read again");
+    /// Takes in the rows that other instances have written to the log, and continues with the join for which it was read. If the
+    /// database did not answer, the join is answered with what is known here.
+    pub(super) fn caught_up(&mut self, log: Result<Loaded>, then: AfterFetch<P>) {
+        if let Some(document) = self.document_id() {
+            match log {
+                Ok(loaded) => self.take_in(document, loaded),
+                Err(gone @ Error::NotFound { .. }) => self.close(gone),
+                Err(error) => {
+                    warn!(code = error.code(), %document, "the log could not be read on");
+                }
             }
-        };
+        }
+        if let AfterFetch::Join {
+            peer,
+            ticket,
+            state_vector,
+            queued_bytes,
+        } = then
+        {
+            let metadata = match self.phase {
+                Phase::Open => self.metadata.clone().ok_or(Error::NO_DOCUMENT),
+                Phase::Draining => Err(Error::Draining),
+                Phase::Closed => Err(Error::NO_DOCUMENT),
+            };
+            self.admit(peer, ticket, metadata, state_vector.as_ref(), queued_bytes);
+        }
+    }
+
+    /// Applies the rows that other instances have written to the log, and relays them.
+    fn take_in(&mut self, document: DocumentId, mut loaded: Loaded) {
+        self.ownership.load(std::mem::take(&mut loaded.authors));
         let new_rows = self.document.apply_new_rows(document, loaded);
         for update in new_rows.updates {
             self.last_relayed.push(update.clone());

@@ -48,6 +48,8 @@ pub(super) enum Input<P> {
     SnapshotPut(Option<Seq>),
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
+    /// The newest position of the document's log was seen in the database; `None` if there is no such document any more.
+    HeadSeen(Option<Seq>),
     /// The database has become unavailable or available.
     Storage(Availability),
     /// The queue of a session was full for the message just sent: its seat is shut.
@@ -98,8 +100,9 @@ pub(super) enum Fetch {
         document: DocumentId,
         unwritten: Vec<Bytes>,
     },
-    /// Read the snapshot and the rows of the document's log.
-    Log { document: DocumentId },
+    /// Read the rows of the document's log after `since`; if the log no longer has all of them, the snapshot and the rows
+    /// after it.
+    Log { document: DocumentId, since: Seq },
 }
 
 /// Something for the driver to do. Outputs are carried out in their order.

@@ -38,6 +38,15 @@ impl<P: PeerHandle> RoomCore<P> {
     ) {
         let metadata = match &self.metadata {
             _ if self.phase != Phase::Open => Err(Error::Draining),
+            Some(_) if self.may_be_behind() => {
+                // Whoever joins sees what was acknowledged before, by whatever instance.
+                return self.read_on(AfterFetch::Join {
+                    peer,
+                    ticket,
+                    state_vector: theirs,
+                    queued_bytes,
+                });
+            }
             Some(metadata) => Ok(Arc::clone(metadata)),
             None => {
                 let then = AfterFetch::Join {
@@ -108,7 +117,7 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// Makes `peer` a member and answers its join, or refuses it.
-    fn admit(
+    pub(super) fn admit(
         &mut self,
         peer: P,
         ticket: Ticket,

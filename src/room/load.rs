@@ -34,7 +34,7 @@ pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> F
     match fetch {
         Fetch::Document => Fetched::Document(find(shared, key).await),
         Fetch::Create { by, at } => Fetched::Created(create(shared, key, &by, at).await),
-        Fetch::Log { document } => Fetched::Log(shared.store.load(document).await),
+        Fetch::Log { document, since } => Fetched::Log(shared.store.read_on(document, since).await),
         Fetch::Reload {
             document,
             unwritten,

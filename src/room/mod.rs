@@ -41,6 +41,7 @@ mod driver;
 mod durability;
 mod edits;
 mod effects;
+mod heads;
 mod heavy;
 mod interface;
 mod join;

@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     driver::Driver,
-    shared::{Backlog, Event, Inbox, Incoming, RoomHandle, Shared},
+    heads,
+    shared::{Backlog, Event, Inbox, Incoming, Position, RoomHandle, Shared},
 };
 use crate::{
     bus::{Published, Subscriber},
@@ -54,21 +55,21 @@ impl Rooms {
         metrics: Metrics,
         supervisor: Supervisor,
     ) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                open: Mutex::default(),
-                questions: Semaphore::new(QUESTIONS_MAX),
-                tasks: TaskTracker::new(),
-                draining: AtomicBool::new(false),
-                store,
-                catalog,
-                limits: Arc::new(limits),
-                timing: Arc::new(timing),
-                memory,
-                metrics,
-                supervisor,
-            }),
-        }
+        let shared = Arc::new(Shared {
+            open: Mutex::default(),
+            questions: Semaphore::new(QUESTIONS_MAX),
+            tasks: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            store,
+            catalog,
+            limits: Arc::new(limits),
+            timing: Arc::new(timing),
+            memory,
+            metrics,
+            supervisor,
+        });
+        heads::watch(&shared);
+        Self { shared }
     }
 
     /// The room of `key`, which is started if it is not open. Returns at once: the
@@ -90,12 +91,14 @@ impl Rooms {
         }
         let (incoming, inbox) = mpsc::unbounded_channel();
         let backlog = Arc::<Backlog>::default();
+        let position = Arc::<Position>::default();
         let mut driver = Driver::new(
             key.clone(),
             Arc::clone(&self.shared),
             incoming.clone(),
             inbox,
             Arc::clone(&backlog),
+            Arc::clone(&position),
         );
         // In a block, which keeps the driver once; an async function would keep its argument twice.
         self.shared
@@ -106,6 +109,7 @@ impl Rooms {
                 name: key.room.clone(),
                 incoming,
                 backlog,
+                position,
                 bytes_max,
             }),
         };

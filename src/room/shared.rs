@@ -19,7 +19,7 @@ use crate::{
     catalog::Catalog,
     config::{Limits, Timing},
     error::{Error, Result},
-    id::{DocumentKey, RoomName, Seq},
+    id::{DocumentId, DocumentKey, RoomName, Seq},
     limits::Memory,
     metrics::Metrics,
     store::{AppendError, Store},
@@ -56,8 +56,12 @@ pub(super) struct Inbox {
     pub(super) name: RoomName,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) backlog: Arc<Backlog>,
+    pub(super) position: Arc<Position>,
     pub(super) bytes_max: usize,
 }
+
+/// Which document a room has, and up to which position of its log; `None` before it exists.
+pub(super) type Position = Mutex<Option<(DocumentId, Seq)>>;
 
 /// The result of work that a room has started, or the request to drain.
 pub(super) enum Event {
@@ -69,6 +73,10 @@ pub(super) enum Event {
     SnapshotFailed,
     /// Something happened that concerns the members.
     Happened(Arc<Published>),
+    /// The newest position of the document's log was seen in the database.
+    HeadSeen(Seq),
+    /// The document was not seen in the database any more.
+    Gone,
     /// The server stops.
     Drain,
 }

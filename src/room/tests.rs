@@ -38,6 +38,8 @@ enum Step {
     Refused,
     /// Another instance writes a row.
     Foreign,
+    /// The newest position of the log is seen.
+    HeadSeen,
     /// The snapshot has been written.
     SnapshotPut,
     SnapshotFailed,
@@ -67,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => Just(Step::Written),
         1 => Just(Step::Refused),
         1 => Just(Step::Foreign),
+        1 => Just(Step::HeadSeen),
         2 => Just(Step::SnapshotPut),
         1 => Just(Step::SnapshotFailed),
         1 => Just(Step::StorageAway),

@@ -40,6 +40,7 @@ mod reservation;
 mod retention;
 mod snapshot;
 mod statement;
+mod tail;
 mod timeouts;
 mod transaction;
 mod trash;
@@ -60,6 +61,7 @@ pub use self::{
     pages::{PagePermits, TIME_MAX, Window, parse_time},
     reservation::Reservation,
     statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
+    tail::Writers,
     transaction::Transaction,
 };
 pub use crate::metrics::Availability;

@@ -52,6 +52,22 @@ impl Log {
         self.rows.push(row);
     }
 
+    /// The rows after `since`, or the whole document if these are trimmed.
+    pub(super) fn read_on(&self, since: Seq) -> Loaded {
+        let trimmed = self.snapshot.as_ref().map_or(Seq(0), |(seq, _)| *seq);
+        if since < trimmed {
+            return self.loaded();
+        }
+        let updates = self.rows.iter().enumerate().skip(rows(since));
+        Loaded {
+            updates: updates
+                .map(|(at, row)| (Seq(at as i64 + 1), row.clone()))
+                .collect(),
+            head_seq: Seq(self.rows.len() as i64),
+            ..Loaded::default()
+        }
+    }
+
     pub(super) fn loaded(&self) -> Loaded {
         let from = self.snapshot.as_ref().map_or(0, |(seq, _)| rows(*seq));
         let updates = self.rows.iter().enumerate().skip(from);

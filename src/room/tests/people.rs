@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     id::{ClientId, EventId, Team},
     room::{Command, Creation, Standing, Ticket, Update, interface::Input},
+    store::Availability,
 };
 
 /// A person with one client, which keeps its replica over all its connections.
@@ -84,6 +85,11 @@ impl World {
             creation: Creation::Allowed,
             state_vector,
         });
+        if self.core.availability == Availability::Ok && !self.has_compared {
+            // Whoever joins sees what other instances wrote before.
+            self.foreign_due = self.foreign_wrote;
+        }
+        self.has_compared = true;
     }
 
     pub(super) fn leave(&mut self, who: usize) {

@@ -26,7 +26,7 @@ use crate::{
         interface::{Fetch, Fetched, Input, Now, Output, Resources},
         open_document::OpenDocument,
     },
-    store::{AppendError, Availability, JournalOptions, UpdateLog},
+    store::{AppendError, Availability, JournalOptions, UpdateLog, Writers},
 };
 
 /// The client that writes through another instance …
@@ -52,6 +52,8 @@ pub(super) struct World {
     /// How many of these elements the room must have: it notices foreign rows at its own next
     /// append.
     pub(super) foreign_due: u32,
+    /// Whether somebody has joined in this turn: then the log is not read again.
+    pub(super) has_compared: bool,
     pub(super) sessions: u64,
     pub(super) tickets: u64,
     /// The updates that were sent and not answered, by ticket.
@@ -91,6 +93,7 @@ fn new_core(now: Now) -> Core {
         Arc::new(limits),
         Arc::new(timing),
         metrics(),
+        Writers::Several,
         Availability::Ok,
         now,
     )
@@ -120,6 +123,7 @@ impl World {
             author_wrote: 0,
             foreign_wrote: 0,
             foreign_due: 0,
+            has_compared: false,
             sessions: 0,
             tickets: 0,
             sent: BTreeMap::new(),
@@ -161,6 +165,7 @@ impl World {
                 self.append_settled(Some(AppendError::Refused { retry_after }));
             }
             Step::Foreign => self.write_elsewhere(),
+            Step::HeadSeen => self.see_head(),
             Step::SnapshotPut => self.snapshot_settled(true),
             Step::SnapshotFailed => self.snapshot_settled(false),
             Step::StorageAway => self.put(Input::Storage(Availability::Unavailable)),
@@ -245,6 +250,7 @@ impl World {
                 self.put(Input::Drained(connection.session()));
             }
         }
+        self.has_compared = false;
         self.put(Input::EndOfTurn(Pressure::Easy));
         self.audiences.flush();
         self.hear();
@@ -270,6 +276,19 @@ impl World {
             let from = self.foreign_wrote;
             self.foreign_wrote += 1;
             self.log.write(written(FOREIGN, from, from + 1));
+        }
+    }
+
+    /// The newest position in the database is seen. What is not read then because own rows are under way is noticed when these
+    /// are written.
+    pub(super) fn see_head(&mut self) {
+        if self.log.exists {
+            let head = Seq(self.log.rows.len() as i64);
+            self.put(Input::HeadSeen(Some(head)));
+            if self.log.under_way.is_empty() {
+                self.foreign_due = self.foreign_wrote;
+            }
+            self.hear();
         }
     }
 
@@ -399,7 +418,10 @@ impl World {
                 Fetched::Created(Ok((Arc::new(metadata(at)), None)))
             }
             Fetch::Reload { unwritten, .. } => Fetched::Reloaded(Ok(opened(&self.log, &unwritten))),
-            Fetch::Log { .. } => Fetched::Log(Ok(self.log.loaded())),
+            Fetch::Log { since, .. } => {
+                self.foreign_due = self.foreign_wrote;
+                Fetched::Log(Ok(self.log.read_on(since)))
+            }
         }
     }
 }
