@@ -41,11 +41,13 @@ describe("a flood of attempts to connect", () => {
 });
 
 // More connections are opened than strangers get served: other clients of the same address get in by luck (docs/transport.md).
-describe("a flood of connections from another address", { skip: !hasIpv6() && "there is no ::1" }, () => {
-  const server = suiteServer({ env: { RUST_LOG: "warn", REALTIME_SERVER_HOST: "::" } });
-  const { all, slow, silent, opens } = ATTACKS;
-  resist(server, { all, slow, silent, opens }, "[::1]");
-});
+// Each has a server of its own, since one that has been attacked drops what its attackers attempt next for some seconds.
+for (const attack of ["all", "slow", "silent", "opens"]) {
+  describe("a flood of connections from another address", { skip: !hasIpv6() && "there is no ::1" }, () => {
+    const server = suiteServer({ env: { RUST_LOG: "warn", REALTIME_SERVER_HOST: "::" } });
+    resist(server, { [attack]: ATTACKS[attack] }, "[::1]");
+  });
+}
 
 function hasIpv6() {
   return Object.values(networkInterfaces())
