@@ -40,6 +40,12 @@ impl Proxies {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
+
+    /// Whether the address of a trusted proxy may be in `network`.
+    pub fn overlap(&self, network: IpNet) -> bool {
+        let overlaps = |proxies: &IpNet| proxies.contains(&network) || network.contains(proxies);
+        self.0.iter().any(overlaps)
+    }
 }
 
 impl fmt::Display for Proxies {
@@ -49,5 +55,18 @@ impl fmt::Display for Proxies {
         }
         let networks: Vec<_> = self.0.iter().map(IpNet::to_string).collect();
         f.write_str(&networks.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_overlaps_with_proxies_inside_of_it_and_around_it() {
+        let proxies = Proxies::parse("10.0.0.0/8, fd00::5").expect("valid");
+        let overlaps = |network: &str| proxies.overlap(network.parse().expect("a network"));
+        assert!(overlaps("10.1.2.3/32") && overlaps("fd00::/64"));
+        assert!(!overlaps("11.1.2.3/32") && !overlaps("fd00:0:0:1::/64"));
     }
 }

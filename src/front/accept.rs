@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -26,7 +27,7 @@ use rustix::{
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::{debug, warn};
 
-use super::{Handshake, Service, Shared, connection};
+use super::{Handshake, Service, Shared, connection, syn_filter::SynFilter};
 use crate::{
     limits::{Subnet, processor_time},
     supervise::Task,
@@ -74,9 +75,10 @@ pub(super) async fn accept<H: Handshake, S: Service>(
     shared: &Arc<Shared<H, S>>,
     listener: TcpListener,
 ) {
-    let accepting = Accepting {
+    let mut accepting = Accepting {
         shared: Arc::clone(shared),
         listener: listener.into_std().expect("a listener of this runtime"),
+        filter: SynFilter::new(),
         stopped: Arc::default(),
     };
     let _stop = Stop(Arc::clone(&accepting.stopped));
@@ -103,11 +105,12 @@ struct Accepting<H, S> {
     shared: Arc<Shared<H, S>>,
     /// It does not block.
     listener: StdListener,
+    filter: SynFilter,
     stopped: Arc<AtomicBool>,
 }
 
 impl<H: Handshake, S: Service> Accepting<H, S> {
-    fn run(&self) {
+    fn run(&mut self) {
         // On Linux this is the priority of the present thread alone.
         if let Err(error) = setpriority_process(None, PRIORITY) {
             debug!(%error, "connections are accepted with the priority of other work");
@@ -118,6 +121,8 @@ impl<H: Handshake, S: Service> Accepting<H, S> {
             let took = processor_time().saturating_sub(began);
             let share = &self.shared.parts.share;
             share.charge(took);
+            self.filter
+                .adapt(&self.listener, &self.shared.parts.metrics);
             if more {
                 continue;
             }
@@ -133,7 +138,7 @@ impl<H: Handshake, S: Service> Accepting<H, S> {
     }
 
     /// Accepts the connections that wait, but not too many at once; `false` if none waits any more.
-    fn accept_some(&self) -> bool {
+    fn accept_some(&mut self) -> bool {
         for _ in 0..CONNECTIONS_PER_CHARGE {
             match self.listener.accept() {
                 Ok((tcp, address)) => {
@@ -151,14 +156,19 @@ impl<H: Handshake, S: Service> Accepting<H, S> {
         true
     }
 
-    fn begin(&self, tcp: StdStream, address: SocketAddr) -> io::Result<()> {
+    fn begin(&mut self, tcp: StdStream, address: SocketAddr) -> io::Result<()> {
         let parts = &self.shared.parts;
         let ip = address.ip().to_canonical();
-        if !parts.proxies.contains(ip) && parts.share.is_full(Subnet::from(ip)) {
+        let subnet = Subnet::from(ip);
+        if !parts.proxies.contains(ip) && parts.share.is_full(subnet) {
             // Without an answer, which would cost as much as a turn, and by a reset (RST), of which the kernel keeps nothing.
             parts.metrics.limit_applied("stranger_cpu_ms_per_second");
+            if !parts.proxies.overlap(IpNet::from(subnet)) {
+                self.filter.refuse(subnet);
+            }
             return Ok(set_socket_linger(&tcp, Some(Duration::ZERO))?);
         }
+        self.filter.release(&tcp);
         tcp.set_nonblocking(true)?;
         // Without this option small frames wait for the peer's delayed acknowledgement (TCP). A
         // connection that refuses the option still works.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! accept       accepts connections, in a thread of its own
+//! syn_filter   has the kernel drop attempts to connect
 //! descriptors  how many connections the process can have
 //! proxy        the addresses of clients behind trusted proxies
 //! watched      a stream whose progress is observed, and the deadlines that follow from it
@@ -22,6 +23,11 @@ mod body;
 mod connection;
 pub mod descriptors;
 mod proxy;
+#[cfg(target_os = "linux")]
+mod syn_filter;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_syn_filter.rs"]
+mod syn_filter;
 mod tls;
 mod watched;
 

@@ -4,6 +4,7 @@
 //! budget   the rates and costs allowed to one session, by its role
 //! bucket   a token bucket that may go into debt
 //! slots    the times that refused requests were told
+//! floods   the addresses that open too many connections
 //! memory   the memory of all open documents together
 //! machine  the memory available to the process
 //! pace     the requests of strangers, by address
@@ -19,6 +20,7 @@
 
 mod bucket;
 mod budget;
+mod floods;
 mod machine;
 mod memory;
 mod occupant;
@@ -35,6 +37,7 @@ mod verifications;
 pub(crate) use self::bucket::{Bucket, Rate};
 pub use self::{
     budget::{Budget, BudgetRates, RefusalKind},
+    floods::{FLOODS_MAX, Flood, Floods},
     memory::{Memory, MemoryShare, Pressure},
     occupant::{Occupant, Subnet},
     pace::Pace,

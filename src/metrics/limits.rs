@@ -8,6 +8,7 @@ pub(super) const LIMITS: &[&str] = &[
     "connects_per_minute",
     "cpu_ms_per_second",
     "file_descriptors",
+    "flooding_addresses",
     "http_bodies_of_user",
     "http_body_timeout",
     "http_header_bytes_max",

@@ -20,12 +20,34 @@ describe("an attack of strangers at the same address", () => {
   resist(server, others, "127.0.0.1");
 });
 
-// More connections are opened than strangers get served: other clients of the same address get in by luck (docs/transport.md).
-describe("a flood of connections from another address", { skip: !hasIpv6() && "there is no ::1" }, () => {
-  const server = suiteServer({ env: { RUST_LOG: "warn", REALTIME_SERVER_HOST: "::" } });
-  const { all, slow, silent, opens } = ATTACKS;
-  resist(server, { all, slow, silent, opens }, "[::1]");
+describe("a flood of attempts to connect", () => {
+  const server = suiteServer({ env: { RUST_LOG: "warn" } });
+  after(() => closeClients());
+
+  it("is dropped before there are connections, and connections of its address go on", async (test) => {
+    const tokens = await tokensOfStrangers(server);
+    const pair = await Pair.join(server);
+    const dropped = () => server.metric('realtime_limits_applied_total{limit="flooding_addresses"}');
+    const refused = () => server.metric('realtime_limits_applied_total{limit="stranger_cpu_ms_per_second"}');
+    assert.equal(await dropped(), 0);
+    const seen = await observeAttack(server, pair, "opens", { tokens, newcomers: 15, duration_ms: 3_000 });
+    test.diagnostic(`${await dropped()} times an address was found to flood; ${await refused()} connections waited or were refused`);
+    assert.ok((await dropped()) > 0, "attempts were dropped");
+    assert.match(server.log, /an address floods.*127\.0\.0\.1/);
+    assert.ok(Number.isFinite(seen.slowest_ms), "a newcomer at the same address did not get in");
+    assert.ok(Number.isFinite(seen.p99_ms), "an edit was not seen");
+    assert.equal(pair.cuts, 0, "the pair was disconnected");
+  });
 });
+
+// More connections are opened than strangers get served: other clients of the same address get in by luck (docs/transport.md).
+// Each has a server of its own, since one that has been attacked drops what its attackers attempt next for some seconds.
+for (const attack of ["all", "slow", "silent", "opens"]) {
+  describe("a flood of connections from another address", { skip: !hasIpv6() && "there is no ::1" }, () => {
+    const server = suiteServer({ env: { RUST_LOG: "warn", REALTIME_SERVER_HOST: "::" } });
+    resist(server, { [attack]: ATTACKS[attack] }, "[::1]");
+  });
+}
 
 function hasIpv6() {
   return Object.values(networkInterfaces())

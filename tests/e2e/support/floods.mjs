@@ -18,6 +18,7 @@ export const ATTACKS = {
   slow: "3,000 requests whose line, headers or body come byte by byte",
   silent: "10,000 connections that never show a token",
   opens: "connections that are opened and closed",
+  attempts: "attempts to connect from 40 addresses, thousands at once",
   polls: "polls",
   upgrades: "upgrades that do not end",
   frames: "pings on a WebSocket",

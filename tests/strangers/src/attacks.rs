@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Target,
-    sockets::{Socket, hold, repeat},
+    sockets::{Socket, attempt, hold, repeat},
     wire::{self, FRAGMENT, PING, POLLING, TEXT, TEXT_BEGINS},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 type Attack = (&'static str, &'static str, fn(&Arc<Target>));
 
 /// All attacks.
-pub const ATTACKS: [Attack; 14] = [
+pub const ATTACKS: [Attack; 15] = [
     (
         "sessions",
         "100,000 sessions by polling, over two connections",
@@ -37,6 +37,11 @@ pub const ATTACKS: [Attack; 14] = [
         silent,
     ),
     ("opens", "connections that are opened and closed", opens),
+    (
+        "attempts",
+        "attempts to connect from 40 addresses, thousands at once",
+        attempts,
+    ),
     ("polls", "polls", polls),
     ("upgrades", "upgrades that do not end", upgrades),
     ("frames", "pings on a WebSocket", frames),
@@ -60,6 +65,9 @@ pub const ATTACKS: [Attack; 14] = [
 const SENDERS: usize = 20;
 /// How many connections of an attack are opened again and again.
 const OPENERS: usize = 64;
+/// How many addresses of this machine attempts to connect come from, and how many of each are under way.
+const SOURCES: u8 = 40;
+const ATTEMPTS_AT_ONCE: usize = 200;
 /// How many attempts to begin a session are made on a connection.
 const ATTEMPTS: usize = 8;
 /// How many requests or frames are sent at once.
@@ -114,6 +122,10 @@ fn opens(target: &Arc<Target>) {
     repeat(target, OPENERS, move |target| {
         Socket::open(target)?.send(&request)
     });
+}
+
+fn attempts(target: &Arc<Target>) {
+    attempt(target, SOURCES, ATTEMPTS_AT_ONCE);
 }
 
 fn polls(target: &Arc<Target>) {

@@ -1,8 +1,9 @@
 //! Connections of strangers: those that are opened again and again, and those that are held.
 
 use std::{
+    collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,12 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2 as net;
+
 use crate::{Target, wire};
 
 /// How long a stranger waits for anything.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The time between two looks at connections that are held.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What the system returns for an attempt to connect that is under way (EINPROGRESS).
+const IN_PROGRESS: i32 = 115;
 
 /// A number that is counted by all threads.
 pub struct Counter(AtomicU64);
@@ -122,6 +128,39 @@ pub fn repeat(
                 }
             }
         });
+    }
+}
+
+/// Attempts to connect again and again, without waiting for it: from `sources` addresses of this machine, where the server has an IPv4
+/// address, with so many attempts under way from each. Each attempt counts as a connection.
+pub fn attempt(target: &Arc<Target>, sources: u8, at_once: usize) {
+    let target = Arc::clone(target);
+    thread::spawn(move || {
+        let mut under_way = VecDeque::new();
+        for source in (0..sources).cycle() {
+            if under_way.len() >= at_once * usize::from(sources) {
+                under_way.pop_front();
+            }
+            match attempt_once(target.address, source) {
+                Ok(socket) => under_way.push_back(socket),
+                // There are no descriptors or ports.
+                Err(_) => drop(under_way.pop_front()),
+            }
+        }
+    });
+}
+
+fn attempt_once(address: SocketAddr, source: u8) -> io::Result<net::Socket> {
+    let socket = net::Socket::new(net::Domain::for_address(address), net::Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv4() {
+        let source = SocketAddr::from(([127, 0, 1, source + 1], 0));
+        socket.bind(&source.into())?;
+    }
+    CONNECTIONS.add(1);
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => Err(error),
+        _ => Ok(socket),
     }
 }
 
