@@ -31,7 +31,9 @@ describe("a flood of attempts to connect", () => {
     const refused = () => server.metric('realtime_limits_applied_total{limit="stranger_cpu_ms_per_second"}');
     assert.equal(await dropped(), 0);
     const seen = await observeAttack(server, pair, "opens", { tokens, newcomers: 15, duration_ms: 3_000 });
-    test.diagnostic(`${await dropped()} times an address was found to flood; ${await refused()} connections waited or were refused`);
+    test.diagnostic(
+      `${await dropped()} times an address was found to flood; ${await refused()} connections waited or were refused`,
+    );
     assert.ok((await dropped()) > 0, "attempts were dropped");
     assert.match(server.log, /an address floods.*127\.0\.0\.1/);
     assert.ok(Number.isFinite(seen.slowest_ms), "a newcomer at the same address did not get in");
