@@ -73,8 +73,10 @@ export class Exchange {
   /** Whether the server has acknowledged edits as pending, which nobody sees yet. */
   #hasPending = false;
   #isTryingAgain = false;
-  /** The number of consecutive synchronisations in which the server lacked something. */
+  /** The number of consecutive synchronisations in which the server lacked the same. */
   #roundsWithDifference = 0;
+  /** What the server lacked in the last one. */
+  #lacking = "";
   #partBytes = PART_BYTES;
   /** Whether it has been reported that an update of the server cannot be applied. */
   #isFailureReported = false;
@@ -220,6 +222,12 @@ export class Exchange {
       return;
     }
     this.#isFailureReported = false;
+    const lacking = lackingIn(known.stateVector, doc);
+    if (lacking !== this.#lacking) {
+      // The server has got what it lacked before, and new edits have come: it is not asked less often because of these.
+      this.#lacking = lacking;
+      this.#roundsWithDifference = Math.min(this.#roundsWithDifference, 1);
+    }
     // A document that was empty has nothing to send, unless a listener has reacted to the update by writing.
     if (wasEmpty && this.unsaved === 0) this.#sendDifference(EMPTY_DIFFERENCE);
     else this.#sendDifference(differenceFrom(doc, known, this.#arrivals.recent()));
@@ -366,6 +374,17 @@ export class Exchange {
     if (error.retryable || error.code === "internal") this.later(error, () => this.synchronize());
     else if (error.code === "forbidden" || error.code === "conflict") this.later(error, () => this.#member.join());
   }
+}
+
+/** Of which clients a server lacks elements that `doc` has, and from which clock on, as text. */
+function lackingIn(stateVector: Uint8Array, doc: Y.Doc): string {
+  const has = Y.decodeStateVector(stateVector);
+  const clocks = Y.decodeStateVector(Y.encodeStateVector(doc));
+  const lacking = [...clocks].filter(([client, clock]) => clock > (has.get(client) ?? 0));
+  return lacking
+    .map(([client]) => `${client}:${has.get(client) ?? 0}`)
+    .sort()
+    .join();
 }
 
 /** A part of the message of a `conflict`: the server has other content under the same clocks. */
