@@ -1,5 +1,5 @@
-//! The headers of updates as socket.io-client writes them, recognised without a JSON parser, which takes longer than all the rest
-//! that is done with a small update before it reaches its room.
+//! The headers of updates as socket.io-client writes them, recognised without a JSON parser: that takes nearly half of the time that is
+//! spent on a small update before it reaches its room.
 
 use super::protocol::request;
 
