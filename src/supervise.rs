@@ -87,6 +87,8 @@ pub enum Task {
     Retention,
     /// Deletes old events.
     EventTrimmer,
+    /// Deletes rows of the log that are no longer kept as history.
+    HistoryTrimmer,
     /// Deletes documents that have been in the trash for too long.
     TrashPurger,
     /// Looks whether the certificate has changed. Without it the present one stays in use.
@@ -106,7 +108,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 29] = [
+    pub const ALL: [Task; 30] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -133,6 +135,7 @@ impl Task {
         Task::Heads,
         Task::Retention,
         Task::EventTrimmer,
+        Task::HistoryTrimmer,
         Task::TrashPurger,
         Task::Certificate,
         Task::Signals,
@@ -167,6 +170,7 @@ impl Task {
             Task::Heads => "heads",
             Task::Retention => "retention",
             Task::EventTrimmer => "event_trimmer",
+            Task::HistoryTrimmer => "history_trimmer",
             Task::TrashPurger => "trash_purger",
             Task::Certificate => "certificate",
             Task::Signals => "signals",
@@ -204,6 +208,7 @@ impl Task {
             | Task::Heads
             | Task::Retention
             | Task::EventTrimmer
+            | Task::HistoryTrimmer
             | Task::TrashPurger => Death::EndsAlone,
         }
     }

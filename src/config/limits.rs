@@ -183,6 +183,9 @@ settings! {
         /// The next snapshot of a document is due when its log has this many rows since the
         /// newest one, or earlier by the size of these rows.
         SNAPSHOT_ROWS snapshot_rows: usize = 2000, 1..=1_000_000;
+        /// How many days the rows of the log are kept that snapshots have made superfluous: who
+        /// wrote what, and when. With 0 they are deleted after a snapshot.
+        HISTORY_DAYS history_days: u32 = 30, 0..=36_500;
         /// Yjs client ids that one session may use in the awareness of one room.
         CLIENT_IDS_PER_SESSION client_ids_per_session: usize = 16, 1..=1024;
     }
@@ -193,8 +196,8 @@ settings! {
     pub struct Timing {
         /// How long a document stays in memory after the last session left it.
         ROOM_IDLE_MS room_idle_ms: u64 = 30 * SECOND, 0..=DAY;
-        /// The least time from the beginning of one commit to that of the next, unless many
-        /// bytes are waiting. It limits the commits a second and may delay acks as long.
+        /// The longest time from the beginning of one commit to that of the next. Where commits
+        /// are fast it is less, four times the last one's duration, but at least 16 ms.
         COMMIT_INTERVAL_MS commit_interval_ms: u64 = 50, 0..=SECOND;
         /// How long updates are collected before they are relayed as one message.
         RELAY_TICK_MS relay_tick_ms: u64 = 2, 1..=SECOND;

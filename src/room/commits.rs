@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Acked, Ticket};
 use crate::{
-    id::{Seq, SessionId},
+    id::{Seq, SessionId, UserId},
     store::{Author, Reservation},
 };
 use document::Visibility;
@@ -24,6 +24,8 @@ pub(super) struct Accepted {
     /// What the members are told; nothing of the part that is pending.
     pub(super) message: Option<Bytes>,
     pub(super) from: SessionId,
+    /// Who wrote it.
+    pub(super) user: UserId,
     pub(super) recipients: Recipients,
     /// Set if it is the first update with this client id.
     pub(super) author: Option<Author>,
@@ -63,8 +65,8 @@ pub(super) struct Append<P> {
     pub(super) acks: Vec<Ack<P>>,
 }
 
-/// The longest delay of an ack. It is delayed so that it goes out in one write with the next relay.
-const ACK_DELAY_MAX: Duration = Duration::from_millis(15);
+/// The longest delay of an ack. It waits for the next relay, with which it goes out in one write, if that is due within this time.
+pub(super) const ACK_DELAY_MAX: Duration = Duration::from_millis(8);
 
 /// Updates that are accepted, appended, or durable and not yet acknowledged.
 pub(super) struct Commits<P> {
@@ -132,9 +134,9 @@ impl<P> Commits<P> {
         None
     }
 
-    /// Delays the acks of updates that are durable up to `seq`, by [`ACK_DELAY_MAX`] at most.
-    pub(super) fn delay(&mut self, acks: Vec<Ack<P>>, seq: Seq, now: Instant) {
-        self.due.get_or_insert(now + ACK_DELAY_MAX);
+    /// Delays the acks of updates that are durable up to `seq`, until `due` or until earlier delayed ones are sent.
+    pub(super) fn delay(&mut self, acks: Vec<Ack<P>>, seq: Seq, due: Instant) {
+        self.due.get_or_insert(due);
         let acks = acks.into_iter().map(|ack| (ack, seq));
         self.durable.extend(acks);
     }

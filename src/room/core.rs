@@ -30,7 +30,7 @@ use super::{
     notices::EditNotices,
     open_document::{OpenDocument, Opened},
     ownership::Ownership,
-    pace::Pace,
+    pace::{Pace, STATES_AT_ONCE, UPDATES_AT_ONCE},
     seats::AwarenessShown,
 };
 use crate::{
@@ -140,8 +140,8 @@ impl<P: PeerHandle> RoomCore<P> {
         availability: Availability,
         now: Now,
     ) -> Self {
-        let relay_pace = Pace::new(timing.relay_tick_ms);
-        let awareness_pace = Pace::new(timing.awareness_tick_ms);
+        let relay_pace = Pace::new(timing.relay_tick_ms, UPDATES_AT_ONCE);
+        let awareness_pace = Pace::new(timing.awareness_tick_ms, STATES_AT_ONCE);
         Self {
             limits,
             timing,
@@ -352,6 +352,14 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
+    /// When updates or awareness states are due to be relayed; `None` if there are none.
+    pub(super) fn relay_due(&self) -> Option<Instant> {
+        match self.commits.accepted() > 0 {
+            true => Some(self.relay_pace.due(self.now.instant)),
+            false => self.awareness_due(),
+        }
+    }
+
     /// Cuts the members that have lagged for too long.
     fn cut_lagging(&mut self) {
         if self.members.any_lagging() {
@@ -389,10 +397,6 @@ impl<P: PeerHandle> RoomCore<P> {
     /// When the next turn has to end, even if no other input comes before.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let now = self.now.instant;
-        let relay = match self.commits.accepted() > 0 {
-            true => Some(self.relay_pace.due(now)),
-            false => self.awareness_due(),
-        };
         let check_lagging = self
             .members
             .any_lagging()
@@ -400,7 +404,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let sweep = (!self.awareness.is_empty()).then(|| self.swept_at + AWARENESS_SWEEP_EVERY);
         let all = [
             self.idle_from(),
-            relay,
+            self.relay_due(),
             self.commits.acks_due(),
             check_lagging,
             sweep,

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{
     Message, ResyncReason, StorageStatus,
-    commits::Append,
+    commits::{ACK_DELAY_MAX, Append},
     core::{AfterFetch, Phase, RoomCore},
     interface::{Fetch, Output},
     members::PeerHandle,
@@ -24,7 +24,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let Some(document) = self.document_id() else {
             return;
         };
-        let now = self.now.instant;
+        let (now, at) = (self.now.instant, self.now.time);
         let (accepted, acks) = self.commits.take_accepted();
         let rows = rows::merged_rows(accepted);
         let authors = rows.authors;
@@ -43,8 +43,9 @@ impl<P: PeerHandle> RoomCore<P> {
                 updates: row.updates,
             });
         }
-        let rows: Vec<_> = rows.rows.into_iter().flat_map(rows::split).collect();
-        let bytes = rows.iter().map(|(bytes, _)| bytes.clone());
+        let rows = rows.rows.into_iter();
+        let rows: Vec<_> = rows.flat_map(|row| rows::split(row, at)).collect();
+        let bytes = rows.iter().map(|row| row.payload.clone());
         self.commits.begin_append(bytes.collect(), acks);
         let new_rows = NewRows { rows, authors };
         self.outputs.push(Output::Append(document, new_rows));
@@ -81,8 +82,10 @@ impl<P: PeerHandle> RoomCore<P> {
         }
         let since = self.document.durable;
         let has_foreign_rows = self.document.appended(seq, &append.rows);
-        self.commits.delay(append.acks, seq, now);
-        if self.members.len() < 2 || self.relay_pace.is_quiet(now) {
+        let next_relay = self.relay_due().filter(|due| *due <= now + ACK_DELAY_MAX);
+        self.commits
+            .delay(append.acks, seq, next_relay.unwrap_or(now));
+        if next_relay.is_none() {
             self.acknowledge();
         }
         self.edited();

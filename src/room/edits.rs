@@ -134,7 +134,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.charge(peer, memory_bytes, work);
         let applied = applied.map_err(|error| self.refusal(who, error))?;
         let author = self.claim(who, &checked.advances, &applied, declared.as_ref());
-        let accepted = accepted(bytes, &applied, who.session, author, reservation)?;
+        let accepted = accepted(bytes, &applied, who, author, reservation)?;
         Ok((applied.visibility, accepted))
     }
 
@@ -273,7 +273,7 @@ impl<P: PeerHandle> RoomCore<P> {
 fn accepted(
     bytes: Bytes,
     applied: &Applied,
-    from: SessionId,
+    who: &Identity,
     author: Option<Author>,
     reservation: Reservation,
 ) -> Result<Option<Accepted>> {
@@ -297,7 +297,8 @@ fn accepted(
     Ok(Some(Accepted {
         row,
         message,
-        from,
+        from: who.session,
+        user: who.user.id.clone(),
         recipients,
         author,
         reservation,

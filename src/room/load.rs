@@ -75,7 +75,9 @@ pub(super) async fn create(
     at: Timestamp,
 ) -> Result<(Arc<Metadata>, Option<Opened>)> {
     let record = shared.catalog.find_or_create(key, by, at).await?;
-    let opened = match record.head_seq > Seq(0) {
+    // In SQLite `head_seq` does not count the newest rows.
+    let has_rows = record.head_seq > Seq(0) || record.metadata.created_at != at;
+    let opened = match has_rows {
         true => Some(load(shared, record.id(), &[]).await?),
         false => None,
     };

@@ -103,10 +103,6 @@ impl<P: PeerHandle> Members<P> {
         self.list.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
-
     /// How many members receive a message to everybody but `except`.
     pub(super) fn receivers(&self, except: Option<SessionId>) -> u64 {
         let is_current = |session| self.get(session).is_some_and(Member::is_current);

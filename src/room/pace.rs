@@ -1,7 +1,7 @@
 //! When a room sends to its members: at once while it is quiet, once a tick while it is busy.
 //!
-//! The first messages of a tick go at once, so that a person who types is seen without delay.
-//! What follows within the tick is gathered and sent as one message at its end, so that the
+//! The first messages of a tick go at once, so that a person who types is seen without delay: some
+//! updates, and one message of cursors. What follows within the tick is gathered and sent as one message at its end, so that the
 //! cost of a busy room grows with the number of its receivers and not with that of its senders.
 //! `rows.rs` merges what was gathered.
 
@@ -9,20 +9,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many deliveries may go at once within a tick. A message counts once for each
+/// How many deliveries of updates may go at once within a tick. A message counts once for each
 /// receiver, because each is a write.
-const AT_ONCE: u64 = 16;
+pub(super) const UPDATES_AT_ONCE: u64 = 16;
+
+/// As [`UPDATES_AT_ONCE`], for awareness states: one message in a tick, because the next one replaces it.
+pub(super) const STATES_AT_ONCE: u64 = 1;
 
 /// The shortest tick for each receiver. A write costs some 10 µs, so that a room takes half a
 /// core at most.
 const TICK_PER_RECEIVER: Duration = Duration::from_micros(20);
 
-/// A room is quiet after this time without a message.
-const QUIET: Duration = Duration::from_millis(50);
-
 /// Decides when the next message is sent.
 pub(super) struct Pace {
     tick: Duration,
+    at_once: u64,
     /// When the tick that has begun ends.
     ends: Option<Instant>,
     /// How many deliveries this tick has had.
@@ -30,10 +31,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A pace with ticks of `tick_ms` milliseconds, or longer ones for many receivers.
-    pub(super) fn new(tick_ms: u64) -> Self {
+    /// A pace with ticks of `tick_ms` milliseconds, or longer ones for many receivers, and up to `at_once` deliveries that do not
+    /// wait for the end of their tick.
+    pub(super) fn new(tick_ms: u64, at_once: u64) -> Self {
         Self {
             tick: Duration::from_millis(tick_ms),
+            at_once,
             ends: None,
             deliveries: 0,
         }
@@ -42,7 +45,7 @@ impl Pace {
     /// When a message that is ready now is due; `now` itself if at once.
     pub(super) fn due(&self, now: Instant) -> Instant {
         match self.ends {
-            Some(ends) if now < ends && self.deliveries >= AT_ONCE => ends,
+            Some(ends) if now < ends && self.deliveries >= self.at_once => ends,
             _ => now,
         }
     }
@@ -50,11 +53,6 @@ impl Pace {
     /// When the next tick begins; `now` if the last one is over.
     pub(super) fn next_tick(&self, now: Instant) -> Instant {
         self.ends.map_or(now, |ends| ends.max(now))
-    }
-
-    /// Whether nothing was sent for so long that no message is to be expected soon.
-    pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        self.ends.is_none_or(|ends| now >= ends + QUIET)
     }
 
     /// Notes that a message is sent to this number of receivers now.
@@ -74,9 +72,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_quiet_room_sends_at_once_and_a_busy_one_once_a_tick() {
-        let mut pace = Pace::new(4);
+        let mut pace = Pace::new(4, 16);
         let start = Instant::now();
-        for _ in 0..AT_ONCE / 4 {
+        for _ in 0..16 / 4 {
             assert_eq!(pace.due(start), start);
             pace.sent(4, start);
         }
@@ -90,8 +88,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_second_message_of_cursors_waits_for_the_end_of_the_tick() {
+        let mut pace = Pace::new(4, STATES_AT_ONCE);
+        let start = Instant::now();
+        assert_eq!(pace.due(start), start);
+        pace.sent(1, start);
+        assert_eq!(pace.due(start), start + Duration::from_millis(4));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_room_with_many_receivers_has_longer_ticks() {
-        let mut pace = Pace::new(4);
+        let mut pace = Pace::new(4, 16);
         let start = Instant::now();
         pace.sent(1500, start);
         assert_eq!(pace.due(start), start + Duration::from_millis(30));

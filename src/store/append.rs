@@ -5,7 +5,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{author::Author, reservation::Reservation};
-use crate::id::{DocumentId, Seq};
+use crate::id::{DocumentId, Seq, Timestamp, UserId};
+
+/// A new row of the log.
+pub struct NewRow {
+    /// The update, at least two bytes.
+    pub payload: Bytes,
+    /// Its bytes in the journal.
+    pub reservation: Reservation,
+    /// Who wrote all of it; `None` if it holds insertions of several people, who are the owners of
+    /// its client ids.
+    pub user: Option<UserId>,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
 
 /// What an author costs in a batch, approximately.
 pub(super) const AUTHOR_BYTES: usize = 64;
@@ -13,8 +26,8 @@ pub(super) const AUTHOR_BYTES: usize = 64;
 /// The rows that one call appends to the log of a document, all of them or none.
 #[derive(Default)]
 pub struct NewRows {
-    /// The rows of the log, each an update with its reservation.
-    pub rows: Vec<(Bytes, Reservation)>,
+    /// The rows of the log.
+    pub rows: Vec<NewRow>,
     /// The owners of the client ids that these rows contain for the first time. A client id that
     /// has an owner already, in the database or earlier in the log, keeps it.
     pub authors: Vec<Author>,
@@ -58,6 +71,6 @@ impl QueuedAppend {
     /// The number of bytes of its rows.
     pub(super) fn row_bytes(&self) -> usize {
         let rows = self.new_rows.rows.iter();
-        rows.map(|(payload, _)| payload.len()).sum()
+        rows.map(|row| row.payload.len()).sum()
     }
 }

@@ -14,7 +14,7 @@ use super::{
     author::Author,
     checksum::update_checksum,
 };
-use crate::id::{DocumentId, Seq};
+use crate::id::{DocumentId, Seq, Timestamp, UserId};
 
 /// How long the smallest commit may take before the database counts as unavailable.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,9 +44,12 @@ struct BatchDocument {
     rows: i64,
 }
 
+#[derive(Clone)]
 struct Row {
     position: RowPosition,
     payload: Bytes,
+    user: Option<UserId>,
+    at: Timestamp,
 }
 
 /// The position of a row in the batch.
@@ -112,7 +115,7 @@ impl Batch {
             self.documents.len() - 1
         });
         let document = &mut self.documents[index];
-        for (payload, _) in &queued.new_rows.rows {
+        for row in &queued.new_rows.rows {
             document.rows += 1;
             let position = RowPosition {
                 document: index,
@@ -120,7 +123,9 @@ impl Batch {
             };
             self.rows.push(Row {
                 position,
-                payload: payload.clone(),
+                payload: row.payload.clone(),
+                user: row.user.clone(),
+                at: row.at,
             });
         }
         let authors = queued.new_rows.authors.iter();
@@ -157,7 +162,7 @@ impl Batch {
             let rows = rows.filter(|row| row.position.document == index);
             part.rows.extend(rows.map(|row| Row {
                 position: alone(row.position),
-                payload: row.payload.clone(),
+                ..row.clone()
             }));
             let authors = self.authors.iter().filter(|(of, _)| *of == index);
             part.authors

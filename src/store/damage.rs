@@ -16,6 +16,7 @@ use super::{
     checksum::{snapshot_checksum, update_checksum},
     database::{reading, writing},
     failure::report,
+    newer::Writers,
     timeouts::{REPLY_TIMEOUT, TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
@@ -249,6 +250,19 @@ impl Store {
                 .bind(seq.0)
                 .fetch_optional(&mut *transaction)
                 .await?;
+            let taken = match (taken, kind, self.writers()) {
+                (None, Damaged::Update, Writers::This) => {
+                    sqlx::query_as(
+                        "delete from log_tail where document_id = $1 and seq = $2
+                         returning payload, checksum",
+                    )
+                    .bind(document)
+                    .bind(seq.0)
+                    .fetch_optional(&mut *transaction)
+                    .await?
+                }
+                (taken, ..) => taken,
+            };
             let Some((payload, checksum)) = taken else { return Ok(()) };
             let is_intact = match kind {
                 Damaged::Update => update_checksum(document, &payload) == checksum,

@@ -24,7 +24,7 @@ use crate::{
 /// A document without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentRecord {
-    /// The newest position in its log.
+    /// The newest position in its log; in SQLite without the rows of the last second.
     pub head_seq: Seq,
     /// Its metadata.
     pub metadata: Arc<Metadata>,

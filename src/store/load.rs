@@ -198,11 +198,13 @@ impl Store {
 
             let after = loaded.snapshot.as_ref().map_or(0, |(seq, _)| seq.0);
             let rows = sqlx::query_as::<_, (i64, Vec<u8>, i64)>(
-                "select seq, payload, checksum from update_log
+                "select seq, payload, checksum from document_log
                  where document_id = $1 and seq > $2 order by seq",
             );
             let rows = rows.bind(document).bind(after).fetch(&mut *transaction);
             for_each_row!(rows, (seq, payload, checksum) => {
+                // In SQLite `head_seq` does not count the newest rows.
+                loaded.head_seq = loaded.head_seq.max(Seq(seq));
                 loaded.add_update(document, Seq(seq), payload, checksum);
             });
 

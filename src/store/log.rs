@@ -23,10 +23,10 @@ use crate::{id::DocumentId, metrics::Availability};
 pub struct JournalOptions {
     /// The most bytes that may be reserved.
     pub bytes_max: usize,
-    /// The least time from the begin of one commit to the begin of the next, unless the journal
-    /// holds many rows or bytes. A commit costs the same for one row as for a hundred, most of
-    /// all where it is on a disk.
+    /// The most time that the writer waits from the begin of one commit to that of the next.
     pub commit_interval: Duration,
+    /// How long rows are kept that snapshots have made superfluous.
+    pub history: Duration,
 }
 
 /// The log of all documents. Cheap to clone.

@@ -38,6 +38,7 @@ migrations![
     (7, "sessions", "0007_sessions.sql"),
     (8, "list indexes", "0008_list_indexes.sql"),
     (9, "person index", "0009_person_index.sql"),
+    (10, "log history", "0010_log_history.sql"),
 ];
 
 /// The migrations of Postgres.

@@ -28,11 +28,14 @@ mod documents;
 mod event;
 mod events;
 mod failure;
+mod history;
 mod journal;
 mod load;
 mod log;
+mod log_tail;
 mod migrations;
 mod missed;
+mod newer;
 mod outbox;
 mod pages;
 mod person;
@@ -40,7 +43,6 @@ mod reservation;
 mod retention;
 mod snapshot;
 mod statement;
-mod tail;
 mod timeouts;
 mod transaction;
 mod trash;
@@ -48,7 +50,7 @@ mod writer;
 
 pub(crate) use self::documents::{DOCUMENT_BY_NAME, metadata_columns, people};
 pub use self::{
-    append::{AppendError, Completion, NewRows},
+    append::{AppendError, Completion, NewRow, NewRows},
     author::Author,
     damage::{Damage, Damaged, Reason},
     documents::{DocumentRecord, Metadata, Status},
@@ -58,10 +60,10 @@ pub use self::{
     load::Loaded,
     log::{JournalOptions, UpdateLog},
     missed::{MISSED_MAX, Missed, Receiver},
+    newer::Writers,
     pages::{PagePermits, TIME_MAX, Window, parse_time},
     reservation::Reservation,
     statement::{Bind, Column, FromRow, Json, Row, ToBind, args, has_nul},
-    tail::Writers,
     transaction::Transaction,
 };
 pub use crate::metrics::Availability;
@@ -70,6 +72,7 @@ use self::{
     damage::KnownDamage,
     database::{Database, reading},
     failure::report,
+    history::History,
     outbox::Outbox,
     retention::EventTrimmer,
     timeouts::{REPLY_TIMEOUT, bounded},
@@ -99,6 +102,8 @@ struct Inner {
     trash_purger: AbortOnDropHandle<()>,
     damage: KnownDamage,
     outbox: Arc<Outbox>,
+    history: History,
+    history_trimmer: AbortOnDropHandle<()>,
     metrics: Metrics,
 }
 
@@ -115,8 +120,8 @@ pub async fn migrate(url: &str) -> Result<()> {
 impl Store {
     /// Connects to `url` (`sqlite://path` or `postgres://…`), brings the schema to this version
     /// and starts the task that writes the log, with the options of `journal`, and those that
-    /// delete events that are older than seven days and documents that have been in the trash for
-    /// more than 30 days.
+    /// delete events that are older than seven days, rows of the log that are no longer kept as
+    /// history, and documents that have been in the trash for more than 30 days.
     ///
     /// A SQLite file is created where it is missing, with its folder, and is locked for this
     /// process until the store is closed. A Postgres that cannot be reached yet is awaited for
@@ -140,6 +145,8 @@ impl Store {
     ) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
         let commit_interval = journal.commit_interval;
+        let history = History::new(Arc::clone(&database), journal.history);
+        let history_trimmer = supervisor.spawn(Task::HistoryTrimmer, history.clone().run());
         let (log, journal) = UpdateLog::new(journal);
         let writer = Writer::new(
             journal,
@@ -161,6 +168,8 @@ impl Store {
             trash_purger: AbortOnDropHandle::new(purger),
             damage: KnownDamage::default(),
             outbox: Arc::new(Outbox::new(supervisor.clone())),
+            history,
+            history_trimmer: AbortOnDropHandle::new(history_trimmer),
             metrics,
         };
         let store = Self {
@@ -198,6 +207,7 @@ impl Store {
         }
         self.inner.event_trimmer.abort();
         self.inner.trash_purger.abort();
+        self.inner.history_trimmer.abort();
         let unwritten = self.inner.log.unwritten();
         if timeout(Duration::from_secs(1), self.inner.database.close())
             .await

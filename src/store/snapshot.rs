@@ -2,7 +2,8 @@
 //!
 //! A document keeps its two newest snapshots and every row of the log after the older of them: if
 //! the newest is found damaged, the older one and the log still give the whole document. Before
-//! there are two, no row of the log is deleted.
+//! there are two, no row of the log is deleted. Superfluous rows are kept for a
+//! while as history (`history.rs`).
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -19,12 +20,10 @@ use crate::{
     id::{DocumentId, Seq, Timestamp},
 };
 
-/// The most rows of the log that one statement deletes.
-const TRIM_ROWS_MAX: u64 = 10_000;
-
 impl Store {
     /// Writes `state`, which contains all updates up to and including `seq`, as a snapshot, and
-    /// deletes all but the two newest snapshots, and the log up to the older of them.
+    /// deletes all but the two newest snapshots, and the log up to the older of them as far as it
+    /// is not kept as history.
     ///
     /// The snapshot is durable when this returns. Where the seq has a snapshot already, that one
     /// stays. Writing takes at most 30 s.
@@ -47,7 +46,7 @@ impl Store {
             .metrics
             .snapshot_written(bytes, started.elapsed());
         if let Some(seq) = superfluous {
-            self.trim(document, seq).await;
+            self.inner.history.trim(document, seq).await;
         }
         Ok(())
     }
@@ -87,42 +86,5 @@ impl Store {
             second
         });
         Ok(superfluous.map(Seq))
-    }
-
-    /// Deletes the log up to and including `seq`.
-    ///
-    /// This is not done in the snapshot's transaction: in SQLite the log's writer would have to
-    /// wait for as long as deleting a long log takes. The rows that a crash leaves are deleted
-    /// after the next snapshot.
-    async fn trim(&self, document: DocumentId, seq: Seq) {
-        loop {
-            match bounded(TRANSFER_TIMEOUT, self.trim_batch(document, seq)).await {
-                Ok(rows) if rows < TRIM_ROWS_MAX => return,
-                Ok(_) => {}
-                Err(error) => {
-                    report("trimming the log", Some(document), error);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Deletes the oldest rows, at most `TRIM_ROWS_MAX`; returns their number.
-    async fn trim_batch(&self, document: DocumentId, seq: Seq) -> sqlx::Result<u64> {
-        let result = writing!(&*self.inner.database, transaction => {
-            sqlx::query(
-                "delete from update_log where document_id = $1 and seq <= coalesce((
-                     select seq from update_log where document_id = $1 and seq <= $2
-                     order by seq limit 1 offset $3
-                 ), $2)",
-            )
-            .bind(document)
-            .bind(seq.0)
-            .bind(TRIM_ROWS_MAX as i64 - 1)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected()
-        });
-        Ok(result)
     }
 }

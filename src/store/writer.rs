@@ -1,15 +1,16 @@
 //! The one task that writes the log: it takes the queued appends, commits them and runs their
 //! completions.
 //!
-//! There is one commit at a time, and at most one in an interval. The appends that arrive meanwhile
-//! make up the next batch, so batches grow with the load. A failure changes nothing but
+//! There is one commit at a time, and a pause after each that fits how long it took: a commit costs
+//! the same for one row as for a hundred. The appends that arrive meanwhile make up the next batch,
+//! so batches grow with the load. After a pause without appends, the next one is committed at once. A failure changes nothing but
 //! [`Availability`]: the same appends are tried again, in order, until they are written. Only
 //! appends that the database refuses permanently are given up; their document is then not written
 //! for a while, and other documents are not affected.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     append::{AppendError, Outcome},
@@ -18,12 +19,18 @@ use super::{
     database::Database,
     failure::Failure,
     journal::Journal,
+    log_tail::LogTail,
 };
 use crate::{
     metrics::{Availability, Metrics},
     supervise::Supervisor,
 };
 
+/// The time from the begin of one commit to that of the next is this many times the duration of the first …
+const PACE: u32 = 4;
+/// … but at least this, so that commits take one or two per cent of a processor where a disk is fast, and at most
+/// `COMMIT_INTERVAL_MS`.
+const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(16);
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -31,6 +38,16 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// doubled after a success: over a slow line a full batch might always exceed its time limit.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
+
+/// What the writer does next.
+enum Next {
+    /// Write a batch.
+    Batch(Batch),
+    /// Move the rows of SQLite's tail.
+    Move,
+    /// The log is closed and everything is written.
+    End,
+}
 
 /// The database is unavailable: appends without an outcome are tried again.
 struct Unavailable;
@@ -45,6 +62,7 @@ pub(super) struct Writer {
     batch_bytes_max: usize,
     backoff: Duration,
     document_backoffs: DocumentBackoffs,
+    tail: LogTail,
     /// The time of the first of the failures in a row.
     unavailable_since: Option<Instant>,
 }
@@ -58,6 +76,10 @@ impl Writer {
         supervisor: Supervisor,
     ) -> Self {
         metrics.storage_available(Availability::Ok);
+        let tail = match &*database {
+            Database::Sqlite(_) => LogTail::unknown(),
+            Database::Postgres(_) => LogTail::none(),
+        };
         Self {
             journal,
             database,
@@ -67,6 +89,7 @@ impl Writer {
             batch_bytes_max: BATCH_BYTES_MAX,
             backoff: BACKOFF_MIN,
             document_backoffs: DocumentBackoffs::default(),
+            tail,
             unavailable_since: None,
         }
     }
@@ -74,12 +97,22 @@ impl Writer {
     /// Writes until the log is closed and empty.
     pub(super) async fn run(mut self) {
         let mut not_before = Instant::now();
-        while let Some(batch) = self.next(not_before).await {
-            not_before = Instant::now() + self.commit_interval;
+        loop {
+            let batch = match self.next(not_before).await {
+                Next::Batch(batch) => batch,
+                Next::Move => {
+                    self.move_tail().await;
+                    continue;
+                }
+                Next::End => break,
+            };
+            let began = Instant::now();
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             // Appends that the batch has skipped get no outcome.
             let mut outcomes = vec![None; batch.journal_span()];
             let written = self.write(&batch, &mut outcomes).await;
+            let interval = (began.elapsed() * PACE).max(COMMIT_INTERVAL_MIN);
+            not_before = began + interval.min(self.commit_interval);
             self.journal.settle(outcomes, &self.supervisor);
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             match written {
@@ -87,12 +120,33 @@ impl Writer {
                 Err(Unavailable) => self.back_off().await,
             }
         }
+        self.move_tail().await;
     }
 
-    async fn next(&self, not_before: Instant) -> Option<Batch> {
-        self.journal
-            .next(self.batch_bytes_max, not_before, &self.document_backoffs)
-            .await
+    /// Moves the rows of SQLite's tail.
+    async fn move_tail(&mut self) {
+        if let Database::Sqlite(sqlite) = &*self.database
+            && let Err(error) = self.tail.move_rows(sqlite).await
+        {
+            tracing::warn!(%error, "the tail of the log was not moved: it is tried again");
+        }
+    }
+
+    async fn next(&self, not_before: Instant) -> Next {
+        let batch = self
+            .journal
+            .next(self.batch_bytes_max, not_before, &self.document_backoffs);
+        let batch = match self.tail.due() {
+            // A batch may be ready all the time.
+            Some(due) if due <= Instant::now() => return Next::Move,
+            Some(due) => timeout_at(due, batch).await,
+            None => Ok(batch.await),
+        };
+        match batch {
+            Ok(Some(batch)) => Next::Batch(batch),
+            Ok(None) => Next::End,
+            Err(_) => Next::Move,
+        }
     }
 
     /// Writes `batch` and puts the outcome of each append into `outcomes`; appends that have to be
@@ -152,7 +206,11 @@ impl Writer {
 
     async fn attempt(&mut self, batch: &Batch) -> Result<Heads, Failure> {
         let started = Instant::now();
-        let (failure, cause) = match timeout(batch.time_limit(), batch.write(&self.database)).await
+        let (failure, cause) = match timeout(
+            batch.time_limit(),
+            batch.write(&self.database, &mut self.tail),
+        )
+        .await
         {
             Ok(Ok(heads)) => {
                 let (rows, bytes) = (batch.rows() as u64, batch.bytes() as u64);

@@ -178,6 +178,7 @@ async fn child() {
     let journal = JournalOptions {
         bytes_max: 1 << 20,
         commit_interval: Duration::from_millis(50),
+        history: Duration::ZERO,
     };
     let store = Store::open(&url, journal, Metrics::new(), &supervisor())
         .await

@@ -1,4 +1,4 @@
-//! typing, room, crowd, many: letters that are delivered to the other members.
+//! typing, room, crowd, many: letters that are delivered to the other members; alone, pair, ten: how long their acks take.
 
 use std::{rc::Rc, time::Duration};
 
@@ -20,7 +20,7 @@ pub enum Load {
     ClosedLoop(usize),
 }
 
-/// The parameters of one of the four scenarios.
+/// The parameters of one of these scenarios.
 pub struct Shape {
     scenario: &'static str,
     rooms: usize,
@@ -36,6 +36,31 @@ pub fn typing(plan: &Plan) -> Shape {
         members: 4,
         load: Load::Steady(10.0),
     }
+}
+
+/// So many people in one document type, to measure how long an ack takes.
+fn typists(scenario: &'static str, members: usize) -> Shape {
+    Shape {
+        scenario,
+        rooms: 1,
+        members,
+        load: Load::Steady(10.0),
+    }
+}
+
+/// One person types alone.
+pub fn alone() -> Shape {
+    typists("alone", 1)
+}
+
+/// Two people type in one document.
+pub fn pair() -> Shape {
+    typists("pair", 2)
+}
+
+/// Ten people type in one document.
+pub fn ten() -> Shape {
+    typists("ten", 10)
 }
 
 /// 5 documents of 20.
@@ -117,14 +142,14 @@ pub async fn run(plan: &Plan, target: Target, shape: &Shape) -> Result<Vec<Row>>
     let verdict = stage.end(target, replica::converged(&logs, &late))?;
     let (updates, cursors) = meter.deliveries();
     let deliveries = (updates + cursors) as f64;
-    let per_million = used.cpu.as_secs_f64() / deliveries * 1e6;
+    let per_million = (deliveries > 0.0).then(|| used.cpu.as_secs_f64() / deliveries * 1e6);
     let figures = [
         figure(
             "deliveries/s",
             0,
             Some(deliveries / used.wall.as_secs_f64()),
         ),
-        figure(CPU_PER_MILLION, 2, Some(per_million)),
+        figure(CPU_PER_MILLION, 2, per_million),
         figure("p50 ms", 2, meter.latency_ms(0.5)),
         figure("p95 ms", 2, meter.latency_ms(0.95)),
         figure("p99 ms", 2, meter.latency_ms(0.99)),

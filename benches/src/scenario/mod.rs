@@ -36,6 +36,12 @@ mod team;
 pub enum Scenario {
     /// 25 documents of 4, everyone types 10 letters a second and moves the cursor with each
     Typing,
+    /// one person types in a document, as in typing, to measure the acks
+    Alone,
+    /// two people
+    Pair,
+    /// ten people
+    Ten,
     /// 5 documents of 20, 5 letters a second each, with cursors
     Room,
     /// one document of 50, 4 updates of each client under way
@@ -141,6 +147,9 @@ impl Plan {
 pub async fn run(plan: &Plan, scenario: Scenario, target: Target) -> Result<Vec<Row>> {
     match scenario {
         Scenario::Typing => fanout::run(plan, target, &fanout::typing(plan)).await,
+        Scenario::Alone => fanout::run(plan, target, &fanout::alone()).await,
+        Scenario::Pair => fanout::run(plan, target, &fanout::pair()).await,
+        Scenario::Ten => fanout::run(plan, target, &fanout::ten()).await,
         Scenario::Room => fanout::run(plan, target, &fanout::room(plan)).await,
         Scenario::Crowd => fanout::run(plan, target, &fanout::crowd(plan)).await,
         Scenario::Many => fanout::run(plan, target, &fanout::many(plan)).await,

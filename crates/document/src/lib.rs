@@ -68,7 +68,7 @@ mod validate;
 
 pub use self::anchor::{Anchor, RelativePosition};
 pub use self::lib0::Malformed;
-pub use self::merge::{Unmergeable, merge};
+pub use self::merge::{Unmergeable, deletes, merge};
 pub use self::prepare::Prepared;
 pub use self::replica::Panicked;
 pub use self::split::split;

@@ -37,6 +37,12 @@ pub fn merge<B: AsRef<[u8]>>(updates: &[B]) -> Result<Vec<u8>, Unmergeable> {
     write_update(blocks, &deletes)
 }
 
+/// Whether a valid update deletes something. Its encoding ends with the ranges that it deletes, of
+/// which each ends with its length, and with a zero if there are none.
+pub fn deletes(update: &[u8]) -> bool {
+    update.last().is_some_and(|last| *last != 0)
+}
+
 /// Adds the parts of the update `bytes`, without its skips.
 pub(super) fn collect<'a>(
     bytes: &'a [u8],

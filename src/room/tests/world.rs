@@ -109,6 +109,7 @@ impl World {
         let options = JournalOptions {
             bytes_max: 1 << 30,
             commit_interval: Duration::ZERO,
+            history: Duration::ZERO,
         };
         let mut world = Self {
             core: new_core(now),
@@ -299,8 +300,8 @@ impl World {
         let result = match error {
             Some(error) => Err(error),
             None => {
-                for (row, _) in entry.rows {
-                    self.log.write(row);
+                for row in entry.rows {
+                    self.log.write(row.payload);
                 }
                 self.foreign_due = self.foreign_wrote;
                 Ok(Seq(self.log.rows.len() as i64))

@@ -1,10 +1,11 @@
 //! The group commit: a batch, written in one transaction.
 //!
-//! Each document's `head_seq` is raised under the lock of its row, and the new rows get the seqs up
+//! In Postgres each document's `head_seq` is raised under the lock of its row, and the new rows get the seqs up
 //! to the new head, so that the seqs have no gaps while other instances write as well. The
 //! statements differ between the databases for speed: Postgres gets one statement with arrays,
 //! which is a single round trip; SQLite, where each statement is handed to another thread, gets
-//! five as one text. A document in the trash takes no rows.
+//! five as one text, and keeps the newest rows of all documents together (`log_tail.rs`). A document
+//! in the trash takes no rows.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -12,24 +13,27 @@ use sqlx::{PgConnection, SqliteConnection};
 
 use super::{Batch, BatchDocument, Heads};
 use crate::{
-    id::{DocumentId, Timestamp},
-    store::database::Database,
+    id::{DocumentId, Timestamp, UserId},
+    store::{database::Database, log_tail::LogTail},
 };
 
 /// From so many bytes on, a batch gets a longer statement timeout in Postgres.
 const LARGE_BYTES: usize = 1 << 20;
 
 impl Batch {
-    /// Writes the batch, all of it or nothing, and sets `updated_at` of its documents; it is
-    /// durable when this returns.
+    /// Writes the batch, all of it or nothing; it is durable when this returns. `updated_at` of its
+    /// documents is set now, or when the rows leave SQLite's `tail`.
     ///
     /// After a failure the batch may be written nevertheless, where the answer was lost.
-    pub(in crate::store) async fn write(&self, database: &Database) -> sqlx::Result<Heads> {
-        let now = Timestamp::now();
+    pub(in crate::store) async fn write(
+        &self,
+        database: &Database,
+        tail: &mut LogTail,
+    ) -> sqlx::Result<Heads> {
         let heads = match database {
             Database::Postgres(postgres) => {
                 let mut lease = postgres.log.lease().await?;
-                let connection = &mut lease.connection;
+                let (connection, now) = (&mut lease.connection, Timestamp::now());
                 let heads = if self.bytes > LARGE_BYTES {
                     self.write_large_postgres(connection, now).await?
                 } else {
@@ -40,7 +44,7 @@ impl Batch {
             }
             Database::Sqlite(sqlite) => {
                 let mut lease = sqlite.writer.lease().await?;
-                let heads = self.write_sqlite(&mut lease.connection, now).await?;
+                let heads = self.write_sqlite(&mut lease.connection, tail).await?;
                 lease.give_back();
                 heads
             }
@@ -84,6 +88,11 @@ impl Batch {
         let rows_after = self.rows.iter().map(|row| self.rows_after(row.position));
         let payloads = self.rows.iter().map(|row| &row.payload[..]);
         let checksums = self.rows.iter().map(|row| self.checksum(row));
+        let row_times = self.rows.iter().map(|row| row.at);
+        let row_users = self
+            .rows
+            .iter()
+            .map(|row| row.user.as_ref().map(UserId::as_str));
         let author_documents = self
             .authors
             .iter()
@@ -107,10 +116,11 @@ impl Batch {
                  where document.document_id = locked.document_id
                  returning document.document_id, head_seq, place
              ), written as (
-                 insert into update_log (document_id, seq, payload, checksum)
-                 select document_id, head_seq - behind, payload, checksum
-                 from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
-                 as given (place, behind, payload, checksum) join raised using (place)
+                 insert into update_log (document_id, seq, payload, checksum, at, user_id)
+                 select document_id, head_seq - behind, payload, checksum, at, user_id
+                 from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[],
+                             $13::timestamptz[], $14::text[])
+                 as given (place, behind, payload, checksum, at, user_id) join raised using (place)
              ), signed as (
                  insert into author (document_id, client_id, user_id, first_clock, since)
                  select document_id, client_id, user_id, first_clock, since
@@ -133,30 +143,37 @@ impl Batch {
         .bind(users.collect::<Vec<_>>())
         .bind(clocks.collect::<Vec<_>>())
         .bind(times.collect::<Vec<_>>())
+        .bind(row_times.collect::<Vec<_>>())
+        .bind(row_users.collect::<Vec<_>>())
         .fetch_all(connection)
         .await
     }
 
-    /// Writes with one text, which is prepared once: separate statements would each be handed to
-    /// SQLite's thread and back, and a list of values would need another text for every size.
+    /// Appends the rows to the tail of the log with one text, which is prepared once: separate
+    /// statements would each be handed to SQLite's thread and back, and a list of values would need
+    /// another text for every size.
     async fn write_sqlite(
         &self,
         connection: &mut SqliteConnection,
-        now: Timestamp,
+        tail: &mut LogTail,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
+        tail.begin_append(connection).await?;
         let documents = json_rows(&self.documents, |text, document| {
-            write!(text, "\"{}\",{}", document.id, document.rows)
+            write!(text, "\"{}\"", document.id)
         });
         let mut payloads = Vec::with_capacity(self.bytes);
         let rows = json_rows(&self.rows, |text, row| {
-            let (document, rows_after) = (self.document_of(row), self.rows_after(row.position));
+            let document = self.document_of(row);
+            let after_head = tail.ahead(document) + row.position.ordinal;
             // Offsets count from one in SQLite.
             let (start, length) = (payloads.len() + 1, row.payload.len());
             payloads.extend_from_slice(&row.payload);
-            let checksum = self.checksum(row);
+            let (checksum, at) = (self.checksum(row), row.at.0);
+            let user = row.user.as_ref().map(UserId::as_str);
+            let user = serde_json::Value::from(user);
             write!(
                 text,
-                "\"{document}\",{rows_after},{start},{length},{checksum}"
+                "\"{document}\",{after_head},{start},{length},{checksum},{at},{user}"
             )
         });
         let authors = json_rows(&self.authors, |text, (document, author)| {
@@ -165,18 +182,18 @@ impl Batch {
             let (client, clock, since) = (author.client, author.first_clock, author.since.0);
             write!(text, "\"{document}\",{client},{user},{clock},{since}")
         });
-        sqlx::query_as(
+        let found: Vec<(DocumentId, i64)> = sqlx::query_as(
             // The last statement's parameter is ?1, because sqlx binds the parameters of a later
             // statement that are below its lowest one as if they followed the statement before.
             "begin immediate;
-             update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?2
-             from json_each(?3) as share
-             where document_id = share.value ->> 0 and deleted_at is null
-             returning document_id, head_seq;
-             insert into update_log (document_id, seq, payload, checksum)
-             select document_id, head_seq - (given.value ->> 1),
-                    substr(?5, given.value ->> 2, given.value ->> 3), given.value ->> 4
-             from json_each(?4) as given
+             select document_id, head_seq
+             from json_each(?2) as given
+             cross join document on document_id = given.value ->> 0 and deleted_at is null;
+             insert into log_tail (document_id, seq, payload, checksum, at, user_id)
+             select document_id, head_seq + (given.value ->> 1),
+                    substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4,
+                    given.value ->> 5, given.value ->> 6
+             from json_each(?3) as given
              cross join document on document_id = given.value ->> 0 and deleted_at is null;
              insert into author (document_id, client_id, user_id, first_clock, since)
              select document_id, given.value ->> 1, given.value ->> 2, given.value ->> 3,
@@ -187,12 +204,27 @@ impl Batch {
              commit",
         )
         .bind(authors)
-        .bind(now)
         .bind(documents)
         .bind(rows)
         .bind(payloads)
         .fetch_all(connection)
-        .await
+        .await?;
+        let found: HashMap<_, _> = found.into_iter().collect();
+        let written = self.documents.iter();
+        let written = written.filter_map(|document| {
+            let before = found.get(&document.id)? + tail.ahead(document.id);
+            Some((document, before + document.rows))
+        });
+        let written: Vec<_> = written.collect();
+        tail.appended(
+            written
+                .iter()
+                .map(|(document, _)| (document.id, document.rows)),
+        );
+        let heads = written
+            .into_iter()
+            .map(|(document, head)| (document.id, head));
+        Ok(heads.collect())
     }
 }
 

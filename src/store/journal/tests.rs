@@ -7,14 +7,15 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::{
-    id::Seq,
+    id::{Seq, Timestamp},
     metrics::Metrics,
-    store::{JournalOptions, NewRows, UpdateLog},
+    store::{JournalOptions, NewRow, NewRows, UpdateLog},
 };
 
 const OPTIONS: JournalOptions = JournalOptions {
     bytes_max: 1000,
     commit_interval: Duration::ZERO,
+    history: Duration::ZERO,
 };
 
 #[test]
@@ -40,7 +41,12 @@ async fn an_append_wakes_the_writer_while_another_document_is_backing_off() {
     let append = |document| {
         let reservation = log.reserve(1).expect("there is room");
         let new_rows = NewRows {
-            rows: vec![(Bytes::from_static(b"x"), reservation)],
+            rows: vec![NewRow {
+                payload: Bytes::from_static(b"x"),
+                reservation,
+                user: None,
+                at: Timestamp::now(),
+            }],
             authors: Vec::new(),
         };
         log.append(document, new_rows, Box::new(|_| {}));

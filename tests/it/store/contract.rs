@@ -79,6 +79,7 @@ async fn appends_get_positions_in_the_order_of_the_calls(home: Home) {
         [(1, &b"one"[..]), (2, b"two"), (3, b"three"), (4, b"four")]
     );
     assert_eq!(loaded.head_seq, Seq(4));
+    home.moved().await;
     assert_eq!(
         store
             .find_document(&key("a"))

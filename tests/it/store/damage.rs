@@ -27,13 +27,14 @@ on_both!(
 );
 
 /// A document called `room` with rows `u1` to `u6`.
-async fn with_six_rows(store: &Store, room: &str) -> DocumentId {
+async fn with_six_rows(home: &Home, store: &Store, room: &str) -> DocumentId {
     let document = create(store, room).await;
     for seq in 1..=6 {
         let row = format!("u{seq}");
         let written = append(store, document, &[row.as_bytes()]).await;
         written.unwrap().unwrap();
     }
+    home.moved().await;
     document
 }
 
@@ -59,7 +60,7 @@ async fn missing_rows_are_noticed_and_recorded_once(home: Home) {
     let metrics = Metrics::new();
     let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     home.run("delete from update_log where seq in (2, 3, 6)")
         .await;
     let loaded = store.load(document).await.unwrap();
@@ -88,7 +89,7 @@ async fn missing_rows_are_noticed_and_recorded_once(home: Home) {
 
 async fn missing_rows_at_the_begin_of_the_log_are_noticed(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     for seq in [2, 4] {
         let state = Bytes::from_static(b"state");
         store.put_snapshot(document, Seq(seq), state).await.unwrap();
@@ -102,7 +103,7 @@ async fn missing_rows_at_the_begin_of_the_log_are_noticed(home: Home) {
 async fn a_document_that_lost_all_rows_is_damaged(home: Home) {
     let store = home.open().await;
     let fresh = create(&store, "fresh").await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     home.run("delete from update_log").await;
     assert_eq!(store.load(document).await.unwrap().damaged, [missing(1, 6)]);
     assert!(!store.load(fresh).await.unwrap().is_damaged());
@@ -110,7 +111,7 @@ async fn a_document_that_lost_all_rows_is_damaged(home: Home) {
 
 async fn rows_that_a_snapshot_contains_are_not_missing(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let state = Bytes::from_static(b"state");
     store.put_snapshot(document, Seq(6), state).await.unwrap();
     home.run("delete from update_log where seq < 5").await;
@@ -120,7 +121,7 @@ async fn rows_that_a_snapshot_contains_are_not_missing(home: Home) {
 
 async fn a_refused_update_is_moved_although_its_checksum_matches(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let refused = Damage::at(Damaged::Update, Seq(3), Reason::Refused);
     assert!(store.set_aside(document, &[refused]).await);
     let loaded = store.load(document).await.unwrap();
@@ -145,7 +146,7 @@ async fn a_refused_update_is_moved_although_its_checksum_matches(home: Home) {
 
 async fn a_refused_snapshot_is_replaced_by_the_older_one(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     for (seq, state) in [(2, "s2"), (4, "s4")] {
         let state = Bytes::from_static(state.as_bytes());
         store.put_snapshot(document, Seq(seq), state).await.unwrap();
@@ -161,7 +162,7 @@ async fn a_refused_snapshot_is_replaced_by_the_older_one(home: Home) {
 
 async fn a_row_whose_checksum_matches_is_not_moved_as_damaged(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let suspected = Damage::at(Damaged::Update, Seq(3), Reason::Checksum);
     assert!(store.set_aside(document, &[suspected]).await);
     let loaded = store.load(document).await.unwrap();
@@ -171,7 +172,7 @@ async fn a_row_whose_checksum_matches_is_not_moved_as_damaged(home: Home) {
 
 async fn damage_that_cannot_be_set_aside_is_never_trimmed(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let damaged = format!(
         "update update_log set payload = {} where seq = 1",
         home.garbage()
@@ -214,8 +215,8 @@ async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
     let store = Store::open(&home.url, journal(MIB), metrics.clone(), &supervisor()).await;
     let store = store.unwrap();
     let (one, other) = (
-        with_six_rows(&store, "a").await,
-        with_six_rows(&store, "b").await,
+        with_six_rows(&home, &store, "a").await,
+        with_six_rows(&home, &store, "b").await,
     );
     assert_eq!(store.damaged_documents().await, Ok(0));
     home.run("delete from update_log where seq in (2, 4)").await;
@@ -239,7 +240,7 @@ async fn damaged_documents_are_counted_also_after_a_restart(home: Home) {
 /// Before there were reasons, the missing row that a moved row leaves was not noticed.
 async fn damage_recorded_by_the_first_schema_explains_missing_rows(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let time = home.time(realtime_server::id::Timestamp(1_700_000_000_000));
     home.run(&format!(
         "insert into damaged_row (document_id, kind, seq, payload, checksum, found_at)
@@ -271,7 +272,7 @@ fn documented(home: &Home, heading: &str, document: DocumentId, seq: i64) -> Str
 
 async fn a_row_that_was_put_back_is_served_again(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     let refused = Damage::at(Damaged::Update, Seq(3), Reason::Refused);
     assert!(store.set_aside(document, &[refused]).await);
     assert!(store.load(document).await.unwrap().is_damaged());
@@ -290,7 +291,7 @@ async fn a_row_that_was_put_back_is_served_again(home: Home) {
 
 async fn damage_that_was_given_up_is_no_longer_reported(home: Home) {
     let store = home.open().await;
-    let document = with_six_rows(&store, "a").await;
+    let document = with_six_rows(&home, &store, "a").await;
     home.run("delete from update_log where seq in (3, 4)").await;
     assert!(store.load(document).await.unwrap().is_damaged());
     home.run(&documented(&home, "#### Give a row up", document, 3))

@@ -13,7 +13,7 @@ use realtime_server::{
     config::DocumentCreation,
     id::{DocumentId, DocumentKey, RoomName, Seq, Team, Timestamp, UserId},
     metrics::Metrics,
-    store::{AppendError, Author, JournalOptions, NewRows, Store, Unwritten},
+    store::{AppendError, Author, JournalOptions, NewRow, NewRows, Store, Unwritten},
     supervise::Supervisor,
     webhooks::Webhooks,
 };
@@ -30,6 +30,8 @@ mod damage;
 mod durable;
 mod events;
 mod health;
+mod history;
+mod log_tail;
 mod outage;
 mod pages;
 mod refusal;
@@ -51,6 +53,7 @@ fn journal(bytes_max: usize) -> JournalOptions {
     JournalOptions {
         bytes_max,
         commit_interval: Duration::from_millis(50),
+        history: Duration::ZERO,
     }
 }
 
@@ -132,10 +135,17 @@ impl Home {
         }
     }
 
+    /// Waits until all rows of the log are in `update_log`.
+    pub(crate) async fn moved(&self) {
+        while self.is_sqlite() && self.number("select count(*) from log_tail").await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Makes the database refuse rows of seven bytes from now on.
     pub(crate) async fn forbid_seven_bytes(&self) {
         let forbid = if self.is_sqlite() {
-            "create trigger t before insert on update_log when length(new.payload) = 7
+            "create trigger t before insert on log_tail when length(new.payload) = 7
              begin select raise(abort, 'no'); end"
         } else {
             "alter table update_log add constraint c check (length(payload) <> 7)"
@@ -231,12 +241,27 @@ pub(crate) fn append_with_authors(
     payloads: &[&[u8]],
     authors: Vec<Author>,
 ) -> Outcome {
-    let reserved = |payload: &&[u8]| {
-        let reservation = store.log().reserve(payload.len()).unwrap();
-        (Bytes::copy_from_slice(payload), reservation)
-    };
+    let rows = payloads.iter().map(|payload| new_row(store, payload));
+    append_rows(store, document, rows.collect(), authors)
+}
+
+/// A row that was accepted now.
+pub(crate) fn new_row(store: &Store, payload: &[u8]) -> NewRow {
+    NewRow {
+        payload: Bytes::copy_from_slice(payload),
+        reservation: store.log().reserve(payload.len()).unwrap(),
+        user: None,
+        at: Timestamp::now(),
+    }
+}
+
+pub(crate) fn append_rows(
+    store: &Store,
+    document: DocumentId,
+    rows: Vec<NewRow>,
+    authors: Vec<Author>,
+) -> Outcome {
     let (sender, receiver) = oneshot::channel();
-    let rows = payloads.iter().map(reserved).collect();
     let new_rows = NewRows { rows, authors };
     let completion = move |outcome| {
         let _ = sender.send(outcome);

@@ -9,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use realtime_server::{
     error::Error,
-    id::{DocumentId, Seq},
+    id::{DocumentId, Seq, Timestamp},
     metrics::Metrics,
-    store::{Availability, NewRows, Store, Unwritten, args},
+    store::{Availability, NewRow, NewRows, Store, Unwritten, args},
 };
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::oneshot;
@@ -101,7 +101,12 @@ async fn keep_appending(
         };
         let payload = Bytes::copy_from_slice(&number.to_be_bytes());
         let new_rows = NewRows {
-            rows: vec![(payload, reservation)],
+            rows: vec![NewRow {
+                payload,
+                reservation,
+                user: None,
+                at: Timestamp::now(),
+            }],
             authors: Vec::new(),
         };
         store.log().append(document, new_rows, Box::new(completion));

@@ -115,7 +115,7 @@ async fn an_append_of_fifty_mebibytes_gets_a_longer_timeout(home: Home) {
     // A slow disk: more than five seconds for all of it.
     let slow = if home.is_sqlite() {
         "create table slow (n integer);
-         create trigger slow after insert on update_log begin
+         create trigger slow after insert on log_tail begin
              delete from slow;
              insert into slow with recursive c(n) as
                  (select 1 union all select n + 1 from c where n < 600000)

@@ -25,6 +25,7 @@ async fn with_two_snapshots(home: &Home, store: &Store) -> DocumentId {
             .unwrap()
             .unwrap();
     }
+    home.moved().await;
     store
         .put_snapshot(document, Seq(2), Bytes::from_static(b"s2"))
         .await
@@ -90,6 +91,7 @@ async fn a_long_log_is_trimmed(home: Home) {
     let rows = vec![&b"update"[..]; 25_000];
     append(&store, long, &rows).await.unwrap().unwrap();
     append(&store, other, &[b"x"]).await.unwrap().unwrap();
+    home.moved().await;
     let state = Bytes::from(vec![5; 5 * MIB]);
     store
         .put_snapshot(long, Seq(24_990), state.clone())
