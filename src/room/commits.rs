@@ -1,17 +1,18 @@
 //! Accepted updates that are not durable yet, and the acks that depend on them.
 //!
-//! Updates are accepted during a turn, handed to the log as one append at the next relay, and
-//! settled in the same order. An ack is kept with the append that it depends on; an ack that
-//! depends on no unsettled append is sent at once.
+//! Updates are accepted during a turn, relayed, handed to the log as one append, and settled in the
+//! same order. There is one append at a time: what is relayed meanwhile makes up the next one, so
+//! that a busy room writes a row for each commit and not for each relay. An ack is kept with the
+//! append that it depends on; an ack that depends on no unsettled append is sent at once.
 
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Acked, Ticket};
+use super::{Acked, Ticket, rows::Row};
 use crate::{
-    id::{Seq, SessionId, UserId},
+    id::{Seq, SessionId, Timestamp, UserId},
     store::{Author, Reservation},
 };
 use document::Visibility;
@@ -26,6 +27,8 @@ pub(super) struct Accepted {
     pub(super) from: SessionId,
     /// Who wrote it.
     pub(super) user: UserId,
+    /// When it was accepted.
+    pub(super) at: Timestamp,
     pub(super) recipients: Recipients,
     /// Set if it is the first update with this client id.
     pub(super) author: Option<Author>,
@@ -65,16 +68,30 @@ pub(super) struct Append<P> {
     pub(super) acks: Vec<Ack<P>>,
 }
 
+/// Rows that were relayed and are not appended yet.
+pub(super) struct Relayed<P> {
+    pub(super) rows: Vec<Row>,
+    pub(super) authors: Vec<Author>,
+    /// The acks that depend on these rows.
+    pub(super) acks: Vec<Ack<P>>,
+    bytes: usize,
+}
+
+/// With so many rows or bytes relayed, they are appended although an append is under way: an append is written as a whole.
+const RELAYED_ROWS_MAX: usize = 1024;
+const RELAYED_BYTES_MAX: usize = 256 << 10;
+
 /// The longest delay of an ack. It waits for the next relay, with which it goes out in one write, if that is due within this time.
 pub(super) const ACK_DELAY_MAX: Duration = Duration::from_millis(8);
 
-/// Updates that are accepted, appended, or durable and not yet acknowledged.
+/// Updates that are accepted, relayed, appended, or durable and not yet acknowledged.
 pub(super) struct Commits<P> {
     accepted: Vec<Accepted>,
     /// The acks that depend on these.
     acks: Vec<Ack<P>>,
     /// How many updates were accepted before the last relay: as many are expected before the next one.
     expected: usize,
+    relayed: Relayed<P>,
     /// The appends that were handed to the log and are not settled yet, the oldest first.
     in_log: VecDeque<Append<P>>,
     /// The acks of durable updates, which are delayed.
@@ -89,6 +106,7 @@ impl<P> Default for Commits<P> {
             accepted: Vec::new(),
             acks: Vec::new(),
             expected: 0,
+            relayed: Relayed::default(),
             in_log: VecDeque::new(),
             durable: Vec::new(),
             due: None,
@@ -96,10 +114,21 @@ impl<P> Default for Commits<P> {
     }
 }
 
+impl<P> Default for Relayed<P> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            authors: Vec::new(),
+            acks: Vec::new(),
+            bytes: 0,
+        }
+    }
+}
+
 impl<P> Commits<P> {
     /// Whether all accepted updates are durable.
     pub(super) fn is_idle(&self) -> bool {
-        self.accepted.is_empty() && self.in_log.is_empty()
+        self.accepted.is_empty() && self.relayed.rows.is_empty() && self.in_log.is_empty()
     }
 
     /// Whether the log has appends that it has not settled.
@@ -126,6 +155,8 @@ impl<P> Commits<P> {
     pub(super) fn await_all(&mut self, ack: Ack<P>) -> Option<Ack<P>> {
         if !self.accepted.is_empty() {
             self.acks.push(ack);
+        } else if !self.relayed.rows.is_empty() {
+            self.relayed.acks.push(ack);
         } else if let Some(last) = self.in_log.back_mut() {
             last.acks.push(ack);
         } else {
@@ -153,12 +184,28 @@ impl<P> Commits<P> {
     }
 
     /// Takes the updates accepted since the last relay, with their acks. If a panic follows before
-    /// [`begin_append`](Self::begin_append), these acks are lost and not released by another
-    /// append.
+    /// [`relayed`](Self::relayed), these acks are lost and not released by another append.
     pub(super) fn take_accepted(&mut self) -> (Vec<Accepted>, Vec<Ack<P>>) {
         let accepted = std::mem::take(&mut self.accepted);
         self.expected = accepted.len();
         (accepted, std::mem::take(&mut self.acks))
+    }
+
+    /// Notes that `rows`, on which `acks` depend, were relayed.
+    pub(super) fn relayed(&mut self, rows: Vec<Row>, authors: Vec<Author>, acks: Vec<Ack<P>>) {
+        self.relayed.bytes += rows.iter().map(|row| row.bytes.len()).sum::<usize>();
+        self.relayed.rows.extend(rows);
+        self.relayed.authors.extend(authors);
+        self.relayed.acks.extend(acks);
+    }
+
+    /// Takes the relayed rows if they have to be appended: when no append is under way, or when they are many. If a panic follows
+    /// before [`begin_append`](Self::begin_append), their acks are lost.
+    pub(super) fn take_relayed(&mut self) -> Option<Relayed<P>> {
+        let Relayed { rows, bytes, .. } = &self.relayed;
+        let is_urgent = rows.len() >= RELAYED_ROWS_MAX || *bytes >= RELAYED_BYTES_MAX;
+        let is_due = !rows.is_empty() && (self.in_log.is_empty() || is_urgent);
+        is_due.then(|| std::mem::take(&mut self.relayed))
     }
 
     /// Notes that `rows`, on which `acks` depend, are handed to the log.
@@ -181,7 +228,7 @@ impl<P> Commits<P> {
     pub(super) fn mark_pending(&mut self) {
         let in_log = self.in_log.iter_mut();
         let acks = in_log.flat_map(|append| &mut append.acks);
-        for ack in acks.chain(&mut self.acks) {
+        for ack in acks.chain(&mut self.relayed.acks).chain(&mut self.acks) {
             ack.visibility = Visibility::Pending;
         }
     }
@@ -211,7 +258,9 @@ impl<P> Commits<P> {
             .in_log
             .iter()
             .flat_map(|append| append.rows.iter().cloned());
+        let relayed = self.relayed.rows.iter().map(|row| row.bytes.clone());
         in_log
+            .chain(relayed)
             .chain(self.accepted.iter().map(|accepted| accepted.row.clone()))
             .collect()
     }
@@ -224,6 +273,7 @@ impl<P> Commits<P> {
             .drain(..)
             .flat_map(|append| append.acks)
             .collect();
+        acks.append(&mut std::mem::take(&mut self.relayed).acks);
         acks.append(&mut self.acks);
         acks
     }

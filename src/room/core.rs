@@ -340,6 +340,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if flush {
             self.flush();
         }
+        self.append_when_due();
         // Awareness states wait for the updates that came with them, so that one write takes both.
         if let Some(due) = self.awareness_due()
             && (flush || (!has_updates && due <= now))

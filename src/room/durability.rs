@@ -10,7 +10,7 @@ use super::{
     interface::{Fetch, Output},
     members::PeerHandle,
     open_document::Opened,
-    rows,
+    rows::{self, Row},
 };
 use crate::{
     error::{Error, Result},
@@ -19,18 +19,18 @@ use crate::{
 };
 
 impl<P: PeerHandle> RoomCore<P> {
-    /// Relays the accepted updates, then appends them to the log.
+    /// Relays the accepted updates.
     pub(super) fn flush(&mut self) {
-        let Some(document) = self.document_id() else {
-            return;
-        };
-        let (now, at) = (self.now.instant, self.now.time);
-        let (accepted, acks) = self.commits.take_accepted();
-        let rows = rows::merged_rows(accepted);
-        let authors = rows.authors;
+        let now = self.now.instant;
+        let (mut accepted, acks) = self.commits.take_accepted();
+        let authors = accepted
+            .iter_mut()
+            .filter_map(|update| update.author.take())
+            .collect();
+        let rows = rows::merged(accepted.into_iter().map(Row::from));
         self.last_relayed.clear();
         self.flushes += 1;
-        for row in &rows.rows {
+        for row in &rows {
             let Some(message) = &row.message else {
                 continue;
             };
@@ -43,12 +43,24 @@ impl<P: PeerHandle> RoomCore<P> {
                 updates: row.updates,
             });
         }
-        let rows = rows.rows.into_iter();
-        let rows: Vec<_> = rows.flat_map(|row| rows::split(row, at)).collect();
+        self.commits.relayed(rows, authors, acks);
+    }
+
+    /// Appends relayed rows to the log, if they have to be.
+    pub(super) fn append_when_due(&mut self) {
+        let Some(document) = self.document_id() else {
+            return;
+        };
+        let Some(relayed) = self.commits.take_relayed() else {
+            return;
+        };
+        let rows = rows::merged(relayed.rows.into_iter());
+        let rows: Vec<_> = rows.into_iter().flat_map(rows::split).collect();
         let bytes = rows.iter().map(|row| row.payload.clone());
-        self.commits.begin_append(bytes.collect(), acks);
-        let new_rows = NewRows { rows, authors };
-        self.outputs.push(Output::Append(document, new_rows));
+        self.commits.begin_append(bytes.collect(), relayed.acks);
+        let authors = relayed.authors;
+        self.outputs
+            .push(Output::Append(document, NewRows { rows, authors }));
     }
 
     /// Handles the result of the oldest append.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    id::SessionId,
+    id::{SessionId, Timestamp},
     limits::Pressure,
     store::{Author, Reservation},
 };
@@ -134,7 +134,7 @@ impl<P: PeerHandle> RoomCore<P> {
         self.charge(peer, memory_bytes, work);
         let applied = applied.map_err(|error| self.refusal(who, error))?;
         let author = self.claim(who, &checked.advances, &applied, declared.as_ref());
-        let accepted = accepted(bytes, &applied, who, author, reservation)?;
+        let accepted = accepted(bytes, &applied, who, self.now.time, author, reservation)?;
         Ok((applied.visibility, accepted))
     }
 
@@ -274,6 +274,7 @@ fn accepted(
     bytes: Bytes,
     applied: &Applied,
     who: &Identity,
+    at: Timestamp,
     author: Option<Author>,
     reservation: Reservation,
 ) -> Result<Option<Accepted>> {
@@ -299,6 +300,7 @@ fn accepted(
         message,
         from: who.session,
         user: who.user.id.clone(),
+        at,
         recipients,
         author,
         reservation,

@@ -1,25 +1,26 @@
 //! The rows of the log, made of the updates that were accepted between two relays.
 //!
-//! Updates that stand next to each other are merged, which makes one message for the members and
-//! one row for the log. Rows that are too large for the database are split again.
+//! Updates that stand next to each other are merged, which makes one message for the members.
+//! Messages that are written together are merged again, which makes one row for the log. Rows that
+//! are too large for the database are split.
 
 use bytes::Bytes;
 
 use super::commits::{Accepted, Recipients};
 use crate::{
     id::{SessionId, Timestamp, UserId},
-    store::{Author, NewRow, Reservation},
+    store::{NewRow, Reservation},
 };
 
 /// The most updates merged into one: merging takes time with the square of
 /// their number (yrs 0.28: 0.4 µs each in groups of 64, 27 µs each at 10,000).
-const MERGED_MAX: usize = 64;
+const MERGED_MAX: u64 = 64;
 
 /// Larger rows are written as several: a database takes many small ones better than a
 /// large one.
 const ROW_BYTES_MAX: usize = 1024 * 1024;
 
-/// One row for the log and one message for the members.
+/// Accepted updates as one message for the members and as one row for the log.
 pub(super) struct Row {
     pub(super) bytes: Bytes,
     /// What the members are told; nothing of the part that is pending.
@@ -28,136 +29,127 @@ pub(super) struct Row {
     /// The only sender, which has the content already and is not told.
     pub(super) from: Option<SessionId>,
     /// Who wrote all of it; `None` if it holds insertions of several people.
-    pub(super) user: Option<UserId>,
+    user: Option<UserId>,
+    /// When the first of its updates was accepted.
+    at: Timestamp,
     /// How many updates it holds.
     pub(super) updates: u64,
+    /// Whether it shares no element with other rows and has no pending part.
+    is_mergeable: bool,
 }
 
-/// The accepted updates, as they are relayed and written.
-pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
-    pub(super) authors: Vec<Author>,
-}
-
-/// Updates that become one row.
+/// Rows that become one.
 #[derive(Default)]
 struct Group {
-    updates: Vec<Accepted>,
+    rows: Vec<Row>,
+    updates: u64,
     /// Whether some of them delete something.
     deletes: bool,
     /// Whether they are of several people.
     is_mixed: bool,
 }
 
-/// Merges neighbours and keeps their order. An update that made pending content visible is not
-/// merged, because that content is in the log already; nor is one with a pending part.
+impl From<Accepted> for Row {
+    fn from(update: Accepted) -> Self {
+        let is_for_others = update.recipients == Recipients::Others;
+        Self {
+            is_mergeable: is_for_others && update.message.as_ref() == Some(&update.row),
+            bytes: update.row,
+            message: update.message,
+            reservation: update.reservation,
+            from: is_for_others.then_some(update.from),
+            user: Some(update.user),
+            at: update.at,
+            updates: 1,
+        }
+    }
+}
+
+/// Merges neighbours, up to [`MERGED_MAX`] updates, and keeps their order. An update that made
+/// pending content visible is not merged, because that content is in the log already; nor is one
+/// with a pending part.
 ///
 /// The owner of a client id wrote what was inserted with it, but a row alone tells who deleted: so
 /// a row that deletes is of one person.
-pub(super) fn merged_rows(mut accepted: Vec<Accepted>) -> Rows {
-    let new_authors = accepted.iter_mut();
-    let authors = new_authors
-        .filter_map(|update| update.author.take())
-        .collect();
-    let mut rows = Vec::with_capacity(accepted.len().div_ceil(MERGED_MAX));
+pub(super) fn merged(rows: impl ExactSizeIterator<Item = Row>) -> Vec<Row> {
+    let mut merged = Vec::with_capacity(rows.len().div_ceil(MERGED_MAX as usize));
     let mut group = Group::default();
-    for update in accepted {
-        let is_whole = update.message.as_ref() == Some(&update.row);
-        let is_mergeable = is_whole && update.recipients == Recipients::Others;
-        if !is_mergeable || !group.takes(&update) {
-            group.merge_into(&mut rows);
+    for row in rows {
+        if !group.takes(&row) {
+            group.merge_into(&mut merged);
         }
-        if is_mergeable {
-            group.add(update);
+        if row.is_mergeable {
+            group.add(row);
         } else {
-            rows.push(single(update));
+            merged.push(row);
         }
     }
-    group.merge_into(&mut rows);
-    Rows { rows, authors }
+    group.merge_into(&mut merged);
+    merged
 }
 
 impl Group {
-    fn takes(&self, update: &Accepted) -> bool {
-        let is_mixed = self.is_mixed || self.is_of_another(update);
-        let deletes = self.deletes || document::deletes(&update.row);
-        self.updates.len() < MERGED_MAX && !(is_mixed && deletes)
+    fn takes(&self, row: &Row) -> bool {
+        let is_mixed = self.is_mixed || self.is_of_others(row);
+        let deletes = self.deletes || document::deletes(&row.bytes);
+        row.is_mergeable && self.updates + row.updates <= MERGED_MAX && !(is_mixed && deletes)
     }
 
-    fn is_of_another(&self, update: &Accepted) -> bool {
-        let first = self.updates.first();
-        first.is_some_and(|first| first.user != update.user)
+    /// Whether `row` is not of the one person who wrote these.
+    fn is_of_others(&self, row: &Row) -> bool {
+        let first = self.rows.first();
+        row.user.is_none() || first.is_some_and(|first| first.user != row.user)
     }
 
-    fn add(&mut self, update: Accepted) {
-        self.is_mixed |= self.is_of_another(&update);
-        self.deletes |= document::deletes(&update.row);
-        self.updates.push(update);
+    fn add(&mut self, row: Row) {
+        self.is_mixed |= self.is_of_others(&row);
+        self.deletes |= document::deletes(&row.bytes);
+        self.updates += row.updates;
+        self.rows.push(row);
     }
 
     /// Makes one row of the group and empties it.
-    fn merge_into(&mut self, rows: &mut Vec<Row>) {
-        let Self {
-            mut updates,
-            is_mixed,
-            ..
-        } = std::mem::take(self);
-        let merged = match updates.len() {
-            0 | 1 => None,
-            _ => {
-                let updates: Vec<&[u8]> = updates.iter().map(|update| &*update.row).collect();
-                // Each holds only what was new, so that they share no element.
-                let merged = document::merge(&updates);
-                debug_assert!(merged.is_ok(), "accepted updates overlap: {merged:?}");
-                merged.ok()
-            }
-        };
-        let Some(bytes) = merged else {
-            rows.extend(updates.drain(..).map(single));
+    fn merge_into(&mut self, merged: &mut Vec<Row>) {
+        let group = std::mem::take(self);
+        if group.rows.len() < 2 {
+            merged.extend(group.rows);
+            return;
+        }
+        let updates: Vec<&[u8]> = group.rows.iter().map(|row| &*row.bytes).collect();
+        // Each holds only what was new, so that they share no element.
+        let bytes = document::merge(&updates);
+        debug_assert!(bytes.is_ok(), "accepted updates overlap: {bytes:?}");
+        let Ok(bytes) = bytes.map(Bytes::from) else {
+            merged.extend(group.rows);
             return;
         };
-        let first = updates[0].from;
-        let from = updates
-            .iter()
-            .all(|update| update.from == first)
-            .then_some(first);
-        let user = (!is_mixed).then(|| updates[0].user.clone());
-        let count = updates.len() as u64;
-        let reservation = updates
-            .drain(..)
-            .map(|update| update.reservation)
-            .reduce(Reservation::join);
-        if let Some(reservation) = reservation {
-            let bytes = Bytes::from(bytes);
-            rows.push(Row {
+        let is_from = |from| group.rows.iter().all(|row| row.from == from);
+        let from = group.rows[0].from.filter(|from| is_from(Some(*from)));
+        let user = group.rows[0].user.clone().filter(|_| !group.is_mixed);
+        let at = group.rows[0].at;
+        let reservations = group.rows.into_iter().map(|row| row.reservation);
+        if let Some(reservation) = reservations.reduce(Reservation::join) {
+            merged.push(Row {
                 message: Some(bytes.clone()),
                 bytes,
                 reservation,
                 from,
                 user,
-                updates: count,
+                at,
+                updates: group.updates,
+                is_mergeable: true,
             });
         }
     }
 }
 
-fn single(update: Accepted) -> Row {
-    Row {
-        bytes: update.row,
-        message: update.message,
-        reservation: update.reservation,
-        from: (update.recipients == Recipients::Others).then_some(update.from),
-        user: Some(update.user),
-        updates: 1,
-    }
-}
-
-/// Rows of the log that hold `row`, which was accepted at `at`: several if it is larger than [`ROW_BYTES_MAX`].
-pub(super) fn split(row: Row, at: Timestamp) -> Vec<NewRow> {
+/// Rows of the log that hold `row`: several if it is larger than [`ROW_BYTES_MAX`].
+pub(super) fn split(row: Row) -> Vec<NewRow> {
+    let (user, at) = (row.user, row.at);
     let new_row = |payload, reservation| NewRow {
         payload,
         reservation,
-        user: row.user.clone(),
+        user: user.clone(),
         at,
     };
     let parts = match row.bytes.len() > ROW_BYTES_MAX {
@@ -209,11 +201,12 @@ mod tests {
                 row,
                 from: SessionId(7),
                 user: UserId::parse(user).expect("an id"),
+                at: Timestamp::now(),
                 recipients: Recipients::Others,
                 author: None,
             }
         });
-        let rows = merged_rows(accepted.collect()).rows;
+        let rows = merged(accepted.map(Row::from));
         let user = |row: Row| row.user.map(|user| user.as_str().to_owned());
         rows.into_iter().map(user).collect()
     }
