@@ -80,7 +80,8 @@ impl Floods {
             return None;
         }
         self.looked = now;
-        if self.refused.is_empty() && self.found.is_empty() {
+        let had_floods = !self.found.is_empty();
+        if self.refused.is_empty() && !had_floods {
             return None;
         }
         let mut refused = mem::take(&mut self.refused);
@@ -104,7 +105,7 @@ impl Floods {
         for dropped in self.found.drain(FLOODS_MAX.min(self.found.len())..) {
             new.retain(|subnet| *subnet != dropped.subnet);
         }
-        Some(new)
+        (had_floods || !new.is_empty()).then_some(new)
     }
 }
 

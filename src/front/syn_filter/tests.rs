@@ -129,8 +129,10 @@ fn a_flood_attaches_the_filter_and_its_end_detaches_it() {
         now += Duration::from_millis(100);
         filter.adapt_at(now, &listener, &metrics);
     };
-    refuse(&mut filter, 0);
-    assert!(filter.state == State::Detached);
+    for few in [0, 1, 100] {
+        refuse(&mut filter, few);
+        assert!(filter.state == State::Detached);
+    }
     refuse(&mut filter, 1000);
     assert!(filter.state == State::Attached);
     for _ in 0..100 {
