@@ -59,9 +59,14 @@ impl SynFilter {
         };
         let floods = self.floods.found();
         let socket = SockRef::from(listener);
+        // The kernel allows little memory for programs, in some versions not enough for the old one and the new one together.
+        let detached = match self.state {
+            State::Attached => socket.detach_filter(),
+            State::Detached | State::Unavailable => Ok(()),
+        };
         let adapted = match floods.is_empty() {
-            true => socket.detach_filter(),
-            false => socket.attach_filter(&program(floods)),
+            true => detached,
+            false => detached.and_then(|()| socket.attach_filter(&program(floods))),
         };
         self.state = match adapted {
             Ok(()) if floods.is_empty() => State::Detached,

@@ -117,6 +117,22 @@ fn the_longest_program_is_one_that_the_kernel_accepts() {
 }
 
 #[test]
+fn the_longest_program_replaces_another_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let (mut filter, metrics) = (SynFilter::new(), Metrics::new());
+    let mut now = Instant::now();
+    for _ in 0..3 {
+        for network in (0..FLOODS_MAX as u16).cycle().take(FLOODS_MAX * 100) {
+            let address = Ipv6Addr::new(1, 2, 3, network, 0, 0, 0, 1);
+            filter.refuse(Subnet::from(IpAddr::V6(address)));
+        }
+        now += Duration::from_millis(100);
+        filter.adapt_at(now, &listener, &metrics);
+        assert!(filter.state == State::Attached);
+    }
+}
+
+#[test]
 fn a_flood_attaches_the_filter_and_its_end_detaches_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let (mut filter, metrics) = (SynFilter::new(), Metrics::new());
