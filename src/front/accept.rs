@@ -173,7 +173,8 @@ impl<H: Handshake, S: Service> Accepting<H, S> {
         // Without this option small frames wait for the peer's delayed acknowledgement (TCP). A
         // connection that refuses the option still works.
         let _ = tcp.set_nodelay(true);
-        connection::begin(&self.shared, tcp, ip)
+        connection::begin(&self.shared, tcp, ip);
+        Ok(())
     }
 
     /// The process has no descriptors or no memory for another connection: a stranger is evicted,

@@ -58,14 +58,11 @@ enum Outcome {
 
 /// Takes a place for the connection `tcp` from `address`, which does not block, and serves it as a
 /// task of its own, or refuses it.
-///
-/// # Errors
-/// It cannot be served by the present runtime.
 pub(super) fn begin<H: Handshake, S: Service>(
     shared: &Arc<Shared<H, S>>,
     tcp: StdStream,
     address: IpAddr,
-) -> io::Result<()> {
+) {
     let parts = &shared.parts;
     let watch = Arc::new(Watch::new());
     let occupant: Weak<dyn Occupant> = Arc::<Watch>::downgrade(&watch);
@@ -77,11 +74,9 @@ pub(super) fn begin<H: Handshake, S: Service>(
     let place = match taken {
         Ok(place) => place,
         Err(full) => {
-            refuse(shared, &tcp, full);
-            return Ok(());
+            return refuse(shared, &tcp, full);
         }
     };
-    let tcp = TcpStream::from_std(tcp)?;
     let accepted = Accepted {
         shared: Arc::clone(shared),
         watch,
@@ -94,7 +89,14 @@ pub(super) fn begin<H: Handshake, S: Service>(
     };
     let place = Arc::clone(&accepted.peer.place);
     shared.spawn(place, accepted.serve(tcp));
-    Ok(())
+}
+
+/// Whether the client has closed the connection and sent nothing before.
+fn has_gone(tcp: &StdStream) -> bool {
+    match tcp.peek(&mut [0]) {
+        Ok(received) => received == 0,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Answers a connection for which there is no place, as far as the kernel takes the answer at
@@ -125,7 +127,7 @@ fn plain_answer(status: StatusCode, error: &Error) -> String {
 }
 
 impl<H: Handshake, S: Service> Accepted<H, S> {
-    async fn serve(mut self, tcp: TcpStream) {
+    async fn serve(mut self, tcp: StdStream) {
         let timing = self.shared.parts.timing;
         let limit = Duration::from_millis(timing.http_header_timeout_ms);
         let watch = Arc::clone(&self.watch);
@@ -162,12 +164,21 @@ impl<H: Handshake, S: Service> Accepted<H, S> {
         }
     }
 
-    /// What comes before HTTP. `None` if the client does not follow the protocol.
-    async fn stream(&mut self, mut tcp: TcpStream) -> Option<H::Stream> {
+    /// What comes before HTTP. `None` if the client does not follow the protocol, or has gone.
+    async fn stream(&mut self, tcp: StdStream) -> Option<H::Stream> {
+        let share = &self.shared.parts.share;
+        // Where the client has gone while it waited, nobody would read an answer.
+        if share.is_exhausted() && has_gone(&tcp) {
+            return None;
+        }
+        // Not before the first turn: clients that go while they wait would wake the runtime, each of them.
+        let registered = TcpStream::from_std(tcp);
+        let mut tcp = registered
+            .inspect_err(|error| debug!(%error, "a connection cannot be awaited"))
+            .ok()?;
         // HTTP and TLS allocate their buffers before they read.
         let ready = tcp.ready(Interest::READABLE).await.ok()?;
-        if ready.is_read_closed() && self.shared.parts.share.is_exhausted() {
-            // The client has gone while it waited: nobody would read an answer.
+        if ready.is_read_closed() && share.is_exhausted() {
             return None;
         }
         if self.peer.is_proxied

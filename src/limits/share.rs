@@ -40,12 +40,18 @@ const INTERVAL: Duration = Duration::from_millis(1);
 const GREEDY_NS: u64 = 1_000_000;
 /// While so many new connections of one address wait for their first turns, its next ones are refused.
 const NEW_PER_ADDRESS_MAX: usize = 256;
+/// While so many new connections of all addresses wait, an address gets no more than its part of them: otherwise a flood from
+/// many addresses would be noticed only after each of them has as many as it may, and the kernel's queue would be full until then.
+const NEW_MAX: usize = 2048;
 /// Of so many turns, one is for a greedy connection where one waits.
 const TURNS_PER_GREEDY: u32 = 4;
 /// What a turn is expected to take at first.
 const TURN: Duration = Duration::from_micros(20);
-/// For each turn a third more is charged than was measured: for waking its task, and for its events in the kernel.
+/// For each turn a third more is charged than was measured: for its events in the kernel.
 const UNMEASURED: i64 = 3;
+/// For a turn that was waited for, so much more is charged: for the ticket, and for waking the task. The turns of connections that their
+/// clients have closed again are hardly longer than that, and there may be tens of thousands of them a second.
+const WAKING: Duration = Duration::from_micros(5);
 
 /// The share of strangers. Cheap to clone.
 #[derive(Clone)]
@@ -79,6 +85,7 @@ struct State {
 /// The tasks that wait, in order for each address.
 #[derive(Default)]
 struct Queue {
+    count: usize,
     subnets: HashMap<Option<Subnet>, VecDeque<Arc<Ticket>>, RandomState>,
     rotation: VecDeque<Option<Subnet>>,
 }
@@ -125,9 +132,14 @@ impl Share {
 
     /// Whether so many connections of `subnet` wait for their first turns that it gets no more of them.
     pub fn is_full(&self, subnet: Subnet) -> bool {
-        let state = self.0.state.lock();
-        let waiting = state.new.subnets.get(&Some(subnet));
-        waiting.is_some_and(|waiting| waiting.len() >= NEW_PER_ADDRESS_MAX)
+        let new = &self.0.state.lock().new;
+        let max = match new.count {
+            ..NEW_MAX => NEW_PER_ADDRESS_MAX,
+            _ => NEW_PER_ADDRESS_MAX.min(NEW_MAX / new.rotation.len()),
+        };
+        // Where none waits, the next one is never refused.
+        let waiting = new.subnets.get(&Some(subnet));
+        waiting.is_some_and(|waiting| waiting.len() >= max)
     }
 
     /// Whether strangers have used their share, so that their tasks wait.
@@ -151,7 +163,8 @@ impl Share {
         let mut due = Vec::new();
         let mut state = self.0.state.lock();
         state.refill(self.0.ms_per_second);
-        while state.credit > state.given.saturating_mul(state.turn) {
+        let turn = state.turn + nanoseconds(WAKING);
+        while state.credit > state.given.saturating_mul(turn) {
             let Some(ticket) = state.next() else { break };
             if ticket.advance(GIVEN) {
                 state.given += 1;
@@ -195,7 +208,9 @@ impl Share {
             return;
         };
         if !ticket.advance(ABANDONED) {
-            self.0.state.lock().given -= 1;
+            let mut state = self.0.state.lock();
+            state.given -= 1;
+            state.credit -= nanoseconds(WAKING);
         }
     }
 
@@ -250,12 +265,14 @@ impl Queue {
             self.rotation.push_back(subnet);
         }
         waiting.push_back(ticket);
+        self.count += 1;
     }
 
     fn pop(&mut self) -> Option<Arc<Ticket>> {
         let subnet = self.rotation.pop_front()?;
         let waiting = self.subnets.get_mut(&subnet)?;
         let ticket = waiting.pop_front();
+        self.count -= 1;
         match waiting.is_empty() {
             true => drop(self.subnets.remove(&subnet)),
             false => self.rotation.push_back(subnet),

@@ -104,6 +104,21 @@ async fn strangers_that_have_used_their_share_wait_and_others_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waking_a_task_for_its_turn_is_charged() {
+    let world = World::exhausted();
+    let mut many: Vec<_> = (0..200).map(|_| world.work(1, 0)).collect();
+    for work in &mut many {
+        work.poll();
+    }
+    world.pass_a_millisecond(Duration::ZERO).await;
+    let half = nanoseconds(Duration::from_millis(1)) / 2;
+    assert_eq!(world.share.0.state.lock().given, half / nanoseconds(WAKING));
+    drop(many);
+    let state = world.share.0.state.lock();
+    assert_eq!((state.given, state.credit), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stranger_for_whom_a_token_was_verified_waits_no_longer() {
     let world = World::exhausted();
     let mut waiting = world.work(1, 0);
@@ -194,6 +209,30 @@ async fn an_address_with_many_that_wait_gets_no_more_connections() {
     assert!(world.share.is_full(one) && !world.share.is_full(two));
     world.pass_a_millisecond(LONG).await;
     assert!(!world.share.is_full(one));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_many_of_all_addresses_wait_each_gets_its_part_of_them_only() {
+    let world = World::exhausted();
+    let subnet = |host| Subnet::V4([10, 0, 0, host]);
+    let mut waiting = Vec::new();
+    let mut wait = |host| {
+        let mut work = world.work(host, 0);
+        work.poll();
+        waiting.push(work);
+    };
+    for host in 0..32 {
+        assert!(!world.share.is_full(subnet(0)));
+        (0..NEW_MAX / 32).for_each(|_| wait(host));
+    }
+    assert!(world.share.is_full(subnet(0)));
+    for _ in 0..NEW_MAX / 33 {
+        assert!(!world.share.is_full(subnet(200)), "it has fewer");
+        wait(200);
+    }
+    assert!(world.share.is_full(subnet(200)));
+    world.pass_a_millisecond(Duration::ZERO).await;
+    assert!(!world.share.is_full(subnet(0)), "fewer wait in all");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -131,17 +131,17 @@ pub fn repeat(
     }
 }
 
-/// Attempts to connect again and again, without waiting for it: from `sources` addresses of this machine, where the server has an IPv4
-/// address, with so many attempts under way from each. Each attempt counts as a connection.
+/// Attempts to connect again and again, without waiting for it: from `sources` addresses of this machine by IPv4, where a server that
+/// listens on ::1 listens too if it listens on all addresses, with so many attempts under way from each. Each attempt counts as a connection.
 pub fn attempt(target: &Arc<Target>, sources: u8, at_once: usize) {
-    let target = Arc::clone(target);
+    let port = target.address.port();
     thread::spawn(move || {
         let mut under_way = VecDeque::new();
         for source in (0..sources).cycle() {
             if under_way.len() >= at_once * usize::from(sources) {
                 under_way.pop_front();
             }
-            match attempt_once(target.address, source) {
+            match attempt_once(port, source) {
                 Ok(socket) => under_way.push_back(socket),
                 // There are no descriptors or ports.
                 Err(_) => drop(under_way.pop_front()),
@@ -150,13 +150,12 @@ pub fn attempt(target: &Arc<Target>, sources: u8, at_once: usize) {
     });
 }
 
-fn attempt_once(address: SocketAddr, source: u8) -> io::Result<net::Socket> {
-    let socket = net::Socket::new(net::Domain::for_address(address), net::Type::STREAM, None)?;
+fn attempt_once(port: u16, source: u8) -> io::Result<net::Socket> {
+    let socket = net::Socket::new(net::Domain::IPV4, net::Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    if address.is_ipv4() {
-        let source = SocketAddr::from(([127, 0, 1, source + 1], 0));
-        socket.bind(&source.into())?;
-    }
+    let source = SocketAddr::from(([127, 0, 1, source + 1], 0));
+    socket.bind(&source.into())?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     CONNECTIONS.add(1);
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => Err(error),
