@@ -10,39 +10,12 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Acked, Ticket, rows::Row};
-use crate::{
-    id::{Seq, SessionId, Timestamp, UserId},
-    store::{Author, Reservation},
+use super::{
+    Acked, Ticket,
+    rows::{Accepted, Row},
 };
+use crate::{id::Seq, store::Author};
 use document::Visibility;
-
-/// The part of an update that was applied. No two of them hold the same element, except that one
-/// that made pending content visible repeats that content.
-pub(super) struct Accepted {
-    /// All of it, as it is written to the log.
-    pub(super) row: Bytes,
-    /// What the members are told; nothing of the part that is pending.
-    pub(super) message: Option<Bytes>,
-    pub(super) from: SessionId,
-    /// Who wrote it.
-    pub(super) user: UserId,
-    /// When it was accepted.
-    pub(super) at: Timestamp,
-    pub(super) recipients: Recipients,
-    /// Set if it is the first update with this client id.
-    pub(super) author: Option<Author>,
-    pub(super) reservation: Reservation,
-}
-
-/// Who is told of an update.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Recipients {
-    /// Every member but its sender, who has the content.
-    Others,
-    /// Every member: the sender may lack the pending content that it made visible.
-    All,
-}
 
 /// The ack of an update, which is sent when the update is durable.
 pub(super) struct Ack<P> {

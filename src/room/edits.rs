@@ -8,11 +8,12 @@ use tracing::error;
 
 use super::{
     Answer, Edit, Identity, Standing, Ticket, Update,
-    commits::{Accepted, Ack, Recipients},
+    commits::Ack,
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Output, Resources, Work},
     members::PeerHandle,
     ownership::Sender,
+    rows::{Accepted, Recipients},
 };
 use crate::{
     error::{Error, Result},

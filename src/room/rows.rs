@@ -6,10 +6,9 @@
 
 use bytes::Bytes;
 
-use super::commits::{Accepted, Recipients};
 use crate::{
     id::{SessionId, Timestamp, UserId},
-    store::{NewRow, Reservation},
+    store::{Author, NewRow, Reservation},
 };
 
 /// The most updates merged into one: merging takes time with the square of
@@ -19,6 +18,33 @@ const MERGED_MAX: u64 = 64;
 /// Larger rows are written as several: a database takes many small ones better than a
 /// large one.
 const ROW_BYTES_MAX: usize = 1024 * 1024;
+
+/// The part of an update that was applied. No two of them hold the same element, except that one
+/// that made pending content visible repeats that content.
+pub(super) struct Accepted {
+    /// All of it, as it is written to the log.
+    pub(super) row: Bytes,
+    /// What the members are told; nothing of the part that is pending.
+    pub(super) message: Option<Bytes>,
+    pub(super) from: SessionId,
+    /// Who wrote it.
+    pub(super) user: UserId,
+    /// When it was accepted.
+    pub(super) at: Timestamp,
+    pub(super) recipients: Recipients,
+    /// Set if it is the first update with this client id.
+    pub(super) author: Option<Author>,
+    pub(super) reservation: Reservation,
+}
+
+/// Who is told of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recipients {
+    /// Every member but its sender, who has the content.
+    Others,
+    /// Every member: the sender may lack the pending content that it made visible.
+    All,
+}
 
 /// Accepted updates as one message for the members and as one row for the log.
 pub(super) struct Row {

@@ -52,7 +52,7 @@ for (const database of databases) {
     /** A document with a text of two words, whose server has stopped. */
     const arrange = async () => {
       const unlimited = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000 };
-      server = await start({ ...unlimited, ROOM_IDLE_MS: 100, SNAPSHOT_ROWS: 1 });
+      server = await start({ ...unlimited, ROOM_IDLE_MS: 100, SNAPSHOT_ROWS: 1, HISTORY_DAYS: 0 });
       const ana = await enter("ana");
       await ana.edit(({ text }) => text.insert(0, "two "));
       await ana.edit(({ text }) => text.insert(4, "words "));

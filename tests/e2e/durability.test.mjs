@@ -103,7 +103,7 @@ for (const database of databases) {
     });
 
     it("many updates over several restarts are all loaded from snapshots and a trimmed log", async () => {
-      const env = { ...UNLIMITED, ROOM_IDLE_MS: 100, COMMIT_INTERVAL_MS: 0, SNAPSHOT_ROWS };
+      const env = { ...UNLIMITED, ROOM_IDLE_MS: 100, COMMIT_INTERVAL_MS: 0, SNAPSHOT_ROWS, HISTORY_DAYS: 0 };
       server = await start(env);
       const ask = (expression) => Number(database.run(server.env.DATABASE_URL, `select ${expression}`));
       let expected = "";

@@ -17,7 +17,7 @@ const REBUILDS_MAX = 12;
 /** Makes the database refuse each new row of a document as a violated constraint. */
 const REFUSE = {
   SQLite: (document) => [
-    `create trigger refuse before insert on update_log when new.document_id = '${document}'
+    `create trigger refuse before insert on log_tail when new.document_id = '${document}'
        begin select raise(abort, 'refused by the test'); end`,
   ],
   Postgres: (document) => [

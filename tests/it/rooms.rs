@@ -69,6 +69,7 @@ async fn with_three_texts(home: &Home, name: &str) -> Store {
         ana.send(&written(id, text, text));
         ana.saved().await;
     }
+    home.moved().await;
     store
 }
 

@@ -82,7 +82,7 @@ fn the_server_stops_in_order_when_the_log_writer_panics() {
             "{:?}",
             began.elapsed()
         );
-        assert_eq!(home.number("select count(*) from update_log").await, 1);
+        assert_eq!(home.number("select count(*) from document_log").await, 1);
     });
 }
 

@@ -15,6 +15,7 @@ use super::{Home, append, close, key, on_both};
 on_both!(
     statements_of_the_first_schema_work_on_the_newest,
     statements_of_the_second_schema_work_on_the_newest,
+    statements_of_the_ninth_schema_work_on_the_newest,
     a_version_without_the_newest_migration_starts,
 );
 
@@ -85,6 +86,61 @@ const BATCH_SQLITE_2: &str = "begin immediate;
             substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4
      from json_each(?3) as given cross join document on document_id = given.value ->> 0;
      commit";
+
+const BATCH_POSTGRES_9: &str = "with share as (
+         select * from unnest($1::text[], $2::bigint[]) with ordinality
+         as share (document_id, row_count, place)
+     ), locked as (
+         select document_id, row_count, place
+         from document join share using (document_id)
+         where document.deleted_at is null
+         order by document_id for no key update of document
+     ), raised as (
+         update document set head_seq = head_seq + row_count, updated_at = $7 from locked
+         where document.document_id = locked.document_id
+         returning document.document_id, head_seq, place
+     ), written as (
+         insert into update_log (document_id, seq, payload, checksum)
+         select document_id, head_seq - behind, payload, checksum
+         from unnest($3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[])
+         as given (place, behind, payload, checksum) join raised using (place)
+     ), signed as (
+         insert into author (document_id, client_id, user_id, first_clock, since)
+         select document_id, client_id, user_id, first_clock, since
+         from unnest('{1}'::bigint[], '{7}'::bigint[], '{ana}'::text[], '{0}'::bigint[],
+                     array[$7]::timestamptz[])
+         as given (place, client_id, user_id, first_clock, since)
+         join raised using (place) on conflict do nothing
+     )
+     select document_id, head_seq from raised";
+
+const BATCH_SQLITE_9: &str = "begin immediate;
+     update document set head_seq = head_seq + (share.value ->> 1), updated_at = ?1
+     from json_each(?2) as share
+     where document_id = share.value ->> 0 and deleted_at is null
+     returning document_id, head_seq;
+     insert into update_log (document_id, seq, payload, checksum)
+     select document_id, head_seq - (given.value ->> 1),
+            substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4
+     from json_each(?3) as given
+     cross join document on document_id = given.value ->> 0 and deleted_at is null;
+     insert into author (document_id, client_id, user_id, first_clock, since)
+     select document_id, 7, 'ana', 0, ?1
+     from json_each(?2) as given
+     cross join document on document_id = given.value ->> 0 and deleted_at is null
+     where true on conflict do nothing;
+     commit";
+
+/// Reading on, and the owners of client ids: `$1` is the document.
+const READ_9: [&str; 2] = [
+    "select document.head_seq, update_log.seq, update_log.payload, update_log.checksum
+     from document
+     left join update_log on update_log.document_id = document.document_id
+          and update_log.seq > 0
+     where document.document_id = $1 and document.deleted_at is null
+     order by update_log.seq",
+    "select client_id, user_id from author where document_id = $1 order by client_id",
+];
 
 /// Further statements of both versions: `$1` is the document.
 const READ: [&str; 7] = [
@@ -168,12 +224,12 @@ impl<'a> Earlier<'a> {
         self.run(batch, &values).await;
     }
 
-    async fn write_sqlite_2(&self) {
+    async fn write_sqlite(&self, batch: &str) {
         let id = self.id.trim_matches('\'');
         let shares = format!("'[[\"{id}\",2]]'");
         let rows = format!("'[[\"{id}\",1,1,3,7],[\"{id}\",0,1,3,7]]'");
         let values = [&self.now, shares.as_str(), &rows, self.home.garbage()];
-        self.run(BATCH_SQLITE_2, &values).await;
+        self.run(batch, &values).await;
     }
 
     /// Runs the other statements on a document with two rows.
@@ -246,7 +302,7 @@ async fn statements_of_the_second_schema_work_on_the_newest(home: Home) {
     earlier.create(INSERT_DOCUMENT_2).await;
     earlier.create(INSERT_DOCUMENT_2).await;
     if home.is_sqlite() {
-        earlier.write_sqlite_2().await;
+        earlier.write_sqlite(BATCH_SQLITE_2).await;
     } else {
         earlier.write_postgres(BATCH_POSTGRES_2).await;
     }
@@ -256,6 +312,24 @@ async fn statements_of_the_second_schema_work_on_the_newest(home: Home) {
         earlier.run(LIST_2, &values).await;
     }
     take_over(&home).await;
+}
+
+async fn statements_of_the_ninth_schema_work_on_the_newest(home: Home) {
+    migrate(&home.url).await.unwrap();
+    let earlier = Earlier::new(&home);
+    earlier.create(INSERT_DOCUMENT_2).await;
+    if home.is_sqlite() {
+        earlier.write_sqlite(BATCH_SQLITE_9).await;
+    } else {
+        earlier.write_postgres(BATCH_POSTGRES_9).await;
+    }
+    for sql in READ_9 {
+        earlier.run(sql, &[&earlier.id]).await;
+    }
+    earlier.serve().await;
+    take_over(&home).await;
+    let owned = "select count(*) from author where client_id = 7 and user_id = 'ana'";
+    assert_eq!(home.number(owned).await, 1);
 }
 
 /// A version that is started again, or rolled back to, after a newer one has migrated.
