@@ -16,7 +16,6 @@ use super::{
     checksum::{snapshot_checksum, update_checksum},
     database::{reading, writing},
     failure::report,
-    newer::Writers,
     timeouts::{REPLY_TIMEOUT, TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
@@ -187,6 +186,8 @@ impl Store {
         let moved = match damage.reason {
             Reason::Missing => bounded(REPLY_TIMEOUT, self.record_missing(document, damage)).await,
             Reason::Checksum | Reason::Refused => {
+                // The row may be in SQLite's tail, and never leaves it otherwise.
+                self.move_tail().await;
                 bounded(TRANSFER_TIMEOUT, self.move_row(document, damage)).await
             }
         };
@@ -250,20 +251,23 @@ impl Store {
                 .bind(seq.0)
                 .fetch_optional(&mut *transaction)
                 .await?;
-            let taken = match (taken, kind, self.writers()) {
-                (None, Damaged::Update, Writers::This) => {
-                    sqlx::query_as(
-                        "delete from log_tail where document_id = $1 and seq = $2
-                         returning payload, checksum",
-                    )
-                    .bind(document)
-                    .bind(seq.0)
-                    .fetch_optional(&mut *transaction)
-                    .await?
-                }
-                (taken, ..) => taken,
+            let Some((payload, checksum)) = taken else {
+                let is_in_tail: bool = sqlx::query_scalar(
+                    "select exists (
+                         select 1 from document_log
+                         where document_id = $1 and seq = $2 and $3 = 'update'
+                     )",
+                )
+                .bind(document)
+                .bind(seq.0)
+                .bind(kind.as_str())
+                .fetch_one(&mut *transaction)
+                .await?;
+                return match is_in_tail {
+                    true => Err(sqlx::Error::RowNotFound),
+                    false => Ok(()),
+                };
             };
-            let Some((payload, checksum)) = taken else { return Ok(()) };
             let is_intact = match kind {
                 Damaged::Update => update_checksum(document, &payload) == checksum,
                 Damaged::Snapshot => snapshot_checksum(document, seq, &payload) == checksum,

@@ -14,7 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, oneshot, watch},
     time::{Instant, timeout_at},
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Journal {
     changed: Notify,
     closing: AtomicBool,
     availability: watch::Sender<Availability>,
+    moves: Mutex<Vec<oneshot::Sender<()>>>,
+    move_requested: Notify,
 }
 
 /// The appends in their order.
@@ -104,6 +106,8 @@ impl Journal {
             changed: Notify::new(),
             closing: AtomicBool::new(false),
             availability: watch::Sender::new(Availability::Ok),
+            moves: Mutex::default(),
+            move_requested: Notify::new(),
         }
     }
 
@@ -198,6 +202,24 @@ impl Journal {
                 tracing::error!(%document, "a room was not told the outcome of a commit");
             }
         }
+    }
+
+    /// Has the writer move the rows of SQLite's tail. The receiver gets a message when that was done or has failed.
+    pub(super) fn request_move(&self) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
+        self.moves.lock().push(done);
+        self.move_requested.notify_one();
+        is_done
+    }
+
+    /// Waits until a move is requested.
+    pub(super) async fn move_requested(&self) {
+        self.move_requested.notified().await;
+    }
+
+    /// The requests that the next move fulfils.
+    pub(super) fn take_moves(&self) -> Vec<oneshot::Sender<()>> {
+        std::mem::take(&mut self.moves.lock())
     }
 
     pub(super) fn availability(&self) -> watch::Receiver<Availability> {

@@ -86,6 +86,12 @@ impl UpdateLog {
         self.journal.close();
     }
 
+    /// Waits until the rows that are in SQLite's tail were moved, or until that has failed.
+    pub(super) async fn move_tail(&self) {
+        // Without an answer the writer has ended, and has moved them.
+        let _ = self.journal.request_move().await;
+    }
+
     /// The appends that have no outcome yet.
     pub(super) fn unwritten(&self) -> Unwritten {
         self.journal.unwritten()

@@ -1,14 +1,15 @@
 //! The tail of the log in SQLite: a commit appends the rows of all documents to the end of one table, `log_tail`, and about once a
-//! second they are moved to `update_log`.
+//! second, and before each snapshot, they are moved to `update_log`. A row never leaves the tail otherwise, so that the positions
+//! go on after it.
 //!
 //! In `update_log` each document's rows are on pages of their own, and so are the documents' `head_seq` and `updated_at`. A commit
 //! that changed them for 50 documents would write more than 100 pages; one that appends to the tail writes a few. A move writes
 //! these pages too, but once for all rows of a second. Readers use the view `document_log`, which has both tables.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, future::pending, time::Duration};
 
 use sqlx::{Connection, SqliteConnection, SqliteTransaction};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::{database::Sqlite, failure::Failure};
 use crate::id::DocumentId;
@@ -58,9 +59,12 @@ impl LogTail {
         }
     }
 
-    /// When the rows have to be moved; `None` if there are none.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+    /// Waits until the rows have to be moved; for ever if there are none.
+    pub(super) async fn is_due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => pending().await,
+        }
     }
 
     /// How many positions the newest row of `document` in the tail is ahead of the document's `head_seq`.
@@ -162,8 +166,8 @@ async fn move_document(
 
 /// Moves the rows of one document, or of all. Rows of a document that was deleted for good are dropped.
 ///
-/// They get the positions after the document's head anew. These are the ones that they have, unless somebody who does not know the
-/// tail has written to the log meanwhile, as an earlier version does that is started after a crash, or an operator who puts a row back.
+/// An earlier version does not know the tail: if one has served the database after a crash, it has given the positions of these rows
+/// to its own. They get later positions then.
 async fn move_where(
     transaction: &mut SqliteTransaction<'_>,
     document: Option<DocumentId>,
@@ -171,7 +175,7 @@ async fn move_where(
     sqlx::query(
         "insert into update_log (document_id, seq, payload, checksum, at, user_id)
          select document_id,
-                head_seq + row_number() over (partition by document_id order by position),
+                seq + max(0, head_seq + 1 - min(seq) over (partition by document_id)),
                 payload, checksum, at, user_id
          from log_tail join document using (document_id)
          where $1 is null or document_id = $1",
@@ -180,8 +184,9 @@ async fn move_where(
     .execute(&mut **transaction)
     .await?;
     sqlx::query(
-        "update document set head_seq = head_seq + moved.rows, updated_at = max(updated_at, moved.at)
-         from (select document_id, count(*) as rows, max(at) as at
+        "update document set updated_at = max(updated_at, moved.at),
+                             head_seq = moved.last + max(0, head_seq + 1 - moved.first)
+         from (select document_id, min(seq) as first, max(seq) as last, max(at) as at
                from log_tail where $1 is null or document_id = $1 group by document_id) as moved
          where document.document_id = moved.document_id",
     )

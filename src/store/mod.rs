@@ -218,6 +218,13 @@ impl Store {
         unwritten
     }
 
+    /// Has the rows of SQLite's tail moved. Takes at most 5 s; a failure is logged, and the rows are moved later.
+    async fn move_tail(&self) {
+        if let Database::Sqlite(_) = &*self.inner.database {
+            let _ = timeout(REPLY_TIMEOUT, self.inner.log.move_tail()).await;
+        }
+    }
+
     async fn select_one(&self) -> sqlx::Result<()> {
         reading!(&*self.inner.database, transaction => {
             sqlx::query("select 1").execute(&mut *transaction).await?;

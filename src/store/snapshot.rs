@@ -37,6 +37,8 @@ impl Store {
         if !self.set_unmoved_aside(document).await {
             return Err(Error::StorageUnavailable);
         }
+        // Otherwise rows that the snapshot makes superfluous would come to the log after it was trimmed.
+        self.move_tail().await;
         let written = bounded(TRANSFER_TIMEOUT, self.write_snapshot(document, seq, &state)).await;
         let superfluous = written.map_err(|error| match error {
             sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => Error::NO_DOCUMENT,

@@ -10,7 +10,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     append::{AppendError, Outcome},
@@ -125,10 +125,15 @@ impl Writer {
 
     /// Moves the rows of SQLite's tail.
     async fn move_tail(&mut self) {
+        let requests = self.journal.take_moves();
         if let Database::Sqlite(sqlite) = &*self.database
             && let Err(error) = self.tail.move_rows(sqlite).await
         {
             tracing::warn!(%error, "the tail of the log was not moved: it is tried again");
+        }
+        for request in requests {
+            // Whoever has asked may wait no longer.
+            let _ = request.send(());
         }
     }
 
@@ -136,16 +141,12 @@ impl Writer {
         let batch = self
             .journal
             .next(self.batch_bytes_max, not_before, &self.document_backoffs);
-        let batch = match self.tail.due() {
+        tokio::select! {
             // A batch may be ready all the time.
-            Some(due) if due <= Instant::now() => return Next::Move,
-            Some(due) => timeout_at(due, batch).await,
-            None => Ok(batch.await),
-        };
-        match batch {
-            Ok(Some(batch)) => Next::Batch(batch),
-            Ok(None) => Next::End,
-            Err(_) => Next::Move,
+            biased;
+            () = self.tail.is_due() => Next::Move,
+            () = self.journal.move_requested() => Next::Move,
+            batch = batch => batch.map_or(Next::End, Next::Batch),
         }
     }
 
