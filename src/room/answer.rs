@@ -40,6 +40,24 @@ pub enum Answer {
     Refused(Error),
 }
 
+/// What a client lacks.
+#[derive(Clone, Debug)]
+pub struct Lacking {
+    /// An update, Yjs v1.
+    pub update: Bytes,
+    /// Whether the update has the deletions of the document.
+    pub deletions: Deletions,
+}
+
+/// Whether an update for a client has the deletions of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletions {
+    /// It has all of them.
+    Included,
+    /// It has none: the client has the same ones.
+    Omitted,
+}
+
 /// The answer to a join.
 #[derive(Debug)]
 pub struct Joined {
@@ -49,8 +67,8 @@ pub struct Joined {
     pub seq: Seq,
     /// The state vector of the server's replica.
     pub state_vector: Vec<u8>,
-    /// What the client lacks, if it sent its state vector; otherwise the whole state.
-    pub update: Bytes,
+    /// What the client lacks; if it did not say what it has, the whole state.
+    pub lacking: Lacking,
     /// The awareness states of all members, in the encoding of y-protocols; `None` if there are
     /// none.
     pub awareness: Option<Bytes>,
@@ -68,7 +86,7 @@ pub struct Joined {
 #[derive(Debug)]
 pub struct Synced {
     /// What the client lacks.
-    pub update: Bytes,
+    pub lacking: Lacking,
     /// The state vector of the server's replica.
     pub state_vector: Vec<u8>,
     /// The newest durable position in the log.

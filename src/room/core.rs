@@ -22,7 +22,7 @@ use document::{
 use tokio::time::Instant;
 
 use super::{
-    Answer, Command, Ticket, Update,
+    Answer, Command, Has, Ticket, Update,
     colors::Colors,
     commits::{Ack, Commits},
     interface::{Fetch, Fetched, Input, Now, Output, Resources},
@@ -57,7 +57,7 @@ pub(super) enum AfterFetch<P> {
     Join {
         peer: P,
         ticket: Ticket,
-        state_vector: Option<StateVector>,
+        has: Option<Has>,
         queued_bytes: usize,
     },
     /// The update for which the document was created.
@@ -251,8 +251,8 @@ impl<P: PeerHandle> RoomCore<P> {
                 peer,
                 ticket,
                 creation,
-                state_vector,
-            } => self.join(peer, ticket, creation, state_vector, resources.queued_bytes),
+                has,
+            } => self.join(peer, ticket, creation, has, resources.queued_bytes),
             Command::Leave { session, answer } => {
                 self.acknowledge();
                 self.leave(session);
@@ -260,11 +260,9 @@ impl<P: PeerHandle> RoomCore<P> {
                     self.answer(peer, ticket, Answer::Done);
                 }
             }
-            Command::Sync {
-                peer,
-                ticket,
-                state_vector,
-            } => self.sync(peer, ticket, &state_vector, resources.queued_bytes),
+            Command::Sync { peer, ticket, has } => {
+                self.sync(peer, ticket, &has, resources.queued_bytes);
+            }
             Command::Edit { peer, ticket, edit } => self.make_edit(peer, ticket, &edit),
             Command::Anchors { peer, ticket, of } => self.find_gone(peer, ticket, &of),
             Command::Update(update) => self.update(update, resources),

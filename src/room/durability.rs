@@ -187,7 +187,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if let AfterFetch::Join {
             peer,
             ticket,
-            state_vector,
+            has,
             queued_bytes,
         } = then
         {
@@ -196,7 +196,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 Phase::Draining => Err(Error::Draining),
                 Phase::Closed => Err(Error::NO_DOCUMENT),
             };
-            self.admit(peer, ticket, metadata, state_vector.as_ref(), queued_bytes);
+            self.admit(peer, ticket, metadata, has.as_ref(), queued_bytes);
         }
     }
 

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
-
 use super::{
-    Answer, CatchingUp, Creation, Identity, Joined, Message, ResyncReason, Synced, Ticket,
+    Answer, CatchingUp, Creation, Has, Identity, Joined, Lacking, Message, ResyncReason, Synced,
+    Ticket,
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Fetch, Output, Work},
     members::{CatchUp, Member, PeerHandle, SyncState},
@@ -33,7 +32,7 @@ impl<P: PeerHandle> RoomCore<P> {
         peer: P,
         ticket: Ticket,
         creation: Creation,
-        theirs: Option<StateVector>,
+        has: Option<Has>,
         queued_bytes: usize,
     ) {
         let metadata = match &self.metadata {
@@ -43,7 +42,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 return self.read_on(AfterFetch::Join {
                     peer,
                     ticket,
-                    state_vector: theirs,
+                    has,
                     queued_bytes,
                 });
             }
@@ -52,7 +51,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 let then = AfterFetch::Join {
                     peer: peer.clone(),
                     ticket,
-                    state_vector: theirs,
+                    has,
                     queued_bytes,
                 };
                 return match creation {
@@ -61,7 +60,7 @@ impl<P: PeerHandle> RoomCore<P> {
                 };
             }
         };
-        self.admit(peer, ticket, metadata, theirs.as_ref(), queued_bytes);
+        self.admit(peer, ticket, metadata, has.as_ref(), queued_bytes);
     }
 
     /// Has the document created for `peer`, which may create it.
@@ -106,9 +105,9 @@ impl<P: PeerHandle> RoomCore<P> {
             AfterFetch::Join {
                 peer,
                 ticket,
-                state_vector,
+                has,
                 queued_bytes,
-            } => self.admit(peer, ticket, metadata, state_vector.as_ref(), queued_bytes),
+            } => self.admit(peer, ticket, metadata, has.as_ref(), queued_bytes),
             AfterFetch::Write(update, resources) => match metadata {
                 Ok(_) => self.update(update, resources),
                 Err(error) => self.answer(update.peer, update.ticket, Answer::Refused(error)),
@@ -122,12 +121,12 @@ impl<P: PeerHandle> RoomCore<P> {
         peer: P,
         ticket: Ticket,
         metadata: Result<Arc<Metadata>>,
-        theirs: Option<&StateVector>,
+        has: Option<&Has>,
         queued_bytes: usize,
     ) {
         let joined = metadata.and_then(|metadata| {
-            let update = self.difference(theirs, queued_bytes)?;
-            let declared = theirs.map(|theirs| self.document.missing_here(theirs));
+            let lacking = self.lacking(has, queued_bytes)?;
+            let declared = has.map(|has| self.document.missing_here(&has.state_vector));
             let declared = declared.unwrap_or_default();
             let who = peer.identity();
             let before = self.members.admit(peer.clone(), declared, self.now.time);
@@ -137,7 +136,7 @@ impl<P: PeerHandle> RoomCore<P> {
             }
             self.settle_charges(before);
             self.outputs.push(Output::AddSeat(peer.clone()));
-            Ok(self.describe(metadata, update, who))
+            Ok(self.describe(metadata, lacking, who))
         });
         let answer = match joined {
             Ok(joined) => Answer::Joined(Box::new(joined)),
@@ -150,12 +149,12 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// The answer to a join.
-    fn describe(&mut self, metadata: Arc<Metadata>, update: Bytes, who: &Identity) -> Joined {
+    fn describe(&mut self, metadata: Arc<Metadata>, lacking: Lacking, who: &Identity) -> Joined {
         Joined {
             document: metadata,
             seq: self.document.durable,
             state_vector: self.document.state_vector(),
-            update,
+            lacking,
             awareness: (!self.awareness.is_empty()).then(|| self.awareness.encode_all().into()),
             color: self.colors.show(&who.user.id, who.session, None),
             members: self.members.people(MEMBERS_MAX, who.session),
@@ -164,13 +163,13 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// What a client with the state vector `theirs` lacks.
-    fn difference(&mut self, theirs: Option<&StateVector>, queued_bytes: usize) -> Result<Bytes> {
+    /// What a client that has `has` lacks.
+    fn lacking(&mut self, has: Option<&Has>, queued_bytes: usize) -> Result<Lacking> {
         if queued_bytes > self.limits.socket_queue_bytes_max {
             return Err(Error::Overloaded);
         }
-        let difference = self.document.difference(theirs);
-        difference.map_err(|_| Error::Internal)
+        let lacking = self.document.lacking(has);
+        lacking.map_err(|_| Error::Internal)
     }
 
     /// Removes a member, with its seat and its awareness states.
@@ -204,29 +203,23 @@ impl<P: PeerHandle> RoomCore<P> {
     }
 
     /// Answers with what a client lacks. The member is current from now on.
-    pub(super) fn sync(
-        &mut self,
-        peer: P,
-        ticket: Ticket,
-        theirs: &StateVector,
-        queued_bytes: usize,
-    ) {
+    pub(super) fn sync(&mut self, peer: P, ticket: Ticket, has: &Has, queued_bytes: usize) {
         let session = peer.identity().session;
-        let update = match self.members.get(session) {
+        let lacking = match self.members.get(session) {
             None => Err(NOT_JOINED),
-            Some(_) => self.difference(Some(theirs), queued_bytes),
+            Some(_) => self.lacking(Some(has), queued_bytes),
         };
-        let update = match update {
-            Ok(update) => update,
+        let lacking = match lacking {
+            Ok(lacking) => lacking,
             Err(error) => return self.answer(peer, ticket, Answer::Refused(error)),
         };
         let synced = Synced {
-            update,
+            lacking,
             state_vector: self.document.state_vector(),
             seq: self.document.durable,
         };
         self.answer(peer, ticket, Answer::Synced(synced));
-        let declared = self.document.missing_here(theirs);
+        let declared = self.document.missing_here(&has.state_vector);
         self.members.declare(session, declared);
         self.set_sync_state(session, SyncState::Current);
         self.outputs.push(Output::SetGate(session, Gate::Open));

@@ -45,6 +45,7 @@ mod heads;
 mod heavy;
 mod interface;
 mod join;
+mod lacking;
 mod lifecycle;
 mod load;
 mod members;
@@ -67,7 +68,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 pub use self::{
-    answer::{Acked, Answer, Joined, Person, ResyncReason, StorageStatus, Synced},
+    answer::{
+        Acked, Answer, Deletions, Joined, Lacking, Person, ResyncReason, StorageStatus, Synced,
+    },
     audiences::Audiences,
     author::Author,
     rooms::Rooms,
@@ -75,7 +78,7 @@ pub use self::{
     shared::RoomHandle,
 };
 use crate::{bus::Published, error::Error, id::SessionId, session::Identity};
-use document::{Checked, StateVector, awareness::Entry, edit::Operation};
+use document::{Checked, DeletionsHash, StateVector, awareness::Entry, edit::Operation};
 
 pub use document::{Anchor, RelativePosition};
 
@@ -179,6 +182,24 @@ pub enum Creation {
     Forbidden,
 }
 
+/// What a client has of a document, as far as it says.
+#[derive(Clone, Debug, Default)]
+pub struct Has {
+    /// Its state vector.
+    pub state_vector: StateVector,
+    /// The hash of all its deletions, if it sent one.
+    pub deletions: Option<DeletionsHash>,
+}
+
+impl From<StateVector> for Has {
+    fn from(state_vector: StateVector) -> Self {
+        Self {
+            state_vector,
+            deletions: None,
+        }
+    }
+}
+
 /// A request to a room. Commands of one session are carried out in the order in which they were
 /// sent.
 ///
@@ -192,8 +213,8 @@ pub enum Command<P = Arc<dyn Peer>> {
         ticket: Ticket,
         /// Whether an unknown document may be created.
         creation: Creation,
-        /// The client's state vector, if it sent one.
-        state_vector: Option<StateVector>,
+        /// What the client has, if it says so.
+        has: Option<Has>,
     },
     /// Stops being a member. Doors also send it for a closed connection.
     Leave {
@@ -208,8 +229,8 @@ pub enum Command<P = Arc<dyn Peer>> {
         peer: P,
         /// The request.
         ticket: Ticket,
-        /// The client's state vector.
-        state_vector: StateVector,
+        /// What the client has.
+        has: Has,
     },
     /// Changes the document. It is boxed because it is much larger than the other variants.
     Update(Box<Update<P>>),

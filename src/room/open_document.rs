@@ -19,8 +19,8 @@ use crate::{
     store::{Damage, Damaged as Kind, Loaded, Reason},
 };
 use document::{
-    self, Applied, ApplyError, Checked, Document, Integrated, Panicked, PendingLimits, Prepared,
-    StateVector, edit::EditError,
+    self, Applied, ApplyError, Checked, DeletionsHash, Document, Integrated, Panicked,
+    PendingLimits, Prepared, StateVector, edit::EditError,
 };
 
 /// The most client ids that are noted of what a session declares to have and the document lacks.
@@ -43,12 +43,14 @@ pub(super) struct OpenDocument {
     /// The size of the updates since then.
     pub(super) added_bytes: usize,
     /// The whole state as one update; `None` after a change.
-    state: Option<Bytes>,
+    pub(super) state: Option<Bytes>,
+    /// The hash of all deletions; `None` after a change.
+    pub(super) deletions_hash: Option<DeletionsHash>,
     /// The newest durable position that is known here.
     pub(super) durable: Seq,
     pub(super) log: LogTail,
     /// Whether the document must be rebuilt before it is used again.
-    broken: bool,
+    pub(super) broken: bool,
     damaged: Damaged,
     share: MemoryShare,
     /// How long updates have waited for the lock of large ones.
@@ -105,6 +107,7 @@ impl OpenDocument {
             encoded_bytes: 0,
             added_bytes: 0,
             state: None,
+            deletions_hash: None,
             durable: Seq(0),
             log: LogTail::default(),
             broken: false,
@@ -244,37 +247,13 @@ impl OpenDocument {
             {
                 self.added_bytes += bytes.len();
                 self.state = None;
+                self.deletions_hash = None;
                 self.share.set(self.document.memory_bytes());
             }
             Err(ApplyError::Panicked) => self.broken = true,
             Ok(_) | Err(_) => {}
         }
         applied
-    }
-
-    /// What a client with the state vector `theirs` lacks; the whole state without one.
-    pub(super) fn difference(&mut self, theirs: Option<&StateVector>) -> Result<Bytes, Panicked> {
-        let Some(theirs) = theirs.filter(|sv| !sv.is_empty()) else {
-            return self.whole_state();
-        };
-        let size = self.encoded_bytes + self.added_bytes;
-        let diff = run_heavy(size, || self.document.diff(theirs));
-        self.broken |= diff.is_err();
-        diff.map(Bytes::from)
-    }
-
-    fn whole_state(&mut self) -> Result<Bytes, Panicked> {
-        if let Some(state) = &self.state {
-            return Ok(state.clone());
-        }
-        let size = self.encoded_bytes + self.added_bytes;
-        let encoded = run_heavy(size, || self.document.diff(&StateVector::default()));
-        self.broken |= encoded.is_err();
-        // It is kept, so without the spare capacity of the encoder.
-        let state = Bytes::from(encoded?.into_boxed_slice());
-        (self.encoded_bytes, self.added_bytes) = (state.len(), 0);
-        self.state = Some(state.clone());
-        Ok(state)
     }
 
     /// The state as the store keeps it: with the pending part.

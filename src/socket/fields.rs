@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use document::StateVector;
+use document::{DeletionsHash, StateVector};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -15,6 +15,7 @@ use super::packet::{Attachments, Placeholder, Text};
 use crate::{
     error::{Error, Result},
     id::{EventId, RoomName},
+    room::Has,
 };
 
 /// The fields of one payload. A field is decoded when it is read.
@@ -118,16 +119,32 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The field `state_vector`, if there is one.
-    pub(super) fn find_state_vector(&self) -> Result<Option<StateVector>> {
-        self.find_bytes(STATE_VECTOR)?
-            .map(|bytes| decode_state_vector(&bytes))
-            .transpose()
+    /// What the client says that it has: the fields `state_vector` and `deletions_hash`, if the
+    /// former is there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub(super) fn find_has(&self) -> Result<Option<Has>> {
+        let hash = self.find_bytes(DELETIONS_HASH)?;
+        let Some(state_vector) = self.find_bytes(STATE_VECTOR)? else {
+            return Ok(None);
+        };
+        let deletions = hash.map(|bytes| decode_deletions_hash(&bytes));
+        Ok(Some(Has {
+            state_vector: decode_state_vector(&state_vector)?,
+            deletions: deletions.transpose()?,
+        }))
     }
 
-    /// The field `state_vector`.
-    pub(super) fn state_vector(&self) -> Result<StateVector> {
-        decode_state_vector(&self.bytes(STATE_VECTOR)?)
+    /// As [`find_has`](Self::find_has), where the field `state_vector` must be there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub(super) fn has(&self) -> Result<Has> {
+        self.find_has()?.ok_or(Error::Invalid {
+            field: STATE_VECTOR,
+            reason: "is missing",
+        })
     }
 
     fn find_bytes(&self, field: &'static str) -> Result<Option<Bytes>> {
@@ -154,12 +171,20 @@ impl<'a> Fields<'a> {
 }
 
 const STATE_VECTOR: &str = "state_vector";
+const DELETIONS_HASH: &str = "deletions_hash";
 
 fn decode_state_vector(bytes: &[u8]) -> Result<StateVector> {
     let reason = "is not a Yjs state vector";
     StateVector::decode(bytes).map_err(|_| Error::Invalid {
         field: STATE_VECTOR,
         reason,
+    })
+}
+
+fn decode_deletions_hash(bytes: &[u8]) -> Result<DeletionsHash> {
+    DeletionsHash::find(bytes).ok_or(Error::Invalid {
+        field: DELETIONS_HASH,
+        reason: "must have 32 bytes",
     })
 }
 
@@ -207,10 +232,7 @@ mod tests {
         assert_eq!(fields.room().map_err(field), Err(Some("room")));
         assert_eq!(fields.bytes("update").map_err(field), Err(Some("update")));
         assert_eq!(fields.text("token").map_err(field), Err(Some("token")));
-        assert_eq!(
-            fields.state_vector().err().and_then(field),
-            Some("state_vector")
-        );
+        assert_eq!(fields.has().err().and_then(field), Some("state_vector"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     client::Client,
     packet::{Attachments, Frame, Placeholder},
-    protocol::{JoinedPayload, storage_status},
+    protocol::{JoinedPayload, deletions_omitted, storage_status},
 };
 use crate::{
     auth::{Claims, User},
@@ -46,7 +46,8 @@ pub(super) fn ack(
         rights: rights.names(),
         seq: joined.seq.0,
         state_vector: attach(joined.state_vector.into()),
-        update: attach(joined.update),
+        update: attach(joined.lacking.update),
+        deletions_omitted: deletions_omitted(joined.lacking.deletions),
         awareness: joined.awareness.map(&mut attach),
         color: joined.color.as_str(),
         members,

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorCode, ErrorObject},
     id::{DocumentId, EventId, RoomName, Timestamp},
     presence::Entry,
-    room::{ResyncReason, StorageStatus},
+    room::{Deletions, ResyncReason, StorageStatus},
     workflow::State,
 };
 
@@ -167,6 +167,9 @@ pub(super) struct JoinedPayload<'a> {
     pub(super) seq: i64,
     pub(super) state_vector: Placeholder,
     pub(super) update: Placeholder,
+    /// True if the client has all deletions of the document, by their hash: the update has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deletions_omitted: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) awareness: Option<Placeholder>,
     /// The colour of the person in this room.
@@ -188,6 +191,9 @@ pub(super) struct SyncedPayload {
     pub(super) update: Placeholder,
     pub(super) state_vector: Placeholder,
     pub(super) seq: i64,
+    /// True if the client has all deletions of the document, by their hash: the update has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deletions_omitted: Option<bool>,
 }
 
 /// The ack of a request that returns nothing.
@@ -254,6 +260,11 @@ pub(super) struct ExpiringPayload {
 pub(super) struct EndedPayload<'a> {
     #[schema(value_type = ErrorCode)]
     pub(super) code: &'a str,
+}
+
+/// The field `deletions_omitted` on the wire.
+pub(super) fn deletions_omitted(deletions: Deletions) -> Option<bool> {
+    (deletions == Deletions::Omitted).then_some(true)
 }
 
 /// The name of the reason for a resync on the wire.

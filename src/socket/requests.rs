@@ -182,7 +182,7 @@ impl Request<'_> {
         let ticket = self.ticket(request::JOIN_ROOM);
         let fields = Fields::parse_room(self.argument, self.attachments)?;
         let name = fields.room()?;
-        let state_vector = fields.find_state_vector()?;
+        let has = fields.find_has()?;
         let since = fields.find_since()?;
         let rights = self.client.session.rights_in(&name);
         rights
@@ -213,7 +213,7 @@ impl Request<'_> {
             peer,
             ticket,
             creation,
-            state_vector,
+            has,
         })?;
         rooms.insert(
             name,
@@ -246,12 +246,12 @@ impl Request<'_> {
         let ticket = self.ticket(request::DOCUMENT_SYNC);
         let fields = Fields::parse(self.argument, self.attachments)?;
         let room = fields.room()?;
-        let state_vector = fields.state_vector()?;
+        let has = fields.has()?;
         let joined = self.client.joined(room.as_str())?;
         joined.handle.send(Command::Sync {
             peer: joined.seat,
             ticket,
-            state_vector,
+            has,
         })
     }
 

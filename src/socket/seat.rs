@@ -15,8 +15,8 @@ use super::{
     joined_rooms::JoinedRooms,
     packet::{Attachments, Frame, Placeholder},
     protocol::{
-        BytesPayload, Done, ResyncPayload, RoomClosedPayload, StoragePayload, SyncedPayload, event,
-        request, resync_reason, storage_status,
+        BytesPayload, Done, ResyncPayload, RoomClosedPayload, StoragePayload, SyncedPayload,
+        deletions_omitted, event, request, resync_reason, storage_status,
     },
     replay::Recovery,
 };
@@ -72,7 +72,9 @@ impl NativeSeat {
 
     /// Answers the join, with the events before it that the client has missed, if it asked.
     fn welcome(&self, client: &Arc<Client>, ack: Option<u64>, joined: Joined) {
-        self.session.budget.charge_answer(joined.update.len());
+        self.session
+            .budget
+            .charge_answer(joined.lacking.update.len());
         self.report_joined(client);
         let Some(replay) = &self.replay else {
             if let Some(ack) = ack {
@@ -251,15 +253,18 @@ impl Peer for NativeSeat {
                 self.welcome(&client, ticket.id, *joined);
             }
             Answer::Synced(synced) => {
-                self.session.budget.charge_answer(synced.update.len());
+                self.session
+                    .budget
+                    .charge_answer(synced.lacking.update.len());
                 if let Some(ack) = ticket.id {
                     let payload = SyncedPayload {
                         ok: true,
                         update: Placeholder(0),
                         state_vector: Placeholder(1),
                         seq: synced.seq.0,
+                        deletions_omitted: deletions_omitted(synced.lacking.deletions),
                     };
-                    let attachments = [synced.update, synced.state_vector.into()];
+                    let attachments = [synced.lacking.update, synced.state_vector.into()];
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }

@@ -49,6 +49,8 @@ describe("malformed input", () => {
         [{ room: "ok", state_vector: [0] }, "state_vector"],
         [{ room: "ok", state_vector: 7 }, "state_vector"],
         [{ room: "ok", state_vector: {} }, "state_vector"],
+        [{ room: "ok", state_vector: bytes, deletions_hash: "AA==" }, "deletions_hash"],
+        [{ room: "ok", state_vector: bytes, deletions_hash: bytes }, "deletions_hash"],
       ],
       leave_room: [
         [{}, "room"],
@@ -61,6 +63,7 @@ describe("malformed input", () => {
         [() => ({ room }), "state_vector"],
         [() => ({ room, state_vector: null }), "state_vector"],
         [() => ({ room, state_vector: "AA==" }), "state_vector"],
+        [() => ({ room, state_vector: bytes, deletions_hash: bytes }), "deletions_hash"],
       ],
       document_update: [
         [{ update }, "room"],

@@ -87,7 +87,7 @@ async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     let joined = join(&store, "a")
         .await
         .expect("it opens in spite of the damage");
-    let texts = ["one", "two", "three"].map(|name| read(&joined.update, name));
+    let texts = ["one", "two", "three"].map(|name| read(&joined.lacking.update, name));
     assert_eq!(texts, ["one", "", "three"]);
     assert_eq!(joined.seq, Seq(3));
 
@@ -98,7 +98,7 @@ async fn a_damaged_update_loses_only_its_own_content(home: Home) {
     ben.send(&written(12, "two", "two"));
     assert_eq!(ben.saved().await, Seq(4));
     let joined = join(&store, "a").await.expect("joined");
-    assert_eq!(read(&joined.update, "two"), "two");
+    assert_eq!(read(&joined.lacking.update, "two"), "two");
 }
 
 async fn lost_content_of_an_absent_author_is_taken_from_a_client_that_declared_it(home: Home) {
@@ -122,7 +122,11 @@ async fn a_damaged_snapshot_loses_nothing(home: Home) {
     let joined = join(&store, "a").await.expect("joined");
     for seq in [1, 3] {
         store
-            .put_snapshot(joined.document.document_id, Seq(seq), joined.update.clone())
+            .put_snapshot(
+                joined.document.document_id,
+                Seq(seq),
+                joined.lacking.update.clone(),
+            )
             .await
             .expect("kept");
     }
@@ -135,7 +139,7 @@ async fn a_damaged_snapshot_loses_nothing(home: Home) {
         .await
         .expect("it opens in spite of the damage");
     for name in ["one", "two", "three"] {
-        assert_eq!(read(&again.update, name), name);
+        assert_eq!(read(&again.lacking.update, name), name);
     }
 }
 
@@ -155,7 +159,7 @@ async fn a_document_that_cannot_be_read_leaves_others_unaffected(home: Home) {
     ))
     .await;
     let joined = join(&store, "bad").await.expect("it opens, empty");
-    assert_eq!(read(&joined.update, "one"), "");
+    assert_eq!(read(&joined.lacking.update, "one"), "");
     ana.send(&written(21, "text", "goes on"));
     ana.saved().await;
 }
@@ -219,7 +223,7 @@ async fn a_client_that_joins_or_resyncs_gets_only_what_it_lacks(home: Home) {
     let mut ben = Member::new(&rooms, &key("a"), 2);
     let joined = ben.join_from(Some(has())).await.expect("joined");
     let synced = ben.sync_from(has()).await;
-    for update in [joined.update, synced] {
+    for update in [joined.lacking.update, synced] {
         let texts = ["one", "two", "three"].map(|name| read(&update, name));
         assert_eq!(texts, ["", "two", ""]);
     }

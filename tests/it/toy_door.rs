@@ -74,7 +74,7 @@ impl Peer for Line {
     fn answer(&self, _: Ticket, answer: Answer) {
         match answer {
             Answer::Joined(joined) => {
-                self.say(format!("joined {}", BASE64.encode(&joined.update)).into())
+                self.say(format!("joined {}", BASE64.encode(&joined.lacking.update)).into())
             }
             Answer::Refused(error) => self.say(format!("refused {}", error.code()).into()),
             Answer::Synced(_) | Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
@@ -119,7 +119,7 @@ async fn receive(read: OwnedReadHalf, rooms: Rooms, line: Arc<Line>) {
                     peer,
                     ticket: TICKET,
                     creation: Creation::Allowed,
-                    state_vector: None,
+                    has: None,
                 })
             }),
             (Some(("update", text)), Some(room)) => update(room, peer, text),

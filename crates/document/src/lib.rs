@@ -51,6 +51,7 @@ mod clocks;
 mod compare;
 mod cost;
 mod cut;
+mod deletions;
 pub mod edit;
 mod integrate;
 pub mod lib0;
@@ -67,6 +68,7 @@ mod update;
 mod validate;
 
 pub use self::anchor::{Anchor, RelativePosition};
+pub use self::deletions::DeletionsHash;
 pub use self::lib0::Malformed;
 pub use self::merge::{Unmergeable, deletes, merge};
 pub use self::prepare::Prepared;

@@ -129,17 +129,7 @@ impl Ranges {
 
     /// Writes them as the delete set of an update, higher clients first.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let ranges: Vec<_> = self.iter().collect();
-        let clients = ranges.chunk_by(|a, b| a.0 == b.0);
-        write_var(out, clients.clone().count() as u64);
-        for ranges in clients.rev() {
-            write_var(out, ranges[0].0);
-            write_var(out, ranges.len() as u64);
-            for (_, range) in ranges {
-                write_var(out, range.start.into());
-                write_var(out, (range.end - range.start).into());
-            }
-        }
+        write_deletes(&self.iter().collect::<Vec<_>>(), out);
     }
 
     /// The last range of `client` that begins at or before `clock`, with its end.
@@ -150,6 +140,21 @@ impl Ranges {
             .range(Id { client, clock: 0 }..=Id { client, clock })
             .next_back()?;
         Some((*id, *end))
+    }
+}
+
+/// Writes `ranges`, which rise by client and clock, as the delete set of an update, higher clients
+/// first.
+pub(super) fn write_deletes(ranges: &[(ClientId, Range<u32>)], out: &mut Vec<u8>) {
+    let clients = ranges.chunk_by(|a, b| a.0 == b.0);
+    write_var(out, clients.clone().count() as u64);
+    for ranges in clients.rev() {
+        write_var(out, ranges[0].0);
+        write_var(out, ranges.len() as u64);
+        for (_, range) in ranges {
+            write_var(out, range.start.into());
+            write_var(out, (range.end - range.start).into());
+        }
     }
 }
 

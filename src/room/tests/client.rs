@@ -144,11 +144,11 @@ impl Peer for Connection {
         match answer {
             Answer::Joined(joined) => {
                 let theirs = state_vector(&joined.state_vector);
-                self.hear(Heard::Joined(joined.update, theirs));
+                self.hear(Heard::Joined(joined.lacking.update, theirs));
             }
             Answer::Synced(synced) => {
                 let theirs = state_vector(&synced.state_vector);
-                self.hear(Heard::Synced(synced.update, theirs));
+                self.hear(Heard::Synced(synced.lacking.update, theirs));
             }
             Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
             Answer::Refused(error) => self.hear(Heard::Refused(number(ticket), error)),

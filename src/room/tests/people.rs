@@ -77,13 +77,13 @@ impl World {
         person.connection = Some(Arc::clone(&connection));
         person.last_ack = 0;
         person.last_event = None;
-        let state_vector = Some(person.has.state_vector());
+        let has = Some(person.has.state_vector().into());
         let ticket = self.ticket();
         self.command(Command::Join {
             peer: connection,
             ticket,
             creation: Creation::Allowed,
-            state_vector,
+            has,
         });
         if self.core.availability == Availability::Ok && !self.has_compared {
             // Whoever joins sees what other instances wrote before.
@@ -201,13 +201,9 @@ impl World {
             person.sent = person.has.clock(person.client);
             return self.send_all(who);
         }
-        let state_vector = person.has.state_vector();
+        let has = person.has.state_vector().into();
         let ticket = self.ticket();
-        self.command(Command::Sync {
-            peer,
-            ticket,
-            state_vector,
-        });
+        self.command(Command::Sync { peer, ticket, has });
     }
 
     /// Something happens that concerns the members.

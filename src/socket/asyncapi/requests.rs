@@ -21,6 +21,7 @@ pub(super) fn requests() -> Vec<(&'static str, Description)> {
             request::JOIN_ROOM,
             in_room("documents")
                 .optional::<Bytes>("state_vector")
+                .optional::<Bytes>("deletions_hash")
                 .optional::<EventId>("since")
                 .answers::<JoinedPayload<'_>>()
                 .notes("The payload may be the name of the room alone.")
@@ -35,6 +36,7 @@ pub(super) fn requests() -> Vec<(&'static str, Description)> {
             request::DOCUMENT_SYNC,
             in_room("documents")
                 .field::<Bytes>("state_vector")
+                .optional::<Bytes>("deletions_hash")
                 .answers::<SyncedPayload>()
                 .needs("view")
                 .fails(&[Conflict]),

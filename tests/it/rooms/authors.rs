@@ -50,7 +50,7 @@ fn insert(at: Position, text: &str) -> Edit {
 /// The whole state of the document, as a newcomer gets it.
 async fn state(rooms: &Rooms, name: &str) -> Bytes {
     let mut newcomer = Member::new(rooms, &key(name), 99);
-    newcomer.join().await.expect("joined").update
+    newcomer.join().await.expect("joined").lacking.update
 }
 
 async fn article(rooms: &Rooms) -> String {
@@ -66,7 +66,7 @@ async fn an_edit_of_an_author_is_durable_and_seen_by_members_and_newcomers(home:
         .expect("an unknown document is created");
     let mut ana = Member::new(&first, &key("a"), 1);
     let joined = ana.join().await.expect("joined");
-    assert_eq!(read(&joined.update, "article"), "Hello");
+    assert_eq!(read(&joined.lacking.update, "article"), "Hello");
     let acked = first
         .edit(&key("a"), &author(1001), insert(Position::End, ", world"))
         .await

@@ -53,7 +53,11 @@ async fn a_snapshot_holds_pending_content(home: Home) {
 
     let mut ben = Member::new(&rooms(&store), &key("a"), 2);
     let joined = ben.join().await.expect("joined");
-    assert_eq!(read(&joined.update, "text"), "", "it is not visible yet");
+    assert_eq!(
+        read(&joined.lacking.update, "text"),
+        "",
+        "it is not visible yet"
+    );
     ben.send(&missing);
     ben.saved().await;
     assert_eq!(read(&ben.sync().await, "text"), "ab");
@@ -72,7 +76,7 @@ async fn an_update_written_right_after_a_snapshot_is_kept(home: Home) {
     ana.send(&written(13, "three", "three"));
     assert_eq!(ana.saved().await, Seq(3));
     let joined = join(&store, "a").await.expect("joined");
-    let texts = ["one", "two", "three"].map(|name| read(&joined.update, name));
+    let texts = ["one", "two", "three"].map(|name| read(&joined.lacking.update, name));
     assert_eq!(
         texts,
         ["one", "two", "three"],

@@ -200,7 +200,7 @@ impl Member {
             peer,
             ticket: TICKET,
             creation: Creation::Allowed,
-            state_vector,
+            has: state_vector.map(Into::into),
         };
         self.room.send(join).expect("the inbox has room");
         match self.next_answer().await {
@@ -247,11 +247,11 @@ impl Member {
         let sync = Command::Sync {
             peer: Arc::clone(&self.seat) as _,
             ticket: TICKET,
-            state_vector,
+            has: state_vector.into(),
         };
         self.room.send(sync).expect("the inbox has room");
         match self.next_answer().await {
-            Answer::Synced(synced) => synced.update,
+            Answer::Synced(synced) => synced.lacking.update,
             other => panic!("not the answer to a sync: {other:?}"),
         }
     }

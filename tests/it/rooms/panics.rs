@@ -51,7 +51,7 @@ async fn after_a_panic_a_room_continues_with_its_members() {
     let mut newcomer = Member::new(&rooms, &key("a"), 3);
     let joined = newcomer.join().await.expect("the same room");
     assert_eq!(joined.members.len(), 3);
-    assert_eq!(read(&joined.update, "two"), "two");
+    assert_eq!(read(&joined.lacking.update, "two"), "two");
     assert_eq!(rooms.len(), 1);
 }
 
@@ -77,7 +77,7 @@ async fn updates_accepted_before_a_panic_are_acknowledged_after_it() {
         ana.saved().await;
     }
     let joined = join(&store, "a").await.expect("joined");
-    assert_eq!(read(&joined.update, "text"), "x".repeat(50));
+    assert_eq!(read(&joined.lacking.update, "text"), "x".repeat(50));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,8 +99,12 @@ async fn an_update_that_a_panic_kept_from_the_log_is_not_acknowledged_by_the_nex
     ana.send(&written(12, "two", "two"));
     assert_eq!(ana.saved().await, Seq(1));
     let joined = join(&store, "a").await.expect("joined");
-    assert_eq!(read(&joined.update, "one"), "", "it was not written");
-    assert_eq!(read(&joined.update, "two"), "two");
+    assert_eq!(
+        read(&joined.lacking.update, "one"),
+        "",
+        "it was not written"
+    );
+    assert_eq!(read(&joined.lacking.update, "two"), "two");
     assert!(
         ana.acks.try_recv().is_err(),
         "only the written update is acknowledged"
@@ -135,5 +139,5 @@ async fn a_room_that_panics_too_often_is_closed_and_can_be_opened_again() {
     let mut again = Member::new(&rooms, &key("a"), 2);
     let joined = again.join().await.expect("a new room");
     assert_eq!(joined.members.len(), 1);
-    assert_eq!(read(&joined.update, "one"), "one");
+    assert_eq!(read(&joined.lacking.update, "one"), "one");
 }

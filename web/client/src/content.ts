@@ -17,8 +17,10 @@ export interface DeleteSet {
 /** What a server has, according to its answer to a join or a synchronisation. */
 export interface ServerState {
   readonly stateVector: Uint8Array;
-  /** The update of that answer. It always contains all deletions that the server knows. */
+  /** The update of that answer. It contains all deletions that the server knows, unless `deletions` has them. */
   readonly update: Uint8Array | undefined;
+  /** All deletions that the server knows, as an update, if the answer says that they are those of the request. */
+  readonly deletions?: Uint8Array | undefined;
 }
 
 /** What a document has and a server lacks. */
@@ -51,8 +53,20 @@ export function differenceFrom(
   });
   const isHeldBack = heldBack.clients.size > 0;
   const deletions = isHeldBack ? subtract(ds, heldBack) : ds;
-  if (deletions.clients.size === 0 || !known.update) return { structs: kept, ds: deletions, isHeldBack };
-  return { structs: kept, ds: subtract(deletions, Y.decodeUpdate(known.update).ds), isHeldBack };
+  const knownDeletions = known.deletions ?? known.update;
+  if (deletions.clients.size === 0 || !knownDeletions) return { structs: kept, ds: deletions, isHeldBack };
+  return { structs: kept, ds: subtract(deletions, Y.decodeUpdate(knownDeletions).ds), isHeldBack };
+}
+
+/** Of which clients a server lacks elements that `doc` has, and from which clock on, as text. */
+export function lackingIn(stateVector: Uint8Array, doc: Y.Doc): string {
+  const has = Y.decodeStateVector(stateVector);
+  const clocks = Y.decodeStateVector(Y.encodeStateVector(doc));
+  const lacking = [...clocks].filter(([client, clock]) => clock > (has.get(client) ?? 0));
+  return lacking
+    .map(([client]) => `${client}:${has.get(client) ?? 0}`)
+    .sort()
+    .join();
 }
 
 /** Whether it has neither elements nor deletions. */

@@ -242,7 +242,7 @@ export class DocumentProvider extends ObservableV2<DocumentProviderEvents> imple
 
   #join(): void {
     const conversation = this.#exchange.begin();
-    this.client.send("join_room", { room: this.room, state_vector: this.#exchange.stateVector }, (answer) => {
+    this.client.send("join_room", { room: this.room, ...this.#exchange.has() }, (answer) => {
       if (!this.#exchange.isCurrent(conversation)) return;
       if (answer instanceof RealtimeError) this.#refused(answer);
       else this.#joinAccepted(answer);

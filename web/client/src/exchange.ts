@@ -2,10 +2,11 @@ import * as Y from "yjs";
 import { Arrivals } from "./arrivals.js";
 import { Backoff } from "./backoff.js";
 import type { RealtimeClient } from "./client.js";
-import { differenceFrom, isEmpty, type Difference } from "./content.js";
+import { differenceFrom, isEmpty, lackingIn, type Difference } from "./content.js";
+import { hashOf, manyDeletions } from "./deletions.js";
 import { RealtimeError } from "./error.js";
 import { Outbox, type Outcome } from "./outbox.js";
-import { bytes, type Requests, type Synced } from "./protocol.js";
+import { bytes, type Has, type Requests, type Synced } from "./protocol.js";
 import { OwnClocks } from "./own.js";
 import { hasOtherContent, reclaim, replaceContent } from "./reclaim.js";
 import { encodeParts, splitUpdate } from "./split.js";
@@ -73,6 +74,8 @@ export class Exchange {
   /** Whether the server has acknowledged edits as pending, which nobody sees yet. */
   #hasPending = false;
   #isTryingAgain = false;
+  /** The deletions whose hash was sent with the last join or synchronisation, as an update. */
+  #deletions: Uint8Array | undefined;
   /** The number of consecutive synchronisations in which the server lacked the same. */
   #roundsWithDifference = 0;
   /** What the server lacked in the last one. */
@@ -185,7 +188,7 @@ export class Exchange {
   synchronize(): void {
     const { client, room } = this.#member;
     const conversation = this.begin();
-    client.send("document_sync", { room, state_vector: this.stateVector }, (answer) => {
+    client.send("document_sync", { room, ...this.has() }, (answer) => {
       if (!this.isCurrent(conversation)) return;
       if (!(answer instanceof RealtimeError)) this.merge(answer);
       else this.#notSynchronized(answer);
@@ -199,19 +202,24 @@ export class Exchange {
   }
 
   /**
-   * The state vector for a join or a synchronisation. It leaves out the edits of this replica that are not acknowledged, so that
-   * the answer shows whether the server has the same content under their clocks.
+   * What a join or a synchronisation says of this replica. The state vector leaves out the edits of this replica that are not
+   * acknowledged, so that the answer shows whether the server has the same content under their clocks.
    */
-  get stateVector(): Uint8Array {
+  has(): Has {
     const { doc } = this.#member;
-    return Y.encodeStateVector(this.#ownClocks.withoutUnsaved(Y.decodeStateVector(Y.encodeStateVector(doc))));
+    const clocks = this.#ownClocks.withoutUnsaved(Y.decodeStateVector(Y.encodeStateVector(doc)));
+    this.#deletions = manyDeletions(doc);
+    const hash = this.#deletions && { deletions_hash: hashOf(this.#deletions) };
+    return { state_vector: Y.encodeStateVector(clocks), ...hash };
   }
 
   /** Applies what the server has, and sends what it lacks. */
-  merge({ update, state_vector }: Answer): void {
+  merge({ update, state_vector, deletions_omitted }: Answer): void {
     const { doc } = this.#member;
     const wasEmpty = doc.store.clients.size === 0 && !doc.store.pendingStructs;
-    const known = { stateVector: bytes(state_vector), update: update && bytes(update) };
+    const deletions = deletions_omitted ? this.#deletions : undefined;
+    this.#deletions = undefined;
+    const known = { stateVector: bytes(state_vector), update: update && bytes(update), deletions };
     if (known.update && this.#ownClocks.hasUnsaved && hasOtherContent(doc, known.update)) {
       this.#reclaim(new RealtimeError("conflict", OTHER_CONTENT), OTHER_CONTENT);
       return;
@@ -374,17 +382,6 @@ export class Exchange {
     if (error.retryable || error.code === "internal") this.later(error, () => this.synchronize());
     else if (error.code === "forbidden" || error.code === "conflict") this.later(error, () => this.#member.join());
   }
-}
-
-/** Of which clients a server lacks elements that `doc` has, and from which clock on, as text. */
-function lackingIn(stateVector: Uint8Array, doc: Y.Doc): string {
-  const has = Y.decodeStateVector(stateVector);
-  const clocks = Y.decodeStateVector(Y.encodeStateVector(doc));
-  const lacking = [...clocks].filter(([client, clock]) => clock > (has.get(client) ?? 0));
-  return lacking
-    .map(([client]) => `${client}:${has.get(client) ?? 0}`)
-    .sort()
-    .join();
 }
 
 /** A part of the message of a `conflict`: the server has other content under the same clocks. */

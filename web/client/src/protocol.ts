@@ -209,6 +209,8 @@ export interface Joined {
   seq: number;
   state_vector: WireBytes;
   update?: WireBytes;
+  /** Whether the server has the deletions whose hash it was sent, and no others: `update` has no deletions then. */
+  deletions_omitted?: true;
   awareness?: WireBytes;
   /** The colour of this person in this room, as `#rrggbb`. */
   color: string;
@@ -226,15 +228,24 @@ export interface Joined {
 /** The answer to a synchronisation. */
 export interface Synced {
   update: WireBytes;
+  /** As in the answer to a join. */
+  deletions_omitted?: true;
   state_vector: WireBytes;
   seq: number;
 }
 
+/** What a replica says that it has. */
+export interface Has {
+  state_vector: Uint8Array;
+  /** The SHA-256 of the update that has all deletions of the replica and no elements. */
+  deletions_hash?: Uint8Array;
+}
+
 /** The requests: the payload of each, and the ack of a success. */
 export interface Requests {
-  join_room: { payload: { room: string; state_vector?: Uint8Array; since?: number }; ack: Joined };
+  join_room: { payload: { room: string; since?: number } & Partial<Has>; ack: Joined };
   leave_room: { payload: { room: string }; ack: object };
-  document_sync: { payload: { room: string; state_vector: Uint8Array }; ack: Synced };
+  document_sync: { payload: { room: string } & Has; ack: Synced };
   /**
    * `pending`: the update is durable, but nobody sees it yet, because edits on which it depends are missing, or because it contains
    * edits of another member, who is expected to send them.

@@ -13,6 +13,7 @@ use super::*;
 mod anchors;
 mod convergence;
 mod cuts;
+mod deletions;
 mod edits;
 mod operations;
 mod pending;
