@@ -8,8 +8,12 @@
 //! sender may not bring are cut out, and yrs gets only blocks whose dependencies all exist. The
 //! result is what is applied, relayed and written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::ops::Range;
+
+use foldhash::fast::RandomState;
 
 use super::clocks::{Clocks, Shape};
 use super::cost;
@@ -39,7 +43,7 @@ pub(super) struct Cut<'a, 'k> {
     /// Parts that the document has already.
     pub(super) repeated: Vec<Block<'a>>,
     /// The clocks of clients after the ready blocks.
-    pub(super) reached: HashMap<ClientId, u32>,
+    pub(super) reached: HashMap<ClientId, u32, RandomState>,
     /// Where the ready blocks stand.
     pub(super) staged: Staged,
     /// Whether the ready part differs from the bytes: something is left out, or collected.
@@ -55,7 +59,7 @@ pub(super) struct Cut<'a, 'k> {
     /// … and how much of that each opening of the document may cost again.
     pub(super) recurring_ns: u64,
     /// The types among the ready blocks.
-    types: HashSet<Id>,
+    types: HashSet<Id, RandomState>,
 }
 
 /// What a cut has to know of the document and of the sender.
@@ -86,7 +90,7 @@ impl<'a, 'k> Cut<'a, 'k> {
             pending: Vec::new(),
             pending_deletes: Ranges::default(),
             repeated: Vec::new(),
-            reached: HashMap::new(),
+            reached: HashMap::default(),
             staged: Staged::default(),
             is_changed: false,
             is_restricted: false,
@@ -94,9 +98,14 @@ impl<'a, 'k> Cut<'a, 'k> {
             fault: None,
             cost_ns: 0,
             recurring_ns: 0,
-            types: HashSet::new(),
+            types: HashSet::default(),
         };
-        let new = cut.new_parts(blocks, &context.allowed);
+        // A snapshot that is opened has hundreds of thousands of blocks, all of them new.
+        let is_first = source == Source::Log && context.clocks.clients() == 0;
+        let new = match is_first {
+            true => Cow::Borrowed(blocks),
+            false => Cow::Owned(cut.new_parts(blocks, &context.allowed)),
+        };
         cut.sort(&new, &context.is_type);
         cut.sort_deletes(deletes, context.pending);
         cut
@@ -147,20 +156,27 @@ impl<'a, 'k> Cut<'a, 'k> {
             blocks.chunk_by(|a, b| a.id.client == b.id.client).collect();
         let mut open: Vec<usize> = (0..queues.len()).rev().collect();
         let mut missing: Vec<Option<Id>> = vec![None; queues.len()];
-        let mut blocked: BTreeMap<Id, Vec<usize>> = BTreeMap::new();
+        // By client, the clocks of its missing elements and the queues that wait for them.
+        let mut blocked =
+            HashMap::<ClientId, BinaryHeap<Reverse<(u32, usize)>>, RandomState>::default();
         while let Some(at) = open.pop() {
             let Some(client) = queues[at].first().map(|block| block.id.client) else {
                 continue;
             };
             missing[at] = self.take_ready(&mut queues[at], is_type);
             if let Some(id) = missing[at] {
-                blocked.entry(id).or_default().push(at);
+                let waiting = blocked.entry(id.client).or_default();
+                waiting.push(Reverse((id.clock, at)));
             }
             let clock = self.reached(client);
-            let until = Id { client, clock: 0 }..Id { client, clock };
-            while let Some((id, _)) = blocked.range(until.clone()).next() {
-                let id = *id;
-                open.extend(blocked.remove(&id).unwrap_or_default());
+            let Some(waiting) = blocked.get_mut(&client) else {
+                continue;
+            };
+            while let Some(Reverse((missing, at))) = waiting.peek()
+                && *missing < clock
+            {
+                open.push(*at);
+                waiting.pop();
             }
         }
         for (queue, mut missing) in queues.into_iter().zip(missing) {
@@ -222,7 +238,11 @@ impl<'a, 'k> Cut<'a, 'k> {
             }
         };
         let passed = self.staged.add(self.clocks, block.run(), site);
-        let cost_ns = cost::of_block(self.clocks, block.run(), passed);
+        let cost_ns = match self.source {
+            Source::Client | Source::Pending => cost::of_block(self.clocks, block.run(), passed),
+            // What was accepted before is integrated whatever it costs.
+            Source::Log => 0,
+        };
         self.cost_ns += cost_ns;
         self.recurring_ns += cost::of_passing(passed);
         if block.kind() == TYPE {
@@ -239,7 +259,8 @@ impl<'a, 'k> Cut<'a, 'k> {
         block: &Block<'a>,
         is_type: &impl Fn(Id) -> bool,
     ) -> Result<Site, Unplaceable> {
-        let has_content = |types: &HashSet<Id>, id: &Id| types.contains(id) || is_type(*id);
+        let has_content =
+            |types: &HashSet<Id, RandomState>, id: &Id| types.contains(id) || is_type(*id);
         if let Place::Inside(parent) = block.place
             && !has_content(&self.types, &parent)
         {

@@ -47,6 +47,7 @@ use self::staged::{Source, Unplaceable};
 mod ambiguity;
 mod anchor;
 pub mod awareness;
+mod by_element;
 mod clocks;
 mod compare;
 mod cost;

@@ -1,7 +1,10 @@
 //! The ready part of an update as yrs is given it: whole, or in parts that each cost little.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
+
+use foldhash::fast::RandomState;
 
 use super::cut::Cut;
 use super::merge::write_update;
@@ -13,7 +16,10 @@ use crate::ClientId;
 /// How many clients' blocks are integrated at once. The dependencies of each ready block come
 /// before it; yrs, which sorts blocks by client, takes time with the square of the number of
 /// clients where each block depends on the next.
-const CLIENTS_PER_PART: usize = 64;
+const CLIENTS_PER_PART: usize = 256;
+/// How many blocks are integrated at once: afterwards yrs joins those that continue one another,
+/// and moves the client's items behind each of them.
+const BLOCKS_PER_PART: usize = 4_096;
 /// How many deletions are integrated at once.
 const DELETES_PER_PART: usize = 2_000;
 
@@ -38,7 +44,7 @@ pub(super) fn ready(cut: &Cut<'_, '_>) -> Result<Ready, ApplyError> {
     let costly = Duration::from_nanos(cut.cost_ns) > cost::UNTRIED_MAX;
     match (
         cut.is_changed,
-        costly || cut.reached.len() > CLIENTS_PER_PART,
+        costly || cut.ready.len() > BLOCKS_PER_PART || cut.reached.len() > CLIENTS_PER_PART,
     ) {
         (false, false) => Ok(Ready::Whole),
         (true, false) => Ok(Ready::Part(written(blocks(), &cut.ready_deletes)?)),
@@ -61,16 +67,24 @@ pub(super) fn parts(cut: &Cut<'_, '_>) -> Result<Vec<Vec<u8>>, ApplyError> {
         parts.push(written([], &deletes)?);
     }
     let part_max_ns = cost::CHEAP_MAX.as_nanos() as u64;
-    let (mut part, mut cost_ns, mut clients) = (Vec::<Block<'_>>::new(), 0, 0);
+    let (mut part, mut cost_ns) = (Vec::<Block<'_>>::new(), 0);
+    let mut clients = HashSet::<ClientId, RandomState>::default();
+    let mut last = None;
     for (block, block_ns) in &cut.ready {
-        let is_full = cost_ns + block_ns > part_max_ns || clients > CLIENTS_PER_PART;
+        let client = block.id.client;
+        let is_one_more = last != Some(client) && !clients.contains(&client);
+        let is_full = cost_ns + block_ns > part_max_ns
+            || part.len() == BLOCKS_PER_PART
+            || is_one_more && clients.len() == CLIENTS_PER_PART;
         if is_full && !part.is_empty() {
             parts.push(written(part.drain(..), &Ranges::default())?);
-            (cost_ns, clients) = (0, 0);
+            clients.clear();
+            cost_ns = 0;
         }
         cost_ns += block_ns;
-        let other = |last: &Block<'_>| last.id.client != block.id.client;
-        clients += usize::from(part.last().is_none_or(other));
+        if last.replace(client) != Some(client) || part.is_empty() {
+            clients.insert(client);
+        }
         part.push(*block);
     }
     if !part.is_empty() {

@@ -1,9 +1,11 @@
 //! Where the blocks of an update stand, before the document has them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use super::by_element::ByElement;
 use super::clocks::{COLLECTED, Clocks, Origins, Parent, ParentFacts, ParentKey, Shape};
 use super::update::{Id, KEYED, Place, Run};
 
@@ -63,7 +65,7 @@ impl Site {
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     /// From this element on, those of its client are in this parent.
-    parents_from: BTreeMap<Id, Parent>,
+    parents_from: ByElement<Parent>,
     items: SmallVec<[StagedItem; 1]>,
     /// New parents.
     parents: Vec<(ParentKey, ParentFacts)>,
@@ -77,11 +79,11 @@ pub(super) struct Staged {
 #[derive(Debug, Default)]
 struct Index {
     /// The origins of items, by their first elements.
-    items: BTreeMap<Id, Origins>,
-    left_origins: HashSet<Id>,
+    items: ByElement<Origins>,
+    left_origins: HashSet<Id, RandomState>,
     /// The parents that get an item at their very beginning.
-    first_items: HashSet<Parent>,
-    parent_of: HashMap<ParentKey, Parent>,
+    first_items: HashSet<Parent, RandomState>,
+    parent_of: HashMap<ParentKey, Parent, RandomState>,
 }
 
 /// So many items and parents are looked at one by one: a typed character has one or two, and no
@@ -102,7 +104,7 @@ impl Staged {
         for (key, facts) in self.parents {
             clocks.add_parent(key, facts);
         }
-        for (id, parent) in self.parents_from {
+        for (id, parent) in self.parents_from.into_iter() {
             clocks.set_parent(id, parent);
         }
         for item in self.items {
@@ -167,11 +169,7 @@ impl Staged {
         let before = |item: &&StagedItem| item.id.client == id.client && item.id.clock <= id.clock;
         let few = self.few().filter(before);
         let few = few.map(|item| (item.id.clock, item.origins));
-        let first = Id { clock: 0, ..id };
-        let more = self.index.as_ref().and_then(|index| {
-            let (id, origins) = index.items.range(first..=id).next_back()?;
-            Some((id.clock, *origins))
-        });
+        let more = self.index.as_ref().and_then(|index| index.items.find(id));
         few.chain(more).max_by_key(|(clock, _)| *clock)
     }
 
@@ -329,12 +327,8 @@ impl Staged {
         if self.parents_from.is_empty() {
             return clocks.parent(id);
         }
-        let first = Id {
-            client: id.client,
-            clock: 0,
-        };
-        match self.parents_from.range(first..=id).next_back() {
-            Some((_, parent)) => *parent,
+        match self.parents_from.find(id) {
+            Some((_, parent)) => parent,
             None => clocks.parent(id),
         }
     }

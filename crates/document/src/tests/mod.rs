@@ -15,6 +15,7 @@ mod convergence;
 mod cuts;
 mod deletions;
 mod edits;
+mod opening;
 mod operations;
 mod pending;
 mod places;
