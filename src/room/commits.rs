@@ -1,8 +1,8 @@
 //! Accepted updates that are not durable yet, and the acks that depend on them.
 //!
 //! Updates are accepted during a turn, relayed, handed to the log as one append, and settled in the
-//! same order. There is one append at a time: what is relayed meanwhile makes up the next one, so
-//! that a busy room writes a row for each commit and not for each relay. An ack is kept with the
+//! same order. While an append is under way, the next one waits for a few milliseconds for more, so
+//! that a busy room does not write a row for each relay. An ack is kept with the
 //! append that it depends on; an ack that depends on no unsettled append is sent at once.
 
 use std::{collections::VecDeque, time::Duration};
@@ -23,6 +23,16 @@ pub(super) struct Ack<P> {
     pub(super) ticket: Ticket,
     pub(super) received: Instant,
     pub(super) visibility: Visibility,
+    pub(super) content: Content,
+}
+
+/// Which rows hold the content of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Its own row.
+    InOwnRow,
+    /// Earlier rows too, or alone: a part of it, or all, was known before.
+    InEarlierRows,
 }
 
 impl<P> Ack<P> {
@@ -50,7 +60,9 @@ pub(super) struct Relayed<P> {
     bytes: usize,
 }
 
-/// With so many rows or bytes relayed, they are appended although an append is under way: an append is written as a whole.
+/// While an append is under way, the next one begins so long after it, if it is not settled earlier.
+const APPEND_INTERVAL: Duration = Duration::from_millis(8);
+/// With so many rows or bytes relayed, they are appended at once: an append is written as a whole.
 const RELAYED_ROWS_MAX: usize = 1024;
 const RELAYED_BYTES_MAX: usize = 256 << 10;
 
@@ -65,6 +77,8 @@ pub(super) struct Commits<P> {
     /// How many updates were accepted before the last relay: as many are expected before the next one.
     expected: usize,
     relayed: Relayed<P>,
+    /// When the last append began.
+    appended_at: Option<Instant>,
     /// The appends that were handed to the log and are not settled yet, the oldest first.
     in_log: VecDeque<Append<P>>,
     /// The acks of durable updates, which are delayed.
@@ -80,6 +94,7 @@ impl<P> Default for Commits<P> {
             acks: Vec::new(),
             expected: 0,
             relayed: Relayed::default(),
+            appended_at: None,
             in_log: VecDeque::new(),
             durable: Vec::new(),
             due: None,
@@ -172,13 +187,20 @@ impl<P> Commits<P> {
         self.relayed.acks.extend(acks);
     }
 
-    /// Takes the relayed rows if they have to be appended: when no append is under way, or when they are many. If a panic follows
-    /// before [`begin_append`](Self::begin_append), their acks are lost.
-    pub(super) fn take_relayed(&mut self) -> Option<Relayed<P>> {
+    /// When the relayed rows have to be appended; `None` if there are none.
+    pub(super) fn append_due(&self, now: Instant) -> Option<Instant> {
         let Relayed { rows, bytes, .. } = &self.relayed;
         let is_urgent = rows.len() >= RELAYED_ROWS_MAX || *bytes >= RELAYED_BYTES_MAX;
-        let is_due = !rows.is_empty() && (self.in_log.is_empty() || is_urgent);
-        is_due.then(|| std::mem::take(&mut self.relayed))
+        let waits_from = self.appended_at.filter(|_| self.is_in_log() && !is_urgent);
+        (!rows.is_empty()).then(|| waits_from.map_or(now, |from| from + APPEND_INTERVAL))
+    }
+
+    /// Takes the relayed rows if they have to be appended now. If a panic follows before
+    /// [`begin_append`](Self::begin_append), their acks are lost.
+    pub(super) fn take_relayed(&mut self, now: Instant) -> Option<Relayed<P>> {
+        self.append_due(now).filter(|due| *due <= now)?;
+        self.appended_at = Some(now);
+        Some(std::mem::take(&mut self.relayed))
     }
 
     /// Notes that `rows`, on which `acks` depend, are handed to the log.
@@ -196,14 +218,22 @@ impl<P> Commits<P> {
             .collect()
     }
 
-    /// Marks all unsettled updates as pending: they may depend on rows that the log refused, so
-    /// that their acks promise only that they are durable.
-    pub(super) fn mark_pending(&mut self) {
+    /// Handles that the log has refused rows. All unsettled updates may depend on these: they are marked as pending, so that their
+    /// acks promise only that they are durable. Returns the acks of those that may have content in the refused rows.
+    pub(super) fn rows_refused(&mut self) -> Vec<Ack<P>> {
         let in_log = self.in_log.iter_mut();
-        let acks = in_log.flat_map(|append| &mut append.acks);
-        for ack in acks.chain(&mut self.relayed.acks).chain(&mut self.acks) {
-            ack.visibility = Visibility::Pending;
+        let unsettled = in_log
+            .map(|append| &mut append.acks)
+            .chain([&mut self.relayed.acks, &mut self.acks]);
+        let mut lost = Vec::new();
+        for acks in unsettled {
+            let in_earlier = |ack: &mut Ack<P>| ack.content == Content::InEarlierRows;
+            lost.extend(acks.extract_if(.., in_earlier));
+            for ack in acks {
+                ack.visibility = Visibility::Pending;
+            }
         }
+        lost
     }
 
     /// The rows of the updates that were accepted since the last relay.

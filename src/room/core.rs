@@ -404,6 +404,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let all = [
             self.idle_from(),
             self.relay_due(),
+            self.commits.append_due(now),
             self.commits.acks_due(),
             check_lagging,
             sweep,

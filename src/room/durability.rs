@@ -51,7 +51,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let Some(document) = self.document_id() else {
             return;
         };
-        let Some(relayed) = self.commits.take_relayed() else {
+        let Some(relayed) = self.commits.take_relayed(self.now.instant) else {
             return;
         };
         let rows = rows::merged(relayed.rows.into_iter());
@@ -79,7 +79,9 @@ impl<P: PeerHandle> RoomCore<P> {
                 self.refuse_all(append, &Error::StorageUnavailable);
                 self.storage_refused_until = Some(self.now.instant + retry_after);
                 self.announce_storage();
-                self.commits.mark_pending();
+                for ack in self.commits.rows_refused() {
+                    self.refuse(ack, Error::StorageUnavailable);
+                }
                 self.reload();
             }
         }

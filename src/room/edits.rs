@@ -8,7 +8,7 @@ use tracing::error;
 
 use super::{
     Answer, Edit, Identity, Standing, Ticket, Update,
-    commits::Ack,
+    commits::{Ack, Content},
     core::{AfterFetch, NOT_JOINED, Phase, RoomCore},
     interface::{Output, Resources, Work},
     members::PeerHandle,
@@ -58,10 +58,11 @@ impl<P: PeerHandle> RoomCore<P> {
             ticket,
             received: self.now.instant,
             visibility: Visibility::Visible,
+            content: Content::InEarlierRows,
         };
         match self.apply(&ack.peer, bytes, &checked, standing, resources) {
-            Ok((visibility, accepted)) => {
-                ack.visibility = visibility;
+            Ok((visibility, content, accepted)) => {
+                (ack.visibility, ack.content) = (visibility, content);
                 self.accept(ack, accepted);
             }
             Err(error) => self.refuse(ack, error),
@@ -111,7 +112,7 @@ impl<P: PeerHandle> RoomCore<P> {
         checked: &Checked,
         standing: Standing,
         resources: Resources,
-    ) -> Result<(Visibility, Option<Accepted>)> {
+    ) -> Result<(Visibility, Content, Option<Accepted>)> {
         let who = peer.identity();
         self.admit_sender(who.session, standing)?;
         let declared = self.declared_with(standing, checked);
@@ -122,8 +123,12 @@ impl<P: PeerHandle> RoomCore<P> {
                 self.refusal(who, error)
             })?;
         if prepared.is_nothing() {
-            return Ok((prepared.visibility(), None));
+            return Ok((prepared.visibility(), Content::InEarlierRows, None));
         }
+        let content = match prepared.is_whole() {
+            true => Content::InOwnRow,
+            false => Content::InEarlierRows,
+        };
         let memory_bytes = prepared.memory_bytes();
         let reservation = self.admit_growth(bytes.len(), memory_bytes, resources)?;
         let is_cheap = prepared.is_whole() && prepared.cost() < CHEAP && bytes.len() < SMALL_BYTES;
@@ -136,7 +141,7 @@ impl<P: PeerHandle> RoomCore<P> {
         let applied = applied.map_err(|error| self.refusal(who, error))?;
         let author = self.claim(who, &checked.advances, &applied, declared.as_ref());
         let accepted = accepted(bytes, &applied, who, self.now.time, author, reservation)?;
-        Ok((applied.visibility, accepted))
+        Ok((applied.visibility, content, accepted))
     }
 
     /// Refuses updates while the room or its storage takes none, and those of a member that has not

@@ -136,3 +136,23 @@ fn an_update_that_depends_on_a_refused_row_is_not_relayed() {
     }
     world.settle();
 }
+
+/// The update is sent again while another one is accepted, and then the log refuses the row that holds it.
+#[test]
+fn an_update_that_was_sent_again_is_not_acknowledged_by_the_row_of_another_one() {
+    const WRITER: u8 = 3;
+    const OTHER: u8 = 0;
+    let mut world = World::new();
+    for step in [
+        Step::Join(OTHER),
+        Step::Join(WRITER),
+        Step::Type(WRITER),
+        Step::Wait(100),
+        Step::Type(OTHER),
+        Step::Resend(WRITER),
+        Step::Refused,
+    ] {
+        world.take(step);
+    }
+    world.settle();
+}

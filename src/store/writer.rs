@@ -30,7 +30,7 @@ use crate::{
 const PACE: u32 = 4;
 /// … but at least this, so that commits take one or two per cent of a processor where a disk is fast, and at most
 /// `COMMIT_INTERVAL_MS`.
-const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(16);
+const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(20);
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
