@@ -49,8 +49,8 @@ for (const database of databases) {
       assert.deepEqual(lost, [], `${lost.length} of ${keys.size} are lost`);
     };
 
-    it(`every acknowledged update is stored after ${CYCLES} kills at random moments (seed ${SEED})`, async () => {
-      server = await start(UNLIMITED);
+    const survivesKills = async (env) => {
+      server = await start(env);
       const random = new Random(SEED);
       const load = await Load.join(server, "killed");
       for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
@@ -67,7 +67,13 @@ for (const database of databases) {
       }
       await converged(load.rooms);
       holdsAll(await inspect("killed"), load.written);
-    });
+    };
+
+    it(`every acknowledged update is stored after ${CYCLES} kills at random moments (seed ${SEED})`, () =>
+      survivesKills(UNLIMITED));
+
+    it(`… also while snapshots are written all the time (seed ${SEED})`, () =>
+      survivesKills({ ...UNLIMITED, SNAPSHOT_ROWS: 3, HISTORY_DAYS: 0 }));
 
     it("a stop under load loses nothing and exits with 0, and the clients reconnect by themselves", async () => {
       server = await start(UNLIMITED);
