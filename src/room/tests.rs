@@ -137,19 +137,26 @@ fn an_update_that_depends_on_a_refused_row_is_not_relayed() {
     world.settle();
 }
 
-/// The update is sent again while another one is accepted, and then the log refuses the row that holds it.
+/// The update is sent again while another one is accepted, and then the log refuses the row that holds it. Its sender hears nothing
+/// meanwhile, and so does not send it once more.
 #[test]
 fn an_update_that_was_sent_again_is_not_acknowledged_by_the_row_of_another_one() {
     const WRITER: u8 = 3;
     const OTHER: u8 = 0;
     let mut world = World::new();
     for step in [
-        Step::Join(OTHER),
         Step::Join(WRITER),
+        Step::Join(OTHER),
+        Step::Squeeze(WRITER, 1),
+        Step::Type(OTHER),
+        Step::EndTurn,
+        Step::Written,
+        Step::EndTurn,
         Step::Type(WRITER),
-        Step::Wait(100),
+        Step::EndTurn,
         Step::Type(OTHER),
         Step::Resend(WRITER),
+        Step::Stall(WRITER),
         Step::Refused,
     ] {
         world.take(step);

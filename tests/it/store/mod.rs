@@ -137,7 +137,12 @@ impl Home {
 
     /// Waits until all rows of the log are in `update_log`.
     pub(crate) async fn moved(&self) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         while self.is_sqlite() && self.number("select count(*) from log_tail").await > 0 {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "rows stay in the tail"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
