@@ -220,6 +220,45 @@ impl Catalog {
         }
     }
 
+    /// Creates the row of a document again, with its id, where the database has lost its creation: nothing happens if the row is
+    /// there, also for a deleted document, or if another document has the name.
+    ///
+    /// # Errors
+    /// As [`Store::transact`](crate::store::Store::transact).
+    pub async fn recreate(&self, key: &DocumentKey, lost: &Metadata) -> Result<()> {
+        let title = lost.title.as_deref().map(Title::parse).transpose()?;
+        let created = self.store.transact(async |tx| {
+            let (by, at) = (&lost.created_by, lost.created_at);
+            let title_key = sort_key(title.as_ref(), &key.room);
+            let created = tx
+                .execute(
+                    "insert into document (document_id, team, room, created_by, created_at,
+                                           updated_at, title, title_key)
+                     values ($1, $2, $3, $4, $5, $5, $6, $7)
+                     on conflict do nothing",
+                    args![
+                        lost.document_id,
+                        key.team,
+                        key.room,
+                        by.id,
+                        at,
+                        lost.title.as_deref(),
+                        title_key
+                    ],
+                )
+                .await?;
+            if created > 0 {
+                tx.note_person(&key.team, by, at).await?;
+            }
+            Ok(created)
+        });
+        if created.await? > 0 {
+            let document = lost.document_id;
+            tracing::warn!(%document, "the database had lost an open document: it was created again");
+        }
+        Ok(())
+    }
+
     /// Creates a document, or finds the one that has the name already, also where several callers
     /// do so at once.
     pub(super) async fn create(

@@ -49,6 +49,8 @@ pub(super) struct Instruments {
     pub(super) appended_bytes: Counter<u64>,
     pub(super) append_failures: Counter<u64>,
     pub(super) appends_refused: Counter<u64>,
+    pub(super) database_rewinds: Counter<u64>,
+    pub(super) documents_rewritten: Counter<u64>,
     pub(super) journal_bytes: Gauge<u64>,
     pub(super) memory_bytes: Gauge<u64>,
     pub(super) memory_bytes_max: Gauge<u64>,
@@ -179,6 +181,12 @@ impl Instruments {
                 .build(),
             appends_refused: counter("realtime_appends_refused_total")
                 .with_description("Rows that the database refused permanently")
+                .build(),
+            database_rewinds: counter("realtime_database_rewinds_total")
+                .with_description("How often the database went on from another state than the acknowledged one")
+                .build(),
+            documents_rewritten: counter("realtime_documents_rewritten_total")
+                .with_description("Open documents of which the database had lost updates, which were written again")
                 .build(),
             journal_bytes: gauge("realtime_journal_bytes")
                 .with_description("Bytes of accepted updates that are not yet written")

@@ -220,6 +220,16 @@ impl Metrics {
         self.0.appends_refused.add(rows, &[]);
     }
 
+    /// The database goes on from another state than the one that it had acknowledged.
+    pub fn database_rewound(&self) {
+        self.0.database_rewinds.add(1, &[]);
+    }
+
+    /// Updates of an open document that the database had lost are written again.
+    pub fn document_rewritten(&self) {
+        self.0.documents_rewritten.add(1, &[]);
+    }
+
     /// The accepted updates that are not yet written have `bytes` bytes.
     pub fn journal_bytes(&self, bytes: u64) {
         self.0.journal_bytes.record(bytes, &[]);
@@ -303,6 +313,8 @@ impl Metrics {
             apply_panics,
             append_failures,
             appends_refused,
+            database_rewinds,
+            documents_rewritten,
             journal_bytes,
             storage_available,
             rows_damaged,
@@ -321,6 +333,8 @@ impl Metrics {
         }
         append_failures.add(0, &[]);
         appends_refused.add(0, &[]);
+        database_rewinds.add(0, &[]);
+        documents_rewritten.add(0, &[]);
         journal_bytes.record(0, &[]);
         storage_available.record(0, &[]);
         documents_damaged.record(0, &[]);

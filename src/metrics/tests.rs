@@ -38,6 +38,8 @@ fn after_every_event() -> String {
     metrics.appended(7, 280, took);
     metrics.append_failed();
     metrics.append_refused(2);
+    metrics.database_rewound();
+    metrics.document_rewritten();
     metrics.journal_bytes(4096);
     metrics.storage_available(Availability::Ok);
     metrics.snapshot_written(5000, took);
@@ -96,6 +98,7 @@ fn failures_are_visible_as_zero_before_they_happen() {
     for line in [
         "realtime_append_failures_total 0",
         "realtime_appends_refused_total 0",
+        "realtime_database_rewinds_total 0",
         "realtime_apply_panics_total 0",
         "realtime_rows_damaged_total{kind=\"snapshot\",reason=\"refused\"} 0",
         "realtime_documents_damaged 0",

@@ -236,6 +236,17 @@ impl<P> Commits<P> {
         lost
     }
 
+    /// Handles that the log has lost rows, which are written again in a further append. Takes all acks of the appends before that one:
+    /// these updates may have content in the lost rows, or depend on them.
+    pub(super) fn rows_lost(&mut self) -> Vec<Ack<P>> {
+        let in_log = self.in_log.iter_mut();
+        let mut acks: Vec<_> = in_log.flat_map(|append| append.acks.drain(..)).collect();
+        for ack in &mut acks {
+            ack.content = Content::InEarlierRows;
+        }
+        acks
+    }
+
     /// The rows of the updates that were accepted since the last relay.
     pub(super) fn accepted_rows(&self) -> impl Iterator<Item = &Bytes> {
         self.accepted.iter().map(|accepted| &accepted.row)

@@ -39,7 +39,7 @@ use crate::{
     id::{DocumentId, Seq, SessionId},
     limits::Pressure,
     metrics::Metrics,
-    store::{Availability, Metadata, Writers},
+    store::{Availability, Lineage, Metadata, Writers},
 };
 
 /// How often a room checks the queues of lagging members.
@@ -62,6 +62,11 @@ pub(super) enum AfterFetch<P> {
     },
     /// The update for which the document was created.
     Write(Box<Update<P>>, Resources),
+    /// What only memory holds is written; these acks are sent with it, and then it continues.
+    Reconcile {
+        acks: Vec<Ack<P>>,
+        then: Box<AfterFetch<P>>,
+    },
 }
 
 /// The phase in a room's life.
@@ -202,6 +207,11 @@ impl<P: PeerHandle> RoomCore<P> {
         for ack in core.commits.keep_first(handed) {
             core.refuse(ack, Error::StorageUnavailable);
         }
+        if let Some(AfterFetch::Reconcile { acks, .. }) = broken.after_fetch {
+            for ack in acks {
+                core.refuse(ack, Error::StorageUnavailable);
+            }
+        }
         core.storage_refused_until = broken.storage_refused_until;
         core.phase = broken.phase;
         for peer in broken.members.peers() {
@@ -233,6 +243,7 @@ impl<P: PeerHandle> RoomCore<P> {
             }
             Input::Happened(event) => self.happened(event),
             Input::HeadSeen(head) => self.head_seen(head),
+            Input::LineageEnded(present) => self.lineage_ended(present),
             Input::Full(session) => self.started_lagging(session),
             Input::Drained(session) => self.drained(session),
             Input::AwarenessShown(shown) => self.awareness_shown = shown,
@@ -301,7 +312,10 @@ impl<P: PeerHandle> RoomCore<P> {
         match fetched {
             Fetched::Document(found) => self.found(found, then),
             Fetched::Created(created) => self.created(created, then),
-            Fetched::Reloaded(reloaded) => self.reloaded(reloaded),
+            Fetched::Reloaded(reloaded) => match then {
+                AfterFetch::Reconcile { acks, then } => self.reconciled(reloaded, acks, *then),
+                _ => self.reloaded(reloaded),
+            },
             Fetched::Log(log) => self.caught_up(log, then),
         }
     }
@@ -381,10 +395,10 @@ impl<P: PeerHandle> RoomCore<P> {
         }
     }
 
-    /// The document, and up to which position of its log the room has it; `None` before it exists, and after the room has closed.
-    pub(super) fn position(&self) -> Option<(DocumentId, Seq)> {
+    /// The document, and up to which position of its log, in which lineage, the room has it; `None` before it exists, and after the room has closed.
+    pub(super) fn position(&self) -> Option<(DocumentId, Seq, Lineage)> {
         let document = self.document_id().filter(|_| self.phase != Phase::Closed)?;
-        Some((document, self.document.durable))
+        Some((document, self.document.durable, self.document.lineage))
     }
 
     /// The age of the room in milliseconds, from a monotonic clock.

@@ -170,6 +170,7 @@ impl Driver {
             Incoming::Event(Event::Happened(event)) => Input::Happened(event),
             Incoming::Event(Event::HeadSeen(head)) => Input::HeadSeen(Some(head)),
             Incoming::Event(Event::Gone) => Input::HeadSeen(None),
+            Incoming::Event(Event::LineageEnded(present)) => Input::LineageEnded(present),
             Incoming::Event(Event::Drain) => Input::Drain,
         }
     }
@@ -338,8 +339,10 @@ impl Now {
 
 /// A core that knows nothing of its document yet.
 fn blank_core(shared: &Shared, availability: Availability, now: Now) -> RoomCore<DynPeer> {
+    let mut document = OpenDocument::empty(&shared.limits, &shared.memory);
+    document.lineage = shared.store.lineage();
     RoomCore::new(
-        OpenDocument::empty(&shared.limits, &shared.memory),
+        document,
         Arc::clone(&shared.limits),
         Arc::clone(&shared.timing),
         shared.metrics.clone(),

@@ -70,11 +70,8 @@ impl<P: PeerHandle> RoomCore<P> {
         };
         match result {
             Ok(seq) => self.written(append, seq),
-            Err(AppendError::Gone) => {
-                let gone = Error::NO_DOCUMENT;
-                self.refuse_all(append, &gone);
-                self.close(gone);
-            }
+            // It was deleted, or its creation was lost.
+            Err(AppendError::Gone) => self.reconcile(append.acks, AfterFetch::Nothing),
             Err(AppendError::Refused { retry_after }) => {
                 self.refuse_all(append, &Error::StorageUnavailable);
                 self.storage_refused_until = Some(self.now.instant + retry_after);
@@ -113,9 +110,13 @@ impl<P: PeerHandle> RoomCore<P> {
     /// While own rows are under way, the position may be theirs. Then nothing is read: the position at which they were written
     /// tells whether there are others before them.
     pub(super) fn head_seen(&mut self, head: Option<Seq>) {
-        let is_newer = head.is_none_or(|head| head > self.document.durable);
-        if is_newer && !self.commits.is_in_log() {
-            self.read_on(AfterFetch::Nothing);
+        match head {
+            // It was deleted, or its creation was lost.
+            None => self.reconcile(Vec::new(), AfterFetch::Nothing),
+            Some(head) if head > self.document.durable && !self.commits.is_in_log() => {
+                self.read_on(AfterFetch::Nothing);
+            }
+            Some(_) => {}
         }
     }
 
@@ -180,12 +181,18 @@ impl<P: PeerHandle> RoomCore<P> {
         if let Some(document) = self.document_id() {
             match log {
                 Ok(loaded) => self.take_in(document, loaded),
-                Err(gone @ Error::NotFound { .. }) => self.close(gone),
+                // It was deleted, or its creation was lost.
+                Err(Error::NotFound { .. }) => return self.reconcile(Vec::new(), then),
                 Err(error) => {
                     warn!(code = error.code(), %document, "the log could not be read on");
                 }
             }
         }
+        self.answer_join(then);
+    }
+
+    /// Answers the join for which the log was read.
+    pub(super) fn answer_join(&mut self, then: AfterFetch<P>) {
         if let AfterFetch::Join {
             peer,
             ticket,
@@ -225,13 +232,13 @@ impl<P: PeerHandle> RoomCore<P> {
 
     /// Has the document rebuilt from its log and from the updates that are not in it yet.
     pub(super) fn reload(&mut self) {
-        let Some(document) = self.document_id() else {
+        let Some(metadata) = self.metadata.clone() else {
             return;
         };
         self.commits.drop_messages();
         let unwritten = self.commits.unwritten();
         let reload = Fetch::Reload {
-            document,
+            metadata,
             unwritten,
         };
         self.fetch(reload, AfterFetch::Nothing);
@@ -264,6 +271,7 @@ impl<P: PeerHandle> RoomCore<P> {
         if let Ok((seq, state)) = self.document.take_snapshot() {
             self.outputs.push(Output::PutSnapshot {
                 document,
+                lineage: self.document.lineage,
                 seq,
                 state,
             });

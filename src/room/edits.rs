@@ -284,22 +284,13 @@ fn accepted(
     author: Option<Author>,
     reservation: Reservation,
 ) -> Result<Option<Accepted>> {
-    let (message, recipients) = match &applied.integrated {
-        Integrated::Nothing => (None, Recipients::Others),
-        Integrated::Whole => (Some(bytes), Recipients::Others),
-        Integrated::Part(part) => (Some(part.clone().into()), Recipients::Others),
-        Integrated::WithPending(more) => (Some(more.clone().into()), Recipients::All),
+    let recipients = match &applied.integrated {
+        Integrated::WithPending(_) => Recipients::All,
+        Integrated::Nothing | Integrated::Whole | Integrated::Part(_) => Recipients::Others,
     };
-    let pending = &applied.pending;
-    let row = match (&message, pending) {
-        (None, None) => return Ok(None),
-        (Some(message), None) => message.clone(),
-        (None, Some(pending)) => pending.clone().into(),
-        (Some(message), Some(pending)) => {
-            // They share no element: one is visible in the document and the other is not.
-            let both: [&[u8]; 2] = [message, pending];
-            document::merge(&both).map_err(|_| Error::Internal)?.into()
-        }
+    let message = visible(bytes, applied);
+    let Some(row) = with_pending(message.clone(), applied)? else {
+        return Ok(None);
     };
     Ok(Some(Accepted {
         row,
@@ -311,6 +302,34 @@ fn accepted(
         author,
         reservation,
     }))
+}
+
+/// The part of an applied update that is visible and new.
+fn visible(bytes: Bytes, applied: &Applied) -> Option<Bytes> {
+    match &applied.integrated {
+        Integrated::Nothing => None,
+        Integrated::Whole => Some(bytes),
+        Integrated::Part(part) => Some(part.clone().into()),
+        Integrated::WithPending(more) => Some(more.clone().into()),
+    }
+}
+
+/// The part of an applied update that is new, with what is pending.
+fn with_pending(visible: Option<Bytes>, applied: &Applied) -> Result<Option<Bytes>> {
+    Ok(match (visible, &applied.pending) {
+        (visible, None) => visible,
+        (None, Some(pending)) => Some(pending.clone().into()),
+        (Some(visible), Some(pending)) => {
+            // They share no element: one is visible in the document and the other is not.
+            let both: [&[u8]; 2] = [&visible, pending];
+            Some(document::merge(&both).map_err(|_| Error::Internal)?.into())
+        }
+    })
+}
+
+/// What is written of an applied update; `None` if it changed nothing.
+pub(super) fn row(bytes: Bytes, applied: &Applied) -> Result<Option<Bytes>> {
+    with_pending(visible(bytes, applied), applied)
 }
 
 /// The error of an edit that was not made.

@@ -127,9 +127,13 @@ impl Effects {
             }
             Output::PutSnapshot {
                 document,
+                lineage,
                 seq,
                 state,
-            } => snapshot::put(&self.shared, self.events.clone(), document, seq, state),
+            } => {
+                let events = self.events.clone();
+                snapshot::put(&self.shared, events, document, lineage, seq, state);
+            }
             Output::SetAside(document, damage) => self.set_aside(document, damage),
             Output::Fetch(fetch) => self.fetch = Some(fetch),
             Output::Unload => return FollowUp::Unload,

@@ -1,4 +1,4 @@
-//! Finds out which open documents other instances have written to.
+//! Finds out which open documents other instances have written to, and whether the database has lost commits.
 //!
 //! What an instance has written is in the log, and the log's positions have no gaps. So a room notices rows of others before its
 //! own next row; a join looks for them; and here the newest positions of all open documents are compared twice a second, so that
@@ -19,7 +19,7 @@ use super::shared::{Event, Incoming, Shared};
 use crate::{
     error::Result,
     id::{DocumentId, Seq},
-    store::{Availability, Writers},
+    store::{Availability, Lineage, Store, Writers},
     supervise::Task,
 };
 
@@ -32,6 +32,7 @@ const DOCUMENTS_MAX: usize = 1_000;
 struct Open {
     document: DocumentId,
     seq: Seq,
+    lineage: Lineage,
     /// Not a handle, which would keep the room open.
     inbox: mpsc::UnboundedSender<Incoming>,
 }
@@ -67,34 +68,56 @@ async fn compare(shared: &Weak<Shared>) -> Option<Result<()>> {
     if *store.log().availability().borrow() != Availability::Ok {
         return Some(Ok(()));
     }
+    if rooms.is_empty() {
+        return Some(Ok(()));
+    }
+    Some(look_at_heads(&store, &rooms).await)
+}
+
+async fn look_at_heads(store: &Store, rooms: &[Open]) -> Result<()> {
+    store.look_at_lineage().await?;
     for rooms in rooms.chunks(DOCUMENTS_MAX) {
         let documents: Vec<_> = rooms.iter().map(|room| room.document).collect();
-        match store.heads(&documents).await {
-            Ok(heads) => tell(rooms, &heads.into_iter().collect()),
-            Err(error) => return Some(Err(error)),
-        }
+        let heads = store.heads(&documents).await?.into_iter().collect();
+        let present = store.lineage();
+        let is_rewound = rooms.iter().any(|room| room.is_rewound(present, &heads));
+        let present = match is_rewound {
+            true => store.end_lineage(present),
+            false => present,
+        };
+        tell(rooms, present, &heads);
     }
-    Some(Ok(()))
+    Ok(())
+}
+
+impl Open {
+    /// Whether its head is lower than the position that it had before, in the same lineage.
+    fn is_rewound(&self, present: Lineage, heads: &HashMap<DocumentId, Seq>) -> bool {
+        let head = heads.get(&self.document);
+        self.lineage == present && head.is_some_and(|head| *head < self.seq)
+    }
 }
 
 fn open_rooms(shared: &Shared) -> Vec<Open> {
     let open = shared.open.lock();
     let rooms = open.values().filter_map(|handle| {
-        let (document, seq) = (*handle.inbox.position.lock())?;
+        let (document, seq, lineage) = (*handle.inbox.position.lock())?;
         let inbox = handle.inbox.incoming.clone();
         Some(Open {
             document,
             seq,
+            lineage,
             inbox,
         })
     });
     rooms.collect()
 }
 
-/// Tells the rooms whose documents have newer rows, or are deleted.
-fn tell(rooms: &[Open], heads: &HashMap<DocumentId, Seq>) {
+/// Tells the rooms whose documents have newer rows, are deleted, or may have lost rows.
+fn tell(rooms: &[Open], present: Lineage, heads: &HashMap<DocumentId, Seq>) {
     for room in rooms {
         let event = match heads.get(&room.document) {
+            _ if room.lineage != present => Event::LineageEnded(present),
             Some(head) if *head > room.seq => Event::HeadSeen(*head),
             Some(_) => continue,
             None => Event::Gone,

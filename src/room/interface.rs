@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     id::{DocumentId, Seq, SessionId, Timestamp},
     limits::Pressure,
-    store::{AppendError, Availability, Damage, Loaded, Metadata, NewRows, Reservation},
+    store::{AppendError, Availability, Damage, Lineage, Loaded, Metadata, NewRows, Reservation},
 };
 
 /// The time of an input, from two clocks.
@@ -50,6 +50,8 @@ pub(super) enum Input<P> {
     Happened(Arc<Published>),
     /// The newest position of the document's log was seen in the database; `None` if there is no such document any more.
     HeadSeen(Option<Seq>),
+    /// The database may have lost rows: its present lineage.
+    LineageEnded(Lineage),
     /// The database has become unavailable or available.
     Storage(Availability),
     /// The queue of a session was full for the message just sent: its seat is shut.
@@ -95,9 +97,9 @@ pub(super) enum Fetch {
     /// Create the document.
     Create { by: User, at: Timestamp },
     /// Load the document again and add the updates that are not in its log yet. It is retried until
-    /// it succeeds, unless the document is deleted or the server stops.
+    /// it succeeds, unless the document is deleted or the server stops. If its creation was lost, it is created again.
     Reload {
-        document: DocumentId,
+        metadata: Arc<Metadata>,
         unwritten: Vec<Bytes>,
     },
     /// Read the rows of the document's log after `since`; if the log no longer has all of them, the snapshot and the rows
@@ -146,6 +148,7 @@ pub(super) enum Output<P> {
     /// Write a snapshot that holds the log up to `seq`.
     PutSnapshot {
         document: DocumentId,
+        lineage: Lineage,
         seq: Seq,
         state: Bytes,
     },

@@ -101,7 +101,7 @@ impl<P: PeerHandle> RoomCore<P> {
             metadata
         });
         match then {
-            AfterFetch::Nothing => {}
+            AfterFetch::Nothing | AfterFetch::Reconcile { .. } => {}
             AfterFetch::Join {
                 peer,
                 ticket,

@@ -36,12 +36,12 @@ pub(super) async fn fetch(shared: &Shared, key: &DocumentKey, fetch: Fetch) -> F
         Fetch::Create { by, at } => Fetched::Created(create(shared, key, &by, at).await),
         Fetch::Log { document, since } => Fetched::Log(shared.store.read_on(document, since).await),
         Fetch::Reload {
-            document,
+            metadata,
             unwritten,
         } => {
             let mut wait = RETRY_AFTER;
             loop {
-                match load(shared, document, &unwritten).await {
+                match load_or_recreate(shared, key, &metadata, &unwritten).await {
                     Ok(opened) => return Fetched::Reloaded(Ok(opened)),
                     Err(deleted @ Error::NotFound { .. }) => {
                         return Fetched::Reloaded(Err(deleted));
@@ -84,6 +84,23 @@ pub(super) async fn create(
     Ok((record.metadata, opened))
 }
 
+/// As [`load`]; a document whose creation the database has lost is created again.
+async fn load_or_recreate(
+    shared: &Shared,
+    key: &DocumentKey,
+    metadata: &Metadata,
+    unwritten: &[Bytes],
+) -> Result<Opened> {
+    let document = metadata.document_id;
+    match load(shared, document, unwritten).await {
+        Err(Error::NotFound { .. }) => {
+            shared.catalog.recreate(key, metadata).await?;
+            load(shared, document, unwritten).await
+        }
+        loaded => loaded,
+    }
+}
+
 /// Loads a document and adds the updates `unwritten`, which its log does not hold yet.
 #[tracing::instrument(name = "load document", skip_all, fields(%document))]
 pub(super) async fn load(
@@ -92,12 +109,14 @@ pub(super) async fn load(
     unwritten: &[Bytes],
 ) -> Result<Opened> {
     loop {
+        let lineage = shared.store.lineage();
         let mut loaded = shared.store.load(document).await?;
         let authors = std::mem::take(&mut loaded.authors);
         let damaged = loaded.is_damaged();
         let (mut opened, refused) = run_heavy(usize::MAX, || {
             replay(&loaded, unwritten, document, &shared.limits, &shared.memory)
         });
+        opened.lineage = lineage;
         let of_snapshot = |damage: &&Damage| damage.kind == Damaged::Snapshot;
         if let Some(snapshot) = refused.iter().find(of_snapshot) {
             // The snapshot before it, with the log after that one, takes its place.

@@ -54,6 +54,7 @@ mod notices;
 mod open_document;
 mod ownership;
 mod pace;
+mod rewind;
 mod rooms;
 mod rows;
 mod seats;

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     id::{ClientId, DocumentId, Seq, UserId},
     limits::{Memory, MemoryShare},
-    store::{Damage, Damaged as Kind, Loaded, Reason},
+    store::{Damage, Damaged as Kind, Lineage, Loaded, Reason},
 };
 use document::{
     self, Applied, ApplyError, Checked, DeletionsHash, Document, Integrated, Panicked,
@@ -48,6 +48,8 @@ pub(super) struct OpenDocument {
     pub(super) deletions_hash: Option<DeletionsHash>,
     /// The newest durable position that is known here.
     pub(super) durable: Seq,
+    /// The lineage of the database to which that belongs.
+    pub(super) lineage: Lineage,
     pub(super) log: LogTail,
     /// Whether the document must be rebuilt before it is used again.
     pub(super) broken: bool,
@@ -109,6 +111,7 @@ impl OpenDocument {
             state: None,
             deletions_hash: None,
             durable: Seq(0),
+            lineage: Lineage::default(),
             log: LogTail::default(),
             broken: false,
             damaged: Damaged::No,
@@ -265,6 +268,19 @@ impl OpenDocument {
         let encoded = run_heavy(size, || self.document.encode());
         self.broken |= encoded.is_err();
         encoded.map(Bytes::from)
+    }
+
+    /// What the log lacks if it has the clocks `theirs`, with the pending part.
+    pub(super) fn difference_to_store(&mut self, theirs: &StateVector) -> Result<Bytes, Panicked> {
+        match self.document.has_pending() {
+            true => self.stored_state(),
+            false => self.difference(Some(theirs)),
+        }
+    }
+
+    /// Whether both have the same visible content.
+    pub(super) fn has_content_of(&mut self, other: &mut Self) -> bool {
+        matches!((self.whole_state(), other.whole_state()), (Ok(here), Ok(there)) if here == there)
     }
 
     /// The state to keep as a snapshot, and the position up to which it holds the log. It holds

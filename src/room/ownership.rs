@@ -12,7 +12,7 @@
 //! session may advance it up to the clock that it declared when it synchronised,
 //! because the answer to a resync carries what an absent author has left with others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use document::{Advance, StateVector};
 use foldhash::fast::RandomState;
@@ -43,6 +43,23 @@ impl Ownership {
     /// Adds the owners that the database has.
     pub(super) fn load(&mut self, authors: Vec<(ClientId, UserId)>) {
         self.authors.extend(authors);
+    }
+
+    /// The owners that are not among the `stored` ones, to be written again.
+    pub(super) fn missing_in(&self, stored: &[(ClientId, UserId)]) -> Vec<Author> {
+        let stored: HashSet<ClientId> = stored.iter().map(|(client, _)| *client).collect();
+        let missing = self
+            .authors
+            .iter()
+            .filter(|(client, _)| !stored.contains(client));
+        let since = Timestamp::now();
+        let author = |(client, user): (&ClientId, &UserId)| Author {
+            client: *client,
+            user: user.clone(),
+            first_clock: 0,
+            since,
+        };
+        missing.map(author).collect()
     }
 
     /// The clock up to which `sender` may bring elements of `client`. `shown` returns the session

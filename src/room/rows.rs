@@ -54,7 +54,7 @@ pub(super) struct Row {
     pub(super) reservation: Reservation,
     /// The only sender, which has the content already and is not told.
     pub(super) from: Option<SessionId>,
-    /// Who wrote all of it; `None` if it holds insertions of several people.
+    /// Who wrote all of it; `None` if it holds insertions of several people, or if that is not known any more.
     user: Option<UserId>,
     /// When the first of its updates was accepted.
     at: Timestamp,
@@ -62,6 +62,22 @@ pub(super) struct Row {
     pub(super) updates: u64,
     /// Whether it shares no element with other rows and has no pending part.
     is_mergeable: bool,
+}
+
+impl Row {
+    /// A row of what was accepted before and has to be written again. The members have it already, and who wrote it is not known.
+    pub(super) fn again(bytes: Bytes, at: Timestamp) -> Self {
+        Self {
+            bytes,
+            message: None,
+            reservation: Reservation::none(),
+            from: None,
+            user: None,
+            at,
+            updates: 1,
+            is_mergeable: false,
+        }
+    }
 }
 
 /// Rows that become one.

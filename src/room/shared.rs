@@ -22,7 +22,7 @@ use crate::{
     id::{DocumentId, DocumentKey, RoomName, Seq},
     limits::Memory,
     metrics::Metrics,
-    store::{AppendError, Store},
+    store::{AppendError, Lineage, Store},
     supervise::{Supervisor, Task},
 };
 
@@ -60,8 +60,8 @@ pub(super) struct Inbox {
     pub(super) bytes_max: usize,
 }
 
-/// Which document a room has, and up to which position of its log; `None` before it exists.
-pub(super) type Position = Mutex<Option<(DocumentId, Seq)>>;
+/// Which document a room has, and up to which position of its log, in which lineage of the database; `None` before it exists.
+pub(super) type Position = Mutex<Option<(DocumentId, Seq, Lineage)>>;
 
 /// The result of work that a room has started, or the request to drain.
 pub(super) enum Event {
@@ -77,6 +77,8 @@ pub(super) enum Event {
     HeadSeen(Seq),
     /// The document was not seen in the database any more.
     Gone,
+    /// The database may have lost rows: its present lineage.
+    LineageEnded(Lineage),
     /// The server stops.
     Drain,
 }

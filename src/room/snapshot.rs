@@ -9,6 +9,7 @@ use tracing::warn;
 use super::shared::{Event, Incoming, Shared};
 use crate::{
     id::{DocumentId, Seq},
+    store::Lineage,
     supervise::Task,
 };
 
@@ -17,13 +18,14 @@ pub(super) fn put(
     shared: &Arc<Shared>,
     events: mpsc::UnboundedSender<Incoming>,
     document: DocumentId,
+    lineage: Lineage,
     seq: Seq,
     state: Bytes,
 ) {
     let store = shared.store.clone();
     let mut result = ResultSender { seq: None, events };
     shared.spawn(Task::Snapshot, async move {
-        match store.put_snapshot(document, seq, state).await {
+        match store.put_snapshot_of(lineage, document, seq, state).await {
             Ok(()) => result.succeed(seq),
             Err(error) => {
                 warn!(%document, code = error.code(), "the snapshot was not written; the log still holds all rows");

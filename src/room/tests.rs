@@ -7,6 +7,7 @@
 mod client;
 mod log;
 mod people;
+mod rewind;
 mod world;
 
 use proptest::prelude::*;
@@ -40,6 +41,8 @@ enum Step {
     Foreign,
     /// The newest position of the log is seen.
     HeadSeen,
+    /// The database loses this many rows of the log.
+    Lost(u8),
     /// The snapshot has been written.
     SnapshotPut,
     SnapshotFailed,
@@ -70,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Refused),
         1 => Just(Step::Foreign),
         1 => Just(Step::HeadSeen),
+        1 => (0..4_u8).prop_map(Step::Lost),
         2 => Just(Step::SnapshotPut),
         1 => Just(Step::SnapshotFailed),
         1 => Just(Step::StorageAway),

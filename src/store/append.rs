@@ -14,7 +14,7 @@ pub struct NewRow {
     /// Its bytes in the journal.
     pub reservation: Reservation,
     /// Who wrote all of it; `None` if it holds insertions of several people, who are the owners of
-    /// its client ids.
+    /// its client ids, and if the database had lost it, so that only they are known.
     pub user: Option<UserId>,
     /// When it was accepted.
     pub at: Timestamp,

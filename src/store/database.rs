@@ -21,12 +21,14 @@
 //! [`writing!`], which differ only in the type of the transaction.
 
 mod postgres;
+mod session;
 mod setup;
 mod sqlite;
 
 use self::setup::invalid_url;
 pub(super) use self::{
-    postgres::Postgres,
+    postgres::{BEGIN, BEGIN_READ, BEGIN_SHORT, BEGIN_SHORT_READ, Postgres, Sessions},
+    session::PgTransaction,
     sqlite::{DocumentList, Sqlite},
 };
 use crate::error::Result;
@@ -45,19 +47,20 @@ macro_rules! reading {
     ($database:expr, $transaction:ident => $body:expr) => {
         match $database {
             $crate::store::database::Database::Postgres(postgres) => {
-                let begin = postgres
-                    .pool
-                    .begin_with("begin isolation level repeatable read, read only");
+                let begin = postgres.pool.begin_with($crate::store::database::BEGIN_READ);
                 // Boxed, because it has 15 KiB: without Postgres, each future that reads would have these too.
-                let mut $transaction = $crate::store::timeouts::bounded(
+                let begun = $crate::store::timeouts::bounded(
                     $crate::store::timeouts::REPLY_TIMEOUT,
                     Box::pin(begin),
                 )
                 .await?;
+                let mut begun =
+                    $crate::store::database::PgTransaction::new(begun, postgres.sessions);
+                let $transaction = &mut begun;
                 let read = $body;
                 $crate::store::timeouts::bounded(
                     $crate::store::timeouts::REPLY_TIMEOUT,
-                    $transaction.commit(),
+                    begun.commit(),
                 )
                 .await?;
                 read
@@ -88,9 +91,13 @@ macro_rules! writing {
     ($database:expr, $transaction:ident => $body:expr) => {
         match $database {
             $crate::store::database::Database::Postgres(postgres) => {
-                let mut $transaction = Box::pin(postgres.pool.begin()).await?;
+                let begin = postgres.pool.begin_with($crate::store::database::BEGIN);
+                let begun = Box::pin(begin).await?;
+                let mut begun =
+                    $crate::store::database::PgTransaction::new(begun, postgres.sessions);
+                let $transaction = &mut begun;
                 let written = $body;
-                $transaction.commit().await?;
+                begun.commit().await?;
                 written
             }
             $crate::store::database::Database::Sqlite(sqlite) => {

@@ -14,24 +14,33 @@ use crate::{error::Error, id::DocumentId};
 pub(super) enum Failure {
     /// The database is unreachable, full, busy, stopping, read-only or wrongly configured.
     Transient,
+    /// The database, or a pooler before it, reports an error of its own. It may concern everything, or only the place where a
+    /// document is stored: that is seen by trying other documents.
+    Unclear,
     /// The database does not accept these values.
     Permanent,
 }
 
 impl Failure {
     pub(super) fn of(error: &sqlx::Error) -> Self {
-        let is_permanent = match error {
-            sqlx::Error::Database(error) => refuses_values(&**error),
+        match error {
+            sqlx::Error::Database(error) => Self::of_code(&**error),
             // Values that our types cannot represent; the database itself works.
             sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
-                true
+                Self::Permanent
             }
-            _ => false,
-        };
-        if is_permanent {
-            Self::Permanent
-        } else {
-            Self::Transient
+            _ => Self::Transient,
+        }
+    }
+
+    fn of_code(error: &dyn DatabaseError) -> Self {
+        let code = error.code().unwrap_or_default();
+        if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+            return postgres_failure(&code);
+        }
+        match code.parse().is_ok_and(sqlite_refuses_values) {
+            true => Self::Permanent,
+            false => Self::Transient,
         }
     }
 }
@@ -63,31 +72,32 @@ fn sqlite_conflicts(code: u32) -> bool {
     matches!(code & 0xff, BUSY | LOCKED)
 }
 
-fn refuses_values(error: &dyn DatabaseError) -> bool {
-    let code = error.code().unwrap_or_default();
-    if error.try_downcast_ref::<PgDatabaseError>().is_some() {
-        postgres_refuses_values(&code)
-    } else {
-        code.parse().is_ok_and(sqlite_refuses_values)
-    }
-}
-
-/// Whether a SQLSTATE means that the database does not accept these values.
+/// What a SQLSTATE means, by its class.
 ///
-/// Missing rights (42501), a missing table (42P01), a read-only database (25006) and a full disk
-/// (53100) are not among them: they affect every document alike, and an operator repairs them.
-fn postgres_refuses_values(code: &str) -> bool {
-    matches!(
-        code.get(..2),
+/// Most classes affect every document alike, and pass or are repaired by an operator, so that trying again helps:
+/// - 08: the connection broke, or a pooler has lost its server
+/// - 0A, 26, 42: a statement that was prepared for another schema, or was forgotten by a pooler; a missing right or table
+/// - 25: the database is read-only (25006), or ended an idle transaction (25P03)
+/// - 28, 3D: the role or the database is missing or refused for now
+/// - 40: rolled back because of another transaction
+/// - 53: a full disk (53100), no memory, too many connections (53300)
+/// - 55: a row or an object is in use, or recovery is in progress
+/// - 57: the statement was cancelled by a timeout, or the server stops or starts
+/// - 58: an error of the operating system, such as a disk that fails
+fn postgres_failure(code: &str) -> Failure {
+    match code.get(..2) {
         Some(
             "22" // A data exception: out of range, not of the encoding.
             | "23" // An integrity constraint.
             | "44" // The check option of a view.
             | "54" // A limit of the program: a row or a field that is too large.
-            | "P0" // A trigger of the operator's that raises.
-            | "XX" // Internal: a damaged page or index.
-        )
-    )
+            | "P0", // A trigger of the operator's that raises.
+        ) => Failure::Permanent,
+        // Internal: a damaged page or index (XX001, XX002), which other documents may not touch; but XX000 is also what poolers
+        // and hosted databases answer while their server is away.
+        Some("XX") => Failure::Unclear,
+        _ => Failure::Transient,
+    }
 }
 
 /// The same for a result code of SQLite, whose low byte is the primary code.
@@ -110,7 +120,7 @@ pub(super) fn report(
 ) -> Error {
     let document = document.map(tracing::field::debug);
     match Failure::of(&error) {
-        Failure::Transient => {
+        Failure::Transient | Failure::Unclear => {
             tracing::warn!(document, %error, "{operation}: the database is unavailable");
             Error::StorageUnavailable
         }
@@ -126,41 +136,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlstates_of_refused_values_are_permanent() {
-        for (code, is_permanent, name) in [
-            ("22001", true, "string_data_right_truncation"),
-            ("22021", true, "character_not_in_repertoire"),
-            ("22P05", true, "untranslatable_character"),
-            ("23502", true, "not_null_violation"),
-            ("23505", true, "unique_violation"),
-            ("23514", true, "check_violation"),
-            ("44000", true, "with_check_option_violation"),
-            ("54000", true, "program_limit_exceeded"),
-            ("P0001", true, "raise_exception"),
-            ("XX001", true, "data_corrupted"),
-            ("XX002", true, "index_corrupted"),
-            ("08006", false, "connection_failure"),
-            ("0A000", false, "cached plan must not change result type"),
-            ("25006", false, "read_only_sql_transaction"),
-            ("26000", false, "invalid_sql_statement_name"),
-            ("28P01", false, "invalid_password"),
-            ("40001", false, "serialization_failure"),
-            ("40P01", false, "deadlock_detected"),
-            ("42501", false, "insufficient_privilege"),
-            ("42P01", false, "undefined_table"),
-            ("42703", false, "undefined_column"),
-            ("53100", false, "disk_full"),
-            ("53200", false, "out_of_memory"),
-            ("53300", false, "too_many_connections"),
-            ("55P03", false, "lock_not_available"),
-            ("57014", false, "query_canceled"),
-            ("57P01", false, "admin_shutdown"),
-            ("57P03", false, "cannot_connect_now"),
-            ("58030", false, "io_error"),
-            ("58P01", false, "undefined_file"),
-            ("", false, "none"),
+    fn sqlstates_are_sorted_by_whether_trying_again_may_help() {
+        use Failure::{Permanent, Transient, Unclear};
+        for (code, failure, name) in [
+            ("22001", Permanent, "string_data_right_truncation"),
+            ("22021", Permanent, "character_not_in_repertoire"),
+            ("22P05", Permanent, "untranslatable_character"),
+            ("23502", Permanent, "not_null_violation"),
+            ("23505", Permanent, "unique_violation"),
+            ("23514", Permanent, "check_violation"),
+            ("44000", Permanent, "with_check_option_violation"),
+            ("54000", Permanent, "program_limit_exceeded"),
+            ("P0001", Permanent, "raise_exception"),
+            ("XX000", Unclear, "internal_error"),
+            ("XX001", Unclear, "data_corrupted"),
+            ("XX002", Unclear, "index_corrupted"),
+            ("08P01", Transient, "protocol_violation"),
+            ("08006", Transient, "connection_failure"),
+            (
+                "0A000",
+                Transient,
+                "cached plan must not change result type",
+            ),
+            ("25006", Transient, "read_only_sql_transaction"),
+            ("25P03", Transient, "idle_in_transaction_session_timeout"),
+            ("26000", Transient, "invalid_sql_statement_name"),
+            ("28P01", Transient, "invalid_password"),
+            ("40001", Transient, "serialization_failure"),
+            ("40P01", Transient, "deadlock_detected"),
+            ("42501", Transient, "insufficient_privilege"),
+            ("42P01", Transient, "undefined_table"),
+            ("42703", Transient, "undefined_column"),
+            ("53100", Transient, "disk_full"),
+            ("53200", Transient, "out_of_memory"),
+            ("53300", Transient, "too_many_connections"),
+            ("55000", Transient, "recovery is in progress"),
+            ("55P03", Transient, "lock_not_available"),
+            ("57014", Transient, "query_canceled"),
+            ("57P01", Transient, "admin_shutdown"),
+            ("57P02", Transient, "crash_shutdown"),
+            ("57P03", Transient, "cannot_connect_now"),
+            ("58030", Transient, "io_error"),
+            ("58P01", Transient, "undefined_file"),
+            ("", Transient, "none"),
         ] {
-            assert_eq!(postgres_refuses_values(code), is_permanent, "{code} {name}");
+            assert_eq!(postgres_failure(code), failure, "{code} {name}");
         }
     }
 
@@ -199,7 +219,8 @@ mod tests {
     #[test]
     fn conflicts_are_transient_and_recognised_by_their_code() {
         for code in ["40001", "40P01"] {
-            assert!(postgres_conflicts(code) && !postgres_refuses_values(code));
+            assert!(postgres_conflicts(code));
+            assert_eq!(postgres_failure(code), Failure::Transient);
         }
         // SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT, SQLITE_LOCKED.
         for code in [5, 517, 6] {

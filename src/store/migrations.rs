@@ -5,7 +5,7 @@
 
 use sqlx::{
     SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
+    migrate::{Migrate, Migration, MigrationType, Migrator},
 };
 
 /// The migrations of one database: version, description and statements of each.
@@ -49,6 +49,23 @@ pub(super) fn postgres() -> Migrator {
 /// The migrations of SQLite.
 pub(super) fn sqlite() -> Migrator {
     migrator(SQLITE)
+}
+
+/// Whether the database has all migrations of `migrator`, as they are here; `false` also if that cannot be read. Needs only the right
+/// to read the table in which sqlx notes them.
+pub(super) async fn are_applied(migrator: &Migrator, connection: &mut impl Migrate) -> bool {
+    let table = &migrator.table_name;
+    let Ok(None) = connection.dirty_version(table).await else {
+        return false;
+    };
+    let Ok(applied) = connection.list_applied_migrations(table).await else {
+        return false;
+    };
+    migrator.iter().all(|migration| {
+        applied.iter().any(|applied| {
+            applied.version == migration.version && applied.checksum == migration.checksum
+        })
+    })
 }
 
 /// Lets a newer version have migrated further already.

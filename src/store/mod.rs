@@ -30,6 +30,7 @@ mod events;
 mod failure;
 mod history;
 mod journal;
+mod lineage;
 mod load;
 mod log;
 mod log_tail;
@@ -57,6 +58,7 @@ pub use self::{
     event::{Event, Payload, Reach},
     events::EventsAfter,
     journal::Unwritten,
+    lineage::Lineage,
     load::Loaded,
     log::{JournalOptions, UpdateLog},
     missed::{MISSED_MAX, Missed, Receiver},
@@ -73,6 +75,7 @@ use self::{
     database::{Database, reading},
     failure::report,
     history::History,
+    lineage::Lineages,
     outbox::Outbox,
     retention::EventTrimmer,
     timeouts::{REPLY_TIMEOUT, bounded},
@@ -104,6 +107,7 @@ struct Inner {
     outbox: Arc<Outbox>,
     history: History,
     history_trimmer: AbortOnDropHandle<()>,
+    lineages: Lineages,
     metrics: Metrics,
 }
 
@@ -170,6 +174,7 @@ impl Store {
             outbox: Arc::new(Outbox::new(supervisor.clone())),
             history,
             history_trimmer: AbortOnDropHandle::new(history_trimmer),
+            lineages: Lineages::default(),
             metrics,
         };
         let store = Self {
@@ -177,6 +182,7 @@ impl Store {
         };
         // After a failure the next health check counts again.
         let _ = store.damaged_documents().await;
+        let _ = store.look_at_lineage().await;
         Ok(store)
     }
 

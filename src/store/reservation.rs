@@ -53,6 +53,14 @@ impl Capacity {
 }
 
 impl Reservation {
+    /// A reservation of no bytes, for rows that were accepted before and have to be written again.
+    pub fn none() -> Self {
+        Self {
+            capacity: Arc::new(Capacity::new(0)),
+            bytes: 0,
+        }
+    }
+
     /// A reservation of no bytes, for a further row of the update that this one was made for.
     pub fn further(&self) -> Self {
         Self {

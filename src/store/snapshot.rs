@@ -9,10 +9,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Store,
+    Store, Writers,
     checksum::snapshot_checksum,
     database::writing,
     failure::report,
+    lineage::{Lineage, TIMELINE},
     timeouts::{TRANSFER_TIMEOUT, bounded},
 };
 use crate::{
@@ -32,6 +33,21 @@ impl Store {
     /// As [`load`](Store::load); [`Error::StorageUnavailable`] also while damaged rows of the
     /// document cannot be set aside, because they would be deleted with the log.
     pub async fn put_snapshot(&self, document: DocumentId, seq: Seq, state: Bytes) -> Result<()> {
+        self.put_snapshot_of(self.lineage(), document, seq, state)
+            .await
+    }
+
+    /// As [`put_snapshot`](Store::put_snapshot), for a seq of `lineage`: in another one, other rows may have it.
+    ///
+    /// # Errors
+    /// As [`put_snapshot`](Store::put_snapshot); [`Error::StorageUnavailable`] also if `lineage` is not the present one.
+    pub async fn put_snapshot_of(
+        &self,
+        lineage: Lineage,
+        document: DocumentId,
+        seq: Seq,
+        state: Bytes,
+    ) -> Result<()> {
         let started = Instant::now();
         let bytes = state.len() as u64;
         if !self.set_unmoved_aside(document).await {
@@ -39,7 +55,11 @@ impl Store {
         }
         // Otherwise rows that the snapshot makes superfluous would come to the log after it was trimmed.
         self.move_tail().await;
-        let written = bounded(TRANSFER_TIMEOUT, self.write_snapshot(document, seq, &state)).await;
+        let written = bounded(
+            TRANSFER_TIMEOUT,
+            self.write_snapshot(lineage, document, seq, &state),
+        )
+        .await;
         let superfluous = written.map_err(|error| match error {
             sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => Error::NO_DOCUMENT,
             error => report("writing a snapshot", Some(document), error),
@@ -56,12 +76,20 @@ impl Store {
     /// Returns the seq up to which the log is superfluous, if part of it is.
     async fn write_snapshot(
         &self,
+        lineage: Lineage,
         document: DocumentId,
         seq: Seq,
         state: &Bytes,
     ) -> sqlx::Result<Option<Seq>> {
         let checksum = snapshot_checksum(document, seq, state);
         let superfluous = writing!(&*self.inner.database, transaction => {
+            if self.writers() == Writers::Several && self.inner.lineages.is_told() {
+                let timeline = sqlx::query_scalar(TIMELINE).fetch_one(&mut *transaction).await?;
+                if !self.inner.lineages.is_present(lineage, timeline) {
+                    let reason = "the snapshot is of an earlier lineage of the database";
+                    return Err(sqlx::Error::Protocol(reason.into()));
+                }
+            }
             sqlx::query(
                 "insert into snapshot (document_id, seq, state, checksum, created_at)
                  values ($1, $2, $3, $4, $5) on conflict (document_id, seq) do nothing",

@@ -22,6 +22,7 @@ use super::{
     log_tail::LogTail,
 };
 use crate::{
+    id::DocumentId,
     metrics::{Availability, Metrics},
     supervise::Supervisor,
 };
@@ -65,6 +66,8 @@ pub(super) struct Writer {
     tail: LogTail,
     /// The time of the first of the failures in a row.
     unavailable_since: Option<Instant>,
+    /// Why the last of them failed.
+    cause: String,
 }
 
 impl Writer {
@@ -91,6 +94,7 @@ impl Writer {
             document_backoffs: DocumentBackoffs::default(),
             tail,
             unavailable_since: None,
+            cause: String::new(),
         }
     }
 
@@ -161,39 +165,58 @@ impl Writer {
         match self.attempt(batch).await {
             Ok(heads) => self.note_written(batch, &heads, outcomes),
             Err(Failure::Transient) => return Err(Unavailable),
-            Err(Failure::Permanent) => return self.write_apart(batch, outcomes).await,
+            Err(Failure::Permanent | Failure::Unclear) => {
+                return self.write_apart(batch, outcomes).await;
+            }
         }
         Ok(())
     }
 
-    /// Writes each document by itself, so that a refusal affects no other document.
+    /// Writes each document by itself, so that a refusal affects no other document. An error of the database's own is the fault
+    /// of a document only if another one can be written.
     async fn write_apart(
         &mut self,
         batch: &Batch,
         outcomes: &mut [Option<Outcome>],
     ) -> Result<(), Unavailable> {
+        let mut unclear = Vec::new();
+        let mut written = 0;
         for (document, part) in batch.by_document() {
             match self.attempt(&part).await {
-                Ok(heads) => self.note_written(&part, &heads, outcomes),
-                Err(Failure::Permanent) => {
-                    let now = Instant::now();
-                    let retry_after = self.document_backoffs.note_refusal(document, now);
-                    let rows = part.rows();
-                    tracing::error!(
-                        %document,
-                        rows,
-                        ?retry_after,
-                        "the database refuses the updates of a document: they are given up"
-                    );
-                    self.metrics.append_refused(rows as u64);
-                    for (index, refusal) in part.refusals(AppendError::Refused { retry_after }) {
-                        outcomes[index] = Some(refusal);
-                    }
+                Ok(heads) => {
+                    self.note_written(&part, &heads, outcomes);
+                    written += 1;
                 }
+                Err(Failure::Permanent) => self.refuse(document, &part, outcomes),
+                Err(Failure::Unclear) => unclear.push((document, part)),
                 Err(Failure::Transient) => return Err(Unavailable),
             }
         }
+        if written == 0 && !unclear.is_empty() {
+            self.note_unavailable("an internal error for each document");
+            return Err(Unavailable);
+        }
+        for (document, part) in unclear {
+            self.refuse(document, &part, outcomes);
+        }
         Ok(())
+    }
+
+    /// Gives up the appends of a document.
+    fn refuse(&mut self, document: DocumentId, part: &Batch, outcomes: &mut [Option<Outcome>]) {
+        let now = Instant::now();
+        let retry_after = self.document_backoffs.note_refusal(document, now);
+        let rows = part.rows();
+        tracing::error!(
+            %document,
+            rows,
+            ?retry_after,
+            "the database refuses the updates of a document: they are given up"
+        );
+        self.metrics.append_refused(rows as u64);
+        for (index, refusal) in part.refusals(AppendError::Refused { retry_after }) {
+            outcomes[index] = Some(refusal);
+        }
     }
 
     fn note_written(&mut self, batch: &Batch, heads: &Heads, outcomes: &mut [Option<Outcome>]) {
@@ -223,7 +246,9 @@ impl Writer {
         };
         self.metrics.append_failed();
         match failure {
-            Failure::Permanent => tracing::error!(cause, "the database refuses a batch"),
+            Failure::Permanent | Failure::Unclear => {
+                tracing::error!(cause, "the database refuses a batch");
+            }
             Failure::Transient => self.note_unavailable(&cause),
         }
         Err(failure)
@@ -237,9 +262,12 @@ impl Writer {
                 cause,
                 "the database cannot be written: updates are kept in memory"
             );
+        } else if cause != self.cause {
+            tracing::warn!(cause, "the database still cannot be written");
         } else {
             tracing::debug!(cause, "the database still cannot be written");
         }
+        cause.clone_into(&mut self.cause);
     }
 
     fn note_available(&mut self) {

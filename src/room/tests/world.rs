@@ -26,7 +26,7 @@ use crate::{
         interface::{Fetch, Fetched, Input, Now, Output, Resources},
         open_document::OpenDocument,
     },
-    store::{AppendError, Availability, JournalOptions, UpdateLog, Writers},
+    store::{AppendError, Availability, JournalOptions, Lineage, UpdateLog, Writers},
 };
 
 /// The client that writes through another instance …
@@ -41,6 +41,7 @@ pub(super) struct World {
     pub(super) audiences: Audiences,
     pub(super) now: Now,
     pub(super) log: Log,
+    pub(super) lineage: Lineage,
     pub(super) journal: UpdateLog,
     pub(super) is_journal_full: bool,
     pub(super) people: [Person; 4],
@@ -116,6 +117,7 @@ impl World {
             audiences: Audiences::default(),
             now,
             log: Log::default(),
+            lineage: Lineage::default(),
             journal: UpdateLog::new(options).0,
             is_journal_full: false,
             people: [1, 2, 3, 4].map(Person::new),
@@ -167,6 +169,7 @@ impl World {
             }
             Step::Foreign => self.write_elsewhere(),
             Step::HeadSeen => self.see_head(),
+            Step::Lost(rows) => self.lose(rows.into()),
             Step::SnapshotPut => self.snapshot_settled(true),
             Step::SnapshotFailed => self.snapshot_settled(false),
             Step::StorageAway => self.put(Input::Storage(Availability::Unavailable)),
@@ -418,7 +421,11 @@ impl World {
                 self.log.exists = true;
                 Fetched::Created(Ok((Arc::new(metadata(at)), None)))
             }
-            Fetch::Reload { unwritten, .. } => Fetched::Reloaded(Ok(opened(&self.log, &unwritten))),
+            Fetch::Reload { unwritten, .. } => {
+                let mut opened = opened(&self.log, &unwritten);
+                opened.document.lineage = self.lineage;
+                Fetched::Reloaded(Ok(opened))
+            }
             Fetch::Log { since, .. } => {
                 self.foreign_due = self.foreign_wrote;
                 Fetched::Log(Ok(self.log.read_on(since)))

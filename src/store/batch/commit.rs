@@ -3,21 +3,24 @@
 //! In Postgres each document's `head_seq` is raised under the lock of its row, and the new rows get the seqs up
 //! to the new head, so that the seqs have no gaps while other instances write as well. The
 //! statements differ between the databases for speed: Postgres gets one statement with arrays,
-//! which is a single round trip; SQLite, where each statement is handed to another thread, gets
+//! which is a single round trip unless it needs settings of its own; SQLite, where each statement is handed to another thread, gets
 //! five as one text, and keeps the newest rows of all documents together (`log_tail.rs`). A document
 //! in the trash takes no rows.
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use sqlx::{PgConnection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use super::{Batch, BatchDocument, Heads};
 use crate::{
     id::{DocumentId, Timestamp, UserId},
-    store::{database::Database, log_tail::LogTail},
+    store::{
+        database::{Database, Sessions},
+        log_tail::LogTail,
+    },
 };
 
-/// From so many bytes on, a batch gets a longer statement timeout in Postgres.
+/// From so many bytes on, a batch gets a longer statement timeout in Postgres than its connection has.
 const LARGE_BYTES: usize = 1 << 20;
 
 impl Batch {
@@ -34,10 +37,13 @@ impl Batch {
             Database::Postgres(postgres) => {
                 let mut lease = postgres.log.lease().await?;
                 let (connection, now) = (&mut lease.connection, Timestamp::now());
-                let heads = if self.bytes > LARGE_BYTES {
-                    self.write_large_postgres(connection, now).await?
+                let is_alone = postgres.sessions == Sessions::Kept && self.bytes <= LARGE_BYTES;
+                let heads = if is_alone {
+                    self.write_postgres(connection, postgres.sessions, now)
+                        .await?
                 } else {
-                    self.write_postgres(connection, now).await?
+                    self.write_with_settings(connection, postgres.sessions, now)
+                        .await?
                 };
                 lease.give_back();
                 heads
@@ -54,20 +60,28 @@ impl Batch {
         Ok(Heads(self.documents.iter().map(head).collect()))
     }
 
-    /// Writes with a statement timeout of [`time_limit`](Batch::time_limit).
-    async fn write_large_postgres(
+    /// Writes in a transaction with settings of its own: a statement timeout of [`time_limit`](Batch::time_limit), and a durable
+    /// commit, which a session that is not this one's alone may not have.
+    async fn write_with_settings(
         &self,
         connection: &mut PgConnection,
+        sessions: Sessions,
         now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        sqlx::query("select set_config('statement_timeout', $1, false)")
-            .bind(self.time_limit().as_millis().to_string())
-            .execute(&mut *connection)
+        let mut transaction = connection
+            .begin_with(
+                "begin; set local synchronous_commit = on; set local statement_timeout = '5s'",
+            )
             .await?;
-        let heads = self.write_postgres(&mut *connection, now).await?;
-        sqlx::query("reset statement_timeout")
-            .execute(connection)
-            .await?;
+        if self.bytes > LARGE_BYTES {
+            sqlx::query("select set_config('statement_timeout', $1, true)")
+                .persistent(sessions == Sessions::Kept)
+                .bind(self.time_limit().as_millis().to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let heads = self.write_postgres(&mut transaction, sessions, now).await?;
+        transaction.commit().await?;
         Ok(heads)
     }
 
@@ -76,6 +90,7 @@ impl Batch {
     async fn write_postgres(
         &self,
         connection: &mut PgConnection,
+        sessions: Sessions,
         now: Timestamp,
     ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
         let documents = self
@@ -131,6 +146,7 @@ impl Batch {
              )
              select document_id, head_seq from raised",
         )
+        .persistent(sessions == Sessions::Kept)
         .bind(documents.collect::<Vec<_>>())
         .bind(row_counts.collect::<Vec<_>>())
         .bind(row_documents.collect::<Vec<_>>())

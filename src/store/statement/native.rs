@@ -7,7 +7,10 @@ use super::{
     bind::{Bind, arguments},
     row::Row,
 };
-use crate::store::timeouts::{REPLY_TIMEOUT, bounded};
+use crate::store::{
+    database::PgTransaction,
+    timeouts::{REPLY_TIMEOUT, bounded},
+};
 
 /// SQLite checks the deadline after so many instructions of its virtual machine.
 const SQLITE_INSTRUCTIONS: i32 = 10_000;
@@ -32,7 +35,7 @@ pub(in crate::store) enum RowLock {
 
 /// A transaction that has begun, in either database.
 pub(in crate::store) enum NativeTransaction<'a> {
-    Postgres(sqlx::Transaction<'a, sqlx::Postgres>),
+    Postgres(PgTransaction<'a>),
     Sqlite(sqlx::Transaction<'a, Sqlite>),
 }
 
@@ -63,7 +66,7 @@ impl NativeTransaction<'_> {
             Self::Postgres(transaction) => {
                 let arguments = arguments::<sqlx::Postgres>(sql, binds).map_err(encode_error)?;
                 let done = sqlx::query_with(postgres_text(sql, RowLock::None), arguments)
-                    .execute(&mut **transaction)
+                    .execute(transaction)
                     .await?;
                 Ok(done.rows_affected())
             }
@@ -84,7 +87,7 @@ impl NativeTransaction<'_> {
             Self::Postgres(transaction) => {
                 let arguments = arguments::<sqlx::Postgres>(sql, binds).map_err(encode_error)?;
                 let found = sqlx::query_with(postgres_text(sql, lock), arguments)
-                    .fetch_all(&mut **transaction)
+                    .fetch_all(transaction)
                     .await?;
                 let found = found.into_iter();
                 Ok(found.map(Row::from).collect())
@@ -111,7 +114,7 @@ impl NativeTransaction<'_> {
     pub(in crate::store) async fn roll_back(self) -> ConnectionState {
         let rolled_back = async {
             match self {
-                Self::Postgres(transaction) => transaction.rollback().await,
+                Self::Postgres(transaction) => transaction.roll_back().await,
                 Self::Sqlite(transaction) => transaction.rollback().await,
             }
         };

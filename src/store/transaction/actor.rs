@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     store::{
-        database::{Database, Postgres, Sqlite},
+        database::{BEGIN_SHORT, BEGIN_SHORT_READ, Database, PgTransaction, Postgres, Sqlite},
         event::NewEvent,
         outbox::{Outbox, write_events},
         statement::{ConnectionState, NativeTransaction, Row, Statement},
@@ -28,14 +28,6 @@ use crate::{
 /// those that write, and otherwise, where Postgres needs a second to detect a deadlock.
 const SQLITE_DURATION_MAX: Duration = Duration::from_secs(1);
 const DURATION_MAX: Duration = Duration::from_secs(3);
-/// Postgres itself ends what the actor could not end: a statement that waits for a lock, a session
-/// whose instance has been killed.
-const POSTGRES_BEGIN: &str = "begin; set local statement_timeout = '3s'; \
-                              set local idle_in_transaction_session_timeout = '10s'";
-const POSTGRES_BEGIN_READ: &str = "begin isolation level repeatable read, read only; \
-                                   set local statement_timeout = '3s'; \
-                                   set local idle_in_transaction_session_timeout = '10s'";
-
 /// The kinds of statements that a transaction may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -105,11 +97,12 @@ impl Actor {
 
     async fn run_postgres(&mut self, postgres: &Postgres, access: Access) -> sqlx::Result<()> {
         let begin = match access {
-            Access::Read => POSTGRES_BEGIN_READ,
-            Access::Write => POSTGRES_BEGIN,
+            Access::Read => BEGIN_SHORT_READ,
+            Access::Write => BEGIN_SHORT,
         };
         let mut connection = postgres.pool.acquire().await?;
         let transaction = bounded(REPLY_TIMEOUT, connection.begin_with(begin)).await?;
+        let transaction = PgTransaction::new(transaction, postgres.sessions);
         let transaction = NativeTransaction::Postgres(transaction);
         if self.serve(transaction, DURATION_MAX).await == ConnectionState::Unknown {
             connection.close_on_drop();

@@ -18,6 +18,39 @@ on_both!(
     an_append_of_fifty_mebibytes_gets_a_longer_timeout,
 );
 
+/// Only Postgres has such errors; a pooler or a hosted database also answers them while its server is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_internal_error_refuses_a_document_only_while_others_are_written() {
+    let home = Home::postgres().await;
+    let store = home.open().await;
+    let (broken, other) = (
+        create(&store, "broken").await,
+        create(&store, "other").await,
+    );
+    let fail = "create function fail() returns trigger language plpgsql as $$ begin
+                    if length(new.payload) = 7 then
+                        raise exception 'an invalid page' using errcode = 'XX001';
+                    end if;
+                    return new;
+                end $$;
+                create trigger fail before insert on update_log
+                    for each row execute function fail()";
+    home.run(fail).await;
+    let mut availability = store.log().availability();
+    let mut waiting = append(&store, broken, &[b"is bad."]);
+    let unavailable = availability.wait_for(|now| *now == Availability::Unavailable);
+    let noticed = tokio::time::timeout(Duration::from_secs(10), unavailable).await;
+    let noticed = noticed.map(drop); // Not the guard, for which the writer would wait.
+    assert!(noticed.is_ok(), "an internal error was taken for a refusal");
+    assert!(waiting.try_recv().is_err(), "it is tried again");
+    assert_eq!(append(&store, other, &[b"x"]).await.unwrap(), Ok(Seq(1)));
+    delay(waiting.await.unwrap());
+
+    let waiting = append(&store, broken, &[b"is bad."]);
+    home.run("drop trigger fail on update_log").await;
+    assert_eq!(waiting.await.unwrap(), Ok(Seq(1)), "the error has passed");
+}
+
 async fn refused_and_another(home: &Home, store: &Store) -> (DocumentId, DocumentId) {
     let documents = (create(store, "refused").await, create(store, "other").await);
     home.forbid_seven_bytes().await;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use realtime_server::{
+    error::Error,
     id::{DocumentId, Seq},
     store::{Damage, Damaged, Reason, Store},
 };
@@ -183,4 +184,27 @@ async fn the_log_is_loaded_when_both_snapshots_are_damaged(home: Home) {
     assert!(loaded.is_damaged());
     assert_eq!(home.number("select count(*) from damaged_row").await, 3);
     assert_eq!(home.number("select count(*) from snapshot").await, 0);
+}
+
+/// Another Postgres may have taken over, in which other rows have these positions. SQLite has no such thing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_of_an_earlier_lineage_is_not_written() {
+    let home = Home::postgres().await;
+    let store = home.open().await;
+    let document = create(&store, "doc").await;
+    append(&store, document, &[b"1"]).await.unwrap().unwrap();
+    let before = store.look_at_lineage().await.unwrap();
+    assert_eq!(store.look_at_lineage().await.unwrap(), before);
+    let state = || Bytes::from_static(b"state");
+    let after = store.end_lineage(before);
+    let put = store
+        .put_snapshot_of(before, document, Seq(1), state())
+        .await;
+    assert_eq!(put, Err(Error::StorageUnavailable));
+    assert_eq!(store.load(document).await.unwrap().snapshot, None);
+    let put = store
+        .put_snapshot_of(after, document, Seq(1), state())
+        .await;
+    assert_eq!(put, Ok(()));
+    assert!(store.load(document).await.unwrap().snapshot.is_some());
 }
