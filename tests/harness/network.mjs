@@ -23,7 +23,18 @@ export class Network {
 
   /** The server's address through this network. */
   get url() {
-    return `http://127.0.0.1:${this.#listener.address().port}`;
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Breaks all connections and leads new ones to `server`. */
+  lead(server) {
+    this.#target = server;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** The port of this network. */
+  get port() {
+    return this.#listener.address().port;
   }
 
   /** Breaks all connections and lets no new ones through. */

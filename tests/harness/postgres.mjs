@@ -7,7 +7,7 @@ import { adopt, freePort, temporaryFolder } from "./process.mjs";
 import { until } from "./until.mjs";
 
 const DEBIAN_ROOT = "/usr/lib/postgresql";
-const PROGRAMS = ["initdb", "postgres", "pg_ctl", "pg_isready", "psql"];
+const PROGRAMS = ["initdb", "postgres", "pg_basebackup", "pg_ctl", "pg_isready", "psql"];
 const SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" };
 /** The longest answer of one of the programs, in bytes. */
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
@@ -27,6 +27,18 @@ export class Postgres {
     postgres.#folder = temporaryFolder(postgres.#owner);
     postgres.port = await freePort();
     postgres.#makeData();
+    await postgres.start();
+    return postgres;
+  }
+
+  /** Makes a replica that receives the commits of `primary` a moment later, and starts it. */
+  static async createReplica(primary) {
+    const postgres = new Postgres();
+    postgres.#folder = temporaryFolder(postgres.#owner);
+    postgres.port = await freePort();
+    const from = ["-h", "127.0.0.1", "-p", String(primary.port), "-U", "realtime"];
+    const how = ["--checkpoint=fast", "--no-sync", "--write-recovery-conf"];
+    postgres.#run("pg_basebackup", [...from, ...how, "-D", postgres.#data]);
     await postgres.start();
     return postgres;
   }
@@ -98,6 +110,13 @@ export class Postgres {
     return this.#child !== undefined;
   }
 
+  /** Kills the cluster: it can neither finish nor send anything. */
+  async kill9() {
+    this.#child.kill("SIGKILL");
+    await this.#adopted.ended();
+    this.#child = undefined;
+  }
+
   /** Stops the cluster: `immediate` as in a crash, `fast` with an orderly end of its connections. */
   async stop(mode = "fast") {
     this.#child?.kill(SIGNALS[mode]);
@@ -118,6 +137,11 @@ export class Postgres {
     return this.#run("psql", [...this.psql(database).parameters, "-c", sql]).trim();
   }
 
+  /** Runs a script by psql, with its own commands, until the first error. */
+  script(text, database) {
+    return this.#run("psql", ["-v", "ON_ERROR_STOP=1", ...this.psql(database).parameters, "-f", "-"], text).trim();
+  }
+
   /** How psql is called to talk to `database`: its rows as text, columns separated by `|`. */
   psql(database) {
     const where = ["-h", "127.0.0.1", "-p", String(this.port), "-U", "realtime", "-d", database];
@@ -129,12 +153,13 @@ export class Postgres {
     return process.platform === "linux" && Number(version) >= 14;
   }
 
-  #run(program, parameters) {
+  #run(program, parameters, input = "") {
     const output = {
       ...this.#owner,
       cwd: this.#folder,
       encoding: "utf8",
-      stdio: ["ignore", "pipe", "pipe"],
+      input,
+      stdio: ["pipe", "pipe", "pipe"],
       maxBuffer: OUTPUT_BYTES_MAX,
     };
     return execFileSync(join(this.#binaries, program), parameters, output);
@@ -157,8 +182,8 @@ function binaries() {
   return found;
 }
 
-/** The user that runs the cluster where the tests run as root, as which Postgres refuses to run. */
-function unprivilegedOwner() {
+/** The user that runs Postgres and pgbouncer where the tests run as root, as which Postgres refuses to run. */
+export function unprivilegedOwner() {
   if (process.getuid() !== 0) return undefined;
   const users = readFileSync("/etc/passwd", "utf8")
     .split("\n")
