@@ -51,12 +51,22 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       await types(ana, "before");
       admin(`alter database ${nameOf(url)} set default_transaction_read_only = on`);
       reconnect(url);
-      await until("every connection is read-only", async () => (await create(server, "refused")) === MANY, HEALED_WITHIN_MS, TRY_EVERY_MS);
+      await until(
+        "every connection is read-only",
+        async () => (await create(server, "refused")) === MANY,
+        HEALED_WITHIN_MS,
+        TRY_EVERY_MS,
+      );
       const ack = types(ana, ", meanwhile");
       await until("it is told", () => ana.storage.includes("unavailable"));
       admin(`alter database ${nameOf(url)} reset default_transaction_read_only`);
       await ack;
-      await until("documents are created", async () => (await create(server, "created")) === 0, HEALED_WITHIN_MS, TRY_EVERY_MS);
+      await until(
+        "documents are created",
+        async () => (await create(server, "created")) === 0,
+        HEALED_WITHIN_MS,
+        TRY_EVERY_MS,
+      );
       assert.equal(await create(server, "created too"), 0);
       assert.equal((await newcomer(server, "room")).content, "before, meanwhile");
     });
@@ -82,7 +92,9 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       const show = "select current_setting('statement_timeout') || current_setting('synchronous_commit')";
       for (let session = 0; session < 8; session += 1) {
         const { program, parameters } = postgres.cluster.psql(nameOf(url));
-        const at = parameters.map((parameter) => (parameter === String(postgres.cluster.port) ? String(port) : parameter));
+        const at = parameters.map((parameter) =>
+          parameter === String(postgres.cluster.port) ? String(port) : parameter,
+        );
         assert.equal(execFileSync(program, [...at, "-c", show], { encoding: "utf8" }).trim(), "0on");
       }
       assert.equal(admin("select count(*) from pg_locks where locktype = 'advisory'"), "0");
@@ -110,9 +122,16 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       assert.equal(await create(server, "created"), 0);
       await converged([ana, await newcomer(server, "room")]);
       assert.doesNotMatch(server.log, /permission denied/);
-      const forbidden = ["create table own (id int)", "alter table document add column own int", "truncate document cascade"];
+      const forbidden = [
+        "create table own (id int)",
+        "alter table document add column own int",
+        "truncate document cascade",
+      ];
       for (const sql of [...forbidden, "delete from _sqlx_migrations"]) {
-        assert.throws(() => postgres.cluster.script(`set role realtime_server; ${sql}`, "realtime"), /permission denied|must be owner/);
+        assert.throws(
+          () => postgres.cluster.script(`set role realtime_server; ${sql}`, "realtime"),
+          /permission denied|must be owner/,
+        );
       }
     });
 
@@ -133,9 +152,19 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       await ack;
       assert.equal((await newcomer(server, "room")).content, "before, meanwhile");
       // As many as its role may have, one after the other; and all that it uses.
-      await until("a document is created", async () => (await create(server, "created", 1)) === 0, HEALED_WITHIN_MS, TRY_EVERY_MS);
+      await until(
+        "a document is created",
+        async () => (await create(server, "created", 1)) === 0,
+        HEALED_WITHIN_MS,
+        TRY_EVERY_MS,
+      );
       admin("alter role few connection limit 12");
-      await until("documents are created", async () => (await create(server, "all")) === 0, HEALED_WITHIN_MS, TRY_EVERY_MS);
+      await until(
+        "documents are created",
+        async () => (await create(server, "all")) === 0,
+        HEALED_WITHIN_MS,
+        TRY_EVERY_MS,
+      );
     });
 
     describe("on a small disk", () => {
@@ -179,7 +208,11 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
       it("gets again what it had acknowledged and lost, from each server and from clients", async () => {
         const url = primary.createDatabase();
         const database = nameOf(url);
-        const env = { DATABASE_URL: url.replace(/:\d+\//, `:${network.port}/`), ROOM_IDLE_MS: 60_000, SNAPSHOT_ROWS: 5 };
+        const env = {
+          DATABASE_URL: url.replace(/:\d+\//, `:${network.port}/`),
+          ROOM_IDLE_MS: 60_000,
+          SNAPSHOT_ROWS: 5,
+        };
         const here = await start({ ...env, REALTIME_INSTANCE: "here" });
         const there = await start({ ...env, REALTIME_INSTANCE: "there" });
         const ana = await enter(here, "ana");
@@ -212,7 +245,11 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
         process.kill(there.pid, "SIGCONT");
         // These get the positions of what was lost.
         for (let edit = 1; edit <= 3; edit += 1) cleo.map.set(`cleo ${edit}`, edit);
-        await until("here has noticed", async () => (await here.metric("realtime_database_rewinds_total")) === 1, 20_000);
+        await until(
+          "here has noticed",
+          async () => (await here.metric("realtime_database_rewinds_total")) === 1,
+          20_000,
+        );
         const rewritten = () => here.metric("realtime_documents_rewritten_total");
         await until("here has written again", async () => (await rewritten()) >= 3, 20_000);
         await until("Ana was told", () => ana.resyncs.some(({ reason }) => reason === "rebuilt"));
@@ -224,7 +261,8 @@ for (const database of databases.filter(({ name }) => name === "Postgres")) {
         assert.match(here.log, /another server of the database has taken over/);
         assert.match(here.log, /the database has lost updates of an open document/);
 
-        const head = "select max(seq) = head_seq and count(*) = head_seq from document join update_log using (document_id)";
+        const head =
+          "select max(seq) = head_seq and count(*) = head_seq from document join update_log using (document_id)";
         const gapless = replica.query(`${head} where room = 'without members' group by head_seq`, database);
         assert.equal(gapless, "t");
         for (const server of [here, there]) await server.kill9();
