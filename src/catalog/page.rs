@@ -132,6 +132,9 @@ impl Catalog {
     /// or [`Error::Internal`] where the database answers with a failure of its own.
     pub async fn list(&self, claims: &Claims, request: PageRequest) -> Result<Page> {
         let _permit = self.permits.acquire().await?;
+        if request.sort == Sort::Updated {
+            self.store.settle().await;
+        }
         let read = |after, rows_max| self.read(claims, &request, after, rows_max);
         let cursor = |row: &Listed| row.cursor(request.sort);
         let select = |row| self.select(&request, row, claims);

@@ -60,6 +60,7 @@ mod rows;
 mod seats;
 mod shared;
 mod snapshot;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -105,6 +105,9 @@ impl LogTail {
     /// # Errors
     /// The cause; the rows are still in the tail, where they are durable as well. They are moved later.
     pub(super) async fn move_rows(&mut self, sqlite: &Sqlite) -> sqlx::Result<()> {
+        if self.state == State::Known && self.ahead.is_empty() {
+            return Ok(());
+        }
         self.due = Some(Instant::now() + RETRY_AFTER);
         let mut lease = sqlite.writer.lease().await?;
         self.empty(&mut lease.connection).await?;

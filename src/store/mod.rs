@@ -88,6 +88,9 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
+/// How long a reader waits for the newest times of the documents.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The database of this server. Cheap to clone.
 ///
 /// Dropping the last clone without [`close`](Store::close) aborts the store's tasks: updates that
@@ -228,6 +231,14 @@ impl Store {
     async fn move_tail(&self) {
         if let Database::Sqlite(_) = &*self.inner.database {
             let _ = timeout(REPLY_TIMEOUT, self.inner.log.move_tail()).await;
+        }
+    }
+
+    /// Has `updated_at` of all documents count the newest rows of the log, which SQLite keeps in its tail first. Takes at most a second,
+    /// and does nothing while the database cannot be written.
+    pub(crate) async fn settle(&self) {
+        if *self.inner.log.availability().borrow() == Availability::Ok {
+            let _ = timeout(SETTLE_TIMEOUT, self.move_tail()).await;
         }
     }
 

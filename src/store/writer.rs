@@ -149,8 +149,8 @@ impl Writer {
             // A batch may be ready all the time.
             biased;
             () = self.tail.is_due() => Next::Move,
-            () = self.journal.move_requested() => Next::Move,
             batch = batch => batch.map_or(Next::End, Next::Batch),
+            () = self.journal.move_requested() => Next::Move,
         }
     }
 

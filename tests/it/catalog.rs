@@ -111,7 +111,6 @@ async fn the_last_written_document_is_first(home: Home) {
         .await
         .expect("answered")
         .expect("written");
-    home.moved().await;
     let listed = page(&store, &ana, 9, None).await;
     assert_eq!(rooms(&listed), ["a", "c", "b"]);
     assert_eq!(listed.next_cursor, None);
