@@ -116,7 +116,8 @@ impl App {
         };
         let journal = JournalOptions {
             bytes_max: config.limits.journal_bytes_max,
-            commit_interval: Duration::from_millis(config.timing.commit_interval_ms),
+            commit_interval: Duration::from_millis(config.timing.commit_interval_min_ms)
+                ..=Duration::from_millis(config.timing.commit_interval_ms),
             history: Duration::from_secs(u64::from(config.limits.history_days) * 24 * 60 * 60),
         };
         let url = &config.database_url;

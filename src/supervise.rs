@@ -69,6 +69,8 @@ pub enum Task {
     Delivery,
     /// Sends what was announced and may wait. Without it, such events wait for others.
     Announcements,
+    /// Sends what waits for the clients of a large team, once.
+    CrowdFlush,
     /// Tells clients who is present. Its ticks are guarded one by one.
     Presence,
     /// Carries out one operation of a feature for one client.
@@ -108,7 +110,7 @@ pub enum Death {
 
 impl Task {
     /// All kinds.
-    pub const ALL: [Task; 30] = [
+    pub const ALL: [Task; 31] = [
         Task::LogWriter,
         Task::Sessions,
         Task::Room,
@@ -126,6 +128,7 @@ impl Task {
         Task::Transaction,
         Task::Delivery,
         Task::Announcements,
+        Task::CrowdFlush,
         Task::Presence,
         Task::Operation,
         Task::Webhooks,
@@ -161,6 +164,7 @@ impl Task {
             Task::Transaction => "transaction",
             Task::Delivery => "delivery",
             Task::Announcements => "announcements",
+            Task::CrowdFlush => "crowd_flush",
             Task::Presence => "presence",
             Task::Operation => "operation",
             Task::Webhooks => "webhooks",
@@ -198,6 +202,7 @@ impl Task {
             | Task::Transaction
             | Task::Delivery
             | Task::Announcements
+            | Task::CrowdFlush
             | Task::Presence
             | Task::Operation
             | Task::Webhooks

@@ -27,13 +27,14 @@ mod event;
 mod tests;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use parking_lot::{Mutex, RwLock};
+use tokio::time::{Instant, sleep_until};
 
 pub use self::event::{Audience, Event, Published, Urgency};
 use crate::{
@@ -47,6 +48,12 @@ use crate::{
 /// The longest time for which a relaxed event stays in a client's queue, if nothing else is sent to
 /// the client.
 const WAITS: Duration = Duration::from_secs(1);
+
+/// A team with so many sessions is a crowd …
+const CROWD: usize = 100;
+/// … whose sessions are sent the events for the team at most so often. Each write to 2,000 clients takes some 20 ms of processor time,
+/// and when all of them come back after a restart, each may have something to tell the team.
+const CROWD_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sends events to clients.
 ///
@@ -106,6 +113,13 @@ struct Inner {
     subscribers: RwLock<Vec<Arc<dyn Subscriber>>>,
     /// The teams to whose sessions an event was told that waits for a flush.
     waiting: Mutex<HashSet<Team>>,
+    crowds: Mutex<HashMap<Team, Crowd>>,
+}
+
+/// When the sessions of a crowd were sent events last, or will be.
+enum Crowd {
+    SentAt(Instant),
+    IsDue,
 }
 
 impl EventBus {
@@ -117,6 +131,7 @@ impl EventBus {
                 supervisor,
                 subscribers: RwLock::default(),
                 waiting: Mutex::default(),
+                crowds: Mutex::default(),
             }),
         }
     }
@@ -189,7 +204,8 @@ impl EventBus {
     /// Sends `events`, in this order, to all clients in their audiences on this instance, each event
     /// once to each client. [Relaxed](Urgency::Relaxed) ones are sent together with what is sent to a
     /// client next, or after a second: so events that are frequent cost a busy connection no write of
-    /// their own. A panic of a subscriber is logged and counted, and the other subscribers are still
+    /// their own. Events for a team with 100 or more sessions are sent at once only if none was sent in the
+    /// last 100 ms, otherwise together at the end of this time. A panic of a subscriber is logged and counted, and the other subscribers are still
     /// called. Returns how many sessions receive one, for each event, because it is for their person
     /// or their team.
     pub fn deliver(&self, events: &[Arc<Published>]) -> usize {
@@ -198,6 +214,10 @@ impl EventBus {
             let mut sessions = self.inner.tell(event);
             told += sessions.len();
             match event.event.urgency {
+                Urgency::Prompt
+                    if event.event.is_for_team()
+                        && sessions.len() >= CROWD
+                        && !self.inner.may_send_to_crowd(&event.team) => {}
                 Urgency::Prompt => prompt.append(&mut sessions),
                 Urgency::Relaxed if sessions.is_empty() => {}
                 Urgency::Relaxed => drop(self.inner.waiting.lock().insert(event.team.clone())),
@@ -223,6 +243,38 @@ impl Inner {
             }
         });
         sessions
+    }
+
+    /// Whether the sessions of a crowd are sent an event now; otherwise they are soon.
+    fn may_send_to_crowd(self: &Arc<Self>, team: &Team) -> bool {
+        let now = Instant::now();
+        let mut crowds = self.crowds.lock();
+        let due = match crowds.get(team) {
+            Some(Crowd::IsDue) => return false,
+            Some(Crowd::SentAt(at)) => *at + CROWD_INTERVAL,
+            None => now,
+        };
+        if due <= now {
+            // Forgets the crowds to which nothing was sent lately.
+            crowds.retain(|_, crowd| match crowd {
+                Crowd::SentAt(at) => *at + CROWD_INTERVAL > now,
+                Crowd::IsDue => true,
+            });
+            crowds.insert(team.clone(), Crowd::SentAt(now));
+            return true;
+        }
+        crowds.insert(team.clone(), Crowd::IsDue);
+        drop(crowds);
+        let (inner, team) = (Arc::downgrade(self), team.clone());
+        self.supervisor.spawn(Task::CrowdFlush, async move {
+            sleep_until(due).await;
+            if let Some(inner) = inner.upgrade() {
+                let sent_at = Crowd::SentAt(Instant::now());
+                inner.crowds.lock().insert(team.clone(), sent_at);
+                inner.flush(&inner.sessions.of_team(&team));
+            }
+        });
+        false
     }
 
     fn flush(&self, sessions: &[Arc<Session>]) {

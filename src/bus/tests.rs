@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    config::{Limits, Timing},
     id::{EventId, RoomName, Team, Timestamp, UserId},
     metrics::Metrics,
     session::tests::{claims, sessions},
@@ -156,4 +157,46 @@ fn a_stored_event_is_read_as_it_was_published() {
         ..stored
     };
     assert!(Published::read(&foreign).is_err());
+}
+
+/// Counts how often sessions are sent what is queued for them.
+#[derive(Default)]
+struct Flushes(Mutex<Vec<usize>>);
+
+impl Subscriber for Flushes {
+    fn flush(&self, sessions: &[Arc<Session>]) {
+        self.0.lock().push(sessions.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_a_crowd_are_sent_together() {
+    let supervisor = Supervisor::new(Metrics::new());
+    let sessions = Sessions::new(Limits::default(), Timing::default(), supervisor);
+    let admit = |user: usize| sessions.admit(claims("acme", &format!("user-{user}")));
+    let mut connected: Vec<_> = (1..CROWD)
+        .map(|user| admit(user).expect("admitted"))
+        .collect();
+    let bus = EventBus::new(sessions.clone(), Supervisor::new(Metrics::new()));
+    let flushes = Arc::new(Flushes::default());
+    bus.subscribe(Arc::clone(&flushes) as _);
+    let deliver = |id| bus.deliver(&[published(id, vec![Audience::Team]).into()]);
+    for id in 1..=3 {
+        deliver(id);
+    }
+    assert_eq!(flushes.0.lock().len(), 3, "it is no crowd");
+
+    connected.push(admit(CROWD).expect("admitted"));
+    flushes.0.lock().clear();
+    for id in 4..=6 {
+        deliver(id);
+    }
+    assert_eq!(*flushes.0.lock(), [CROWD], "the first is sent at once");
+    tokio::time::sleep(CROWD_INTERVAL + Duration::from_millis(1)).await;
+    assert_eq!(*flushes.0.lock(), [CROWD; 2], "the others together");
+    deliver(7);
+    assert_eq!(flushes.0.lock().len(), 2, "not twice within the interval");
+    tokio::time::sleep(CROWD_INTERVAL * 3).await;
+    deliver(8);
+    assert_eq!(*flushes.0.lock(), [CROWD; 4]);
 }

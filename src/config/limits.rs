@@ -197,8 +197,11 @@ settings! {
         /// How long a document stays in memory after the last session left it.
         ROOM_IDLE_MS room_idle_ms: u64 = 30 * SECOND, 0..=DAY;
         /// The longest time from the beginning of one commit to that of the next. Where commits
-        /// are fast it is less, four times the last one's duration, but at least 20 ms.
+        /// are fast it is less: four times the last one's duration, but at least COMMIT_INTERVAL_MIN_MS.
         COMMIT_INTERVAL_MS commit_interval_ms: u64 = 50, 0..=SECOND;
+        /// The shortest time from the beginning of one commit to that of the next, unless it is above
+        /// COMMIT_INTERVAL_MS. It limits the commits a second and may delay acks as long.
+        COMMIT_INTERVAL_MIN_MS commit_interval_min_ms: u64 = 20, 0..=SECOND;
         /// How long updates are collected before they are relayed as one message.
         RELAY_TICK_MS relay_tick_ms: u64 = 2, 1..=SECOND;
         /// How long awareness updates are collected before they are relayed as one message.

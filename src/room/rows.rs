@@ -231,7 +231,7 @@ mod tests {
     fn users(updates: &[(&str, Vec<u8>)]) -> Vec<Option<String>> {
         let (log, _) = UpdateLog::new(JournalOptions {
             bytes_max: 1 << 20,
-            commit_interval: Duration::ZERO,
+            commit_interval: Duration::ZERO..=Duration::ZERO,
             history: Duration::ZERO,
         });
         let accepted = updates.iter().map(|(user, update)| {

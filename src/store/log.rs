@@ -7,7 +7,7 @@
 //! The journal survives an outage of the database but not the end of the process: an append whose
 //! completion has not run is not durable.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -19,12 +19,12 @@ use super::{
 use crate::{id::DocumentId, metrics::Availability};
 
 /// How many bytes the journal may hold, and how often it is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct JournalOptions {
     /// The most bytes that may be reserved.
     pub bytes_max: usize,
-    /// The most time that the writer waits from the begin of one commit to that of the next.
-    pub commit_interval: Duration,
+    /// The least and the most time from the begin of one commit to that of the next, unless the journal holds many rows or bytes.
+    pub commit_interval: RangeInclusive<Duration>,
     /// How long rows are kept that snapshots have made superfluous.
     pub history: Duration,
 }

@@ -151,7 +151,7 @@ impl Store {
         supervisor: &Supervisor,
     ) -> Result<Self> {
         let database = Arc::new(Database::open(url).await?);
-        let commit_interval = journal.commit_interval;
+        let commit_interval = journal.commit_interval.clone();
         let history = History::new(Arc::clone(&database), journal.history);
         let history_trimmer = supervisor.spawn(Task::HistoryTrimmer, history.clone().run());
         let (log, journal) = UpdateLog::new(journal);

@@ -8,7 +8,7 @@
 //! appends that the database refuses permanently are given up; their document is then not written
 //! for a while, and other documents are not affected.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
@@ -27,11 +27,9 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// The time from the begin of one commit to that of the next is this many times the duration of the first …
+/// The time from the begin of one commit to that of the next is this many times the duration of the first, within the limits of the
+/// options.
 const PACE: u32 = 4;
-/// … but at least this, so that commits take one or two per cent of a processor where a disk is fast, and at most
-/// `COMMIT_INTERVAL_MS`.
-const COMMIT_INTERVAL_MIN: Duration = Duration::from_millis(20);
 /// The wait after the first failure; it doubles up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -59,7 +57,7 @@ pub(super) struct Writer {
     database: Arc<Database>,
     metrics: Metrics,
     supervisor: Supervisor,
-    commit_interval: Duration,
+    commit_interval: RangeInclusive<Duration>,
     batch_bytes_max: usize,
     backoff: Duration,
     document_backoffs: DocumentBackoffs,
@@ -73,7 +71,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         journal: Arc<Journal>,
-        commit_interval: Duration,
+        commit_interval: RangeInclusive<Duration>,
         database: Arc<Database>,
         metrics: Metrics,
         supervisor: Supervisor,
@@ -115,8 +113,8 @@ impl Writer {
             // Appends that the batch has skipped get no outcome.
             let mut outcomes = vec![None; batch.journal_span()];
             let written = self.write(&batch, &mut outcomes).await;
-            let interval = (began.elapsed() * PACE).max(COMMIT_INTERVAL_MIN);
-            not_before = began + interval.min(self.commit_interval);
+            let interval = (began.elapsed() * PACE).max(*self.commit_interval.start());
+            not_before = began + interval.min(*self.commit_interval.end());
             self.journal.settle(outcomes, &self.supervisor);
             self.metrics.journal_bytes(self.journal.reserved() as u64);
             match written {

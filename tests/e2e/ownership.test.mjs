@@ -170,14 +170,14 @@ for (const database of databases) {
       const loseWords = async () => {
         // While commits are slow, relayed updates are not durable at once.
         await server.kill9();
-        await server.launch({ COMMIT_INTERVAL_MS: 1_000 });
+        await server.launch({ COMMIT_INTERVAL_MS: 1_000, COMMIT_INTERVAL_MIN_MS: 1_000 });
         const { ana, ben } = await arrange();
         await ana.edit(({ map }) => map.set("kept", true));
         ana.edit(({ text }) => text.insert(text.length, "own words")).catch(() => {});
         await until("the words are relayed", () => ben.content === "ana's own words");
         await server.kill9();
         closeClients();
-        await server.launch({ COMMIT_INTERVAL_MS: undefined });
+        await server.launch({ COMMIT_INTERVAL_MS: undefined, COMMIT_INTERVAL_MIN_MS: undefined });
         const kept = (await visible()).content;
         // On a machine that was halted for a second they are committed before the kill: all begins anew.
         if (kept === "ana's own words") return loseWords();

@@ -15,7 +15,7 @@ const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const NAME = "pending";
 /** Commits are so rare that relayed updates are not durable at once. */
-const SLOW_COMMITS = { COMMIT_INTERVAL_MS: 1_000 };
+const SLOW_COMMITS = { COMMIT_INTERVAL_MS: 1_000, COMMIT_INTERVAL_MIN_MS: 1_000 };
 
 /** A plain program with a document of its own that speaks to the server itself, one message at a time. */
 class Program {
@@ -90,7 +90,7 @@ for (const database of databases) {
       closeClients();
       // On a machine that was halted for a second they are committed before the kill: all begins anew.
       if (acknowledged) return loseWords();
-      await server.launch({ COMMIT_INTERVAL_MS: undefined });
+      await server.launch({ COMMIT_INTERVAL_MS: undefined, COMMIT_INTERVAL_MIN_MS: undefined });
       const kept = await visible();
       if (kept === whole) return loseWords();
       assert.equal(kept, "kept, ");

@@ -177,7 +177,7 @@ async fn child() {
     let number = |name| setting(name).unwrap().parse::<u32>().unwrap();
     let journal = JournalOptions {
         bytes_max: 1 << 20,
-        commit_interval: Duration::from_millis(50),
+        commit_interval: Duration::ZERO..=Duration::from_millis(50),
         history: Duration::ZERO,
     };
     let store = Store::open(&url, journal, Metrics::new(), &supervisor())

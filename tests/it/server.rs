@@ -46,6 +46,7 @@ impl Server {
     pub(crate) async fn start_slow(url: &str) -> Self {
         let mut config = Config::development(url, SECRET);
         config.timing.commit_interval_ms = 1000;
+        config.timing.commit_interval_min_ms = 1000;
         Self::start_as(config).await
     }
 

@@ -103,7 +103,7 @@ async fn child() {
     };
     let journal = JournalOptions {
         bytes_max: 1 << 20,
-        commit_interval: Duration::from_millis(50),
+        commit_interval: Duration::ZERO..=Duration::from_millis(50),
         history: Duration::ZERO,
     };
     let opened = Store::open(&url, journal, Metrics::new(), &supervisor()).await;

@@ -53,7 +53,7 @@ pub(super) struct World {
     /// How many of these elements the room must have: it notices foreign rows at its own next
     /// append.
     pub(super) foreign_due: u32,
-    /// Whether somebody has joined in this turn: then the log is not read again.
+    /// Whether the log was read in this turn, for somebody who joined or because its head was seen: then it is not read again.
     pub(super) has_compared: bool,
     pub(super) sessions: u64,
     pub(super) tickets: u64,
@@ -109,7 +109,7 @@ impl World {
         };
         let options = JournalOptions {
             bytes_max: 1 << 30,
-            commit_interval: Duration::ZERO,
+            commit_interval: Duration::ZERO..=Duration::ZERO,
             history: Duration::ZERO,
         };
         let mut world = Self {
@@ -290,6 +290,8 @@ impl World {
             let head = Seq(self.log.rows.len() as i64);
             self.put(Input::HeadSeen(Some(head)));
             if self.log.under_way.is_empty() {
+                // All commands of a turn were received before it began, and the log is read once for them.
+                self.has_compared |= self.foreign_due < self.foreign_wrote;
                 self.foreign_due = self.foreign_wrote;
             }
             self.hear();

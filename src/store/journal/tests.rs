@@ -14,7 +14,7 @@ use crate::{
 
 const OPTIONS: JournalOptions = JournalOptions {
     bytes_max: 1000,
-    commit_interval: Duration::ZERO,
+    commit_interval: Duration::ZERO..=Duration::ZERO,
     history: Duration::ZERO,
 };
 

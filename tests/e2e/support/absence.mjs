@@ -12,7 +12,12 @@ import { pause, until } from "@realtime-server/harness/until";
 import { newcomer } from "./view.mjs";
 
 /** Commits are rarer than usual: at each kill many relayed updates are not durable yet. */
-export const ABSENCE_ENV = { UPDATES_PER_SECOND: 100_000, UPDATES_BURST: 1_000_000, COMMIT_INTERVAL_MS: 150 };
+export const ABSENCE_ENV = {
+  UPDATES_PER_SECOND: 100_000,
+  UPDATES_BURST: 1_000_000,
+  COMMIT_INTERVAL_MS: 150,
+  COMMIT_INTERVAL_MIN_MS: 150,
+};
 
 /** After so many kills a new document is begun, since the checks after each kill grow with the document. */
 const KILLS_OF_A_DOCUMENT = 20;

@@ -52,7 +52,7 @@ const MIB: usize = 1 << 20;
 fn journal(bytes_max: usize) -> JournalOptions {
     JournalOptions {
         bytes_max,
-        commit_interval: Duration::from_millis(50),
+        commit_interval: Duration::ZERO..=Duration::from_millis(50),
         history: Duration::ZERO,
     }
 }
