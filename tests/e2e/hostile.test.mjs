@@ -15,6 +15,7 @@ import {
   OVERFLOWING_CLOCK,
   POISONED_PENDING,
   abuses,
+  bytes,
   chain,
   everything,
   following,
@@ -155,6 +156,34 @@ describe("hostile clients", () => {
       await hasNoEffect(update);
       await ana.edit(({ text }) => text.insert(0, "AND MORE "));
       await until("it has arrived", () => ben.content.startsWith("AND MORE "));
+      await unharmed();
+    });
+
+    it("cannot delete what a client that is present has yet to write", async () => {
+      const { clientID } = ana.doc;
+      const clock = Y.decodeStateVector(Y.encodeStateVector(ana.doc)).get(clientID);
+      await hasNoEffect(bytes((number) => [0, 1, clientID, 1, clock, 1_000_000].forEach(number)));
+      await ana.edit(({ text }) => text.insert(0, "STILL HERE "));
+      await until("it has arrived", () => ben.content.startsWith("STILL HERE "));
+      await unharmed();
+    });
+
+    it("cannot delete what a client that is away has yet to write", async () => {
+      const clock = Y.decodeStateVector(Y.encodeStateVector(ana.doc)).get(ana.doc.clientID);
+      scene.anasClient.socket.disconnect();
+      await until(
+        "Ana has left",
+        async () => {
+          const { users } = await eve.ok("presence_list", { room });
+          return users.every(({ user }) => user.id !== "ana");
+        },
+        30_000,
+      );
+      const { clientID } = ana.doc;
+      await hasNoEffect(bytes((number) => [0, 1, clientID, 1, clock, 1_000_000].forEach(number)));
+      ana.text.insert(0, "WRITTEN AWAY ");
+      scene.anasClient.socket.connect();
+      await until("it has arrived", () => ben.content.startsWith("WRITTEN AWAY "));
       await unharmed();
     });
 

@@ -6,13 +6,17 @@
 // Each file is a process of its own, whose output is printed when it ends. Files begin in the given order; of a file that is
 // named twice only the first place counts, so that the longest ones can be named before a pattern. `--except` names files,
 // without `.test.mjs`, that are not run. A file that takes longer than `--minutes` fails.
-// In the end there is a line for each file, and the exit code is 1 unless all tests have passed.
+// In the end there is a line for each file, then the errors once more, since other files' output may follow their first place.
+// The exit code is 1 unless all tests have passed.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+
+/** More lines of a file's errors are not printed a second time. */
+const ERROR_LINES = 60;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -101,11 +105,19 @@ function summarise(results, took_ms) {
     console.log(`${seconds(took_ms).padStart(7)}  ${name}: ${counts.pass} passed${failed}${skipped}`);
   }
   const sum = (what) => results.reduce((total, { counts }) => total + counts[what], 0);
-  const bad = results.filter(({ passed }) => !passed).map(({ name }) => name);
+  const bad = results.filter(({ passed }) => !passed);
   console.log(
     `${seconds(took_ms)} in all: ${sum("pass")} passed, ${sum("fail")} failed, ${sum("skipped")} skipped` +
-      (bad.length > 0 ? `; not all is well in ${bad.join(", ")}` : ""),
+      (bad.length > 0 ? `; not all is well in ${bad.map(({ name }) => name).join(", ")}` : ""),
   );
+  for (const { name, output } of bad) console.log(`\n== errors of ${name}\n${errorsOf(output)}`);
+}
+
+/** The errors that Node's reporter lists at the end of a file's output, or the end itself where it lists none; at most ERROR_LINES. */
+function errorsOf(output) {
+  const lines = output.trimEnd().split("\n");
+  const first = lines.findLastIndex((line) => line.endsWith("failing tests:"));
+  return (first < 0 ? lines.slice(-ERROR_LINES) : lines.slice(first, first + ERROR_LINES)).join("\n");
 }
 
 function nameOf(file) {

@@ -107,7 +107,7 @@ impl<'a, 'k> Cut<'a, 'k> {
             false => Cow::Owned(cut.new_parts(blocks, &context.allowed)),
         };
         cut.sort(&new, &context.is_type);
-        cut.sort_deletes(deletes, context.pending);
+        cut.sort_deletes(deletes, context);
         cut
     }
 
@@ -314,7 +314,14 @@ impl<'a, 'k> Cut<'a, 'k> {
         (old, new)
     }
 
-    fn sort_deletes(&mut self, deletes: &Ranges, pending: &Pending) {
+    /// Deletions of elements that are to come are left out from the clock on up to which the sender
+    /// may bring elements: otherwise one update could delete all that another person is going to write.
+    fn sort_deletes<T, M: Fn(ClientId) -> u32>(
+        &mut self,
+        deletes: &Ranges,
+        context: &Context<'_, T, M>,
+    ) {
+        let pending = context.pending;
         let mut new = deletes.clone();
         new.remove(self.clocks.deleted());
         for (client, range) in new.iter() {
@@ -333,8 +340,12 @@ impl<'a, 'k> Cut<'a, 'k> {
             }
             if range.end > reached {
                 self.is_changed = true;
-                self.pending_deletes
-                    .add(client, range.start.max(reached)..range.end);
+                let (start, allowed) = (range.start.max(reached), (context.allowed)(client));
+                self.is_restricted |= allowed < range.end;
+                if start < allowed {
+                    let allowed = start..range.end.min(allowed);
+                    self.pending_deletes.add(client, allowed);
+                }
             }
         }
     }

@@ -37,6 +37,8 @@ export class Scene {
   async unharmed() {
     const { ana, ben, room } = this;
     const mark = `mark ${Math.random()}`;
+    // An update of Eve that is accepted but has not reached Ana would be concurrent to the mark, and might win.
+    await ana.sync();
     await ana.edit(({ map }) => map.set("mark", mark));
     await until("Ben has the mark", () => ben.map.get("mark") === mark);
     const visitor = await Client.connect(this.#server, { person: { user: "late" } });

@@ -217,6 +217,29 @@ fn elements_of_another_owner_are_cut_out_and_the_others_are_integrated() {
 }
 
 #[test]
+fn deletions_of_what_another_owner_will_write_are_cut_out() {
+    let mut recorded = Recorded::new();
+    recorded
+        .send(&update(&[Typed::new(7, 0, "ana")]))
+        .expect("applies");
+    // Of client 7, the elements from clock 1 on.
+    let deletion = [0, 1, 7, 1, 1, 100];
+    let allowed = |client| if client == 7 { 5 } else { u32::MAX };
+    assert_eq!(
+        recorded.send_as(&deletion, allowed),
+        Ok(Outcome::Pending),
+        "not all of it has an effect"
+    );
+    assert_eq!(recorded.text(), "a");
+    assert_eq!(
+        recorded.send(&update(&[Typed::new(7, 3, "123456")])),
+        Ok(Outcome::New)
+    );
+    assert_eq!(recorded.text(), "a3456", "clocks 3 and 4 were allowed");
+    assert!(!recorded.document.has_pending());
+}
+
+#[test]
 fn pending_elements_are_not_replaced_either() {
     let mut recorded = Recorded::new();
     let early = update(&[Typed::new(7, 3, "def")]);
