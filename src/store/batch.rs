@@ -1,6 +1,7 @@
 //! A batch: the appends, of any documents, that one group commit writes.
 
 mod commit;
+mod sqlite;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},

@@ -26,6 +26,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(super) struct LogTail {
     /// For each document with rows in the tail: how many positions the newest one is ahead of the document's `head_seq`.
     ahead: HashMap<DocumentId, i64>,
+    /// The position of the newest row, for documents that were written since the move before the last one.
+    heads: HashMap<DocumentId, i64>,
+    /// The version of the database at which they were read or written; it changes when another process writes.
+    version: Option<i64>,
     rows: usize,
     state: State,
     /// When the rows have to be moved.
@@ -53,6 +57,8 @@ impl LogTail {
     pub(super) fn none() -> Self {
         Self {
             ahead: HashMap::new(),
+            heads: HashMap::new(),
+            version: None,
             rows: 0,
             state: State::Unknown,
             due: None,
@@ -72,6 +78,31 @@ impl LogTail {
         self.ahead.get(&document).copied().unwrap_or(0)
     }
 
+    /// Forgets all positions if another process, such as an operator's shell, has written to the database since its last version.
+    pub(super) fn at_version(&mut self, version: i64) {
+        if self.version.replace(version) != Some(version) {
+            self.heads.clear();
+        }
+    }
+
+    /// The position of the newest row of `document`, if it is known.
+    pub(super) fn head(&self, document: DocumentId) -> Option<i64> {
+        self.heads.get(&document).copied()
+    }
+
+    /// Notes that `document` has this `head_seq`.
+    pub(super) fn found(&mut self, document: DocumentId, head_seq: i64) {
+        let head = head_seq + self.ahead(document);
+        self.heads.insert(document, head);
+    }
+
+    /// Forgets the positions of `documents`.
+    pub(super) fn forget(&mut self, documents: impl Iterator<Item = DocumentId>) {
+        for document in documents {
+            self.heads.remove(&document);
+        }
+    }
+
     /// Prepares for a commit. If the tail is unknown, its rows are moved first.
     pub(super) async fn begin_append(
         &mut self,
@@ -85,12 +116,24 @@ impl LogTail {
         Ok(())
     }
 
-    /// Notes that a commit has appended rows: the number of each document's rows.
-    pub(super) fn appended(&mut self, documents: impl Iterator<Item = (DocumentId, i64)>) {
+    /// Notes that a commit has appended rows: the number of each document's rows. Documents whose position is not known have got none.
+    /// Returns the new positions of the others.
+    pub(super) fn appended(
+        &mut self,
+        documents: impl Iterator<Item = (DocumentId, i64)>,
+    ) -> Vec<(DocumentId, i64)> {
         self.state = State::Known;
-        for (document, rows) in documents.filter(|(_, rows)| *rows > 0) {
-            *self.ahead.entry(document).or_default() += rows;
-            self.rows += usize::try_from(rows).unwrap_or(0);
+        let mut heads = Vec::with_capacity(documents.size_hint().0);
+        for (document, rows) in documents {
+            let Some(head) = self.heads.get_mut(&document) else {
+                continue;
+            };
+            *head += rows;
+            heads.push((document, *head));
+            if rows > 0 {
+                *self.ahead.entry(document).or_default() += rows;
+                self.rows += usize::try_from(rows).unwrap_or(0);
+            }
         }
         let now = Instant::now();
         if self.rows >= ROWS_MAX {
@@ -98,6 +141,7 @@ impl LogTail {
         } else if self.rows > 0 {
             self.due.get_or_insert(now + AGE_MAX);
         }
+        heads
     }
 
     /// Moves all rows to `update_log`.
@@ -118,7 +162,7 @@ impl LogTail {
     /// Moves all rows. If the database refuses to, as it does where a page of one document is damaged, each document's rows are moved
     /// by themselves, and those that are refused stay.
     async fn empty(&mut self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        self.state = State::Unknown;
+        let was_known = std::mem::replace(&mut self.state, State::Unknown) == State::Known;
         match move_all(connection).await {
             Ok(()) => {}
             Err(error) if Failure::of(&error) == Failure::Permanent => {
@@ -140,6 +184,9 @@ impl LogTail {
                 .fetch_all(connection)
                 .await?;
         self.due = (!left.is_empty()).then(|| Instant::now() + RETRY_AFTER);
+        // What was written lately is likely to be written again.
+        self.heads
+            .retain(|document, _| was_known && self.ahead.contains_key(document));
         self.ahead = left.into_iter().collect();
         self.rows = 0;
         self.state = State::Known;

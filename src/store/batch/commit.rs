@@ -3,13 +3,12 @@
 //! In Postgres each document's `head_seq` is raised under the lock of its row, and the new rows get the seqs up
 //! to the new head, so that the seqs have no gaps while other instances write as well. The
 //! statements differ between the databases for speed: Postgres gets one statement with arrays,
-//! which is a single round trip unless it needs settings of its own; SQLite, where each statement is handed to another thread, gets
-//! five as one text, and keeps the newest rows of all documents together (`log_tail.rs`). A document
+//! which is a single round trip unless it needs settings of its own; SQLite's are in `sqlite.rs`. A document
 //! in the trash takes no rows.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
 
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{Connection, PgConnection};
 
 use super::{Batch, BatchDocument, Heads};
 use crate::{
@@ -164,95 +163,4 @@ impl Batch {
         .fetch_all(connection)
         .await
     }
-
-    /// Appends the rows to the tail of the log with one text, which is prepared once: separate
-    /// statements would each be handed to SQLite's thread and back, and a list of values would need
-    /// another text for every size.
-    async fn write_sqlite(
-        &self,
-        connection: &mut SqliteConnection,
-        tail: &mut LogTail,
-    ) -> sqlx::Result<Vec<(DocumentId, i64)>> {
-        tail.begin_append(connection).await?;
-        let documents = json_rows(&self.documents, |text, document| {
-            write!(text, "\"{}\"", document.id)
-        });
-        let mut payloads = Vec::with_capacity(self.bytes);
-        let rows = json_rows(&self.rows, |text, row| {
-            let document = self.document_of(row);
-            let after_head = tail.ahead(document) + row.position.ordinal;
-            // Offsets count from one in SQLite.
-            let (start, length) = (payloads.len() + 1, row.payload.len());
-            payloads.extend_from_slice(&row.payload);
-            let (checksum, at) = (self.checksum(row), row.at.0);
-            let user = row.user.as_ref().map(UserId::as_str);
-            let user = serde_json::Value::from(user);
-            write!(
-                text,
-                "\"{document}\",{after_head},{start},{length},{checksum},{at},{user}"
-            )
-        });
-        let authors = json_rows(&self.authors, |text, (document, author)| {
-            let document = self.documents[*document].id;
-            let user = serde_json::Value::from(author.user.as_str());
-            let (client, clock, since) = (author.client, author.first_clock, author.since.0);
-            write!(text, "\"{document}\",{client},{user},{clock},{since}")
-        });
-        let found: Vec<(DocumentId, i64)> = sqlx::query_as(
-            // The last statement's parameter is ?1, because sqlx binds the parameters of a later
-            // statement that are below its lowest one as if they followed the statement before.
-            "begin immediate;
-             select document_id, head_seq
-             from json_each(?2) as given
-             cross join document on document_id = given.value ->> 0 and deleted_at is null;
-             insert into log_tail (document_id, seq, payload, checksum, at, user_id)
-             select document_id, head_seq + (given.value ->> 1),
-                    substr(?4, given.value ->> 2, given.value ->> 3), given.value ->> 4,
-                    given.value ->> 5, given.value ->> 6
-             from json_each(?3) as given
-             cross join document on document_id = given.value ->> 0 and deleted_at is null;
-             insert into author (document_id, client_id, user_id, first_clock, since)
-             select document_id, given.value ->> 1, given.value ->> 2, given.value ->> 3,
-                    given.value ->> 4
-             from json_each(?1) as given
-             cross join document on document_id = given.value ->> 0 and deleted_at is null
-             where true on conflict do nothing;
-             commit",
-        )
-        .bind(authors)
-        .bind(documents)
-        .bind(rows)
-        .bind(payloads)
-        .fetch_all(connection)
-        .await?;
-        let found: HashMap<_, _> = found.into_iter().collect();
-        let written = self.documents.iter();
-        let written = written.filter_map(|document| {
-            let before = found.get(&document.id)? + tail.ahead(document.id);
-            Some((document, before + document.rows))
-        });
-        let written: Vec<_> = written.collect();
-        tail.appended(
-            written
-                .iter()
-                .map(|(document, _)| (document.id, document.rows)),
-        );
-        let heads = written
-            .into_iter()
-            .map(|(document, head)| (document.id, head));
-        Ok(heads.collect())
-    }
-}
-
-/// A JSON array of arrays; `write` writes the elements of each inner array.
-fn json_rows<T>(items: &[T], mut write: impl FnMut(&mut String, &T) -> std::fmt::Result) -> String {
-    let mut text = String::with_capacity(items.len() * 64 + 2);
-    text.push('[');
-    for (index, item) in items.iter().enumerate() {
-        text.push_str(if index == 0 { "[" } else { ",[" });
-        write(&mut text, item).expect("writing to a String cannot fail");
-        text.push(']');
-    }
-    text.push(']');
-    text
 }
