@@ -44,6 +44,7 @@ use crate::{
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
     webhooks::Webhooks,
+    websocket::{self, WebSockets},
     workflow::Workflow,
 };
 
@@ -62,6 +63,7 @@ pub struct App {
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
+    websockets: WebSockets,
     places: Places,
     verifications: Verifications,
     share: Share,
@@ -200,6 +202,18 @@ impl App {
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
         });
+        let websockets = WebSockets::new(websocket::Parts {
+            verifier: verifier.clone(),
+            sessions: sessions.clone(),
+            presence: presence.clone(),
+            rooms: rooms.clone(),
+            limits: config.limits,
+            timing: config.timing,
+            verifications: verifications.clone(),
+            share: share.clone(),
+            metrics: metrics.clone(),
+            supervisor: supervisor.clone(),
+        });
         // The sockets subscribe first, so that clients learn why a room closes before it does.
         bus.subscribe(Arc::new(sockets.clone()));
         bus.subscribe(Arc::new(rooms.clone()));
@@ -217,6 +231,7 @@ impl App {
             presence,
             rooms,
             sockets,
+            websockets,
             places,
             verifications,
             share,
@@ -328,7 +343,7 @@ impl App {
     }
 
     fn router(&self) -> Router {
-        let sockets = self.sockets.clone();
+        let (sockets, websockets) = (self.sockets.clone(), self.websockets.clone());
         let routes = http::routes(http::Parts {
             store: self.store.clone(),
             rooms: self.rooms.clone(),
@@ -340,7 +355,7 @@ impl App {
             limits: self.config.limits,
             timing: self.config.timing,
             sessions: self.sessions.clone(),
-            connections: Arc::new(move || sockets.len()),
+            connections: Arc::new(move || sockets.len() + websockets.len()),
             supervisor: self.supervisor.clone(),
             metrics: self.metrics.clone(),
             metrics_token: self.config.metrics_token.clone(),
@@ -353,7 +368,11 @@ impl App {
         let service = self.sockets.service();
         let routes = routes
             .route_service("/socket.io", service.clone())
-            .route_service("/socket.io/", service);
+            .route_service("/socket.io/", service)
+            .route_service(
+                &format!("{}{{*room}}", websocket::PATH),
+                self.websockets.service(),
+            );
         let origins = self.config.origins.clone();
         let supervisor = self.supervisor.clone();
         // A layer that rewrites a request's path has to be outside of the routes.

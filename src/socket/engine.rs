@@ -225,13 +225,7 @@ impl Door for Engine {
             Some(socket) => socket.data.place.clone(),
             None => Peer::present().map(|peer| peer.place),
         };
-        match place {
-            Some(place) => {
-                let limited = shared.share.limit(place, tracked);
-                shared.supervisor.spawn(Task::Connection, limited);
-            }
-            None => drop(shared.supervisor.spawn(Task::Connection, tracked)),
-        }
+        shared.share.spawn(&shared.supervisor, place, tracked);
     }
 
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
