@@ -32,7 +32,7 @@ use crate::{
     exit::Exit,
     front::{self, Front, Handshake, Plain, Tls},
     http,
-    limits::{Memory, Places, Share, Verifications},
+    limits::{Memory, Places, Queues, Share, Verifications},
     metrics::Metrics,
     notifications::Notifications,
     operations::Operations,
@@ -186,6 +186,7 @@ impl App {
         let places = Places::new(&config.limits, connections_max, metrics.clone());
         let verifications = Verifications::new(&config.limits);
         let share = Share::new(config.limits.stranger_cpu_ms_per_second, metrics.clone());
+        let queues = Queues::new(config.limits.queues_bytes_max, metrics.clone());
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -197,6 +198,7 @@ impl App {
             timing: config.timing,
             places: places.clone(),
             verifications: verifications.clone(),
+            queues: queues.clone(),
             share: share.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
@@ -210,6 +212,7 @@ impl App {
             limits: config.limits,
             timing: config.timing,
             verifications: verifications.clone(),
+            queues,
             share: share.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),

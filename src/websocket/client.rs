@@ -57,8 +57,6 @@ struct State {
     /// How many times the client was asked for what the server lacks, and has not answered yet.
     unanswered: u32,
     asking: Asking,
-    /// Whether the client was told that it may not edit.
-    was_denied: bool,
 }
 
 /// Whether the client is in its room.
@@ -231,14 +229,6 @@ impl Client {
         };
         let ticket = ticket(request);
         room.send(Command::Sync { peer, ticket, has })
-    }
-
-    /// Tells the client once that it may not edit.
-    pub(super) fn deny_edit(&self) {
-        let before = std::mem::replace(&mut self.state.lock().was_denied, true);
-        if !before {
-            self.send(protocol::permission_denied("this needs the right: edit"));
-        }
     }
 
     /// How many bytes may be queued for the client.

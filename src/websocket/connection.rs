@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use engineio::Outbox;
 
-use super::Shared;
-use crate::limits::{Occupant, Place};
+use super::{Shared, close};
+use crate::{
+    limits::{Occupant, Place, Queue},
+    metrics::Metrics,
+};
 
 /// The most messages that are queued for one connection. The queue is bounded in bytes as well.
 const QUEUE_MESSAGES_MAX: usize = 65_536;
@@ -33,6 +36,17 @@ impl Connection {
 impl Occupant for Connection {
     fn evict(&self) {
         self.outbox.cut();
+    }
+}
+
+impl Queue for Connection {
+    fn for_each_held(&self, each: &mut dyn FnMut(usize, usize)) {
+        self.outbox.for_each_held(each);
+    }
+
+    fn cut(&self, reason: &'static str, metrics: &Metrics) {
+        metrics.socket_cut(reason);
+        close::lagging(&self.outbox, reason);
     }
 }
 

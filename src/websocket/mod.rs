@@ -50,7 +50,7 @@ use crate::{
     auth::Verifier,
     config::{Limits, Timing},
     error::Error,
-    limits::{Sampler, Share, Verifications},
+    limits::{Holding, Queue, Queues, Sampler, Share, Verifications},
     metrics::{Metrics, Transport},
     presence::Presence,
     room::Rooms,
@@ -80,6 +80,8 @@ pub struct Parts {
     pub timing: Timing,
     /// The permits for the verification of tokens.
     pub verifications: Verifications,
+    /// The memory of all queues of outgoing messages.
+    pub queues: Queues,
     /// How much of the processor strangers get.
     pub share: Share,
     /// The metrics.
@@ -111,16 +113,18 @@ impl Deref for Shared {
 impl WebSockets {
     /// A door to the rooms in `parts`.
     pub fn new(parts: Parts) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                parts,
-                tasks: TaskTracker::new(),
-                connections: Mutex::default(),
-                last_number: AtomicU64::new(0),
-                begun: Sampler::new(),
-                cut: Sampler::new(),
-            }),
-        }
+        let shared = Arc::new(Shared {
+            parts,
+            tasks: TaskTracker::new(),
+            connections: Mutex::default(),
+            last_number: AtomicU64::new(0),
+            begun: Sampler::new(),
+            cut: Sampler::new(),
+        });
+        let queues = Arc::downgrade(&shared);
+        let holding = move || queues.upgrade().map(|shared| shared.holding());
+        shared.queues.add(move || holding().unwrap_or_default());
+        Self { shared }
     }
 
     /// The HTTP service of this door, for the paths that begin with [`PATH`].
@@ -174,6 +178,17 @@ impl Shared {
     /// Every connection at this moment.
     fn all(&self) -> Vec<Arc<Connection>> {
         self.connections.lock().values().cloned().collect()
+    }
+
+    /// The queues that hold messages.
+    fn holding(&self) -> Holding {
+        let connections = self.connections.lock();
+        let all = connections.values();
+        let bytes = all.map(|it| (it.outbox.held_bytes(), it));
+        let holding = bytes.filter(|(bytes, _)| *bytes > 0);
+        holding
+            .map(|(bytes, it)| (bytes, Arc::clone(it) as Arc<dyn Queue>))
+            .collect()
     }
 
     /// Notes a connection that begins.

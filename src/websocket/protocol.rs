@@ -8,14 +8,13 @@
 use bytes::Bytes;
 use document::{
     Malformed,
-    lib0::{Reader, write_var, write_var_string},
+    lib0::{Reader, write_var},
 };
 use engineio::Message;
 
 /// Kinds of messages.
 const SYNC: u8 = 0;
 const AWARENESS: u8 = 1;
-const AUTH: u8 = 2;
 const QUERY_AWARENESS: u8 = 3;
 /// A message that y-sweet's client sends to learn what the server has processed.
 const ECHO: u64 = 102;
@@ -24,9 +23,6 @@ const ECHO: u64 = 102;
 const STEP_1: u8 = 0;
 const STEP_2: u8 = 1;
 const UPDATE: u8 = 2;
-
-/// A refusal, as the only kind of an [`AUTH`] message.
-const PERMISSION_DENIED: u8 = 0;
 
 /// An update without content.
 pub(super) const NOTHING: &[u8] = &[0, 0];
@@ -114,13 +110,6 @@ pub(super) fn no_awareness() -> Message {
     awareness(Bytes::from_static(&[0]))
 }
 
-/// Says that something was not done, which stock clients write to their console.
-pub(super) fn permission_denied(reason: &str) -> Message {
-    let mut out = vec![AUTH, PERMISSION_DENIED];
-    write_var_string(&mut out, reason);
-    Message::binary(out.into())
-}
-
 /// A message of this kind, whose content has its length in front.
 fn framed(kind: &[u8], content: Bytes) -> Message {
     let mut prefix = Vec::with_capacity(kind.len() + VAR_BYTES_MAX);
@@ -171,7 +160,6 @@ mod tests {
         let entries = document::awareness::decode(&state[2..]).expect("states");
         assert_eq!((entries[0].client, entries[0].clock), (5, 1));
 
-        assert_eq!(bytes(&permission_denied("no")), [2, 0, 2, 0x6e, 0x6f]);
         assert_eq!(bytes(&no_awareness()), [1, 1, 0]);
         assert_eq!(read(&[3]), Incoming::QueryAwareness);
         assert_eq!(
@@ -206,7 +194,14 @@ mod tests {
         ] {
             assert!(Incoming::read(malformed).is_err(), "{malformed:?}");
         }
-        for unknown in [&[2, 0, 1, 65][..], &[4], &[0, 3, 9], &[101, 1], &[200, 9]] {
+        // The first is a refusal, which only servers send.
+        for unknown in [
+            &[2, 0, 2, 0x6e, 0x6f][..],
+            &[4],
+            &[0, 3, 9],
+            &[101, 1],
+            &[200, 9],
+        ] {
             assert_eq!(read(unknown), Incoming::Unknown(unknown));
         }
     }

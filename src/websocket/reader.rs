@@ -27,6 +27,8 @@ pub(super) struct Reader {
     client: Arc<Client>,
     /// Frames that have arrived and were not handled yet: those of one read at most.
     waiting: VecDeque<Bytes>,
+    /// How many messages were handled.
+    handled: usize,
     /// The first message of them is not handled before this.
     not_before: Option<Instant>,
     /// When the client joins at the latest; `None` once it has.
@@ -43,6 +45,7 @@ impl Reader {
         let now = Instant::now();
         Self {
             waiting: VecDeque::new(),
+            handled: 0,
             not_before: None,
             join_by: Some(now + FIRST_MESSAGE_TIMEOUT),
             beat_at: now + client.beat(),
@@ -72,8 +75,9 @@ impl Reader {
             if self.client.joined().is_some_and(|room| room.is_busy()) {
                 return;
             }
-            match requests::receive(&self.client, frame) {
+            match requests::receive(&self.client, frame, self.handled) {
                 Ok(length) => {
+                    self.handled += 1;
                     frame.advance(length);
                     self.join_by = None;
                     if frame.is_empty() {

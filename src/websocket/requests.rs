@@ -2,7 +2,11 @@
 //! the room's inbox. Nothing here waits.
 
 use bytes::Bytes;
-use document::{StateVector, awareness, lib0::Reader};
+use document::{
+    StateVector,
+    awareness::{self, Entry},
+    lib0::Reader,
+};
 use engineio::Message;
 
 use super::{
@@ -16,13 +20,17 @@ use crate::{
     room::{Command, Standing, Update},
 };
 
-/// Handles the first message in `frame`, and returns its length. Messages after the end of the session
-/// are ignored.
+/// The place of the message with which a stock client that has connected shows its own state: behind
+/// the one that asks for what it lacks, and before it can have received anything.
+const GREETING: usize = 1;
+
+/// Handles the first message in `frame`, which has this `place` among all of the connection, and returns
+/// its length. Messages after the end of the session are ignored.
 ///
 /// # Errors
 /// [`Error::RateLimited`]: nothing was done, and the message is to be handled again later. Every other
 /// error ends the connection.
-pub(super) fn receive(client: &Client, frame: &Bytes) -> Result<usize> {
+pub(super) fn receive(client: &Client, frame: &Bytes, place: usize) -> Result<usize> {
     let (message, length) = Incoming::read(frame).map_err(|_| malformed("is not complete"))?;
     if client.session.has_ended() {
         return Ok(length);
@@ -48,7 +56,7 @@ pub(super) fn receive(client: &Client, frame: &Bytes) -> Result<usize> {
         }
         Incoming::Awareness(bytes) => {
             budget.admit_update(length)?;
-            change_awareness(client, bytes)?;
+            change_awareness(client, bytes, place)?;
         }
         Incoming::QueryAwareness => {
             budget.admit_join(length)?;
@@ -79,14 +87,14 @@ fn step_1(client: &Client, state_vector: &[u8]) -> Result<()> {
     }
 }
 
-/// An update. That of a client who may not edit is dropped, since a client cannot be told that it was
-/// refused, and would not come back if its connection were closed.
+/// An update. That of a client who may not edit is dropped: stock clients send what their copy has, and
+/// would not come back if the connection were closed. The protocol could say that permission is denied, but
+/// stock clients then write their address to the console, and it may hold the token.
 fn update(client: &Client, bytes: Bytes, standing: Standing) -> Result<()> {
     if *bytes == *protocol::NOTHING {
         return Ok(());
     }
     if !client.session.rights_in(&client.room).allows(Right::Edit) {
-        client.deny_edit();
         return Ok(());
     }
     client.shared.sessions.check_open()?;
@@ -110,7 +118,7 @@ fn update(client: &Client, bytes: Bytes, standing: Standing) -> Result<()> {
 
 /// A change of awareness states. One that is too large is dropped: stock clients send on all that they
 /// have received, whose size they do not choose.
-fn change_awareness(client: &Client, bytes: &[u8]) -> Result<()> {
+fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
     if bytes.len() > client.shared.limits.awareness_bytes_max {
         client.shared.metrics.limit_applied("awareness_bytes_max");
         return Ok(());
@@ -127,12 +135,32 @@ fn change_awareness(client: &Client, bytes: &[u8]) -> Result<()> {
     let (Some(room), Some(peer)) = (client.joined(), client.peer()) else {
         return Ok(());
     };
+    let renewal = match &entries[..] {
+        [own] if place == GREETING => renewal(own),
+        _ => None,
+    };
     room.send(Command::Awareness {
         peer,
         ticket: ticket(request::AWARENESS),
         entries,
         bytes: bytes.len(),
-    })
+    })?;
+    if let Some(renewal) = renewal {
+        client.send(renewal);
+    }
+    Ok(())
+}
+
+/// A message after which a stock client shows its `own` state anew, with the next clock: that the state is
+/// gone, which it does not accept of its own. Whoever saw it leave, as everybody does when it connects
+/// again, ignores its state with the clock that it had then, and would see it only when it is renewed.
+fn renewal(own: &Entry) -> Option<Message> {
+    own.state.as_ref()?;
+    let gone = Entry {
+        state: None,
+        ..own.clone()
+    };
+    Some(protocol::awareness(awareness::encode(&[gone]).into()))
 }
 
 fn malformed(reason: &'static str) -> Error {
