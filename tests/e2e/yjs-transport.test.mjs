@@ -123,7 +123,10 @@ describe("the frames of stock clients", () => {
   });
 
   it("awareness states that are too large are dropped, since stock clients send on what they receive", async () => {
-    const [stock, viewer] = [await Stock.open(server, "states"), await Stock.open(server, "states", { person: { user: "ben" } })];
+    const [stock, viewer] = [
+      await Stock.open(server, "states"),
+      await Stock.open(server, "states", { person: { user: "ben" } }),
+    ];
     stock.awareness.setLocalStateField("large", "x".repeat(100_000));
     stock.awareness.setLocalState({ small: true });
     await until("the next is seen", () => viewer.awareness.getStates().get(stock.doc.clientID)?.small);

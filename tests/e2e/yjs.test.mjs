@@ -94,7 +94,8 @@ describe("y-websocket", () => {
 
   it("clients of both majors, and native ones, edit at the same time and converge", async () => {
     const people = [];
-    for (const major of MAJORS) people.push(await Stock.open(server, "crowd", { major, person: { user: `s${major}` } }));
+    for (const major of MAJORS)
+      people.push(await Stock.open(server, "crowd", { major, person: { user: `s${major}` } }));
     const replicas = [await native("crowd", { user: "n1" }), await native("crowd", { user: "n2" })];
     const all = [...people, ...replicas];
     for (let round = 0; round < 20; round += 1)
@@ -161,7 +162,10 @@ describe("y-websocket", () => {
     viewer.text.insert(0, "not ");
     viewer.awareness.setLocalStateField("cursor", 1);
     // Messages are handled in order, so the edit was as well.
-    const seen = await until("it is seen", () => shown(writer.awareness, viewer.doc)?.cursor && shown(writer.awareness, viewer.doc));
+    const seen = await until(
+      "it is seen",
+      () => shown(writer.awareness, viewer.doc)?.cursor && shown(writer.awareness, viewer.doc),
+    );
     assert.equal(seen.user.name, "vera's name");
     writer.text.insert(4, " goes on");
     await until("it still receives", () => viewer.content === "not text goes on");
@@ -296,7 +300,8 @@ describe("the stop of a server with stock clients", () => {
   it("closes them with 1012 after everything was written, and they go on with the next server", async () => {
     const server = await startServer();
     const stocks = [];
-    for (const major of MAJORS) stocks.push(await Stock.open(server, "stopped", { major, person: { user: `s${major}` } }));
+    for (const major of MAJORS)
+      stocks.push(await Stock.open(server, "stopped", { major, person: { user: `s${major}` } }));
     stocks[0].text.insert(0, "written");
     await until("it has arrived", () => stocks[1].content === "written");
     const { code } = await server.stop();

@@ -148,12 +148,12 @@ impl Outbox {
 
     /// Closes the connection after the queued messages and a close frame with `code` are written.
     pub fn close(&self, code: Option<u16>) {
-        self.close_with(Message::close(code, ""), State::keep_all);
+        self.close_with(Message::close(code, ""), |_| {});
     }
 
-    /// As [`close`](Self::close), with a `reason` of at most 123 bytes for developers.
+    /// As [`close`](Self::close), with a `reason` of at most 123 bytes.
     pub fn close_for(&self, code: u16, reason: &str) {
-        self.close_with(Message::close(Some(code), reason), State::keep_all);
+        self.close_with(Message::close(Some(code), reason), |_| {});
     }
 
     /// As [`close_for`](Self::close_for), but drops the queued messages except the one that is being
@@ -356,8 +356,6 @@ impl State {
         self.waiting_bytes += message.wire_bytes();
         self.queue.push_back(message);
     }
-
-    fn keep_all(&mut self) {}
 
     /// Drops all messages but the one that is being written.
     fn keep_begun(&mut self) {
