@@ -28,10 +28,10 @@ fuzz_target!(|input: &[u8]| {
 fn written_again(message: Incoming<'_>) {
     let shared = |content: &[u8]| Bytes::copy_from_slice(content);
     let written = match message {
-        Incoming::Step1(content) => protocol::step_1(content),
-        Incoming::Step2(content) => protocol::step_2(shared(content)),
-        Incoming::Update(content) => protocol::update(shared(content)),
-        Incoming::Awareness(content) => protocol::awareness(shared(content)),
+        Incoming::Step1(content) => protocol::step_1(&[], content),
+        Incoming::Step2(content) => protocol::step_2(&[], shared(content)),
+        Incoming::Update(content) => protocol::update(&[], shared(content)),
+        Incoming::Awareness(content) => protocol::awareness(&[], shared(content)),
         Incoming::Echo(whole) => Message::binary(shared(whole)),
         Incoming::QueryAwareness | Incoming::Unknown(_) => return,
     };

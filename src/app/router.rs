@@ -45,8 +45,9 @@ impl App {
             .route_service("/socket.io/", service)
             .route_service(
                 &format!("{}{{*room}}", websocket::PATH),
-                self.websockets.service(),
-            );
+                self.websockets.yjs(),
+            )
+            .route_service(websocket::HOCUSPOCUS_PATH, self.websockets.hocuspocus());
         let origins = self.config.origins.clone();
         let supervisor = self.supervisor.clone();
         // A layer that rewrites a request's path has to be outside of the routes.

@@ -1,8 +1,11 @@
-//! A connected client: its session, its room, and messages to it.
+//! A client in one document: its session, its room, and messages to it.
 
 use std::{
-    sync::{Arc, Weak},
-    time::Duration,
+    collections::VecDeque,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -12,13 +15,21 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::{Shared, asking::Asking, close, connection::Connection, protocol};
+use super::{
+    Shared,
+    asking::Asking,
+    close,
+    connection::Connection,
+    hocuspocus::{self, Scope, SyncStatus},
+    protocol,
+    sitting::Sitting,
+};
 use crate::{
     auth::Right,
     error::{Error, Result},
-    id::{RoomName, Timestamp},
+    id::RoomName,
     room::{Command, Creation, Delivery, Has, Peer, RoomHandle, Ticket},
-    session::{Link, Session},
+    session::Session,
 };
 
 /// The requests that this door sends to rooms, by the name in their ticket.
@@ -33,18 +44,41 @@ pub(super) mod request {
     pub(in super::super) const QUERY_AWARENESS: &str = "query_awareness";
     /// A change of the document.
     pub(in super::super) const UPDATE: &str = "update";
+    /// A change of the document for which the server has asked by itself.
+    pub(in super::super) const ANSWER: &str = "answer";
     /// A change of awareness states.
     pub(in super::super) const AWARENESS: &str = "awareness";
 }
 
-/// One connected client of this door. It is a member of one room.
+/// The protocol of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    YWebsocket,
+    Hocuspocus,
+}
+
+/// Why a client was asked for what the server lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// It synchronises.
+    Synchronisation,
+    /// The server has asked by itself.
+    Missing,
+}
+
+/// One client of this door, a member of one room.
 pub(super) struct Client {
     /// The client itself, as the peer of its room.
     me: Weak<Self>,
+    pub(super) sitting: Arc<Sitting>,
     pub(super) session: Arc<Session>,
     pub(super) shared: Arc<Shared>,
     pub(super) room: RoomName,
     pub(super) connection: Arc<Connection>,
+    pub(super) dialect: Dialect,
+    /// What every message to it begins with.
+    pub(super) address: Box<[u8]>,
+    has_ended: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -54,9 +88,11 @@ struct State {
     /// An encoded state vector up to which the client was sent everything. It is empty before the
     /// client has joined.
     sent: Box<[u8]>,
-    /// How many times the client was asked for what the server lacks, and has not answered yet.
-    unanswered: u32,
+    /// The questions that the client has not answered yet.
+    unanswered: VecDeque<Question>,
     asking: Asking,
+    /// How many writes are durable and not visible yet.
+    pending: u32,
 }
 
 /// Whether the client is in its room.
@@ -79,18 +115,26 @@ pub(super) fn ticket(request: &'static str) -> Ticket {
 impl Client {
     pub(super) fn new(
         shared: &Arc<Shared>,
-        session: Arc<Session>,
+        sitting: &Arc<Sitting>,
         room: RoomName,
         connection: &Arc<Connection>,
+        dialect: Dialect,
+        address: &[u8],
     ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
+        let client = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            session,
+            sitting: Arc::clone(sitting),
+            session: Arc::clone(&sitting.session),
             shared: Arc::clone(shared),
             room,
             connection: Arc::clone(connection),
+            dialect,
+            address: address.into(),
+            has_ended: AtomicBool::new(false),
             state: Mutex::default(),
-        })
+        });
+        sitting.add(&client);
+        client
     }
 
     /// The client as the peer of its room; `None` while it is being dropped.
@@ -105,6 +149,11 @@ impl Client {
             Membership::Joined(room) => Some(room.clone()),
             Membership::Before | Membership::After => None,
         }
+    }
+
+    /// Whether it has left its room for good.
+    pub(super) fn has_left(&self) -> bool {
+        matches!(self.state.lock().membership, Membership::After)
     }
 
     /// Joins the room, unless the client has joined or left it. It has `has`, as far as it says.
@@ -161,15 +210,15 @@ impl Client {
 
     /// Asks the client for everything that the server lacks, whose state vector is `has`, and sends it
     /// `lacking`, after which the client has everything up to `has`.
-    pub(super) fn exchange(&self, has: Vec<u8>, lacking: Bytes) {
-        self.state.lock().unanswered += 1;
-        self.send(protocol::step_1(&has));
+    pub(super) fn exchange(&self, question: Question, has: Vec<u8>, lacking: Bytes) {
+        self.state.lock().unanswered.push_back(question);
+        self.send(protocol::step_1(&self.address, &has));
         self.complete(has, lacking);
     }
 
     /// Sends the client `lacking`, after which it has everything up to the state vector `has`.
     pub(super) fn complete(&self, has: Vec<u8>, lacking: Bytes) {
-        self.send(protocol::step_2(lacking));
+        self.send(protocol::step_2(&self.address, lacking));
         self.state.lock().sent = has.into();
     }
 
@@ -180,12 +229,9 @@ impl Client {
         sent.unwrap_or_default().into()
     }
 
-    /// Whether an answer of the client is expected, which is this one.
-    pub(super) fn take_answer(&self) -> bool {
-        let mut state = self.state.lock();
-        let was_asked = state.unanswered > 0;
-        state.unanswered = state.unanswered.saturating_sub(1);
-        was_asked
+    /// The question that the client answers now, if it was asked any.
+    pub(super) fn take_question(&self) -> Option<Question> {
+        self.state.lock().unanswered.pop_front()
     }
 
     /// Some of the client's edits depend on something that the server lacks: it is asked for that, now
@@ -231,7 +277,7 @@ impl Client {
         room.send(Command::Sync { peer, ticket, has })
     }
 
-    /// How many bytes may be queued for the client.
+    /// How many bytes may be queued for the connection.
     fn queue_bytes_max(&self) -> usize {
         self.shared.limits.socket_queue_bytes_max
     }
@@ -262,7 +308,54 @@ impl Client {
             .offer(message, self.queue_bytes_max());
     }
 
-    /// Closes the connection because of `error`, after the messages that are queued.
+    /// Tells the client whether a write was applied, if its protocol can.
+    pub(super) fn acknowledge(&self, status: SyncStatus) {
+        if self.dialect == Dialect::Hocuspocus {
+            self.send(hocuspocus::sync_status(&self.address, status));
+        }
+    }
+
+    /// Notes that a write is durable and not visible yet. It is acknowledged once the client has sent
+    /// what it depends on.
+    pub(super) fn withhold(&self) {
+        self.state.lock().pending += 1;
+    }
+
+    /// The writes that were withheld, which are visible now.
+    pub(super) fn take_withheld(&self) -> u32 {
+        std::mem::take(&mut self.state.lock().pending)
+    }
+
+    /// Tells the client that the document is open for it, if its protocol can.
+    pub(super) fn tell_authenticated(&self) {
+        if self.dialect == Dialect::Hocuspocus {
+            let scope = match self.session.rights_in(&self.room).allows(Right::Edit) {
+                true => Scope::ReadWrite,
+                false => Scope::ReadOnly,
+            };
+            self.send(hocuspocus::authenticated(&self.address, scope));
+        }
+    }
+
+    /// Asks for a fresh token, if the protocol can. In y-websocket a token is renewed by another
+    /// connection.
+    pub(super) fn ask_for_token(&self) {
+        if self.dialect == Dialect::Hocuspocus {
+            self.send(hocuspocus::token_please(&self.address));
+        }
+    }
+
+    /// Ends the client where the present token does not give the right to view the room.
+    pub(super) fn apply_rights(&self) {
+        let viewed = self.session.rights_in(&self.room).require(Right::View);
+        if let Err(error) = viewed {
+            self.close(&error);
+        }
+    }
+
+    /// Ends the client because of `error`, after the messages that are queued. In Hocuspocus a document
+    /// is denied for good without its connection; where a retry can help, the connection is closed,
+    /// because a provider tries again only then.
     pub(super) fn close(&self, error: &Error) {
         debug!(
             session = self.session.id().0,
@@ -270,7 +363,17 @@ impl Client {
             "closing a stock client"
         );
         self.shared.metrics.refused(error.code());
-        close::because(&self.connection.outbox, error);
+        match self.dialect {
+            Dialect::Hocuspocus if close::is_permanent(error) => {
+                if !self.has_left() {
+                    self.send(hocuspocus::denied(&self.address, error.code()));
+                }
+                return self.end();
+            }
+            Dialect::Hocuspocus | Dialect::YWebsocket => {
+                close::because(&self.connection.outbox, error);
+            }
+        }
         self.leave();
     }
 
@@ -286,30 +389,26 @@ impl Client {
         close::lagging(&self.connection.outbox, reason);
     }
 
-    /// Removes the client, whose connection has ended, and its session.
-    pub(super) fn end(&self) {
-        self.leave();
-        self.shared.presence.depart(&self.session);
-        self.shared.sessions.forget(&self.session);
+    /// Ends the connection of a client whose session has ended a while ago. That of Hocuspocus may have
+    /// other documents.
+    pub(super) fn end_transport(&self) {
+        if self.dialect == Dialect::YWebsocket {
+            self.connection.outbox.cut();
+        }
     }
 
-    /// How often a client is shown that its connection works: half as often as the stock client
-    /// requires at least, which waits for 30 s.
-    pub(super) fn beat(&self) -> Duration {
-        const BEAT_MAX: Duration = Duration::from_secs(15);
-        Duration::from_millis(self.shared.timing.ping_interval_ms).min(BEAT_MAX)
+    /// Removes the client, and its session with the last one. Further calls have no effect.
+    pub(super) fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::AcqRel) {
+            self.leave();
+            self.sitting.remove(self);
+        }
     }
 }
 
-impl Link for Client {
-    /// The protocol has no word for it, and a token is renewed by another connection.
-    fn token_expiring(&self, _: Timestamp) {}
-
-    fn end(&self, reason: &Error) {
-        self.close(reason);
-    }
-
-    fn close(&self) {
-        self.connection.outbox.cut();
+impl Drop for Client {
+    /// For a client whose connection ended before it was known there.
+    fn drop(&mut self) {
+        self.end();
     }
 }

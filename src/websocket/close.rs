@@ -32,6 +32,11 @@ pub(super) fn code(error: &Error) -> u16 {
     }
 }
 
+/// Whether a retry cannot help, unless something else changes.
+pub(super) fn is_permanent(error: &Error) -> bool {
+    code(error) >= MALFORMED || error.kind() == ErrorCode::TooManyRooms
+}
+
 /// Closes a connection because of `error`, after the messages that are queued.
 pub(super) fn because(outbox: &Outbox, error: &Error) {
     outbox.close_for(code(error), error.code());
@@ -55,6 +60,7 @@ mod tests {
             Error::NO_DOCUMENT,
             Error::Conflict { reason: "" },
             Error::TooLarge { limit: 1 },
+            Error::TooManyRooms { limit: 1 },
             Error::TooCostly,
             Error::TooManyConnections,
             Error::StorageUnavailable,
@@ -62,7 +68,7 @@ mod tests {
             Error::Draining,
         ];
         for error in errors {
-            assert_eq!(code(&error) < 4400, error.retryable(), "{error:?}");
+            assert_eq!(is_permanent(&error), !error.retryable(), "{error:?}");
         }
         // A retry needs another token, which only the application has.
         assert_eq!(code(&Error::TokenExpired), 4401);

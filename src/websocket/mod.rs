@@ -1,19 +1,24 @@
-//! The door of stock Yjs clients that connect by a plain WebSocket: y-websocket.
+//! The door of stock Yjs clients that connect by a plain WebSocket: y-websocket and the provider of
+//! Hocuspocus.
 //!
 //! ```text
 //! protocol    the messages of y-websocket, as bytes
+//! hocuspocus  those of Hocuspocus
 //! close       the codes with which connections are closed
 //! opening     what a request says: the room, the token, the subprotocol
 //! service     from a request to a session, or to a refusal
 //! connection  one WebSocket: its queue and its place
-//! client      a connected client: its session, its room, and messages to it
+//! sitting     a session, with its clients
+//! client      a client in one document: its session, its room, and messages to it
 //! requests    one message of a client: charge, check the rights, call
-//! reader      receives frames, in order and no faster than the client's budget allows
+//! reader      receives frames, in order and no faster than budgets allow
+//! solo        the frames of a connection of y-websocket
+//! hub         the frames of a connection of Hocuspocus
 //! seat        the client as a member of its room
 //! asking      when the server asks a client for what it lacks
 //! ```
-//! A connection is one session in one room. The protocol has no acks and no errors: a refusal is the
-//! close code of the connection, sent after the upgrade, since browsers hide the status of a failed one. Whatever the protocol
+//! A connection of y-websocket is one session in one room, that of Hocuspocus has several documents. The protocols have hardly any errors: in
+//! y-websocket a refusal is the close code of the connection, sent after the upgrade, since browsers hide the status of a failed one. Whatever the protocol
 //! cannot say is done for the client: the room sends it what it has missed, the server asks anew for what it lacks itself,
 //! and whoever sends too fast is read more slowly.
 //!
@@ -23,12 +28,16 @@ mod asking;
 mod client;
 mod close;
 mod connection;
+mod hocuspocus;
+mod hub;
 mod opening;
 mod protocol;
 mod reader;
 mod requests;
 mod seat;
 mod service;
+mod sitting;
+mod solo;
 
 use std::{
     collections::HashMap,
@@ -44,8 +53,8 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use self::connection::Connection;
-pub use self::{opening::PATH, service::YjsService};
+use self::{client::Dialect, connection::Connection};
+pub use self::{opening::PATH, service::WebSocketService};
 use crate::{
     auth::Verifier,
     config::{Limits, Timing},
@@ -57,6 +66,9 @@ use crate::{
     session::Sessions,
     supervise::Supervisor,
 };
+
+/// The path of Hocuspocus.
+pub const HOCUSPOCUS_PATH: &str = "/hocuspocus";
 
 /// The connections of this door, and the parts of the server that it uses. Cheap to clone.
 #[derive(Clone)]
@@ -127,9 +139,14 @@ impl WebSockets {
         Self { shared }
     }
 
-    /// The HTTP service of this door, for the paths that begin with [`PATH`].
-    pub fn service(&self) -> YjsService {
-        YjsService::new(&self.shared)
+    /// The service of y-websocket, for the paths that begin with [`PATH`].
+    pub fn yjs(&self) -> WebSocketService {
+        WebSocketService::new(&self.shared, Dialect::YWebsocket)
+    }
+
+    /// The service of Hocuspocus, for [`HOCUSPOCUS_PATH`].
+    pub fn hocuspocus(&self) -> WebSocketService {
+        WebSocketService::new(&self.shared, Dialect::Hocuspocus)
     }
 
     /// The number of connections, with or without a session.

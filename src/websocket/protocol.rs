@@ -1,8 +1,9 @@
-//! The wire protocol of y-websocket: one byte for the kind of a message, and its content in the
+//! The wire protocol of y-websocket, and the part of that of Hocuspocus that is the same: one byte for the kind of a message, and its content in the
 //! encoding of lib0.
 //!
 //! A client may put several messages into one frame; the server puts one into each, since
-//! y-websocket 3 reads only the first. The stock client sends the kinds 0 and 1; others come from
+//! y-websocket 3 reads only the first. Hocuspocus has the address of a document in front of each
+//! message; in y-websocket it is empty. The stock client sends the kinds 0 and 1; others come from
 //! clients that were made from it.
 
 use bytes::Bytes;
@@ -86,33 +87,38 @@ fn sync<'a>(reader: &mut Reader<'a>, frame: &'a [u8]) -> Result<Incoming<'a>, Ma
 }
 
 /// Tells the client the server's state vector: it answers with what the server lacks.
-pub(super) fn step_1(state_vector: &[u8]) -> Message {
-    framed(&[SYNC, STEP_1], Bytes::copy_from_slice(state_vector))
+pub(super) fn step_1(address: &[u8], state_vector: &[u8]) -> Message {
+    framed(
+        address,
+        &[SYNC, STEP_1],
+        Bytes::copy_from_slice(state_vector),
+    )
 }
 
 /// Everything that the client lacked, by which it is synchronised.
-pub(super) fn step_2(update: Bytes) -> Message {
-    framed(&[SYNC, STEP_2], update)
+pub(super) fn step_2(address: &[u8], update: Bytes) -> Message {
+    framed(address, &[SYNC, STEP_2], update)
 }
 
 /// An update.
-pub(super) fn update(update: Bytes) -> Message {
-    framed(&[SYNC, UPDATE], update)
+pub(super) fn update(address: &[u8], update: Bytes) -> Message {
+    framed(address, &[SYNC, UPDATE], update)
 }
 
 /// Awareness states.
-pub(super) fn awareness(states: Bytes) -> Message {
-    framed(&[AWARENESS], states)
+pub(super) fn awareness(address: &[u8], states: Bytes) -> Message {
+    framed(address, &[AWARENESS], states)
 }
 
 /// Awareness states of nobody. It changes nothing, and shows the client that its connection works.
-pub(super) fn no_awareness() -> Message {
-    awareness(Bytes::from_static(&[0]))
+pub(super) fn no_awareness(address: &[u8]) -> Message {
+    awareness(address, Bytes::from_static(&[0]))
 }
 
 /// A message of this kind, whose content has its length in front.
-fn framed(kind: &[u8], content: Bytes) -> Message {
-    let mut prefix = Vec::with_capacity(kind.len() + VAR_BYTES_MAX);
+fn framed(address: &[u8], kind: &[u8], content: Bytes) -> Message {
+    let mut prefix = Vec::with_capacity(address.len() + kind.len() + VAR_BYTES_MAX);
+    prefix.extend_from_slice(address);
     prefix.extend_from_slice(kind);
     write_var(&mut prefix, content.len() as u64);
     Message::prefixed(&prefix, content)
@@ -141,26 +147,26 @@ mod tests {
     #[test]
     fn frames_are_those_of_the_stock_client() {
         let first = [0, 0, 1, 0];
-        assert_eq!(bytes(&step_1(&[0])), first);
+        assert_eq!(bytes(&step_1(&[], &[0])), first);
         assert_eq!(read(&first), Incoming::Step1(&[0]));
 
         let second = [0, 1, 2, 0, 0];
-        assert_eq!(bytes(&step_2(Bytes::from_static(NOTHING))), second);
+        assert_eq!(bytes(&step_2(&[], Bytes::from_static(NOTHING))), second);
         assert_eq!(read(&second), Incoming::Step2(NOTHING));
 
         let changed = [0, 2, 2, 0, 0];
-        assert_eq!(bytes(&update(Bytes::from_static(NOTHING))), changed);
+        assert_eq!(bytes(&update(&[], Bytes::from_static(NOTHING))), changed);
         assert_eq!(read(&changed), Incoming::Update(NOTHING));
 
         // The client 5, at clock 1, with the state {}.
         let state = [1, 6, 1, 5, 1, 2, 0x7b, 0x7d];
         let states = Bytes::copy_from_slice(&state[2..]);
-        assert_eq!(bytes(&awareness(states)), state);
+        assert_eq!(bytes(&awareness(&[], states)), state);
         assert_eq!(read(&state), Incoming::Awareness(&state[2..]));
         let entries = document::awareness::decode(&state[2..]).expect("states");
         assert_eq!((entries[0].client, entries[0].clock), (5, 1));
 
-        assert_eq!(bytes(&no_awareness()), [1, 1, 0]);
+        assert_eq!(bytes(&no_awareness(&[])), [1, 1, 0]);
         assert_eq!(read(&[3]), Incoming::QueryAwareness);
         assert_eq!(
             read(&[102, 2, 7, 8]),
@@ -209,7 +215,7 @@ mod tests {
     #[test]
     fn large_content_is_shared() {
         let content = Bytes::from(vec![7; 1 << 20]);
-        let message = update(content.clone());
+        let message = update(&[], content.clone());
         // The header of the frame, two kinds, and the length in three bytes.
         assert_eq!(message.wire_bytes(), content.len() + 10 + 2 + 3);
     }

@@ -1,152 +1,184 @@
-//! Receives the frames of one connection, in order, and no faster than its client's budget and its
-//! room allow: a message that comes too early waits, and nothing more is read meanwhile, so that the
-//! kernel stops the client. It also shows the client that its connection works, and finds out
-//! whether the client is still there.
+//! Receives the frames of one connection, in order, and no faster than its clients' budgets and their
+//! rooms allow: a message that comes too early waits, and nothing more is read meanwhile, so that the
+//! kernel stops the peer. It also shows the peer that its connection works, and finds out
+//! whether the peer is still there.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::{Buf, Bytes};
 use engineio::{Busy, Ended, Message, Outbox, Receiver, Violation};
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    client::Client,
-    close,
-    connection::{Connection, Entered},
-    protocol, requests,
-};
-use crate::{error::Error, room::RoomHandle};
+use super::{close, connection::Entered, requests::malformed};
+use crate::error::{Error, Result};
 
-/// The space for the framing around the largest update that is refused with its own code.
-const FRAMING_BYTES: usize = 1024;
-/// How long a client may take to send its first message. Then it joins as one that has nothing.
-const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a peer is shown that its connection works, at least: stock clients connect again when they
+/// have received nothing for 30 s.
+const BEAT_MAX: Duration = Duration::from_secs(15);
+/// The time in which the end of a connection is noticed that was refused.
+const REFUSED_ALARM: Duration = Duration::from_secs(3);
 
-/// The receiver of one connection with a session.
-pub(super) struct Reader {
-    client: Arc<Client>,
+/// What the frames of one connection mean.
+pub(super) trait Conversation: Send + Unpin + 'static {
+    /// Handles the first message in `frame`, and returns its length.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`]: nothing was done, and the message is to be handled again later. Every
+    /// other error ends the connection.
+    fn receive(&mut self, frame: &Bytes) -> Result<usize>;
+
+    /// What has to end before the next message is handled; `None` if it is handled now.
+    fn busy(&mut self) -> Option<Busy>;
+
+    /// The largest message that is read at present.
+    fn message_bytes_max(&self) -> usize;
+
+    /// When [`on_alarm`](Self::on_alarm) is to be called.
+    fn alarm(&self) -> Option<Instant>;
+
+    /// The time of [`alarm`](Self::alarm) has come, or another.
+    fn on_alarm(&mut self, now: Instant);
+
+    /// Sends a message without content, if there is a client to which it can be sent.
+    fn show_life(&self);
+
+    /// The connection is being closed because of `error`.
+    fn close(&mut self, error: &Error);
+
+    /// The connection has ended. Further calls have no effect.
+    fn end(&mut self);
+}
+
+/// The receiver of one connection.
+pub(super) struct Reader<C: Conversation> {
+    conversation: C,
     /// Frames that have arrived and were not handled yet: those of one read at most.
     waiting: VecDeque<Bytes>,
-    /// How many messages were handled.
-    handled: usize,
+    /// Whether more is handled only when something has ended.
+    is_paused: bool,
     /// The first message of them is not handled before this.
     not_before: Option<Instant>,
-    /// When the client joins at the latest; `None` once it has.
-    join_by: Option<Instant>,
     beat_at: Instant,
-    /// When the client gave the last sign of life.
+    /// When the peer gave the last sign of life.
     alive_at: Instant,
     /// Dropped last, when the session has ended.
     entered: Entered,
 }
 
-impl Reader {
-    pub(super) fn new(client: Arc<Client>, entered: Entered) -> Self {
+impl<C: Conversation> Reader<C> {
+    pub(super) fn new(conversation: C, entered: Entered) -> Self {
         let now = Instant::now();
-        Self {
+        let mut reader = Self {
+            conversation,
             waiting: VecDeque::new(),
-            handled: 0,
+            is_paused: false,
             not_before: None,
-            join_by: Some(now + FIRST_MESSAGE_TIMEOUT),
-            beat_at: now + client.beat(),
+            beat_at: now,
             alive_at: now,
-            client,
             entered,
-        }
+        };
+        reader.beat_at = now + reader.interval();
+        reader
     }
 
-    fn connection(&self) -> &Connection {
-        &self.entered.connection
+    fn outbox(&self) -> &Outbox {
+        &self.entered.connection.outbox
     }
 
-    /// The room, if its inbox is so full that no message may be handled yet.
-    fn busy_room(&self) -> Option<RoomHandle> {
-        self.client.joined().filter(RoomHandle::is_busy)
+    fn interval(&self) -> Duration {
+        let timing = &self.entered.shared.timing;
+        Duration::from_millis(timing.ping_interval_ms).min(BEAT_MAX)
     }
 
-    /// Handles the frames that wait, as far as that may be done now.
-    fn handle_waiting(&mut self) {
+    /// Handles the frames that wait, as far as that may be done now. Returns what has to end before more
+    /// is.
+    fn handle_waiting(&mut self) -> Option<Busy> {
+        let busy = self.handle_until_busy();
+        self.is_paused = busy.is_some();
+        busy
+    }
+
+    fn handle_until_busy(&mut self) -> Option<Busy> {
         while let Some(frame) = self.waiting.front_mut() {
+            if self.entered.connection.outbox.is_over() {
+                self.waiting.clear();
+                break;
+            }
             let now = Instant::now();
-            let early = self.not_before.is_some_and(|not_before| now < not_before);
-            if early || self.entered.connection.outbox.is_over() {
-                return;
+            if let Some(not_before) = self.not_before.filter(|not_before| now < *not_before) {
+                return Some(Box::pin(sleep_until(not_before)));
             }
-            if self.client.joined().is_some_and(|room| room.is_busy()) {
-                return;
+            if let Some(busy) = self.conversation.busy() {
+                return Some(busy);
             }
-            match requests::receive(&self.client, frame, self.handled) {
+            match self.conversation.receive(frame) {
                 Ok(length) => {
-                    self.handled += 1;
-                    frame.advance(length);
-                    self.join_by = None;
+                    self.not_before = None;
+                    frame.advance(length.min(frame.len()));
                     if frame.is_empty() {
                         self.waiting.pop_front();
                     }
                 }
                 Err(Error::RateLimited { retry_after_ms, .. }) => {
                     self.not_before = Some(now + Duration::from_millis(retry_after_ms));
-                    return;
                 }
-                Err(error) => {
-                    self.waiting.clear();
-                    return self.client.close(&error);
-                }
+                Err(error) => self.close(&error),
             }
         }
-        self.not_before = None;
+        self.conversation.busy()
     }
 
-    /// Shows the client that its connection works, with a message, since pages do not see pings. Ends
-    /// the connection of a client that has not been seen for too long.
+    fn close(&mut self, error: &Error) {
+        self.waiting.clear();
+        close::because(self.outbox(), error);
+        self.conversation.close(error);
+    }
+
+    /// Shows the peer that its connection works, with a message, since pages do not see pings. Ends the
+    /// connection of a peer that has not been seen for too long.
     fn beat(&mut self, now: Instant) {
-        let timeout = Duration::from_millis(self.client.shared.timing.ping_timeout_ms);
-        let interval = self.client.beat();
+        let shared = &self.entered.shared;
+        let timeout = Duration::from_millis(shared.timing.ping_timeout_ms);
+        let interval = self.interval();
         let is_read = self.waiting.is_empty();
         if is_read && now.duration_since(self.alive_at) > interval + timeout {
-            self.client.shared.metrics.socket_cut("silent");
-            return self.connection().outbox.cut();
+            shared.metrics.socket_cut("silent");
+            return self.outbox().cut();
         }
-        self.client.try_send(protocol::no_awareness());
-        self.client.try_send(Message::ping());
+        self.conversation.show_life();
+        // A peer whose queue is full has enough to read.
+        let queue_bytes_max = shared.limits.socket_queue_bytes_max;
+        let _ = self.outbox().offer(Message::ping(), queue_bytes_max);
         self.beat_at = now + interval;
     }
 }
 
-impl Receiver for Reader {
+impl<C: Conversation> Receiver for Reader<C> {
     fn outbox(&self) -> &Outbox {
-        &self.entered.connection.outbox
+        Reader::outbox(self)
     }
 
     fn text(&mut self, _: &str) {
-        self.client.close(&Error::Invalid {
-            field: "message",
-            reason: "is not binary",
-        });
+        self.close(&malformed("is not binary"));
     }
 
     fn binary(&mut self, bytes: Bytes) {
         self.alive_at = Instant::now();
-        self.waiting.push_back(bytes);
         // An empty frame is no message, which is found when it is handled.
+        self.waiting.push_back(bytes);
         self.handle_waiting();
     }
 
     fn message_bytes_max(&self) -> usize {
-        self.client.shared.limits.update_bytes_max * 2 + FRAMING_BYTES
+        self.conversation.message_bytes_max()
     }
 
     fn busy(&mut self) -> Option<Busy> {
-        self.handle_waiting();
-        if let Some(not_before) = self.not_before {
-            return Some(Box::pin(sleep_until(not_before)));
-        }
-        let room = self.busy_room()?;
-        Some(Box::pin(async move { room.becomes_free().await }))
+        self.handle_waiting()
     }
 
     fn takes_more(&self) -> bool {
-        self.waiting.is_empty()
+        !self.is_paused
     }
 
     fn pong(&mut self) {
@@ -162,22 +194,13 @@ impl Receiver for Reader {
     }
 
     fn alarm(&self) -> Instant {
-        let others = [self.join_by, self.client.asks_at()];
-        others
-            .into_iter()
-            .flatten()
-            .fold(self.beat_at, Instant::min)
+        let other = self.conversation.alarm();
+        other.map_or(self.beat_at, |other| other.min(self.beat_at))
     }
 
     fn on_alarm(&mut self) {
         let now = Instant::now();
-        if self.join_by.is_some_and(|join_by| now >= join_by) {
-            self.join_by = None;
-            if let Err(error) = self.client.join(None) {
-                return self.client.close(&error);
-            }
-        }
-        self.client.ask_when_due();
+        self.conversation.on_alarm(now);
         if now >= self.beat_at {
             self.beat(now);
         }
@@ -185,19 +208,21 @@ impl Receiver for Reader {
 
     fn ended(&mut self, ended: Ended) {
         let limit = match ended {
-            Ended::Violated(Violation::Incomplete) => "message_timeout",
-            Ended::Violated(Violation::TooManyFrames) => "bare_frames_per_second",
-            _ => return self.client.end(),
+            Ended::Violated(Violation::Incomplete) => Some("message_timeout"),
+            Ended::Violated(Violation::TooManyFrames) => Some("bare_frames_per_second"),
+            _ => None,
         };
-        self.client.shared.metrics.limit_applied(limit);
-        self.client.end();
+        if let Some(limit) = limit {
+            self.entered.shared.metrics.limit_applied(limit);
+        }
+        self.conversation.end();
     }
 }
 
-impl Drop for Reader {
-    /// Ends the session also where the task panicked or was dropped.
+impl<C: Conversation> Drop for Reader<C> {
+    /// Ends the sessions also where the task panicked or was dropped.
     fn drop(&mut self) {
-        self.client.end();
+        self.conversation.end();
     }
 }
 
@@ -222,7 +247,7 @@ impl Receiver for Refused {
     }
 
     fn alarm(&self) -> Instant {
-        Instant::now() + FIRST_MESSAGE_TIMEOUT
+        Instant::now() + REFUSED_ALARM
     }
 
     fn on_alarm(&mut self) {}

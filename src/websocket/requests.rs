@@ -3,14 +3,15 @@
 
 use bytes::Bytes;
 use document::{
-    StateVector,
+    Checked, StateVector,
     awareness::{self, Entry},
     lib0::Reader,
 };
 use engineio::Message;
 
 use super::{
-    client::{Client, request, ticket},
+    client::{Client, Dialect, Question, request, ticket},
+    hocuspocus::SyncStatus,
     protocol::{self, Incoming},
 };
 use crate::{
@@ -24,16 +25,20 @@ use crate::{
 /// the one that asks for what it lacks, and before it can have received anything.
 const GREETING: usize = 1;
 
-/// Handles the first message in `frame`, which has this `place` among all of the connection, and returns
-/// its length. Messages after the end of the session are ignored.
+/// Handles `message`, which is in `frame`, takes `length` bytes, and has this `place` among all of its client.
+/// Messages after the end of the session are ignored.
 ///
 /// # Errors
 /// [`Error::RateLimited`]: nothing was done, and the message is to be handled again later. Every other
-/// error ends the connection.
-pub(super) fn receive(client: &Client, frame: &Bytes, place: usize) -> Result<usize> {
-    let (message, length) = Incoming::read(frame).map_err(|_| malformed("is not complete"))?;
-    if client.session.has_ended() {
-        return Ok(length);
+/// error ends the client.
+pub(super) fn receive(
+    client: &Client,
+    message: Incoming<'_>,
+    (frame, length): (&Bytes, usize),
+    place: usize,
+) -> Result<()> {
+    if client.session.has_ended() || client.has_left() {
+        return Ok(());
     }
     let budget = &client.session.budget;
     match message {
@@ -43,16 +48,17 @@ pub(super) fn receive(client: &Client, frame: &Bytes, place: usize) -> Result<us
         }
         Incoming::Step2(bytes) => {
             budget.admit_update(length)?;
-            // The client sends what the server lacks, which may be edits of other people: it was asked for that.
-            let standing = match client.take_answer() {
-                true => Standing::Reply,
-                false => Standing::Member,
+            let write = match client.take_question() {
+                // The client sends what the server lacks, which may be edits of other people.
+                Some(Question::Synchronisation) => Write::Synchronisation,
+                Some(Question::Missing) => Write::Answer,
+                None => Write::Unasked,
             };
-            update(client, frame.slice_ref(bytes), standing)?;
+            update(client, frame.slice_ref(bytes), write)?;
         }
         Incoming::Update(bytes) => {
             budget.admit_update(length)?;
-            update(client, frame.slice_ref(bytes), Standing::Member)?;
+            update(client, frame.slice_ref(bytes), Write::Update)?;
         }
         Incoming::Awareness(bytes) => {
             budget.admit_update(length)?;
@@ -66,14 +72,42 @@ pub(super) fn receive(client: &Client, frame: &Bytes, place: usize) -> Result<us
                 None => client.join(None)?,
             }
         }
-        Incoming::Echo(whole) => {
+        Incoming::Echo(whole) if client.dialect == Dialect::YWebsocket => {
             budget.admit_request(length)?;
             client.try_send(Message::binary(frame.slice_ref(whole)));
         }
-        Incoming::Unknown(_) => budget.admit_request(length)?,
+        Incoming::Echo(_) | Incoming::Unknown(_) => budget.admit_request(length)?,
     }
     client.session.seen(Timestamp::now());
-    Ok(length)
+    Ok(())
+}
+
+/// The kind of a change of the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    /// A step 2 with which the client synchronises.
+    Synchronisation,
+    /// A step 2 for which the server has asked by itself.
+    Answer,
+    /// A step 2 for which nobody has asked.
+    Unasked,
+    Update,
+}
+
+impl Write {
+    fn standing(self) -> Standing {
+        match self {
+            Write::Synchronisation | Write::Answer => Standing::Reply,
+            Write::Unasked | Write::Update => Standing::Member,
+        }
+    }
+
+    fn request(self) -> &'static str {
+        match self {
+            Write::Answer => request::ANSWER,
+            Write::Synchronisation | Write::Unasked | Write::Update => request::UPDATE,
+        }
+    }
 }
 
 /// The client asks for what it lacks: the first time by joining the room.
@@ -87,33 +121,68 @@ fn step_1(client: &Client, state_vector: &[u8]) -> Result<()> {
     }
 }
 
-/// An update. That of a client who may not edit is dropped: stock clients send what their copy has, and
-/// would not come back if the connection were closed. The protocol could say that permission is denied, but
-/// stock clients then write their address to the console, and it may hold the token.
-fn update(client: &Client, bytes: Bytes, standing: Standing) -> Result<()> {
-    if *bytes == *protocol::NOTHING {
-        return Ok(());
-    }
-    if !client.session.rights_in(&client.room).allows(Right::Edit) {
+/// A change of the document.
+fn update(client: &Client, bytes: Bytes, write: Write) -> Result<()> {
+    let is_acknowledged = client.dialect == Dialect::Hocuspocus;
+    if !is_acknowledged && *bytes == *protocol::NOTHING {
         return Ok(());
     }
     client.shared.sessions.check_open()?;
     let limit = client.shared.limits.update_bytes_max;
-    if bytes.len() > limit {
-        return Err(Error::TooLarge { limit });
-    }
-    let checked = document::validate(&bytes).map_err(|_| malformed("has no Yjs update"))?;
+    let checked = match bytes.len() > limit {
+        true => Err(Error::TooLarge { limit }),
+        false => document::validate(&bytes).map_err(|_| malformed("has no Yjs update")),
+    };
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(error) if is_acknowledged => {
+            client.shared.metrics.refused(error.code());
+            client.acknowledge(SyncStatus::NotApplied);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let rights = client.session.rights_in(&client.room);
+    let (bytes, checked) = match rights.allows(Right::Edit) {
+        true => (bytes, checked),
+        false => match drop_write(client, write, &checked)? {
+            Some(nothing) => nothing,
+            None => return Ok(()),
+        },
+    };
     client.join(None)?;
     let (Some(room), Some(peer)) = (client.joined(), client.peer()) else {
         return Ok(());
     };
     room.send(Command::Update(Box::new(Update {
         peer,
-        ticket: ticket(request::UPDATE),
+        ticket: ticket(write.request()),
         bytes,
         checked,
-        standing,
+        standing: write.standing(),
     })))
+}
+
+/// A write of a client who may not edit is dropped: stock clients send what their copy has, and would
+/// not come back if the connection were closed. The protocol of y-websocket could say that permission is
+/// denied, but stock clients then write their address to the console, and it may hold the token.
+///
+/// Returns what is to be written instead: nothing, where the client synchronises and has nothing new, so
+/// that it learns when everything is durable.
+fn drop_write(
+    client: &Client,
+    write: Write,
+    checked: &Checked,
+) -> Result<Option<(Bytes, Checked)>> {
+    if client.dialect == Dialect::YWebsocket {
+        return Ok(None);
+    }
+    if write == Write::Update || !checked.advances.is_empty() {
+        client.acknowledge(SyncStatus::NotApplied);
+        return Ok(None);
+    }
+    let nothing = document::validate(protocol::NOTHING).map_err(|_| Error::Internal)?;
+    Ok(Some((Bytes::from_static(protocol::NOTHING), nothing)))
 }
 
 /// A change of awareness states. One that is too large is dropped: stock clients send on all that they
@@ -136,7 +205,7 @@ fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
         return Ok(());
     };
     let renewal = match &entries[..] {
-        [own] if place == GREETING => renewal(own),
+        [own] if place == GREETING => renewal(&client.address, own),
         _ => None,
     };
     room.send(Command::Awareness {
@@ -154,16 +223,20 @@ fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
 /// A message after which a stock client shows its `own` state anew, with the next clock: that the state is
 /// gone, which it does not accept of its own. Whoever saw it leave, as everybody does when it connects
 /// again, ignores its state with the clock that it had then, and would see it only when it is renewed.
-fn renewal(own: &Entry) -> Option<Message> {
+fn renewal(address: &[u8], own: &Entry) -> Option<Message> {
     own.state.as_ref()?;
     let gone = Entry {
         state: None,
         ..own.clone()
     };
-    Some(protocol::awareness(awareness::encode(&[gone]).into()))
+    Some(protocol::awareness(
+        address,
+        awareness::encode(&[gone]).into(),
+    ))
 }
 
-fn malformed(reason: &'static str) -> Error {
+/// The error of a message that is not what it has to be.
+pub(super) fn malformed(reason: &'static str) -> Error {
     Error::Invalid {
         field: "message",
         reason,

@@ -6,7 +6,9 @@ use document::Visibility;
 use engineio::Writer;
 
 use super::{
-    client::{Client, request},
+    client::{Client, Dialect, Question, request},
+    close,
+    hocuspocus::{self, SyncStatus},
     protocol,
 };
 use crate::{
@@ -30,61 +32,126 @@ impl Door for YjsDoor {
     type Wire = Option<engineio::Message>;
 
     fn encode(&self, message: &Message) -> Self::Wire {
-        match message {
-            Message::Update(bytes) => Some(protocol::update(bytes.clone())),
-            Message::Awareness(bytes) => Some(protocol::awareness(bytes.clone())),
-            Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => {
-                None
-            }
-        }
+        frame(&[], message)
     }
 
     fn deliver(&self, client: &Client, message: &Message, wire: &Self::Wire) -> Delivery {
-        match (message, wire) {
-            (Message::Closed(error), _) => client.close(error),
-            // The document may have lost content that the client still has. What the client has missed,
-            // the room sends by itself.
-            (Message::Resync(ResyncReason::Rebuilt), _) => client.ask(),
-            (_, Some(wire)) => return client.offer(wire.clone()),
-            (_, None) => {}
+        client.deliver(message, wire.clone())
+    }
+}
+
+/// The Hocuspocus door of one room.
+struct HocuspocusDoor {
+    /// The address of most providers: the name of the room.
+    address: Vec<u8>,
+}
+
+/// A message, for providers with the usual address and for others.
+struct Addressed {
+    message: Message,
+    usual: Option<engineio::Message>,
+}
+
+impl Door for HocuspocusDoor {
+    type Seat = Client;
+    type Wire = Addressed;
+
+    fn encode(&self, message: &Message) -> Addressed {
+        Addressed {
+            message: message.clone(),
+            usual: frame(&self.address, message),
         }
-        Delivery::Queued
+    }
+
+    fn deliver(&self, client: &Client, message: &Message, wire: &Addressed) -> Delivery {
+        match *client.address == *self.address {
+            true => client.deliver(message, wire.usual.clone()),
+            false => client.deliver(message, frame(&client.address, &wire.message)),
+        }
+    }
+}
+
+/// The frame of a message; `None` for what the protocols cannot say.
+fn frame(address: &[u8], message: &Message) -> Option<engineio::Message> {
+    match message {
+        Message::Update(bytes) => Some(protocol::update(address, bytes.clone())),
+        Message::Awareness(bytes) => Some(protocol::awareness(address, bytes.clone())),
+        Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => None,
     }
 }
 
 impl Client {
+    fn deliver(&self, message: &Message, frame: Option<engineio::Message>) -> Delivery {
+        match (message, frame) {
+            (Message::Closed(error), _) => self.close(error),
+            // The document may have lost content that the client still has. What the client has missed,
+            // the room sends by itself.
+            (Message::Resync(ResyncReason::Rebuilt), _) => self.ask(),
+            (_, Some(frame)) => return self.offer(frame),
+            (_, None) => {}
+        }
+        Delivery::Queued
+    }
+
     /// Answers the join: the client is asked for what the server lacks, and sent what it lacks itself.
     fn welcome(&self, joined: Joined) {
         let update = joined.lacking.update;
         self.session.budget.charge_answer(update.len());
         self.shared.metrics.joined("ok");
         self.report_joined();
-        self.exchange(joined.state_vector, update);
+        self.exchange(Question::Synchronisation, joined.state_vector, update);
         if let Some(states) = joined.awareness {
-            self.send(protocol::awareness(states));
+            self.send(protocol::awareness(&self.address, states));
         }
     }
 
     fn synced(&self, request: &'static str, synced: Synced) {
-        let update = synced.lacking.update;
+        let (update, has) = (synced.lacking.update, synced.state_vector);
         self.session.budget.charge_answer(update.len());
-        match request {
-            request::ASK => self.exchange(synced.state_vector, update),
-            _ => self.complete(synced.state_vector, update),
+        match (request, self.dialect) {
+            (request::ASK, _) => self.exchange(Question::Missing, has, update),
+            // A provider of Hocuspocus counts an answer to each of its questions.
+            (request::STEP_1, Dialect::Hocuspocus) => {
+                self.exchange(Question::Synchronisation, has, update);
+            }
+            _ => self.complete(has, update),
         }
         if request == request::QUERY_AWARENESS {
             // The states follow, if there are any.
-            self.send(protocol::no_awareness());
+            self.send(protocol::no_awareness(&self.address));
         }
     }
 
-    /// Something was refused that the protocol cannot refuse: the connection is closed, with the reason
-    /// as its code.
+    /// Something was refused. What neither the protocol can refuse nor the client can do without ends
+    /// the client.
     fn refused(&self, ticket: Ticket, error: &Error) {
+        let is_write = matches!(ticket.request, request::UPDATE | request::ANSWER);
+        if self.dialect == Dialect::Hocuspocus && is_write && close::is_permanent(error) {
+            self.shared.metrics.refused(error.code());
+            return self.acknowledge(SyncStatus::NotApplied);
+        }
         if ticket.request == request::JOIN {
             self.shared.metrics.joined(error.code());
         }
         self.close(error);
+    }
+
+    /// An update is durable. Provider and server count the same writes: those that wait for what they
+    /// depend on are acknowledged with the answer that has brought it.
+    fn written(&self, ticket: Ticket, visibility: Visibility) {
+        match (ticket.request, visibility) {
+            (request::ANSWER, Visibility::Visible) => {
+                for _ in 0..self.take_withheld() {
+                    self.acknowledge(SyncStatus::Applied);
+                }
+            }
+            (_, Visibility::Visible) => self.acknowledge(SyncStatus::Applied),
+            (request::ANSWER, Visibility::Pending) => self.note_pending(),
+            (_, Visibility::Pending) => {
+                self.withhold();
+                self.note_pending();
+            }
+        }
     }
 }
 
@@ -93,11 +160,8 @@ impl Peer for Client {
         self.session.identity()
     }
 
-    fn accept(&self, _: Ticket, acked: Acked) {
-        match acked.visibility {
-            Visibility::Visible => {}
-            Visibility::Pending => self.note_pending(),
-        }
+    fn accept(&self, ticket: Ticket, acked: Acked) {
+        self.written(ticket, acked.visibility);
     }
 
     fn answer(&self, ticket: Ticket, answer: Answer) {
@@ -136,6 +200,12 @@ impl Peer for Client {
     }
 
     fn sit(self: Arc<Self>, audiences: &mut Audiences) {
-        audiences.seat(|| YjsDoor, self);
+        match self.dialect {
+            Dialect::YWebsocket => audiences.seat(|| YjsDoor, self),
+            Dialect::Hocuspocus => {
+                let address = hocuspocus::address(self.room.as_str());
+                audiences.seat(|| HocuspocusDoor { address }, self);
+            }
+        }
     }
 }

@@ -8,38 +8,49 @@ use std::{
     future::{Ready, ready},
     sync::{Arc, Weak},
     task::{Context, Poll},
+    time::Duration,
 };
 
-use engineio::{Answer, Limits, Opened, Upgrade};
+use engineio::{Answer, Limits, Opened, Receiver, Upgrade};
 use http::{HeaderValue, Request, StatusCode, header};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{
     Shared,
-    client::Client,
+    client::{Client, Dialect},
     close,
     connection::{Connection, Entered},
+    hub::Hub,
     opening::Opening,
     reader::{Reader, Refused},
+    sitting::Sitting,
+    solo::Solo,
 };
 use crate::{
-    auth::Right,
+    auth::{Claims, Right},
     error::{Error, Result},
+    id::RoomName,
     limits::{Occupant, Peer, Place, Subnet},
-    session::{Link, verify},
+    session::verify,
 };
 
-/// The HTTP service of this door. Cheap to clone.
+/// The HTTP service of one protocol of this door. Cheap to clone.
 #[derive(Clone)]
-pub struct YjsService(Arc<Shared>);
+pub struct WebSocketService {
+    shared: Arc<Shared>,
+    dialect: Dialect,
+}
 
-impl YjsService {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::clone(shared))
+impl WebSocketService {
+    pub(super) fn new(shared: &Arc<Shared>, dialect: Dialect) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            dialect,
+        }
     }
 
     fn respond<B>(&self, request: &mut Request<B>) -> Answer {
-        let shared = &self.0;
+        let (shared, dialect) = (&self.shared, self.dialect);
         let peer = request.extensions().get::<Peer>();
         let place = match peer.map(take_place).transpose() {
             Ok(place) => place,
@@ -56,15 +67,23 @@ impl YjsService {
         }
         let owner = Arc::clone(shared);
         shared.spawn(place.clone(), async move {
-            if let Some(opened) = upgrade.opened().await {
-                begin(&owner, opened, opening, place).await;
+            let Some(opened) = upgrade.opened().await else {
+                return;
+            };
+            let entered = enter(&owner, place.clone());
+            match dialect {
+                Dialect::YWebsocket => begin(&owner, opened, opening, entered).await,
+                Dialect::Hocuspocus => {
+                    let hub = Hub::new(&owner, &entered.connection);
+                    serve(&owner, opened, place, Reader::new(hub, entered));
+                }
             }
         });
         answer
     }
 }
 
-impl<B> tower::Service<Request<B>> for YjsService {
+impl<B> tower::Service<Request<B>> for WebSocketService {
     type Response = Answer;
     type Error = Infallible;
     type Future = Ready<Result<Answer, Infallible>>;
@@ -97,37 +116,50 @@ fn refusal(error: &Error) -> Answer {
 
 impl Shared {
     /// Spawns a task of the connection that holds `place`.
-    fn spawn(&self, place: Option<Arc<Place>>, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(
+        &self,
+        place: Option<Arc<Place>>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let tracked = self.tasks.track_future(task);
         self.share.spawn(&self.supervisor, place, tracked);
     }
 }
 
-/// Begins the session of a connection, and serves it until it ends; or closes it.
-async fn begin(shared: &Arc<Shared>, opened: Opened, opening: Opening, place: Option<Arc<Place>>) {
-    let entered = Entered::new(shared, Connection::new(shared, place.clone()));
-    let connection = Arc::clone(&entered.connection);
-    if let Some(place) = &place {
-        let occupant: Weak<dyn Occupant> = Arc::<Connection>::downgrade(&connection);
+/// Makes a connection known that holds `place`.
+fn enter(shared: &Arc<Shared>, place: Option<Arc<Place>>) -> Entered {
+    let entered = Entered::new(shared, Connection::new(shared, place));
+    if let Some(place) = &entered.connection.place {
+        let occupant: Weak<dyn Occupant> = Arc::<Connection>::downgrade(&entered.connection);
         place.occupy(occupant);
         place.touch();
     }
+    entered
+}
+
+/// Serves a connection by a task of its own, which needs less memory than the one that has opened it.
+fn serve(shared: &Shared, opened: Opened, place: Option<Arc<Place>>, receiver: impl Receiver) {
     let limits = Limits {
-        partial_timeout: std::time::Duration::from_millis(shared.timing.message_timeout_ms),
+        partial_timeout: Duration::from_millis(shared.timing.message_timeout_ms),
         bare_frames_per_second: shared.limits.bare_frames_per_second,
         bare_frames_burst: shared.limits.bare_frames_burst,
     };
-    // A separate task serves it, which needs less memory than this one.
-    match start(shared, &connection, opening).await {
+    shared.spawn(place, opened.serve(limits, receiver));
+}
+
+/// Begins the session of a connection of y-websocket, and serves it; or closes it.
+async fn begin(shared: &Arc<Shared>, opened: Opened, opening: Opening, entered: Entered) {
+    let place = entered.connection.place.clone();
+    match start(shared, &entered.connection, opening).await {
         Ok(client) => {
-            let reader = Reader::new(client, entered);
-            shared.spawn(place, opened.serve(limits, reader));
+            let reader = Reader::new(Solo::new(client), entered);
+            serve(shared, opened, place, reader);
         }
         Err(error) => {
             debug!(code = error.code(), "session refused");
             shared.metrics.authentication_failed(error.code());
-            close::because(&connection.outbox, &error);
-            shared.spawn(place, opened.serve(limits, Refused(entered)));
+            close::because(&entered.connection.outbox, &error);
+            serve(shared, opened, place, Refused(entered));
         }
     }
 }
@@ -139,28 +171,34 @@ async fn start(
     opening: Opening,
 ) -> Result<Arc<Client>> {
     let room = opening.room?;
+    let claims = verified(shared, connection, opening.token.as_deref()).await?;
+    admit(&claims, &room)?;
+    let token = opening.token.unwrap_or_default().into();
+    let sitting = Sitting::begin(shared, connection, claims, token)?;
+    let dialect = Dialect::YWebsocket;
+    Ok(Client::new(
+        shared,
+        &sitting,
+        room,
+        connection,
+        dialect,
+        &[],
+    ))
+}
+
+/// The claims of the token with which a client of `connection` connects.
+pub(super) async fn verified(
+    shared: &Shared,
+    connection: &Connection,
+    token: Option<&str>,
+) -> Result<Claims> {
     let subnet = connection.place.as_ref().and_then(|it| it.subnet());
     let parts = (&shared.verifier, &shared.verifications);
-    let claims = verify(&shared.sessions, parts, opening.token.as_deref(), subnet).await?;
-    claims.rights_in(&room).require(Right::View)?;
-    let session = shared.sessions.admit(claims)?;
-    if let Some(place) = &connection.place {
-        place.trust();
-    }
-    let client = Client::new(shared, session, room, connection);
-    let session = &client.session;
-    let link: Weak<dyn Link> = Arc::<Client>::downgrade(&client);
-    session.connect(link);
-    shared.presence.arrive(session);
-    if let Some(suppressed) = shared.begun.admit() {
-        let claims = session.claims();
-        info!(
-            session = session.id().0,
-            user = claims.user.id.as_str(),
-            team = claims.team.as_str(),
-            suppressed,
-            "session of a stock client began"
-        );
-    }
-    Ok(client)
+    let token = token.filter(|token| !token.is_empty());
+    verify(&shared.sessions, parts, token, subnet).await
+}
+
+/// Whether a person with `claims` may open `room`.
+pub(super) fn admit(claims: &Claims, room: &RoomName) -> Result<()> {
+    claims.rights_in(room).require(Right::View)
 }

@@ -1,5 +1,7 @@
-// Stock Yjs clients: the providers of y-websocket, as published, over the WebSocket of Node's `ws`.
+// Stock Yjs clients: the providers of y-websocket and of Hocuspocus, as published, over the WebSocket of Node's `ws`.
 
+import * as hocuspocus3 from "hocuspocus-3";
+import * as hocuspocus4 from "hocuspocus-4";
 import { WebSocket } from "ws";
 import { WebsocketProvider as Provider2 } from "y-websocket-2";
 import { WebsocketProvider as Provider3 } from "y-websocket-3";
@@ -18,9 +20,9 @@ export function closeStock() {
   for (const client of open) client.close();
 }
 
-/** The address of this door. */
-function address(server) {
-  return `${server.url.replace(/^http/, "ws")}/yjs`;
+/** The address of this door, for y-websocket. */
+function address(server, path = "yjs") {
+  return `${server.url.replace(/^http/, "ws")}/${path}`;
 }
 
 /** One document, opened by y-websocket. It reconnects by itself, as in an application. */
@@ -90,8 +92,8 @@ export class Raw {
   times = [];
   pings = 0;
 
-  constructor(server, path, { protocols = [], ...options } = {}) {
-    this.socket = new WebSocket(`${address(server)}/${path}`, protocols, options);
+  constructor(server, path, { protocols = [], door = "yjs", ...options } = {}) {
+    this.socket = new WebSocket([address(server, door), path].filter(Boolean).join("/"), protocols, options);
     open.add(this);
     this.socket.on("message", (data, isBinary) => {
       this.frames.push(isBinary ? new Uint8Array(data) : String(data));
@@ -122,5 +124,95 @@ export class Raw {
   close() {
     open.delete(this);
     this.socket.terminate();
+  }
+}
+
+/** The majors of the provider of Hocuspocus that the server supports. */
+export const HOCUSPOCUS_MAJORS = [3, 4];
+const HOCUSPOCUS = { 3: hocuspocus3, 4: hocuspocus4 };
+
+/** A connection of Hocuspocus, on which several documents can be opened. */
+export class Socket {
+  connects = 0;
+  closes = [];
+
+  constructor(server, { major = 4, ...options } = {}) {
+    this.major = major;
+    this.provider = new HOCUSPOCUS[major].HocuspocusProviderWebsocket({
+      url: address(server, "hocuspocus"),
+      WebSocketPolyfill: WebSocket,
+      delay: 50,
+      minDelay: 50,
+      maxDelay: 200,
+      ...options,
+    });
+    open.add(this);
+    this.provider.on("open", () => (this.connects += 1));
+    this.provider.on("close", ({ event }) => this.closes.push([event.code, String(event.reason)]));
+  }
+
+  close() {
+    open.delete(this);
+    this.provider.destroy();
+  }
+}
+
+/** One document, opened by the provider of Hocuspocus, on a connection of its own unless `socket` is given. */
+export class Hocuspocus {
+  /** The reasons of denials, in their order. */
+  denials = [];
+
+  constructor(
+    server,
+    room,
+    { major = 4, person, token: given = token(person), socket, doc = new Y.Doc(), ...more } = {},
+  ) {
+    this.doc = doc;
+    this.socket = socket ?? new Socket(server, { major });
+    this.provider = new HOCUSPOCUS[this.socket.major].HocuspocusProvider({
+      websocketProvider: this.socket.provider,
+      name: room,
+      document: doc,
+      token: given,
+      ...more,
+    });
+    open.add(this);
+    this.provider.on("authenticationFailed", ({ reason }) => this.denials.push(reason));
+    this.provider.attach();
+  }
+
+  /** A document as by the constructor, once it is synchronised. */
+  static async open(server, room, options) {
+    const one = new Hocuspocus(server, room, options);
+    await until("the document is synchronised", () => one.provider.isAuthenticated && one.provider.synced);
+    return one;
+  }
+
+  /** Waits until everything that was written here is durable, as the provider counts it. */
+  saved() {
+    return until("all is durable", () => !this.provider.hasUnsyncedChanges);
+  }
+
+  denied() {
+    return until("it is denied", () => this.denials[0]);
+  }
+
+  get awareness() {
+    return this.provider.awareness;
+  }
+
+  get text() {
+    return this.doc.getText("text");
+  }
+
+  get content() {
+    return this.text.toString();
+  }
+
+  close() {
+    open.delete(this);
+    this.provider.destroy();
+    this.doc.destroy();
+    if (!this.socket.isShared) this.socket.close();
   }
 }
