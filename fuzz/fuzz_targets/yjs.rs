@@ -1,7 +1,10 @@
 //! Frames of stock Yjs clients, read message by message as the server reads them.
 #![no_main]
 
-// The server's own file.
+// The server's own files.
+#[path = "../../src/websocket/hocuspocus.rs"]
+#[expect(dead_code, reason = "frames are only read here")]
+mod hocuspocus;
 #[path = "../../src/websocket/protocol.rs"]
 #[expect(dead_code, reason = "messages are only read here, and those of a few kinds are written")]
 mod protocol;
@@ -22,6 +25,14 @@ fuzz_target!(|input: &[u8]| {
         frame = &frame[length..];
     }
     assert!(Incoming::read(&[]).is_err());
+    if let Ok(frame) = hocuspocus::Incoming::read(input) {
+        assert!(input.starts_with(frame.address), "the address is as the client wrote it");
+        let named = frame.address.windows(frame.name.len()).any(|part| part == frame.name.as_bytes());
+        assert!(frame.name.is_empty() || named);
+        if let hocuspocus::Body::Message(message) = frame.body {
+            written_again(message);
+        }
+    }
 });
 
 /// Writes what was read, and reads it again: the same message, which takes the whole frame.

@@ -22,49 +22,16 @@ use super::{
     connection::Connection,
     hocuspocus::{self, Scope, SyncStatus},
     protocol,
-    sitting::Sitting,
+    request::{self, Dialect, Question, ticket},
+    sitting::{Member, Sitting},
 };
 use crate::{
     auth::Right,
     error::{Error, Result},
     id::RoomName,
-    room::{Command, Creation, Delivery, Has, Peer, RoomHandle, Ticket},
+    room::{Command, Creation, Delivery, Has, Peer, RoomHandle},
     session::Session,
 };
-
-/// The requests that this door sends to rooms, by the name in their ticket.
-pub(super) mod request {
-    /// Becomes a member.
-    pub(in super::super) const JOIN: &str = "join";
-    /// The client has asked for what it lacks.
-    pub(in super::super) const STEP_1: &str = "step_1";
-    /// The server is to ask the client for what it lacks itself.
-    pub(in super::super) const ASK: &str = "ask";
-    /// The client has asked for awareness states.
-    pub(in super::super) const QUERY_AWARENESS: &str = "query_awareness";
-    /// A change of the document.
-    pub(in super::super) const UPDATE: &str = "update";
-    /// A change of the document for which the server has asked by itself.
-    pub(in super::super) const ANSWER: &str = "answer";
-    /// A change of awareness states.
-    pub(in super::super) const AWARENESS: &str = "awareness";
-}
-
-/// The protocol of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    YWebsocket,
-    Hocuspocus,
-}
-
-/// Why a client was asked for what the server lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
-    /// It synchronises.
-    Synchronisation,
-    /// The server has asked by itself.
-    Missing,
-}
 
 /// One client of this door, a member of one room.
 pub(super) struct Client {
@@ -107,11 +74,6 @@ enum Membership {
     After,
 }
 
-/// The ticket of `request`.
-pub(super) fn ticket(request: &'static str) -> Ticket {
-    Ticket { request, id: None }
-}
-
 impl Client {
     pub(super) fn new(
         shared: &Arc<Shared>,
@@ -133,7 +95,8 @@ impl Client {
             has_ended: AtomicBool::new(false),
             state: Mutex::default(),
         });
-        sitting.add(&client);
+        let member: Weak<dyn Member> = Arc::<Self>::downgrade(&client);
+        sitting.add(member);
         client
     }
 
@@ -337,22 +300,6 @@ impl Client {
         }
     }
 
-    /// Asks for a fresh token, if the protocol can. In y-websocket a token is renewed by another
-    /// connection.
-    pub(super) fn ask_for_token(&self) {
-        if self.dialect == Dialect::Hocuspocus {
-            self.send(hocuspocus::token_please(&self.address));
-        }
-    }
-
-    /// Ends the client where the present token does not give the right to view the room.
-    pub(super) fn apply_rights(&self) {
-        let viewed = self.session.rights_in(&self.room).require(Right::View);
-        if let Err(error) = viewed {
-            self.close(&error);
-        }
-    }
-
     /// Ends the client because of `error`, after the messages that are queued. In Hocuspocus a document
     /// is denied for good without its connection; where a retry can help, the connection is closed,
     /// because a provider tries again only then.
@@ -389,19 +336,45 @@ impl Client {
         close::lagging(&self.connection.outbox, reason);
     }
 
-    /// Ends the connection of a client whose session has ended a while ago. That of Hocuspocus may have
-    /// other documents.
-    pub(super) fn end_transport(&self) {
-        if self.dialect == Dialect::YWebsocket {
-            self.connection.outbox.cut();
-        }
-    }
-
     /// Removes the client, and its session with the last one. Further calls have no effect.
     pub(super) fn end(&self) {
         if !self.has_ended.swap(true, Ordering::AcqRel) {
             self.leave();
             self.sitting.remove(self);
+        }
+    }
+}
+
+impl Member for Client {
+    fn room(&self) -> &RoomName {
+        &self.room
+    }
+
+    /// Asks for a fresh token, if the protocol can. In y-websocket a token is renewed by another
+    /// connection.
+    fn ask_for_token(&self) {
+        if self.dialect == Dialect::Hocuspocus {
+            self.send(hocuspocus::token_please(&self.address));
+        }
+    }
+
+    /// Ends the client where the present token does not give the right to view the room.
+    fn apply_rights(&self) {
+        let viewed = self.session.rights_in(&self.room).require(Right::View);
+        if let Err(error) = viewed {
+            self.close(&error);
+        }
+    }
+
+    fn close(&self, reason: &Error) {
+        Client::close(self, reason);
+    }
+
+    /// Ends the connection of a client whose session has ended a while ago. That of Hocuspocus may have
+    /// other documents.
+    fn end_transport(&self) {
+        if self.dialect == Dialect::YWebsocket {
+            self.connection.outbox.cut();
         }
     }
 }

@@ -19,15 +19,15 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Shared,
-    client::{Client, Dialect},
+    client::Client,
     close,
     connection::Connection,
     hocuspocus::{self, Body, Incoming, PONG},
     protocol,
     reader::Conversation,
+    request::Dialect,
     requests::{self, malformed},
-    service::{admit, verified},
-    sitting::Sitting,
+    sitting::{Sitting, admit, verified},
     solo::FRAMING_BYTES,
 };
 use crate::{
@@ -35,10 +35,6 @@ use crate::{
     id::RoomName,
     limits::{Bucket, Rate, Role},
 };
-
-/// How many frames about documents that are not open a peer may send. Providers send two of them for
-/// each document that is denied.
-const IGNORED_MAX: u32 = 1000;
 
 /// The connection of several clients.
 pub(super) struct Hub {
@@ -51,8 +47,9 @@ pub(super) struct Hub {
     opening: Option<Arc<Opening>>,
     /// Limits the tokens that are verified.
     attempts: Bucket,
+    /// Limits the frames about documents that are not open.
+    ignored: Bucket,
     began: Instant,
-    ignored: u32,
 }
 
 /// A token that is being verified.
@@ -84,8 +81,8 @@ impl Hub {
             sittings: Vec::new(),
             opening: None,
             attempts: Bucket::default(),
+            ignored: Bucket::default(),
             began: Instant::now(),
-            ignored: 0,
         }
     }
 
@@ -99,10 +96,14 @@ impl Hub {
         };
         let room = match room {
             Ok(room) => room,
-            Err(error) => return self.deny(incoming.address, &error),
+            Err(error) => {
+                self.admit_attempt()?;
+                return self.deny(incoming.address, &error);
+            }
         };
         if let Some((client, _)) = self.clients.get(incoming.address) {
             if client.sitting.has(token) {
+                client.session.budget.admit_request(token.len())?;
                 client.tell_authenticated();
                 return Ok(());
             }
@@ -110,6 +111,7 @@ impl Hub {
             return self.renew(client, token.into());
         }
         if self.clients.len() >= self.documents_max() {
+            self.admit_attempt()?;
             let limit = self.documents_max();
             return self.deny(incoming.address, &Error::TooManyRooms { limit });
         }
@@ -124,10 +126,13 @@ impl Hub {
             .filter_map(Weak::upgrade)
             .find(|it| it.has(token) && !it.session.has_ended() && !it.is_in(&document.room));
         match known {
-            Some(sitting) => match open(&self.shared, &self.connection, &document, &sitting) {
-                Ok(client) => self.insert(client),
-                Err(error) => return self.deny(&document.address, &error),
-            },
+            Some(sitting) => {
+                sitting.session.budget.admit_request(token.len())?;
+                match open(&self.shared, &self.connection, &document, &sitting) {
+                    Ok(client) => self.insert(client),
+                    Err(error) => return self.deny(&document.address, &error),
+                }
+            }
             None => self.begin(document)?,
         }
         Ok(())
@@ -157,20 +162,26 @@ impl Hub {
         self.clients.insert(client.address.clone(), (client, 0));
     }
 
-    /// Counts a token that has to be verified.
+    /// Counts a token that has to be verified, or is of no use.
     fn admit_attempt(&self) -> Result<()> {
         let per_minute = u64::from(self.shared.limits.connects_per_minute);
         // In sixtieths of an attempt, since the rate is one a second.
         let rate = Rate::new(per_minute, per_minute.saturating_mul(60));
-        let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.attempts.take(60, rate, now).map_err(|wait_ns| {
-            let limit = "connects_per_minute";
-            self.shared.metrics.limit_applied(limit);
-            Error::RateLimited {
-                limit,
-                retry_after_ms: wait_ns.div_ceil(1_000_000).max(1),
-            }
-        })
+        let taken = self.attempts.take(60, rate, self.now());
+        taken.map_err(|wait_ns| self.too_fast("connects_per_minute", wait_ns))
+    }
+
+    /// The time, in nanoseconds since the connection began.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn too_fast(&self, limit: &'static str, wait_ns: u64) -> Error {
+        self.shared.metrics.limit_applied(limit);
+        Error::RateLimited {
+            limit,
+            retry_after_ms: wait_ns.div_ceil(1_000_000).max(1),
+        }
     }
 
     /// Begins to verify the token of a document.
@@ -244,12 +255,13 @@ impl Hub {
         true
     }
 
-    fn ignore(&mut self) -> Result<()> {
-        self.ignored += 1;
-        match self.ignored > IGNORED_MAX {
-            true => Err(malformed("is about a document that is not open")),
-            false => Ok(()),
-        }
+    /// Ignores a frame without a meaning, as that of a provider whose document was denied.
+    fn ignore(&self) -> Result<()> {
+        let limits = &self.shared.limits;
+        let (per_second, burst) = (limits.bare_frames_per_second, limits.bare_frames_burst);
+        let rate = Rate::new(per_second.into(), burst.into());
+        let taken = self.ignored.take(1, rate, self.now());
+        taken.map_err(|wait_ns| self.too_fast("bare_frames_per_second", wait_ns))
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -304,6 +316,7 @@ impl Conversation for Hub {
     fn receive(&mut self, frame: &Bytes) -> Result<usize> {
         let length = frame.len();
         if **frame == *PONG {
+            self.ignore()?;
             return Ok(length);
         }
         let incoming = Incoming::read(frame).map_err(|_| malformed("is not complete"))?;

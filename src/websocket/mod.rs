@@ -10,6 +10,7 @@
 //! connection  one WebSocket: its queue and its place
 //! sitting     a session, with its clients
 //! client      a client in one document: its session, its room, and messages to it
+//! request     the requests to rooms, by name
 //! requests    one message of a client: charge, check the rights, call
 //! reader      receives frames, in order and no faster than budgets allow
 //! solo        the frames of a connection of y-websocket
@@ -33,6 +34,7 @@ mod hub;
 mod opening;
 mod protocol;
 mod reader;
+mod request;
 mod requests;
 mod seat;
 mod service;
@@ -53,7 +55,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use self::{client::Dialect, connection::Connection};
+use self::{connection::Connection, request::Dialect};
 pub use self::{opening::PATH, service::WebSocketService};
 use crate::{
     auth::Verifier,

@@ -10,9 +10,10 @@ use document::{
 use engineio::Message;
 
 use super::{
-    client::{Client, Dialect, Question, request, ticket},
+    client::Client,
     hocuspocus::SyncStatus,
     protocol::{self, Incoming},
+    request::{self, Dialect, Question, ticket},
 };
 use crate::{
     auth::Right,

@@ -6,10 +6,11 @@ use document::Visibility;
 use engineio::Writer;
 
 use super::{
-    client::{Client, Dialect, Question, request},
+    client::Client,
     close,
     hocuspocus::{self, SyncStatus},
     protocol,
+    request::{self, Dialect, Question},
 };
 use crate::{
     error::Error,

@@ -17,21 +17,19 @@ use tracing::debug;
 
 use super::{
     Shared,
-    client::{Client, Dialect},
+    client::Client,
     close,
     connection::{Connection, Entered},
     hub::Hub,
     opening::Opening,
     reader::{Reader, Refused},
-    sitting::Sitting,
+    request::Dialect,
+    sitting::{Sitting, admit, verified},
     solo::Solo,
 };
 use crate::{
-    auth::{Claims, Right},
     error::{Error, Result},
-    id::RoomName,
     limits::{Occupant, Peer, Place, Subnet},
-    session::verify,
 };
 
 /// The HTTP service of one protocol of this door. Cheap to clone.
@@ -184,21 +182,4 @@ async fn start(
         dialect,
         &[],
     ))
-}
-
-/// The claims of the token with which a client of `connection` connects.
-pub(super) async fn verified(
-    shared: &Shared,
-    connection: &Connection,
-    token: Option<&str>,
-) -> Result<Claims> {
-    let subnet = connection.place.as_ref().and_then(|it| it.subnet());
-    let parts = (&shared.verifier, &shared.verifications);
-    let token = token.filter(|token| !token.is_empty());
-    verify(&shared.sessions, parts, token, subnet).await
-}
-
-/// Whether a person with `claims` may open `room`.
-pub(super) fn admit(claims: &Claims, room: &RoomName) -> Result<()> {
-    claims.rights_in(room).require(Right::View)
 }

@@ -1,18 +1,36 @@
-//! A session of this door, with the clients that it has: one for each document. It ends when all of
-//! these have.
+//! A session of this door: how it begins, and the clients that it has, one for each document. It ends
+//! when all of these have.
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tracing::info;
 
-use super::{Shared, client::Client, connection::Connection};
+use super::{Shared, connection::Connection};
 use crate::{
-    auth::Claims,
+    auth::{Claims, Right},
     error::{Error, Result},
     id::{RoomName, Timestamp},
-    session::{Link, Session},
+    session::{Link, Session, verify},
 };
+
+/// A client of a session: one document that it has opened.
+pub(super) trait Member: Send + Sync {
+    /// The room of the document.
+    fn room(&self) -> &RoomName;
+
+    /// The token expires soon.
+    fn ask_for_token(&self);
+
+    /// The session has a fresh token.
+    fn apply_rights(&self);
+
+    /// The session has ended because of `reason`.
+    fn close(&self, reason: &Error);
+
+    /// The session has ended a while ago.
+    fn end_transport(&self);
+}
 
 /// A session and its clients.
 pub(super) struct Sitting {
@@ -20,7 +38,7 @@ pub(super) struct Sitting {
     shared: Arc<Shared>,
     /// The token that began it, or the one that renewed it last.
     token: Mutex<Arc<str>>,
-    clients: Mutex<Vec<Weak<Client>>>,
+    clients: Mutex<Vec<Weak<dyn Member>>>,
 }
 
 impl Sitting {
@@ -81,18 +99,18 @@ impl Sitting {
 
     /// Whether one of its clients has opened `room`.
     pub(super) fn is_in(&self, room: &RoomName) -> bool {
-        self.clients().iter().any(|client| client.room == *room)
+        self.clients().iter().any(|client| *client.room() == *room)
     }
 
-    pub(super) fn add(&self, client: &Arc<Client>) {
-        self.clients.lock().push(Arc::downgrade(client));
+    pub(super) fn add(&self, client: Weak<dyn Member>) {
+        self.clients.lock().push(client);
     }
 
     /// A client of the session has ended; the session ends with the last one.
-    pub(super) fn remove(&self, client: &Client) {
+    pub(super) fn remove(&self, client: &dyn Member) {
         let is_last = {
             let mut clients = self.clients.lock();
-            clients.retain(|other| !std::ptr::eq(other.as_ptr(), client));
+            clients.retain(|other| !std::ptr::addr_eq(other.as_ptr(), client));
             clients.is_empty()
         };
         if is_last {
@@ -101,7 +119,7 @@ impl Sitting {
         }
     }
 
-    fn clients(&self) -> Vec<Arc<Client>> {
+    fn clients(&self) -> Vec<Arc<dyn Member>> {
         let clients = self.clients.lock();
         clients.iter().filter_map(Weak::upgrade).collect()
     }
@@ -133,4 +151,21 @@ impl Link for Sitting {
             client.end_transport();
         }
     }
+}
+
+/// The claims of the token with which a client of `connection` connects.
+pub(super) async fn verified(
+    shared: &Shared,
+    connection: &Connection,
+    token: Option<&str>,
+) -> Result<Claims> {
+    let subnet = connection.place.as_ref().and_then(|it| it.subnet());
+    let parts = (&shared.verifier, &shared.verifications);
+    let token = token.filter(|token| !token.is_empty());
+    verify(&shared.sessions, parts, token, subnet).await
+}
+
+/// Whether a person with `claims` may open `room`.
+pub(super) fn admit(claims: &Claims, room: &RoomName) -> Result<()> {
+    claims.rights_in(room).require(Right::View)
 }

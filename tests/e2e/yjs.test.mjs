@@ -285,12 +285,13 @@ describe("y-websocket", () => {
 
   it("content of others that only this client still has is taken in when it is asked for", async () => {
     // As tabs of one browser tell one another what the server has never seen.
-    const [lost, doc] = [new Y.Doc(), new Y.Doc()];
+    const lost = new Y.Doc();
     lost.getText("text").insert(0, "by another");
-    Y.applyUpdate(doc, Y.encodeStateAsUpdate(lost));
-    await Stock.open(server, "relayed", { doc });
+    const stock = await Stock.open(server, "relayed");
+    Y.applyUpdate(stock.doc, Y.encodeStateAsUpdate(lost), stock.provider);
+    stock.text.insert(10, " and more");
     const replica = await native("relayed", { user: "ben" });
-    await until("the server has it", () => replica.content === "by another");
+    await until("the server has both", () => replica.content === "by another and more");
   });
 });
 
