@@ -1,6 +1,7 @@
 //! The whole server: builds each part once, serves, and stops the parts in reverse order.
 
 mod drain;
+mod router;
 
 use std::{
     future::Future,
@@ -10,15 +11,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::Request,
-    http::{Uri, header},
-    middleware::{self, Next},
-    response::Response,
-};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::Instant};
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -27,12 +20,11 @@ use crate::{
     bus::EventBus,
     catalog::Catalog,
     comments::Comments,
-    config::{Config, DevDoors, Environment},
-    error::{Error, Result},
+    config::{Config, DevDoors},
+    error::Result,
     exit::Exit,
     front::{self, Front, Handshake, Plain, Tls},
-    http,
-    limits::{Memory, Places, Share, Verifications},
+    limits::{Memory, Places, Queues, Share, Verifications},
     metrics::Metrics,
     notifications::Notifications,
     operations::Operations,
@@ -44,6 +36,7 @@ use crate::{
     store::{JournalOptions, Store, Unwritten},
     supervise::{Supervisor, Task},
     webhooks::Webhooks,
+    websocket::{self, WebSockets},
     workflow::Workflow,
 };
 
@@ -62,6 +55,7 @@ pub struct App {
     presence: Presence,
     rooms: Rooms,
     sockets: Sockets,
+    websockets: WebSockets,
     places: Places,
     verifications: Verifications,
     share: Share,
@@ -184,6 +178,7 @@ impl App {
         let places = Places::new(&config.limits, connections_max, metrics.clone());
         let verifications = Verifications::new(&config.limits);
         let share = Share::new(config.limits.stranger_cpu_ms_per_second, metrics.clone());
+        let queues = Queues::new(config.limits.queues_bytes_max, metrics.clone());
         let sockets = Sockets::new(socket::Parts {
             verifier: verifier.clone(),
             sessions: sessions.clone(),
@@ -195,10 +190,24 @@ impl App {
             timing: config.timing,
             places: places.clone(),
             verifications: verifications.clone(),
+            queues: queues.clone(),
             share: share.clone(),
             metrics: metrics.clone(),
             supervisor: supervisor.clone(),
             instance: config.instance.clone(),
+        });
+        let websockets = WebSockets::new(websocket::Parts {
+            verifier: verifier.clone(),
+            sessions: sessions.clone(),
+            presence: presence.clone(),
+            rooms: rooms.clone(),
+            limits: config.limits,
+            timing: config.timing,
+            verifications: verifications.clone(),
+            queues,
+            share: share.clone(),
+            metrics: metrics.clone(),
+            supervisor: supervisor.clone(),
         });
         // The sockets subscribe first, so that clients learn why a room closes before it does.
         bus.subscribe(Arc::new(sockets.clone()));
@@ -217,6 +226,7 @@ impl App {
             presence,
             rooms,
             sockets,
+            websockets,
             places,
             verifications,
             share,
@@ -326,70 +336,4 @@ impl App {
             supervisor: self.supervisor.clone(),
         }
     }
-
-    fn router(&self) -> Router {
-        let sockets = self.sockets.clone();
-        let routes = http::routes(http::Parts {
-            store: self.store.clone(),
-            rooms: self.rooms.clone(),
-            catalog: self.catalog.clone(),
-            presence: self.presence.clone(),
-            operations: self.operations.clone(),
-            verifier: self.verifier.clone(),
-            verifications: self.verifications.clone(),
-            limits: self.config.limits,
-            timing: self.config.timing,
-            sessions: self.sessions.clone(),
-            connections: Arc::new(move || sockets.len()),
-            supervisor: self.supervisor.clone(),
-            metrics: self.metrics.clone(),
-            metrics_token: self.config.metrics_token.clone(),
-            auth: self.config.auth.clone(),
-            dev_doors: self.config.dev_doors,
-            instance: self.config.instance.clone(),
-            started: self.started,
-            asyncapi: socket::asyncapi,
-        });
-        let service = self.sockets.service();
-        let routes = routes
-            .route_service("/socket.io", service.clone())
-            .route_service("/socket.io/", service);
-        let origins = self.config.origins.clone();
-        let supervisor = self.supervisor.clone();
-        // A layer that rewrites a request's path has to be outside of the routes.
-        Router::new()
-            .fallback_service(routes)
-            .layer(middleware::from_fn(serve_engine_at_root))
-            .layer(middleware::from_fn_with_state(
-                origins.clone(),
-                http::check_origin,
-            ))
-            .layer(http::cors(&origins))
-            .layer(middleware::from_fn_with_state(
-                self.transport(),
-                http::secure,
-            ))
-            .layer(CatchPanicLayer::custom(move |payload| {
-                supervisor.panicked(Task::HttpRequest, payload);
-                http::refuse(&Error::Internal)
-            }))
-    }
-
-    /// Whether browsers are told to use TLS only.
-    fn transport(&self) -> http::Transport {
-        match (&self.tls, self.config.environment) {
-            (Some(_), Environment::Production) => http::Transport::TlsOnly,
-            _ => http::Transport::Any,
-        }
-    }
-}
-
-/// Serves Engine.IO to a plain WebSocket upgrade at `/`, such as `wscat` requests it.
-async fn serve_engine_at_root(mut request: Request, next: Next) -> Response {
-    let upgrade = request.headers().get(header::UPGRADE);
-    let websocket = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if websocket && request.uri().path() == "/" {
-        *request.uri_mut() = Uri::from_static("/socket.io/?EIO=4&transport=websocket");
-    }
-    next.run(request).await
 }

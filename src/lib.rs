@@ -9,7 +9,7 @@
 //! ```text
 //! 11 main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 10 front  http  socket                   doors: parse, check the rights, call, answer
+//! 10 front  http  socket  websocket        doors: parse, check the rights, call, answer
 //! 9  operations                     what clients may ask of the features, by name
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
@@ -49,7 +49,7 @@
 //!
 //! # Library walls
 //! Each of these libraries is used in one place only: yrs in `crates/document`; hyper in
-//! `crates/engineio`, which only `socket` uses; sqlx in `store`, with whose `Transaction`
+//! `crates/engineio`, which only `socket` and `websocket` use; sqlx in `store`, with whose `Transaction`
 //! features write; axum in `http` and `app`; rust-embed in `http`; jsonwebtoken in `auth`;
 //! clap in `main` and `arguments`. Only `settings` reads the environment, and only
 //! `supervise` spawns tasks.
@@ -86,4 +86,5 @@ pub mod store;
 pub mod supervise;
 pub mod telemetry;
 pub mod webhooks;
+pub mod websocket;
 pub mod workflow;

@@ -46,8 +46,21 @@ fn main() -> io::Result<()> {
     write("corpus/awareness", &awareness())?;
     write("corpus/frames", &frames())?;
     write("corpus/polling", &texts(BODIES))?;
-    write("corpus/packets", &texts(PACKETS))
+    write("corpus/packets", &texts(PACKETS))?;
+    write("corpus/yjs", &STOCK.map(<[u8]>::to_vec))
 }
+
+/// Frames of stock Yjs clients: steps, states, a question, an echo, several messages, and unknown ones.
+const STOCK: [&[u8]; 8] = [
+    &[0, 0, 1, 0],
+    &[0, 1, 2, 0, 0],
+    &[0, 2, 2, 0, 0],
+    &[1, 6, 1, 5, 1, 2, 0x7b, 0x7d],
+    &[3],
+    &[102, 2, 7, 8],
+    &[0, 0, 1, 0, 3, 1, 1, 0],
+    &[2, 0, 2, 0x6e, 0x6f],
+];
 
 /// Bodies of polling requests.
 const BODIES: &[&str] = &[

@@ -27,7 +27,7 @@ impl App {
         let began = Instant::now();
         let deadline = began + Duration::from_millis(self.config.timing.drain_timeout_ms);
         info!(
-            connections = self.sockets.len(),
+            connections = self.connections(),
             rooms = self.rooms.len(),
             "draining"
         );
@@ -41,17 +41,34 @@ impl App {
         }
         let unwritten = self.store.close(deadline).await;
         let sent_by = Instant::now() + CLOSE_TIMEOUT;
-        while !self.sockets.is_drained() && Instant::now() < sent_by {
+        while !self.are_drained() && Instant::now() < sent_by {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let spread = spread(self.sockets.len(), began.elapsed());
-        self.sockets.close_within(spread).await;
+        let spread = spread(self.connections(), began.elapsed());
+        tokio::join!(
+            self.sockets.close_within(spread),
+            self.websockets.close_within(spread)
+        );
         let closed_by = Instant::now() + CLOSE_TIMEOUT;
-        while !self.sockets.have_ended() && Instant::now() < closed_by {
+        while !self.have_ended() && Instant::now() < closed_by {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         info!(took_ms = began.elapsed().as_millis() as u64, "drained");
         unwritten
+    }
+
+    /// The number of connections that are open over all doors.
+    fn connections(&self) -> usize {
+        self.sockets.len() + self.websockets.len()
+    }
+
+    /// Whether all queued answers have been handed to the kernel.
+    fn are_drained(&self) -> bool {
+        self.sockets.is_drained() && self.websockets.are_drained()
+    }
+
+    fn have_ended(&self) -> bool {
+        self.sockets.have_ended() && self.websockets.have_ended()
     }
 
     /// Resolves a moment after the log's writer has died. Then it is useless to wait for

@@ -11,6 +11,7 @@
 //! occupant  who occupies a place
 //! peer     the client of a request
 //! places   the connections, in all and by address
+//! queues   the memory of all queues together
 //! role     whether a client is a person or a service
 //! sample   which of many like lines are logged
 //! share    how much of the processor strangers get
@@ -27,6 +28,7 @@ mod occupant;
 mod pace;
 mod peer;
 mod places;
+mod queues;
 mod role;
 mod sample;
 mod share;
@@ -43,6 +45,7 @@ pub use self::{
     pace::Pace,
     peer::Peer,
     places::{Full, Place, Places},
+    queues::{Holding, Queue, Queues},
     role::Role,
     sample::Sampler,
     share::{Limited, Share, processor_time},

@@ -30,7 +30,10 @@ use tokio::{
 };
 
 use super::{occupant::Subnet, places::Place};
-use crate::metrics::Metrics;
+use crate::{
+    metrics::Metrics,
+    supervise::{Supervisor, Task},
+};
 
 /// The time for which strangers may use a whole processor after they have used none.
 const BURST: Duration = Duration::from_millis(4);
@@ -128,6 +131,20 @@ impl Share {
             ticket: None,
             work,
         }
+    }
+
+    /// Spawns the `work` of a connection that holds `place`, [limited](Self::limit) by it. Without a
+    /// place, where HTTP is not served by the front door, it is not.
+    pub fn spawn(
+        &self,
+        supervisor: &Supervisor,
+        place: Option<Arc<Place>>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        match place {
+            Some(place) => supervisor.spawn(Task::Connection, self.limit(place, work)),
+            None => supervisor.spawn(Task::Connection, work),
+        };
     }
 
     /// Whether so many connections of `subnet` wait for their first turns that it gets no more of them.

@@ -4,6 +4,7 @@
 //! Session    one connected client: its identity, its claims and its budget
 //! Sessions   the sessions of this instance, found by team and user; limits their number
 //! Link       sends a session's notices to its client; each door implements it
+//! admission  the verification of the token with which a client connects
 //! budgets    the budgets that sessions have left behind
 //! Callers    the users of the HTTP door, where a request has no session
 //! expiry     the notice before a token expires, and the end of the session after it
@@ -15,6 +16,7 @@
 //! have, which ids they get, when a token has expired, and whether a fresh token may replace it.
 //! Each door decides in which form its clients are notified.
 
+mod admission;
 mod budgets;
 mod callers;
 mod expiry;
@@ -35,6 +37,7 @@ use parking_lot::RwLock;
 use tokio::time::Instant;
 
 pub use self::{
+    admission::verify,
     callers::{Caller, Callers},
     identity::{Identity, PALETTE},
     registry::Sessions,

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    limits::{Full, Occupant, Peer, Subnet},
-    metrics,
+    limits::{Full, Occupant, Peer, Queue, Subnet},
+    metrics::{self, Metrics},
     supervise::Task,
 };
 
@@ -225,13 +225,7 @@ impl Door for Engine {
             Some(socket) => socket.data.place.clone(),
             None => Peer::present().map(|peer| peer.place),
         };
-        match place {
-            Some(place) => {
-                let limited = shared.share.limit(place, tracked);
-                shared.supervisor.spawn(Task::Connection, limited);
-            }
-            None => drop(shared.supervisor.spawn(Task::Connection, tracked)),
-        }
+        shared.share.spawn(&shared.supervisor, place, tracked);
     }
 
     fn closed(&self, socket: &Arc<EngineSocket>, reason: Reason) {
@@ -257,6 +251,22 @@ impl Door for Engine {
 impl Occupant for EngineSocket {
     fn evict(&self) {
         self.cut(Reason::Unwanted);
+    }
+}
+
+impl Queue for EngineSocket {
+    fn for_each_held(&self, each: &mut dyn FnMut(usize, usize)) {
+        engineio::Connection::for_each_held(self, each);
+    }
+
+    fn cut(&self, reason: &'static str, metrics: &Metrics) {
+        match self.data.client() {
+            Some(client) => client.cut(reason),
+            None => {
+                metrics.socket_cut(reason);
+                engineio::Connection::cut(self, Reason::Unwanted);
+            }
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     error::{Error, Result},
     id::{EventId, Timestamp},
     limits::Role,
-    session::Link,
+    session::{Link, verify},
     store::Receiver,
     supervise::{Supervisor, Task},
 };
@@ -47,9 +47,6 @@ struct Auth {
     token: Option<String>,
     since: Option<Value>,
 }
-
-/// How long the verification of a token may take, in which it may wait for others.
-const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Begins a session for the client that sent the CONNECT `packet`, or refuses it. A CONNECT during
 /// another one, or in a session, is ignored.
@@ -77,7 +74,9 @@ pub(super) fn begin(shared: &Arc<Shared>, packet: &Packet<'_>, socket: &Arc<Engi
     let attempt = Guard(socket);
     let work = async move {
         let Guard(socket) = &attempt;
-        let begun = match verify(&shared, token, socket).await {
+        let subnet = socket.data.place.as_ref().and_then(|it| it.subnet());
+        let parts = (&shared.verifier, &shared.verifications);
+        let begun = match verify(&shared.sessions, parts, token.as_deref(), subnet).await {
             Ok(claims) => start(&shared, claims, socket, since, number).await,
             Err(error) => Err(error),
         };
@@ -153,23 +152,6 @@ fn token(auth: Auth, socket: &EngineSocket) -> Option<String> {
         scheme
             .eq_ignore_ascii_case("bearer")
             .then(|| token.trim().to_owned())
-    })
-}
-
-async fn verify(shared: &Shared, token: Option<String>, socket: &EngineSocket) -> Result<Claims> {
-    shared.sessions.check_open()?;
-    let token = token.ok_or(Error::Unauthorized {
-        reason: "a token is required",
-    })?;
-    let subnet = socket.data.place.as_ref().and_then(|it| it.subnet());
-    let verifying = async {
-        let _permit = shared.verifications.permit(subnet).await;
-        shared.verifier.verify(&token).await
-    };
-    let verified = timeout(VERIFICATION_TIMEOUT, verifying).await;
-    verified.unwrap_or_else(|_| {
-        shared.metrics.limit_applied("verifications_max");
-        Err(Error::Overloaded)
     })
 }
 

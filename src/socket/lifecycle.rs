@@ -1,5 +1,5 @@
 //! Closes connections that have not begun a session in time, those of clients that have missed
-//! an event, and those that hold most of the [memory of all queues](super::queues).
+//! an event, and those that hold most of the [memory of all queues](crate::limits::Queues).
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,6 @@ use super::{
     Shared, Sockets,
     client::{Client, EngineSocket},
     connection::Phase,
-    queues,
 };
 use crate::{config::Timing, supervise::Task};
 
@@ -18,12 +17,16 @@ use crate::{config::Timing, supervise::Task};
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Sockets {
-    /// Spawns the task that checks the connections until the last clone of [`Sockets`] is dropped.
+    /// Spawns the task that checks the connections, and the queues of all doors, until the last clone of
+    /// [`Sockets`] is dropped.
     pub fn watch(&self) {
         let shared = &self.shared;
+        let queues = Arc::downgrade(shared);
+        let holding = move || queues.upgrade().map(|shared| shared.holding());
+        shared.queues.add(move || holding().unwrap_or_default());
         let check = |shared: Arc<Shared>| {
             close_due(&shared);
-            queues::limit(&shared);
+            shared.queues.limit();
         };
         shared
             .supervisor

@@ -14,7 +14,6 @@
 //! client       a connected client: its session, its rooms, and messages to it
 //! calls        requests that ask for an operation of a feature
 //! asyncapi     the description of all requests and events
-//! queues       the memory of all queues together
 //! replay       sends a client the events that it has missed
 //! requests     one request: parse, check the rights, call, answer
 //! seat         a client's seat in a room
@@ -44,7 +43,6 @@ mod joined_rooms;
 mod lifecycle;
 mod packet;
 pub mod protocol;
-mod queues;
 mod replay;
 mod requests;
 mod seat;
@@ -65,7 +63,7 @@ use crate::{
     auth::Verifier,
     config::{Limits, Timing},
     id::SessionId,
-    limits::{Places, Role, Sampler, Share, Verifications},
+    limits::{Holding, Places, Queue, Queues, Role, Sampler, Share, Verifications},
     metrics::Metrics,
     operations::Operations,
     presence::Presence,
@@ -115,6 +113,8 @@ pub struct Parts {
     pub places: Places,
     /// The permits for the verification of tokens.
     pub verifications: Verifications,
+    /// The memory of all queues of outgoing messages.
+    pub queues: Queues,
     /// How much of the processor strangers get.
     pub share: Share,
     /// The metrics.
@@ -234,6 +234,17 @@ impl Shared {
     /// Every connection at this moment.
     fn connections(&self) -> Vec<Arc<EngineSocket>> {
         self.connections.lock().values().cloned().collect()
+    }
+
+    /// The queues that hold messages.
+    fn holding(&self) -> Holding {
+        let connections = self.connections.lock();
+        let all = connections.values();
+        let bytes = all.map(|socket| (socket.held_bytes(), socket));
+        let holding = bytes.filter(|(bytes, _)| *bytes > 0);
+        holding
+            .map(|(bytes, socket)| (bytes, Arc::clone(socket) as Arc<dyn Queue>))
+            .collect()
     }
 
     /// Removes a client whose session has ended, and its session.

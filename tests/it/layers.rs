@@ -14,7 +14,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         11,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (10, &["front", "http", "socket"]),
+    (10, &["front", "http", "socket", "websocket"]),
     (9, &["operations"]),
     (8, &["comments"]),
     (7, &["room"]),
@@ -46,10 +46,13 @@ const LEAVES: &[&str] = &["document", "engineio"];
 /// Which modules, and which crates below the layers, may name a library.
 const WALLS: &[(&str, &[&str])] = &[
     ("yrs", &["crates/document"]),
-    ("document", &["http", "id", "room", "socket"]),
+    ("document", &["http", "id", "room", "socket", "websocket"]),
     ("hyper", &["front", "crates/engineio"]),
     ("hyper_util", &["front", "crates/engineio"]),
-    ("engineio", &["front", "socket", "crates/engineio"]),
+    (
+        "engineio",
+        &["front", "socket", "websocket", "crates/engineio"],
+    ),
     ("sqlx", &["store"]),
     ("axum", &["front", "http", "app"]),
     ("rust_embed", &["http"]),

@@ -44,7 +44,7 @@ impl Receiver for Echo {
         MESSAGE_BYTES_MAX
     }
 
-    fn busy(&self) -> Option<Busy> {
+    fn busy(&mut self) -> Option<Busy> {
         None
     }
 

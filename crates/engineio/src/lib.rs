@@ -17,7 +17,7 @@
 //! packet         the packets of Engine.IO
 //! payload        several packets as one HTTP body
 //! heartbeat      when a ping is due, and when its answer is late
-//! upgrade        from an HTTP request to a stream of bytes
+//! upgrade        from an HTTP request to a stream of bytes, and to a WebSocket without Engine.IO
 //! stage          open, upgrading, closing, closed, and who may act in it
 //! polling_state  what a connection that polls has beside a WebSocket
 //! connection     one Engine.IO connection, over polling or a WebSocket
@@ -73,6 +73,6 @@ pub use self::{
     packet::message_text,
     receiver::{Busy, Ended, Limits, Receiver},
     stage::Carrier,
-    upgrade::Unwrap,
+    upgrade::{Opened, Unwrap, Upgrade},
     websocket::serve,
 };

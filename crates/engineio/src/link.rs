@@ -255,7 +255,7 @@ impl<D: Door> Receiver for Link<D> {
         self.shared.door.awaits_more(&self.connection)
     }
 
-    fn busy(&self) -> Option<Busy> {
+    fn busy(&mut self) -> Option<Busy> {
         self.shared.door.busy(&self.connection)
     }
 

@@ -118,17 +118,47 @@ impl Message {
         Self::encoded(small, 0, large)
     }
 
+    /// A binary message of `prefix` and `bytes`, one behind the other. The bytes are shared with all
+    /// other messages of them, as those of [`binary`](Self::binary) are. It cannot be polled: only a
+    /// WebSocket carries it, and [`data_frames`](Self::data_frames) does not show its bytes in one
+    /// piece.
+    pub fn prefixed(prefix: &[u8], bytes: Bytes) -> Self {
+        let (header, used) = server_header(Opcode::Binary, prefix.len() + bytes.len());
+        let copied = match bytes.len() <= COPIED_BYTES_MAX {
+            true => bytes.len(),
+            false => 0,
+        };
+        let mut small = Vec::with_capacity(used + prefix.len() + copied);
+        small.extend_from_slice(&header[..used]);
+        small.extend_from_slice(prefix);
+        let mut large = SmallVec::new();
+        match copied == bytes.len() {
+            true => small.extend_from_slice(&bytes),
+            false => large.push((small.len(), bytes)),
+        }
+        Self::encoded(small, 0, large)
+    }
+
+    /// A ping without content. The peer answers it when it has read everything before it.
+    pub fn ping() -> Self {
+        Self::control(Opcode::Ping, &[])
+    }
+
     /// The answer to a ping.
     pub(super) fn pong(payload: &[u8]) -> Self {
         let payload = &payload[..payload.len().min(CONTROL_BYTES_MAX)];
         Self::control(Opcode::Pong, payload)
     }
 
-    /// The close frame, which is the last of a connection.
-    pub(super) fn close(code: Option<u16>) -> Self {
-        match code {
-            Some(code) => Self::control(Opcode::Close, &code.to_be_bytes()),
-            None => Self::control(Opcode::Close, &[]),
+    /// The close frame, which is the last of a connection. A `reason` that is too long is left out.
+    pub(super) fn close(code: Option<u16>, reason: &str) -> Self {
+        let Some(code) = code else {
+            return Self::control(Opcode::Close, &[]);
+        };
+        let code = code.to_be_bytes();
+        match code.len() + reason.len() <= CONTROL_BYTES_MAX {
+            true => Self::control(Opcode::Close, &[&code, reason.as_bytes()].concat()),
+            false => Self::control(Opcode::Close, &code),
         }
     }
 
@@ -198,7 +228,7 @@ impl Message {
                 Some((_, bytes)) => bytes,
                 None => {
                     at += length;
-                    &small[at - length..at]
+                    small.get(at - length..at)?
                 }
             };
             Some((opcode, payload))
@@ -286,8 +316,30 @@ mod tests {
 
     #[test]
     fn control_frames_are_no_data_frames() {
-        assert_eq!(wire(&Message::close(Some(1001))), b"\x88\x02\x03\xE9");
+        assert_eq!(wire(&Message::close(Some(1001), "")), b"\x88\x02\x03\xE9");
+        assert_eq!(
+            wire(&Message::close(Some(4401), "no")),
+            b"\x88\x04\x11\x31no"
+        );
+        let too_long = "x".repeat(CONTROL_BYTES_MAX);
+        assert_eq!(wire(&Message::close(Some(1001), &too_long)).len(), 4);
         assert_eq!(wire(&Message::pong(b"hi")), b"\x8A\x02hi");
-        assert_eq!(Message::close(None).data_frames().count(), 0);
+        assert_eq!(wire(&Message::ping()), b"\x89\x00");
+        assert_eq!(Message::close(None, "").data_frames().count(), 0);
+    }
+
+    #[test]
+    fn a_prefix_and_the_bytes_behind_it_are_one_frame() {
+        let small = Message::prefixed(b"ab", Bytes::from_static(b"cd"));
+        assert_eq!(wire(&small), b"\x82\x04abcd");
+        assert_eq!(small.data_frames().count(), 1);
+        let bytes = Bytes::from(vec![7; COPIED_BYTES_MAX + 1]);
+        let large = Message::prefixed(b"ab", bytes.clone());
+        let expected = [b"\x82\x7E\x10\x03ab", bytes.as_ref()].concat();
+        assert_eq!(wire(&large), expected);
+        assert_eq!(large.wire_bytes(), expected.len());
+        let shares = |piece: Piece<'_>| piece.as_bytes().as_ptr() == bytes.as_ptr();
+        assert!(large.pieces().any(shares), "the bytes are not copied");
+        assert_eq!(large.data_frames().count(), 0);
     }
 }

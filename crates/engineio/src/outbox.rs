@@ -148,9 +148,25 @@ impl Outbox {
 
     /// Closes the connection after the queued messages and a close frame with `code` are written.
     pub fn close(&self, code: Option<u16>) {
+        self.close_with(Message::close(code, ""), |_| {});
+    }
+
+    /// As [`close`](Self::close), with a `reason` of at most 123 bytes.
+    pub fn close_for(&self, code: u16, reason: &str) {
+        self.close_with(Message::close(Some(code), reason), |_| {});
+    }
+
+    /// As [`close_for`](Self::close_for), but drops the queued messages except the one that is being
+    /// written, so that a peer that reads slowly holds no more memory.
+    pub fn close_early(&self, code: u16, reason: &str) {
+        self.close_with(Message::close(Some(code), reason), State::keep_begun);
+    }
+
+    fn close_with(&self, last: Message, keep: impl FnOnce(&mut State)) {
         self.finish(|state| {
             if state.status == Status::Open {
-                state.push(Message::close(code));
+                keep(state);
+                state.push(last);
                 state.status = Status::Closing;
             }
         });
@@ -273,8 +289,9 @@ impl Outbox {
         (taken, state.status)
     }
 
-    /// Wakes the task or poll that waits for messages, to have it check its state.
-    pub(super) fn wake(&self) {
+    /// Wakes the task or poll that waits for messages, to have it check its state: also when the
+    /// receiver's alarm is due.
+    pub fn wake(&self) {
         let waker = self.state.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -338,6 +355,12 @@ impl State {
     fn push(&mut self, message: Message) {
         self.waiting_bytes += message.wire_bytes();
         self.queue.push_back(message);
+    }
+
+    /// Drops all messages but the one that is being written.
+    fn keep_begun(&mut self) {
+        self.queue.truncate(usize::from(self.written > 0));
+        self.waiting_bytes = 0;
     }
 
     fn clear(&mut self) {

@@ -49,7 +49,7 @@ mod tests {
         buffer.push_str("4hello");
         let messages = [
             Message::new(buffer, [Bytes::from_static(&[1, 2, 3, 4])]),
-            Message::close(None),
+            Message::close(None, ""),
             Message::text("2"),
         ];
         let body = payload(&messages);

@@ -34,8 +34,22 @@ pub trait Receiver: Send + Unpin + 'static {
     }
 
     /// What has to end before further messages are taken; `None` if they are taken now. Asked
-    /// before every read.
-    fn busy(&self) -> Option<Busy>;
+    /// in every turn before the first read.
+    fn busy(&mut self) -> Option<Busy>;
+
+    /// Whether [`busy`](Self::busy) need not be asked yet. Asked after each read, so that the messages
+    /// of at most one read arrive at a receiver that has become busy.
+    fn takes_more(&self) -> bool {
+        true
+    }
+
+    /// The peer answered a [ping](super::Message::ping).
+    fn pong(&mut self) {}
+
+    /// The code with which a connection is closed that violates the protocol.
+    fn close_code(&self, violation: Violation) -> u16 {
+        violation.close_code()
+    }
 
     /// When [`on_alarm`](Self::on_alarm) is to be called; asked after every turn. It may
     /// be called earlier.

@@ -10,7 +10,9 @@ use tokio::net::TcpStream;
 
 use super::{
     answer::Answer,
+    receiver::{Limits, Receiver},
     tcp::{self, Tcp},
+    websocket::serve,
 };
 
 /// The constant that is hashed together with a client's key.
@@ -36,9 +38,15 @@ impl Default for Unwrap {
 }
 
 /// A request that becomes a WebSocket once its response is sent.
-pub(super) struct Upgrade {
+pub struct Upgrade {
     pending: OnUpgrade,
     unwrap: Unwrap,
+}
+
+/// A WebSocket whose response was sent, and that is to be [served](Self::serve).
+pub struct Opened {
+    stream: Stream,
+    first: Vec<u8>,
 }
 
 /// The stream that carries a WebSocket.
@@ -54,7 +62,7 @@ impl tcp::Stream for Box<TokioIo<Upgraded>> {}
 impl Upgrade {
     /// The response to `request` and, if it is a valid upgrade, the upgrade that
     /// takes place once the response is sent.
-    pub(super) fn accept<B>(request: &mut Request<B>) -> (Answer, Option<Self>) {
+    pub fn accept<B>(request: &mut Request<B>) -> (Answer, Option<Self>) {
         let accept = match accept(request) {
             Ok(accept) => accept,
             Err(status) => return (refusal(status), None),
@@ -71,6 +79,12 @@ impl Upgrade {
         (response, Some(Self { pending, unwrap }))
     }
 
+    /// Waits until the response is sent. `None` if the connection failed.
+    pub async fn opened(self) -> Option<Opened> {
+        let (stream, first) = self.stream().await?;
+        Some(Opened { stream, first })
+    }
+
     /// Waits until the response is sent and returns the stream, with the bytes that
     /// were read from it already. `None` if the connection failed.
     pub(super) async fn stream(self) -> Option<(Stream, Vec<u8>)> {
@@ -81,6 +95,22 @@ impl Upgrade {
             Ok((tcp, first)) => (Stream::Tcp(Tcp::new(tcp)), first.to_vec()),
             Err(upgraded) => (Stream::Other(Box::new(TokioIo::new(upgraded))), Vec::new()),
         })
+    }
+}
+
+impl Opened {
+    /// Serves the WebSocket until it ends: hands its messages to `receiver`, and writes those in the
+    /// receiver's outbox.
+    pub async fn serve<R: Receiver>(self, limits: Limits, receiver: R) {
+        let first = self.first;
+        match self.stream {
+            Stream::Tcp(stream) => {
+                let write_half = tcp::Stream::write_half(&stream);
+                receiver.outbox().set_write_half(write_half);
+                serve(stream, &first, limits, receiver).await;
+            }
+            Stream::Other(stream) => Box::pin(serve(stream, &first, limits, receiver)).await,
+        }
     }
 }
 

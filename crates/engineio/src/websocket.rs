@@ -202,7 +202,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
     }
 
     fn violate(&mut self, violation: Violation) {
-        self.receiver.outbox().close(Some(violation.close_code()));
+        let code = self.receiver.close_code(violation);
+        self.receiver.outbox().close(Some(code));
         self.begin_closing(Ended::Violated(violation));
     }
 
@@ -247,7 +248,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
             }
             bytes += filled.len();
             frames += self.receive(filled);
-            if bytes >= READ_BYTES_PER_TURN || frames >= FRAMES_PER_TURN {
+            let enough = bytes >= READ_BYTES_PER_TURN || frames >= FRAMES_PER_TURN;
+            if enough || !self.receiver.takes_more() {
                 break Moved::Paused;
             }
         };
@@ -268,7 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, R: Receiver> WebSocket<S, R> {
                         Incoming::Text(text) => receiver.text(text),
                         Incoming::Binary(bytes) => receiver.binary(bytes),
                         Incoming::Ping(payload) => answer_ping(receiver.outbox(), payload),
-                        Incoming::Pong => {}
+                        Incoming::Pong => receiver.pong(),
                         Incoming::Close(code) => {
                             by_peer = true;
                             receiver.outbox().close(code.or(Some(NORMAL)));

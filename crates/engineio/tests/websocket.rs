@@ -60,7 +60,7 @@ impl Receiver for Echo {
         MESSAGE_BYTES_MAX
     }
 
-    fn busy(&self) -> Option<Busy> {
+    fn busy(&mut self) -> Option<Busy> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let busy = self.0.busy.lock().clone()?;
         Some(Box::pin(async move { busy.notified().await }))

@@ -77,7 +77,7 @@ impl Receiver for Recorder {
         MESSAGE_BYTES_MAX
     }
 
-    fn busy(&self) -> Option<Busy> {
+    fn busy(&mut self) -> Option<Busy> {
         None
     }
 
