@@ -17,7 +17,7 @@ use super::{
     connection::{Connection, Phase},
     handshake,
     packet::{Attachments, Kind, NotAPacket, Packet},
-    requests,
+    requests, yjs,
 };
 use crate::{
     error::Error,
@@ -86,10 +86,15 @@ impl Engine {
     ) -> Result<(), NotAPacket> {
         let shared = &self.sockets.shared;
         match packet.kind {
+            Kind::Connect if yjs::has(packet.namespace) => {
+                yjs::begin(shared, packet, socket);
+                Ok(())
+            }
             Kind::Connect => {
                 handshake::begin(shared, packet, socket);
                 Ok(())
             }
+            _ if yjs::has(packet.namespace) => yjs::receive(packet, attachments, socket),
             Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => {
                 Err(NotAPacket)
             }
@@ -189,6 +194,9 @@ impl Door for Engine {
     }
 
     fn busy(&self, socket: &Arc<EngineSocket>) -> Option<Busy> {
+        if let Some(busy) = yjs::busy(socket) {
+            return Some(busy);
+        }
         let room = socket.data.client()?.busy_room()?;
         Some(Box::pin(async move { room.becomes_free().await }))
     }
@@ -248,6 +256,7 @@ impl Door for Engine {
         }
         shared.connections.lock().remove(&socket.id());
         self.end_session(socket, Phase::Closed);
+        yjs::leave_all(socket);
         shared
             .metrics
             .connection_closed(*socket.data.counted_as.lock());
