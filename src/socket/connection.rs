@@ -1,6 +1,7 @@
 //! The state that this door keeps for one Engine.IO connection.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -11,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{task::AbortHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     packet::{ATTACHMENTS_MAX, Attachments, NotAPacket},
@@ -44,8 +46,25 @@ pub struct Connection<C> {
     /// and whether a packet is incomplete.
     is_known: AtomicBool,
     is_partial: AtomicBool,
-    /// The same for whether a client has asked for a namespace of y-socket.io.
+    /// The same for whether a client has asked for a namespace of y-socket.io, and whether frames wait.
     has_namespaces: AtomicBool,
+    is_paused: AtomicBool,
+    paused: Mutex<Option<Box<Paused>>>,
+}
+
+/// What waits while a connection is paused.
+struct Paused {
+    frames: VecDeque<Frame>,
+    /// Cancelled when the connection is paused no more.
+    resumed: CancellationToken,
+}
+
+/// A frame that arrived while the connection is paused.
+pub(super) enum Frame {
+    /// A text.
+    Text(Box<str>),
+    /// An attachment.
+    Binary(Bytes),
 }
 
 struct State<C> {
@@ -111,7 +130,58 @@ impl<C> Connection<C> {
             is_known: AtomicBool::new(false),
             is_partial: AtomicBool::new(false),
             has_namespaces: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            paused: Mutex::default(),
         }
+    }
+
+    /// From now on all frames wait, until [`next_waiting`](Self::next_waiting) has returned them. Nothing
+    /// more is read meanwhile, so that those that wait were in one read. Returns `false` if they wait already.
+    pub(super) fn pause(&self) -> bool {
+        let mut paused = self.paused.lock();
+        if paused.is_some() {
+            return false;
+        }
+        *paused = Some(Box::new(Paused {
+            frames: VecDeque::new(),
+            resumed: CancellationToken::new(),
+        }));
+        self.is_paused.store(true, Ordering::Release);
+        true
+    }
+
+    /// Has a frame wait, if frames have to wait.
+    pub(super) fn holds(&self, frame: impl FnOnce() -> Frame) -> bool {
+        if !self.is_paused.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut paused = self.paused.lock();
+        let waiting = paused.as_mut();
+        waiting
+            .map(|paused| paused.frames.push_back(frame()))
+            .is_some()
+    }
+
+    /// The first frame that waits. If there is none, frames wait no more.
+    pub(super) fn next_waiting(&self) -> Option<Frame> {
+        let mut paused = self.paused.lock();
+        let next = paused.as_mut()?.frames.pop_front();
+        if next.is_none() {
+            self.is_paused.store(false, Ordering::Release);
+            if let Some(paused) = paused.take() {
+                paused.resumed.cancel();
+            }
+        }
+        next
+    }
+
+    /// While frames have to wait: what ends when they wait no more.
+    pub(super) fn resumed(&self) -> Option<CancellationToken> {
+        if !self.is_paused.load(Ordering::Acquire) {
+            return None;
+        }
+        let paused = self.paused.lock();
+        paused.as_ref().map(|paused| paused.resumed.clone())
     }
 
     /// Notes that a token was verified for the connection, which keeps its place.

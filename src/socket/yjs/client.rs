@@ -2,12 +2,9 @@
 //!
 //! It is a member of its room, and the room's seat is the client itself. The namespace ends with it.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use engineio::{Message, Reason, Sent};
@@ -52,16 +49,16 @@ pub(in crate::socket) struct Client {
     is_connected: AtomicBool,
     malformed: AtomicU32,
     pub(super) asking: Mutex<Asking>,
-    /// Set while events wait because they came too fast.
+    /// Set while an event waits because it came too fast.
     pub(super) pause: Mutex<Option<Box<Pause>>>,
     this: Weak<Self>,
 }
 
-/// Events that came too fast and are carried out later. Nothing is read from the connection meanwhile,
-/// so that they are few.
+/// An event that came too fast and is carried out later. Everything that arrives behind it on the
+/// connection waits too, and nothing more is read.
 pub(super) struct Pause {
     pub(super) until: Instant,
-    pub(super) events: VecDeque<Event>,
+    pub(super) event: Event,
 }
 
 impl Client {
@@ -92,7 +89,7 @@ impl Client {
         Namespace(&self.room)
     }
 
-    pub(super) fn socket(&self) -> &EngineSocket {
+    pub(super) fn socket(&self) -> &Arc<EngineSocket> {
         &self.socket
     }
 
@@ -221,20 +218,20 @@ impl Client {
         self.socket.data.distrust();
     }
 
-    /// Whether nothing more may be read from its connection at present.
-    pub(in crate::socket) fn is_busy(&self) -> bool {
-        self.pause.lock().is_some() || self.handle.is_busy()
+    /// Whether an event of the client waits.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.lock().is_some()
     }
 
-    /// Waits until more may be read, and carries out the events that came too fast.
-    pub(in crate::socket) async fn becomes_free(self: Arc<Self>) {
-        loop {
-            let until = self.pause.lock().as_ref().map(|pause| pause.until);
-            let Some(until) = until else { break };
-            sleep_until(until).await;
-            self.resume();
+    /// Waits until it is time for the event that waits, and carries it out; it may have to wait again.
+    pub(super) async fn resume(&self) {
+        let until = self.pause.lock().as_ref().map(|pause| pause.until);
+        let Some(until) = until else { return };
+        sleep_until(until).await;
+        let waited = self.pause.lock().take();
+        if let Some(pause) = waited {
+            self.receive(pause.event);
         }
-        self.handle.becomes_free().await;
     }
 
     /// Something of the client is missing: the server asks for it, by and by.

@@ -25,15 +25,17 @@ mod seat;
 
 use std::sync::Arc;
 
-pub(super) use self::{handshake::begin, namespaces::Namespaces};
 use self::{
+    client::Client,
     namespaces::Receiver,
     packets::{Event, PREFIX},
 };
+pub(super) use self::{handshake::begin, namespaces::Namespaces};
 use super::{
     client::EngineSocket,
     packet::{Attachments, Kind, NotAPacket, Packet},
 };
+use crate::room::RoomHandle;
 
 /// Whether `namespace` is one of y-socket.io.
 pub(super) fn has(namespace: &str) -> bool {
@@ -84,18 +86,29 @@ pub(super) fn receive(
 
 /// Ends all sessions of a connection that has closed.
 pub(super) fn leave_all(socket: &EngineSocket) {
-    for client in socket.data.namespaces(Namespaces::leave_all) {
+    for client in socket.data.namespaces(Namespaces::close) {
         client.forget();
     }
 }
 
-/// What has to end before more is read from the connection; `None` if more may be read now.
-pub(super) fn busy(socket: &EngineSocket) -> Option<engineio::Busy> {
+/// Carries out the events that came too fast, when it is time.
+pub(super) async fn resume(socket: &EngineSocket) {
+    while let Some(client) = socket
+        .data
+        .namespaces(|namespaces| namespaces.find(Client::is_paused))
+    {
+        client.resume().await;
+    }
+}
+
+/// A room whose inbox is so full that the server must not read the connection's next frame yet.
+pub(super) fn busy_room(socket: &EngineSocket) -> Option<RoomHandle> {
     if !socket.data.has_namespaces() {
         return None;
     }
+    let is_busy = |client: &Client| client.handle.is_busy();
     let client = socket
         .data
-        .namespaces(|namespaces| namespaces.find(|client| client.is_busy()))?;
-    Some(Box::pin(client.becomes_free()))
+        .namespaces(|namespaces| namespaces.find(is_busy))?;
+    Some(client.handle.clone())
 }

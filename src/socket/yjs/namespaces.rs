@@ -19,6 +19,8 @@ const ENDED_MAX: usize = 16;
 pub(in crate::socket) struct Namespaces {
     entries: Vec<Entry>,
     last_attempt: u32,
+    /// Whether the connection has closed.
+    is_closed: bool,
 }
 
 struct Entry {
@@ -77,9 +79,10 @@ impl Namespaces {
     }
 
     /// Begins an attempt to begin a session in the namespace `name` and returns its number; `None`
-    /// during another one, and in a session.
+    /// during another one, in a session, and after the connection has closed.
     pub(super) fn begin(&mut self, name: &str) -> Option<u32> {
         match self.place(name) {
+            _ if self.is_closed => return None,
             Some(place) if !matches!(self.entries[place].stage, Stage::Ended) => return None,
             Some(place) => drop(self.entries.swap_remove(place)),
             None => {}
@@ -160,8 +163,9 @@ impl Namespaces {
         Some(self.entries.swap_remove(place).left())
     }
 
-    /// Removes all entries and returns the clients of those that had a session.
-    pub(super) fn leave_all(&mut self) -> Vec<Arc<Client>> {
+    /// The connection has closed: removes all entries and returns the clients of those that had a session.
+    pub(super) fn close(&mut self) -> Vec<Arc<Client>> {
+        self.is_closed = true;
         let all = std::mem::take(&mut self.entries);
         all.into_iter().filter_map(Entry::left).collect()
     }

@@ -4,7 +4,7 @@
 //! waits, and so does everything behind it: the connection is read more slowly. An update that cannot be
 //! taken for a while is dropped, and the server [asks](super::asking) for it later.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use document::{StateVector, awareness};
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     auth::Right,
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     id::Timestamp,
-    room::{Command, Standing, Ticket, Update},
-    socket::protocol::Refusal,
+    room::{Command, Peer, Standing, Ticket, Update},
+    socket::{engine::Engine, protocol::Refusal},
 };
 
 /// What an event counts for in the budgets, besides its bytes.
@@ -31,51 +31,22 @@ const INBOX_WAIT: Duration = Duration::from_millis(50);
 const EMPTY_UPDATE: &[u8] = &[0, 0];
 
 impl Client {
-    /// Carries out `event`, behind those that wait.
+    /// Carries out `event`, or has it wait. Events after the end of the session are ignored.
     pub(super) fn receive(&self, event: Event) {
+        if self.session.has_ended() {
+            return;
+        }
         self.session.seen(Timestamp::now());
-        let mut pause = self.pause.lock();
-        match &mut *pause {
-            Some(pause) => pause.events.push_back(event),
-            None => {
-                drop(pause);
-                self.carry_out([event].into());
-            }
-        }
-    }
-
-    /// Carries out the events that wait.
-    pub(super) fn resume(&self) {
-        let waiting = self.pause.lock().take();
-        self.carry_out(waiting.map(|pause| pause.events).unwrap_or_default());
-    }
-
-    /// Carries out `events`, up to one that has to wait.
-    fn carry_out(&self, mut events: VecDeque<Event>) {
-        while let Some(event) = events.front() {
-            // Requests after the end of the session are ignored.
-            if self.session.has_ended() {
-                return;
-            }
-            let done = self.admit(event).and_then(|()| self.request(event));
-            let wait = match done {
-                Ok(()) => None,
-                Err(Error::RateLimited { retry_after_ms, .. }) => {
-                    Some(Duration::from_millis(retry_after_ms))
-                }
-                Err(Error::Overloaded) => Some(INBOX_WAIT),
-                Err(error) => {
-                    self.fail(event, &error);
-                    None
-                }
-            };
-            if let Some(wait) = wait {
-                let until = Instant::now() + wait;
-                *self.pause.lock() = Some(Box::new(Pause { until, events }));
-                return;
-            }
-            events.pop_front();
-        }
+        let done = self.admit(&event).and_then(|()| self.request(&event));
+        let wait = match done {
+            Ok(()) => return,
+            Err(Error::RateLimited { retry_after_ms, .. }) => Duration::from_millis(retry_after_ms),
+            Err(Error::Overloaded) => INBOX_WAIT,
+            Err(error) => return self.fail(&event, &error),
+        };
+        let until = Instant::now() + wait;
+        *self.pause.lock() = Some(Box::new(Pause { until, event }));
+        Engine::pause(&self.shared, self.socket());
     }
 
     /// Charges the budgets for `event`.
@@ -129,7 +100,10 @@ impl Client {
             return Ok(());
         }
         self.rights.require(Right::Edit)?;
-        within(bytes, self.shared.limits.update_bytes_max)?;
+        let limit = self.shared.limits.update_bytes_max;
+        if bytes.len() > limit {
+            return Err(Error::TooLarge { limit });
+        }
         let checked = document::validate(bytes).map_err(|_| invalid("is not a Yjs update"))?;
         let bytes = bytes.clone();
         self.command(request, None, |peer, ticket| {
@@ -143,10 +117,17 @@ impl Client {
         })
     }
 
+    /// Changes awareness states. Those that are too many, too large or malformed are dropped: stock clients
+    /// send on what they have received, which they do not choose.
     fn change_awareness(&self, bytes: &Bytes) -> Result<()> {
-        within(bytes, self.shared.limits.awareness_bytes_max)?;
-        let entries =
-            awareness::decode(bytes).map_err(|_| invalid("is not an awareness update"))?;
+        if bytes.len() > self.shared.limits.awareness_bytes_max {
+            self.shared.metrics.limit_applied("awareness_bytes_max");
+            return Ok(());
+        }
+        let Ok(entries) = awareness::decode(bytes) else {
+            self.shared.metrics.refused(ErrorCode::Invalid.name());
+            return Ok(());
+        };
         self.command(AWARENESS_UPDATE, None, |peer, ticket| Command::Awareness {
             peer,
             ticket,
@@ -159,7 +140,7 @@ impl Client {
         &self,
         request: &'static str,
         id: Option<u64>,
-        command: impl FnOnce(std::sync::Arc<dyn crate::room::Peer>, Ticket) -> Command,
+        command: impl FnOnce(Arc<dyn Peer>, Ticket) -> Command,
     ) -> Result<()> {
         // The connection holds the client while it reads, so that it is there.
         let peer = self.peer().ok_or(Error::Internal)?;
@@ -192,13 +173,6 @@ impl Client {
             Error::Invalid { .. } => self.refuse_malformed(name, error),
             _ => self.refuse(name, error),
         }
-    }
-}
-
-fn within(bytes: &Bytes, limit: usize) -> Result<()> {
-    match bytes.len() > limit {
-        true => Err(Error::TooLarge { limit }),
-        false => Ok(()),
     }
 }
 
