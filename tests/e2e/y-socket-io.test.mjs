@@ -1,13 +1,18 @@
 // Stock clients of y-socket.io, beside native ones. Sections 3, 4 and 8 of the protocol.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { io } from "socket.io-client";
 import * as Y from "yjs";
-import { applyAwarenessUpdate, encodeAwarenessUpdate } from "y-protocols/awareness";
+import { Awareness, encodeAwarenessUpdate } from "y-protocols/awareness";
 import { databases } from "@realtime-server/harness/databases";
 import { Network } from "@realtime-server/harness/network";
-import { memory } from "@realtime-server/harness/process";
+import { memory, temporaryFolder } from "@realtime-server/harness/process";
 import { suiteDatabase, suiteServer } from "@realtime-server/harness/suite";
 import { claims, sign, token } from "@realtime-server/harness/tokens";
 import { pause, until } from "@realtime-server/harness/until";
@@ -109,6 +114,50 @@ describe("clients of y-socket.io", () => {
     await until("Ana's cursor is gone", () => !seenByBen.has(ana.doc.clientID));
   });
 
+  it("run as in the documentation", async () => {
+    const page = readFileSync(new URL("../../docs/stock-clients.md", import.meta.url), "utf8");
+    const [, program] = /`socket\.mjs`:\n\n```js\n(.*?)```\n/s.exec(page);
+    const address = '"http://localhost:3001"';
+    assert.ok(program.includes(address));
+    const folder = temporaryFolder();
+    symlinkSync(fileURLToPath(new URL("node_modules", import.meta.url)), join(folder, "node_modules"));
+    writeFileSync(join(folder, "socket.mjs"), program.replace(address, JSON.stringify(server.url)));
+    const { stdout } = await promisify(execFile)("node", ["socket.mjs"], { cwd: folder, timeout: 60_000 });
+    assert.deepEqual(stdout.trim().split("\n").sort(), ["Ana wrote this.", "Ben wrote this."]);
+  });
+
+  it("get packets as Node's socket.io writes them", async () => {
+    const raw = await RawSocket.open(server);
+    const auth = JSON.stringify({ token: token() });
+    raw.send('40/yjs|a,{"token":"nonsense"}');
+    await raw.frame((text) => text === '44/yjs|a,{"message":"unauthorized"}');
+    raw.send(`40/yjs|a,${auth}`);
+    await raw.frame((text) => text.startsWith('40/yjs|a,{"sid":"'));
+    const before = raw.frames.length;
+    raw.send('451-/yjs|a,0["sync-step-1",{"_placeholder":true,"num":0}]');
+    raw.send(Buffer.of(0));
+    await until("the server asks", () => raw.frames.length === before + 4);
+    assert.deepEqual(raw.frames.slice(before), [
+      '461-/yjs|a,0[{"_placeholder":true,"num":0}]',
+      Buffer.of(0, 0),
+      '451-/yjs|a,0["sync-step-1",{"_placeholder":true,"num":0}]',
+      Buffer.of(0),
+    ]);
+    raw.send('461-/yjs|a,0[{"_placeholder":true,"num":0}]');
+    raw.send(Buffer.of(0, 0));
+    // A second CONNECT is ignored, and so are acks that nobody expects.
+    raw.send(`40/yjs|a,${auth}`);
+    raw.send('461-/yjs|a,0[{"_placeholder":true,"num":0}]');
+    raw.send(Buffer.of(0, 0));
+    raw.send("41/yjs|a,");
+    raw.send(`40/yjs|b,${auth}`);
+    await raw.frame((text) => text.startsWith('40/yjs|b,{"sid":"'));
+    assert.equal(raw.frames.length, before + 5);
+    // An event in a namespace that was left is a violation of the protocol, as in the namespace "/".
+    raw.send('42/yjs|a,["sync-update"]');
+    await until("it is closed", () => raw.closed);
+  });
+
   it("say that they are synchronised when they have the document, and not before", async () => {
     const ben = await native(server, "ben", "synced");
     await ben.edit(({ text }) => text.insert(0, "x".repeat(300_000)));
@@ -129,7 +178,9 @@ describe("clients of y-socket.io", () => {
     one.type("one");
     two.type("two");
     await until("Ben reads the first", () => first.content === "one");
-    await until("a viewer is told", () => two.told.some(([event, { error }]) => event === "request_error" && error.code === "forbidden"));
+    await until("a viewer is told", () =>
+      two.told.some(([event, { error }]) => event === "request_error" && error.code === "forbidden"),
+    );
     assert.equal(second.content, "");
     const joined = await socket.timeout(10_000).emitWithAck("join_room", "shared one");
     assert.equal(joined.ok, true);
@@ -271,6 +322,19 @@ describe("clients of y-socket.io", () => {
     assert.deepEqual(lost, []);
   });
 
+  it("are shown again at once when they are back", async () => {
+    const [ana, ben] = [await stock(server, "ana", "back"), await native(server, "ben", "back")];
+    const seen = ben.awareness.getStates();
+    ana.awareness.setLocalState({ cursor: "as it was" });
+    await sees(seen, ana.doc.clientID, ({ cursor }) => cursor === "as it was");
+    ana.breakTransport();
+    await until("she is gone", () => !seen.has(ana.doc.clientID));
+    const began = performance.now();
+    await sees(seen, ana.doc.clientID, ({ cursor }) => cursor === "as it was");
+    // By itself, a client renews its state every 15 s.
+    assert.ok(performance.now() - began < 10_000);
+  });
+
   it("do not show a cursor again that is gone, by sending it on late", async () => {
     const room = "echoes";
     const [ben, ana] = [await native(server, "ben", room), await Client.connect(server, { person: { user: "ana" } })];
@@ -290,7 +354,6 @@ describe("clients of y-socket.io", () => {
     eve.socket.emit("awareness-update", echo);
     // The state that follows shows that the echo was handled.
     const own = new Y.Doc();
-    const { Awareness } = await import("y-protocols/awareness");
     const awareness = new Awareness(own);
     awareness.setLocalState({ cursor: 2 });
     eve.socket.emit("awareness-update", encodeAwarenessUpdate(awareness, [own.clientID]));
@@ -404,7 +467,8 @@ describe("limits of clients of y-socket.io", () => {
     for (let n = 0; n < 200; n += 1) doc.getText("text").insert(n, "x");
     const ben = await native(server, "ben", "turns");
     const began = performance.now();
-    const accepted = () => raw.frames.filter((frame) => typeof frame === "string" && frame.startsWith("40/yjs|turns,")).length;
+    const accepted = () =>
+      raw.frames.filter((frame) => typeof frame === "string" && frame.startsWith("40/yjs|turns,")).length;
     for (let turn = 0; turn < 10; turn += 1) {
       raw.send(`40/yjs|turns,${JSON.stringify({ token: token({ user: "eve" }) })}`);
       await until("it is accepted", () => accepted() === turn + 1, 60_000);

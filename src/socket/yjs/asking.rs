@@ -23,8 +23,8 @@ const ANSWER_CHECK: Duration = Duration::from_millis(500);
 /// The questions of one client.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// The number of the last question.
-    last: u64,
+    /// The number of the next question.
+    next: u64,
     /// The question that is not answered yet, and when it was asked.
     open: Option<(u64, Instant)>,
     /// Whether something of the client is missing.
@@ -49,7 +49,7 @@ pub(super) enum Due {
 impl Default for Asking {
     fn default() -> Self {
         Self {
-            last: 0,
+            next: 0,
             open: None,
             is_owed: false,
             is_timed: false,
@@ -61,7 +61,7 @@ impl Default for Asking {
 impl Asking {
     /// Whether a question has to be asked with the answer to a step 1 of the client.
     pub(super) fn belongs_to_answer(&self) -> bool {
-        self.last == 0 || (self.is_owed && self.open.is_none())
+        self.next == 0 || (self.is_owed && self.open.is_none())
     }
 
     /// Something of the client is missing. Returns the time after which [`due`](Self::due) has to be called,
@@ -91,19 +91,20 @@ impl Asking {
 
     /// A question is asked at `now`. Returns its number.
     pub(super) fn asked(&mut self, now: Instant) -> u64 {
-        self.last += 1;
-        self.open = Some((self.last, now));
-        self.last
+        let number = self.next;
+        self.next += 1;
+        self.open = Some((number, now));
+        number
     }
 
-    /// The client answers the question of this number. Returns `false` if that is not open: there is no
-    /// such question, or it was answered.
-    pub(super) fn answered(&mut self, number: u64) -> bool {
-        let is_open = self.open.is_some_and(|(open, _)| open == number);
-        if is_open {
-            self.open = None;
-        }
-        is_open
+    /// Whether the question of this number is not answered yet. There may be no such question.
+    pub(super) fn is_open(&self, number: u64) -> bool {
+        self.open.is_some_and(|(open, _)| open == number)
+    }
+
+    /// The open question was answered.
+    pub(super) fn answered(&mut self) {
+        self.open = None;
     }
 
     /// The answer was taken, and nothing of it is missing.
@@ -122,10 +123,10 @@ mod tests {
         let (mut asking, now) = (Asking::default(), Instant::now());
         assert!(asking.belongs_to_answer());
         let number = asking.asked(now);
-        assert!(!asking.belongs_to_answer() && asking.answered(number));
-        assert!(!asking.belongs_to_answer() && !asking.answered(number));
+        assert!(!asking.belongs_to_answer() && asking.is_open(number) && !asking.is_open(99));
+        asking.answered();
+        assert!(!asking.belongs_to_answer() && !asking.is_open(number));
         assert!(asking.owe().is_some() && asking.belongs_to_answer());
-        assert!(!asking.answered(99));
     }
 
     #[test]
@@ -136,8 +137,8 @@ mod tests {
             waits.push(asking.owe().expect("a timer"));
             assert_eq!(asking.owe(), None, "one timer suffices");
             assert_eq!(asking.due(now), Due::Question);
-            let number = asking.asked(now);
-            assert!(asking.answered(number));
+            asking.asked(now);
+            asking.answered();
         }
         assert_eq!(waits[..3], [100, 200, 400].map(Duration::from_millis));
         assert_eq!(waits[11], WAIT_MAX);

@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::{
     asking::{Asking, Due},
+    greeting::Greeting,
     packets::{Event, Namespace, PREFIX},
 };
 use crate::{
@@ -49,6 +50,7 @@ pub(in crate::socket) struct Client {
     is_connected: AtomicBool,
     malformed: AtomicU32,
     pub(super) asking: Mutex<Asking>,
+    pub(super) greeting: Mutex<Greeting>,
     /// Set while an event waits because it came too fast.
     pub(super) pause: Mutex<Option<Box<Pause>>>,
     this: Weak<Self>,
@@ -80,6 +82,7 @@ impl Client {
             is_connected: AtomicBool::new(false),
             malformed: AtomicU32::new(0),
             asking: Mutex::default(),
+            greeting: Mutex::default(),
             pause: Mutex::default(),
             this: Weak::clone(this),
         })
@@ -147,13 +150,15 @@ impl Client {
         self.socket.cut(Reason::Unwanted);
     }
 
-    /// The client is in the room: tells it that it is connected. Returns `false` if it has left meanwhile.
+    /// The client is in the room: tells it that it is connected. Returns `false` if it has left meanwhile, or its
+    /// session has ended.
     pub(super) fn enter(&self) -> bool {
         let id = public_id();
         // Under the connection's lock, so that presence never knows a room that the client has left, and
         // the end of the session comes after its beginning.
         let has_entered = self.socket.data.namespaces(|namespaces| {
-            let is_there = namespaces.find(|other| std::ptr::eq(other, self)).is_some();
+            let is_it = |other: &Self| std::ptr::eq(other, self);
+            let is_there = namespaces.find(is_it).is_some() && !self.session.has_ended();
             if is_there {
                 self.is_connected.store(true, Ordering::Release);
                 self.shared.presence.enter(&self.session, &self.room);

@@ -75,11 +75,11 @@ pub(in crate::socket) fn begin(
     }
 }
 
-/// Charges the client for the attempt. A connection with a session pays as for joining a room, so that
-/// a client that reconnects may enter many namespaces at once.
+/// Charges the client for the attempt. A connection with a session pays for a request, so that a client
+/// that reconnects may enter many namespaces at once.
 fn admit(shared: &Shared, packet: &Packet<'_>, socket: &EngineSocket) -> Result<()> {
     if let Some(budget) = socket.data.budget.get().filter(|_| socket.data.is_known()) {
-        return budget.admit_join(packet.json.len());
+        return budget.admit_request(packet.json.len());
     }
     if socket.data.admit_attempt(&shared.limits) {
         return Ok(());
@@ -106,7 +106,8 @@ impl Attempt {
         self.admit_room(Role::of(claims.rights()))?;
         let budget = socket.data.budget.get().cloned();
         let session = shared.sessions.admit_again(claims, budget)?;
-        let handle = match shared.rooms.open(&session.key(&self.room)) {
+        let admitted = session.budget.admit_join(0);
+        let handle = match admitted.and_then(|()| shared.rooms.open(&session.key(&self.room))) {
             Ok(handle) => handle,
             Err(error) => {
                 shared.sessions.forget(&session);

@@ -6,6 +6,7 @@
 //! handshake    begins a session with a token, and joins its room
 //! client       a client in one namespace: its session, its room, and messages to it
 //! requests     carries out what a client sends
+//! greeting     how a client that connects again is shown again at once
 //! asking       when the server asks a client for what the server lacks
 //! seat         a client as a member of its room
 //! ```
@@ -17,6 +18,7 @@
 
 mod asking;
 mod client;
+mod greeting;
 mod handshake;
 mod namespaces;
 mod packets;

@@ -65,16 +65,15 @@ impl Client {
 
     fn request(&self, event: &Event) -> Result<()> {
         match event {
+            Event::Step1 { .. } => self.greeting.lock().step_1(),
+            Event::Awareness(_) => {}
+            _ => self.greeting.lock().other(),
+        }
+        match event {
             Event::Step1 { ack: None, .. } => Ok(()),
             Event::Step1 { state_vector, ack } => self.sync(state_vector, *ack),
             Event::Update(update) => self.update(update, SYNC_UPDATE, Standing::Member),
-            Event::Step2 { update, ack } => match self.asking.lock().answered(*ack) {
-                true => self.update(update, SYNC_STEP_2, Standing::Reply),
-                false => {
-                    self.socket().ignore();
-                    Ok(())
-                }
-            },
+            Event::Step2 { update, ack } => self.step_2(update, *ack),
             Event::Awareness(states) => self.change_awareness(states),
             Event::Malformed(_) => Err(invalid("must be binary")),
             Event::Unknown { .. } => Err(Error::Invalid {
@@ -92,6 +91,19 @@ impl Client {
             ticket,
             has: state_vector.into(),
         })
+    }
+
+    /// The answer to a step 1 of the server. It is open until it was taken, or refused for good.
+    fn step_2(&self, update: &Bytes, number: u64) -> Result<()> {
+        if !self.asking.lock().is_open(number) {
+            self.socket().ignore();
+            return Ok(());
+        }
+        let done = self.update(update, SYNC_STEP_2, Standing::Reply);
+        if !matches!(done, Err(Error::Overloaded)) {
+            self.asking.lock().answered();
+        }
+        done
     }
 
     fn update(&self, bytes: &Bytes, request: &'static str, standing: Standing) -> Result<()> {
@@ -128,12 +140,17 @@ impl Client {
             self.shared.metrics.refused(ErrorCode::Invalid.name());
             return Ok(());
         };
+        let answer = self.greeting.lock().awareness(&entries);
         self.command(AWARENESS_UPDATE, None, |peer, ticket| Command::Awareness {
             peer,
             ticket,
             entries,
             bytes: bytes.len(),
-        })
+        })?;
+        if let Some(answer) = answer {
+            self.send(self.namespace().bytes(AWARENESS_UPDATE, answer.into()));
+        }
+        Ok(())
     }
 
     fn command(
@@ -154,11 +171,7 @@ impl Client {
             Event::Update(_) => SYNC_UPDATE,
             Event::Awareness(_) => AWARENESS_UPDATE,
             Event::Malformed(name) => *name,
-            Event::Unknown {
-                name,
-                ack: Some(ack),
-            } => {
-                let _ = name;
+            Event::Unknown { ack: Some(ack), .. } => {
                 let refusal = Refusal { ok: false, error };
                 return self.send(self.namespace().ack(*ack, &refusal));
             }

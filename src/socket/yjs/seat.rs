@@ -6,6 +6,7 @@ use engineio::Message as Packet;
 
 use super::{
     client::Client,
+    greeting::Greeting,
     packets::{AWARENESS_UPDATE, Namespace, SYNC_STEP_1, SYNC_UPDATE},
 };
 use crate::{
@@ -85,8 +86,10 @@ impl Client {
     /// The client has joined: it is told that it is connected, and who else is there. It then sends its
     /// step 1.
     fn welcome(&self, joined: Joined) {
+        *self.greeting.lock() = Greeting::expect(joined.awareness.as_deref());
         if !self.enter() {
-            return;
+            // Of no effect if the client has left.
+            return self.refuse_connection(&Error::SessionRevoked);
         }
         self.shared.metrics.joined("ok");
         if let Some(states) = joined.awareness {

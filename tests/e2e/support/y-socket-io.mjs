@@ -57,7 +57,10 @@ export class Stock {
   /** The code of the refusal of a connection, or `accepted`. */
   static async refused(server, room, options) {
     const client = new Stock(server, room, { reconnection: false, ...options });
-    const outcome = await until("the server has decided", () => client.refusals[0] ?? (client.socket.connected && "accepted"));
+    const outcome = await until(
+      "the server has decided",
+      () => client.refusals[0] ?? (client.socket.connected && "accepted"),
+    );
     client.close();
     return outcome;
   }
@@ -94,8 +97,9 @@ export class Stock {
 
   close() {
     open.delete(this);
-    this.provider.destroy();
+    // First, since a connected provider opens a channel to other tabs at its end, which keeps the process running.
     this.socket.disconnect();
+    this.provider.destroy();
   }
 }
 
