@@ -34,7 +34,11 @@ const JUNK = Uint8Array.of(7, 7, 7, 7, 7, 7, 7);
 /** The reasons of a disconnect after which socket.io-client reconnects by itself. */
 const BY_ITSELF = ["transport close", "transport error"];
 
+/** Sockets in the native namespace of a shared connection. */
+const others = [];
+
 const closeAll = () => {
+  for (const socket of others.splice(0)) socket.disconnect();
   closeStock();
   closeClients();
 };
@@ -49,6 +53,7 @@ const stock = (server, user, room, options = {}) =>
 /** The native namespace on the connection of a client. */
 const beside = async (client, server, user) => {
   const socket = io(server.url, { auth: { token: token({ user }) }, forceNew: false }).connect();
+  others.push(socket);
   await until("the native namespace is connected", () => socket.connected);
   assert.equal(socket.io, client.socket.io);
   return socket;
@@ -188,9 +193,8 @@ describe("clients of y-socket.io", () => {
     one.close();
     await second.edit(({ map }) => map.set("still", "there"));
     await until("the second is alive", () => two.map.get("still") === "there");
-    const { users } = await socket.timeout(10_000).emitWithAck("presence_list", {});
+    const { users } = await socket.timeout(10_000).emitWithAck("presence_list", { room: "shared two" });
     assert.deepEqual(users.map(({ user }) => user.id).sort(), ["ana", "ben"]);
-    socket.disconnect();
   });
 
   it("are refused with a code", async () => {
@@ -496,7 +500,6 @@ describe("limits of clients of y-socket.io", () => {
     assert.equal(await Stock.refused(server, "five", { ...shared, person: { user: "ana" } }), "too_many_rooms");
     one.close();
     await until("there is room again", async () => (await join("four")).ok);
-    socket.disconnect();
   });
 
   it("namespaces by the thousand cost little memory, for strangers and for others", async () => {
