@@ -267,9 +267,9 @@ impl Client {
             id: None,
         };
         // A room that has ended closes the namespace, and a full inbox is asked again.
-        match self.handle.send(Command::StateVector { peer, ticket }) {
-            Err(Error::Overloaded) => self.owe(),
-            Ok(()) | Err(_) => {}
+        let asked = self.handle.send(Command::StateVector { peer, ticket });
+        if asked == Err(Error::Overloaded) {
+            self.owe();
         }
     }
 
