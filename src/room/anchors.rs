@@ -109,9 +109,11 @@ impl Peer for Question {
         self.settle(match answer {
             Answer::Gone(gone) => Ok(gone),
             Answer::Refused(error) => Err(error),
-            Answer::Joined(_) | Answer::Synced(_) | Answer::Made(_) | Answer::Done => {
-                Err(Error::Internal)
-            }
+            Answer::Joined(_)
+            | Answer::Synced(_)
+            | Answer::StateVector(_)
+            | Answer::Made(_)
+            | Answer::Done => Err(Error::Internal),
         });
     }
 

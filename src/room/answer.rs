@@ -29,6 +29,8 @@ pub enum Answer {
     Joined(Box<Joined>),
     /// To a sync.
     Synced(Synced),
+    /// To a question for the state vector of the room's replica.
+    StateVector(Vec<u8>),
     /// To an edit: the update that was made of it, Yjs v1.
     Made(Bytes),
     /// To a question about anchors: for each, in their order, whether its text is gone. The answer

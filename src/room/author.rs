@@ -172,7 +172,11 @@ impl Peer for Request {
         match answer {
             Answer::Made(bytes) => self.settle(Ok(Reply::Made(bytes))),
             Answer::Refused(error) => self.settle(Err(error)),
-            Answer::Joined(_) | Answer::Synced(_) | Answer::Gone(_) | Answer::Done => {}
+            Answer::Joined(_)
+            | Answer::Synced(_)
+            | Answer::StateVector(_)
+            | Answer::Gone(_)
+            | Answer::Done => {}
         }
     }
 

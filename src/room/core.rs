@@ -271,6 +271,10 @@ impl<P: PeerHandle> RoomCore<P> {
             Command::Sync { peer, ticket, has } => {
                 self.sync(peer, ticket, &has, resources.queued_bytes);
             }
+            Command::StateVector { peer, ticket } => {
+                let state_vector = self.document.state_vector();
+                self.answer(peer, ticket, Answer::StateVector(state_vector));
+            }
             Command::Edit { peer, ticket, edit } => self.make_edit(peer, ticket, &edit),
             Command::Anchors { peer, ticket, of } => self.find_gone(peer, ticket, &of),
             Command::Update(update) => self.update(update, resources),

@@ -234,6 +234,14 @@ pub enum Command<P = Arc<dyn Peer>> {
         /// What the client has.
         has: Has,
     },
+    /// Asks for the state vector of the room's replica, from which the client's door asks the client for
+    /// what the room lacks.
+    StateVector {
+        /// The peer that asks.
+        peer: P,
+        /// The request.
+        ticket: Ticket,
+    },
     /// Changes the document. It is boxed because it is much larger than the other variants.
     Update(Box<Update<P>>),
     /// Asks for the update that an edit is, as the document is now. The document is not changed.
@@ -323,6 +331,7 @@ impl<P: Clone> Command<P> {
         match self {
             Command::Join { peer, ticket, .. }
             | Command::Sync { peer, ticket, .. }
+            | Command::StateVector { peer, ticket }
             | Command::Edit { peer, ticket, .. }
             | Command::Anchors { peer, ticket, .. }
             | Command::Awareness { peer, ticket, .. } => Some((peer.clone(), *ticket)),
@@ -338,7 +347,10 @@ impl<P: Clone> Command<P> {
             Command::Edit { edit, .. } => edit.bytes() + WEIGHT,
             Command::Anchors { of, .. } => of.len() * size_of::<Anchor>() + WEIGHT,
             Command::Awareness { bytes, .. } => *bytes + WEIGHT,
-            Command::Join { .. } | Command::Leave { .. } | Command::Sync { .. } => WEIGHT,
+            Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Sync { .. }
+            | Command::StateVector { .. } => WEIGHT,
         }
     }
 }

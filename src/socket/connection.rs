@@ -1,6 +1,7 @@
 //! The state that this door keeps for one Engine.IO connection.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -11,8 +12,12 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{task::AbortHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
-use super::packet::{ATTACHMENTS_MAX, Attachments, NotAPacket};
+use super::{
+    packet::{ATTACHMENTS_MAX, Attachments, NotAPacket},
+    yjs::Namespaces,
+};
 use crate::{
     config::Limits,
     limits::{Bucket, Budget, Place, Rate},
@@ -41,15 +46,42 @@ pub struct Connection<C> {
     /// and whether a packet is incomplete.
     is_known: AtomicBool,
     is_partial: AtomicBool,
+    /// The same for whether a client has asked for a namespace of y-socket.io, and whether frames wait.
+    has_namespaces: AtomicBool,
+    is_paused: AtomicBool,
+    paused: Mutex<Option<Box<Paused>>>,
+}
+
+/// What waits while a connection is paused.
+struct Paused {
+    frames: VecDeque<Frame>,
+    /// Cancelled when the connection is paused no more.
+    resumed: CancellationToken,
+}
+
+/// A frame that arrived while the connection is paused.
+pub(super) enum Frame {
+    /// A text.
+    Text(Box<str>),
+    /// An attachment.
+    Binary(Bytes),
 }
 
 struct State<C> {
     phase: Phase<C>,
+    namespaces: Namespaces,
     partial: Option<Partial>,
     last_attempt: u32,
 }
 
-/// The phase of a connection.
+impl<C> State<C> {
+    /// Whether a session has begun, in the default namespace or in another one.
+    fn is_known(&self) -> bool {
+        matches!(self.phase, Phase::Connected(_)) || self.namespaces.have_sessions()
+    }
+}
+
+/// The phase of a connection in the default namespace.
 pub(super) enum Phase<C> {
     /// Open, without a session.
     Opened,
@@ -88,6 +120,7 @@ impl<C> Connection<C> {
             counted_as: Mutex::new(metrics::Transport::Polling),
             state: Mutex::new(State {
                 phase: Phase::Opened,
+                namespaces: Namespaces::default(),
                 partial: None,
                 last_attempt: 0,
             }),
@@ -96,7 +129,59 @@ impl<C> Connection<C> {
             attempts: Bucket::default(),
             is_known: AtomicBool::new(false),
             is_partial: AtomicBool::new(false),
+            has_namespaces: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            paused: Mutex::default(),
         }
+    }
+
+    /// From now on all frames wait, until [`next_waiting`](Self::next_waiting) has returned them. Nothing
+    /// more is read meanwhile, so that those that wait were in one read. Returns `false` if they wait already.
+    pub(super) fn pause(&self) -> bool {
+        let mut paused = self.paused.lock();
+        if paused.is_some() {
+            return false;
+        }
+        *paused = Some(Box::new(Paused {
+            frames: VecDeque::new(),
+            resumed: CancellationToken::new(),
+        }));
+        self.is_paused.store(true, Ordering::Release);
+        true
+    }
+
+    /// Has a frame wait, if frames have to wait.
+    pub(super) fn holds(&self, frame: impl FnOnce() -> Frame) -> bool {
+        if !self.is_paused.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut paused = self.paused.lock();
+        let waiting = paused.as_mut();
+        waiting
+            .map(|paused| paused.frames.push_back(frame()))
+            .is_some()
+    }
+
+    /// The first frame that waits. If there is none, frames wait no more.
+    pub(super) fn next_waiting(&self) -> Option<Frame> {
+        let mut paused = self.paused.lock();
+        let next = paused.as_mut()?.frames.pop_front();
+        if next.is_none() {
+            self.is_paused.store(false, Ordering::Release);
+            if let Some(paused) = paused.take() {
+                paused.resumed.cancel();
+            }
+        }
+        next
+    }
+
+    /// While frames have to wait: what ends when they wait no more.
+    pub(super) fn resumed(&self) -> Option<CancellationToken> {
+        if !self.is_paused.load(Ordering::Acquire) {
+            return None;
+        }
+        let paused = self.paused.lock();
+        paused.as_ref().map(|paused| paused.resumed.clone())
     }
 
     /// Notes that a token was verified for the connection, which keeps its place.
@@ -105,9 +190,12 @@ impl<C> Connection<C> {
             place.trust();
         }
     }
-    /// Notes that the session has ended: its client is a stranger again.
+
+    /// Notes that a session has ended: without another one, its client is a stranger again.
     pub(super) fn distrust(&self) {
-        if let Some(place) = &self.place {
+        if let Some(place) = &self.place
+            && !self.is_known()
+        {
             place.distrust();
         }
     }
@@ -115,11 +203,35 @@ impl<C> Connection<C> {
     /// Calls `change` with the phase, under the connection's lock. A packet that is incomplete is
     /// dropped where there is no session.
     pub(super) fn phase<T>(&self, change: impl FnOnce(&mut Phase<C>) -> T) -> T {
+        self.change(|state| change(&mut state.phase))
+    }
+
+    /// Calls `change` with the namespaces of y-socket.io, as [`phase`](Self::phase) does.
+    pub(super) fn namespaces<T>(&self, change: impl FnOnce(&mut Namespaces) -> T) -> T {
+        self.change(|state| change(&mut state.namespaces))
+    }
+
+    /// Whether there are namespaces of y-socket.io. It takes no lock.
+    pub(super) fn has_namespaces(&self) -> bool {
+        self.has_namespaces.load(Ordering::Acquire)
+    }
+
+    /// How many namespaces of y-socket.io have a session or are about to.
+    pub(super) fn open_namespaces(&self) -> usize {
+        match self.has_namespaces() {
+            true => self.namespaces(|namespaces| namespaces.open()),
+            false => 0,
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State<C>) -> T) -> T {
         let mut state = self.state.lock();
-        let changed = change(&mut state.phase);
-        let is_known = matches!(state.phase, Phase::Connected(_));
+        let changed = change(&mut state);
+        let is_known = state.is_known();
         self.is_known.store(is_known, Ordering::Release);
-        if !is_known && state.partial.take().is_some() {
+        let has_namespaces = !state.namespaces.is_empty();
+        self.has_namespaces.store(has_namespaces, Ordering::Release);
+        if !is_known && !has_namespaces && state.partial.take().is_some() {
             self.is_partial.store(false, Ordering::Release);
         }
         changed
@@ -191,7 +303,8 @@ impl<C> Connection<C> {
         if wanted == 0 {
             return Ok(true);
         }
-        if !matches!(state.phase, Phase::Connected(_)) {
+        // A namespace that has ended may still receive what its client sent before it knew.
+        if !state.is_known() && !state.namespaces.have_ended() {
             return Err(NotAPacket);
         }
         state.partial = Some(Partial {

@@ -12,12 +12,12 @@ use http::{Extensions, HeaderValue, StatusCode, header};
 use tracing::debug;
 
 use super::{
-    Sockets,
+    Shared, Sockets,
     client::{Client, EngineSocket},
-    connection::{Connection, Phase},
+    connection::{Connection, Frame, Phase},
     handshake,
     packet::{Attachments, Kind, NotAPacket, Packet},
-    requests,
+    requests, yjs,
 };
 use crate::{
     error::Error,
@@ -78,6 +78,32 @@ impl Engine {
         }
     }
 
+    /// Pauses a connection: what arrives waits. Spawns the task that carries it out, in its order, behind the
+    /// events of clients that came too fast.
+    pub(super) fn pause(shared: &Arc<Shared>, socket: &Arc<EngineSocket>) {
+        if socket.data.pause() {
+            let shared = Arc::clone(shared);
+            let engine = Self::new(Sockets { shared });
+            let supervisor = engine.sockets.shared.supervisor.clone();
+            supervisor.spawn(Task::Connection, engine.resume(Arc::clone(socket)));
+        }
+    }
+
+    async fn resume(self, socket: Arc<EngineSocket>) {
+        loop {
+            yjs::resume(&socket).await;
+            match socket.data.next_waiting() {
+                Some(Frame::Text(text)) => {
+                    self.guarded(&socket, || self.receive_text(&text, &socket));
+                }
+                Some(Frame::Binary(bytes)) => {
+                    self.guarded(&socket, || self.receive_binary(bytes, &socket));
+                }
+                None => return,
+            }
+        }
+    }
+
     fn receive(
         &self,
         packet: &Packet<'_>,
@@ -86,10 +112,15 @@ impl Engine {
     ) -> Result<(), NotAPacket> {
         let shared = &self.sockets.shared;
         match packet.kind {
+            Kind::Connect if yjs::has(packet.namespace) => {
+                yjs::begin(shared, packet, socket);
+                Ok(())
+            }
             Kind::Connect => {
                 handshake::begin(shared, packet, socket);
                 Ok(())
             }
+            _ if yjs::has(packet.namespace) => yjs::receive(packet, attachments, socket),
             Kind::Event | Kind::Disconnect | Kind::Ack if packet.namespace != "/" => {
                 Err(NotAPacket)
             }
@@ -189,6 +220,12 @@ impl Door for Engine {
     }
 
     fn busy(&self, socket: &Arc<EngineSocket>) -> Option<Busy> {
+        if let Some(resumed) = socket.data.resumed() {
+            return Some(Box::pin(resumed.cancelled_owned()));
+        }
+        if let Some(room) = yjs::busy_room(socket) {
+            return Some(Box::pin(async move { room.becomes_free().await }));
+        }
         let room = socket.data.client()?.busy_room()?;
         Some(Box::pin(async move { room.becomes_free().await }))
     }
@@ -207,11 +244,15 @@ impl Door for Engine {
     }
 
     fn text(&self, text: &str, socket: &Arc<EngineSocket>) {
-        self.guarded(socket, || self.receive_text(text, socket));
+        if !socket.data.holds(|| Frame::Text(text.into())) {
+            self.guarded(socket, || self.receive_text(text, socket));
+        }
     }
 
     fn binary(&self, bytes: Bytes, socket: &Arc<EngineSocket>) {
-        self.guarded(socket, || self.receive_binary(bytes, socket));
+        if !socket.data.holds(|| Frame::Binary(bytes.clone())) {
+            self.guarded(socket, || self.receive_binary(bytes, socket));
+        }
     }
 
     fn spawn(
@@ -242,6 +283,7 @@ impl Door for Engine {
         }
         shared.connections.lock().remove(&socket.id());
         self.end_session(socket, Phase::Closed);
+        yjs::leave_all(socket);
         shared
             .metrics
             .connection_closed(*socket.data.counted_as.lock());

@@ -43,7 +43,7 @@ const UNREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The `auth` of a CONNECT packet.
 #[derive(Default, Deserialize)]
-struct Auth {
+pub(super) struct Auth {
     token: Option<String>,
     since: Option<Value>,
 }
@@ -106,7 +106,7 @@ impl Drop for Guard {
 
 /// Runs `work` to its end if it does not have to wait, so that it is complete before the client's
 /// next frame is read; otherwise spawns it, and returns a handle that ends it.
-fn run_or_spawn(
+pub(super) fn run_or_spawn(
     supervisor: &Supervisor,
     work: impl Future<Output = ()> + Send + 'static,
 ) -> Option<AbortHandle> {
@@ -138,7 +138,7 @@ fn is_present(phase: &Phase<Client>, number: u32) -> bool {
 
 /// Sends the client the reason of a refusal. Closes the connection if its queue is full, or after
 /// too many refusals.
-fn send_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
+pub(super) fn send_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
     let queued = socket.send(Frame::refused(namespace, code)) == Sent::Queued;
     if !queued || !socket.data.count_refusal() {
         socket.close(Reason::Unwanted);
@@ -146,7 +146,7 @@ fn send_refusal(socket: &EngineSocket, namespace: &str, code: &str) {
 }
 
 /// The token of the CONNECT packet, or else of the HTTP request that opened the connection.
-fn token(auth: Auth, socket: &EngineSocket) -> Option<String> {
+pub(super) fn token(auth: Auth, socket: &EngineSocket) -> Option<String> {
     auth.token.or_else(|| {
         let (scheme, token) = socket.authorization()?.split_once(' ')?;
         scheme
@@ -323,7 +323,7 @@ pub(super) fn refresh(shared: &Arc<Shared>, client: &Arc<Client>, token: String,
 
 /// A random id for the client and for logs. The id of Engine.IO must stay secret, because requests
 /// with that id act on the connection.
-fn public_id() -> String {
+pub(super) fn public_id() -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 15]>())
 }

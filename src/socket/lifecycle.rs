@@ -72,9 +72,10 @@ impl Due {
             return Some(Due::Stalled(Arc::clone(socket)));
         }
         let timeout = Duration::from_millis(timing.connect_timeout_ms);
+        let is_in_use = socket.data.open_namespaces() > 0;
         socket.data.phase(|phase| match phase {
             Phase::Opened => {
-                let silent = now.duration_since(socket.data.opened_at) >= timeout;
+                let silent = now.duration_since(socket.data.opened_at) >= timeout && !is_in_use;
                 silent.then(|| Due::Silent(Arc::clone(socket)))
             }
             Phase::Connected(client) => client

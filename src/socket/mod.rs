@@ -1,4 +1,5 @@
-//! The native door: Socket.IO, namespace `/`, over WebSocket and polling.
+//! The native door: Socket.IO, namespace `/`, over WebSocket and polling; and the door of
+//! y-socket.io, whose namespaces share its connections.
 //!
 //! ```text
 //! protocol     every name of the wire, and the payloads that the server sends
@@ -19,6 +20,7 @@
 //! seat         a client's seat in a room
 //! events       sends events of the bus to clients
 //! lifecycle    closes connections that never begin a session
+//! yjs          the namespaces of y-socket.io
 //! ```
 //! This door uses the Engine.IO of [`engineio`] and implements Socket.IO itself, because
 //! socketioxide 0.18 spawns a task for every event (8 % of 20,000 consecutive events overtook
@@ -46,6 +48,7 @@ pub mod protocol;
 mod replay;
 mod requests;
 mod seat;
+mod yjs;
 
 use std::{collections::HashMap, ops::Deref, sync::Arc, time::Duration};
 
@@ -72,6 +75,8 @@ use crate::{
     store::Store,
     supervise::Supervisor,
 };
+
+use self::handshake::public_id;
 
 /// The service that answers under `/socket.io`.
 pub type SocketService = engineio::Engine<Engine>;

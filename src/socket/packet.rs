@@ -257,12 +257,12 @@ impl Frame {
     }
 }
 
-fn write(text: &mut engineio::Text, more: Arguments<'_>) {
+pub(super) fn write(text: &mut engineio::Text, more: Arguments<'_>) {
     text.write_fmt(more)
         .expect("writing to memory does not fail");
 }
 
-fn write_json(text: &mut engineio::Text, payload: &impl Serialize) {
+pub(super) fn write_json(text: &mut engineio::Text, payload: &impl Serialize) {
     serde_json::to_writer(text, payload)
         .expect("payloads have text keys, and their parts do not fail");
 }

@@ -197,7 +197,8 @@ impl Request<'_> {
         let mut rooms = self.client.rooms.lock();
         let role = self.client.session.budget.role();
         let limit = self.shared.rooms_per_socket(role);
-        if rooms.len() >= limit && rooms.find(name.as_str()).is_none() {
+        let present = rooms.len() + self.client.socket().data.open_namespaces();
+        if present >= limit && rooms.find(name.as_str()).is_none() {
             self.shared.metrics.limit_applied(match role {
                 Role::Person => "rooms_per_socket",
                 Role::Service => "service_rooms_per_socket",

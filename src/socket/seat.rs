@@ -32,7 +32,7 @@ use crate::{
 
 /// The most seats for which the room's task writes to the sockets itself. A write takes some 10 µs,
 /// in which other rooms wait; for more seats, the task of each connection writes.
-const WRITES_IN_ROOM_TASK_MAX: usize = 32;
+pub(super) const WRITES_IN_ROOM_TASK_MAX: usize = 32;
 
 /// The Socket.IO door of one room.
 struct NativeDoor {
@@ -268,8 +268,8 @@ impl Peer for NativeSeat {
                     client.send(Frame::ack(ack, &payload, attachments.into_iter().collect()));
                 }
             }
-            // No request of this door asks the room for an edit, or about anchors.
-            Answer::Made(_) | Answer::Gone(_) => {}
+            // No request of this door asks the room for an edit, about anchors, or for the state vector alone.
+            Answer::Made(_) | Answer::Gone(_) | Answer::StateVector(_) => {}
             Answer::Done => client.accept(ticket.id, &Done { ok: true }),
         }
     }

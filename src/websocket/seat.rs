@@ -171,7 +171,7 @@ impl Peer for Client {
             Answer::Joined(joined) => self.welcome(*joined),
             Answer::Synced(synced) => self.synced(ticket.request, synced),
             // No request of this door has such an answer, and a change of awareness states needs none.
-            Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
+            Answer::StateVector(_) | Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
         }
     }
 

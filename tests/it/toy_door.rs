@@ -77,7 +77,11 @@ impl Peer for Line {
                 self.say(format!("joined {}", BASE64.encode(&joined.lacking.update)).into())
             }
             Answer::Refused(error) => self.say(format!("refused {}", error.code()).into()),
-            Answer::Synced(_) | Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
+            Answer::Synced(_)
+            | Answer::StateVector(_)
+            | Answer::Made(_)
+            | Answer::Gone(_)
+            | Answer::Done => {}
         }
     }
 

@@ -150,7 +150,7 @@ impl Peer for Connection {
                 let theirs = state_vector(&synced.state_vector);
                 self.hear(Heard::Synced(synced.lacking.update, theirs));
             }
-            Answer::Made(_) | Answer::Gone(_) | Answer::Done => {}
+            Answer::Made(_) | Answer::Gone(_) | Answer::StateVector(_) | Answer::Done => {}
             Answer::Refused(error) => self.hear(Heard::Refused(number(ticket), error)),
         }
     }

@@ -13,6 +13,7 @@ use super::lib0::{write_var, write_var_string};
 use crate::ClientId;
 
 mod color;
+mod gone;
 mod stamp;
 mod states;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::gone::Gone;
 use super::stamp::{Coloring, Identity, stamp};
 use super::{Entry, write};
 use crate::ClientId;
@@ -20,12 +21,14 @@ pub struct Author<'a, S> {
 /// The states of all clients in a room.
 ///
 /// A client id belongs to the session that first used it, until its state is
-/// removed; states of it from other sessions are dropped. A removed state is
-/// forgotten, so that its owner's next renewal brings it back.
+/// removed; states of it from other sessions are dropped. Its user's next renewal brings a
+/// removed state back. For a while after the removal, other users may bring only newer
+/// states of the id (`gone.rs`).
 #[derive(Debug)]
 pub struct Awareness<S> {
     states: BTreeMap<ClientId, State<S>>,
     sessions: HashMap<S, Vec<ClientId>>,
+    gone: Gone,
     generation: Generation,
 }
 
@@ -49,6 +52,7 @@ impl<S> Default for Awareness<S> {
         Self {
             states: BTreeMap::new(),
             sessions: HashMap::new(),
+            gone: Gone::default(),
             generation: Generation::default(),
         }
     }
@@ -76,6 +80,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         ids_max: usize,
         coloring: Coloring<'_>,
     ) -> Vec<Entry> {
+        self.gone.pass(now_ms);
         entries
             .into_iter()
             .filter_map(|entry| self.take(by, entry, now_ms, ids_max, coloring))
@@ -87,12 +92,13 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
     pub fn remove_session(&mut self, session: S) -> Vec<Entry> {
         let ids = self.sessions.get(&session).cloned().unwrap_or_default();
         ids.into_iter()
-            .filter_map(|client| self.remove(client))
+            .filter_map(|client| self.remove(client, 0))
             .collect()
     }
 
     /// Removes the states that were not renewed within `timeout_ms` and returns their removal.
     pub fn sweep(&mut self, now_ms: i64, timeout_ms: i64) -> Vec<Entry> {
+        self.gone.pass(now_ms);
         let old = |state: &State<S>| now_ms.saturating_sub(state.seen_ms) >= timeout_ms;
         let ids: Vec<_> = self
             .states
@@ -101,7 +107,7 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             .map(|(client, _)| *client)
             .collect();
         ids.into_iter()
-            .filter_map(|client| self.remove(client))
+            .filter_map(|client| self.remove(client, 0))
             .collect()
     }
 
@@ -163,21 +169,18 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
             if !counts || !(own || *present.user == *by.user.id) {
                 return None;
             }
+        } else if self.gone.is_echo(by.user.id, client, clock) {
+            return None;
         }
         let Some(state) = state else {
-            self.remove(client)?;
-            return Some(Entry {
-                client,
-                clock,
-                state: None,
-            });
+            return self.remove(client, clock);
         };
         if self.owner(client) != Some(by.session) {
             let ids = self.sessions.get(&by.session).map_or(0, Vec::len);
             if ids >= ids_max {
                 return None;
             }
-            self.remove(client);
+            self.take_out(client);
             self.sessions.entry(by.session).or_default().push(client);
         }
         // `decode` accepts only objects.
@@ -202,19 +205,30 @@ impl<S: Copy + Eq + Hash> Awareness<S> {
         Some(entry)
     }
 
-    fn remove(&mut self, client: ClientId) -> Option<Entry> {
-        let State { session, clock, .. } = self.states.remove(&client)?;
-        if let Some(ids) = self.sessions.get_mut(&session) {
-            ids.retain(|id| *id != client);
-            if ids.is_empty() {
-                self.sessions.remove(&session);
-            }
-        }
+    /// Removes a state, and remembers it for a while. Returns its removal, with its clock or `clock`,
+    /// whichever is newer.
+    fn remove(&mut self, client: ClientId, clock: u32) -> Option<Entry> {
+        let State {
+            clock: last, user, ..
+        } = self.take_out(client)?;
+        let clock = clock.max(last);
+        self.gone.add(client, clock, user);
         Some(Entry {
             client,
             clock,
             state: None,
         })
+    }
+
+    fn take_out(&mut self, client: ClientId) -> Option<State<S>> {
+        let state = self.states.remove(&client)?;
+        if let Some(ids) = self.sessions.get_mut(&state.session) {
+            ids.retain(|id| *id != client);
+            if ids.is_empty() {
+                self.sessions.remove(&state.session);
+            }
+        }
+        Some(state)
     }
 }
 
@@ -352,6 +366,17 @@ mod tests {
         assert!(room.remove_session(1).is_empty());
         assert_eq!((room.states.len(), room.sessions.len()), (1, 1));
         assert!(send(&mut room, &author(3, "ana"), 7, 5));
+    }
+
+    #[test]
+    fn the_echo_of_a_removed_state_does_not_bring_it_back_as_anothers() {
+        let (mut room, ana, ben) = (Awareness::new(), author(1, "ana"), author(2, "ben"));
+        assert!(send(&mut room, &ana, 7, 5) && send(&mut room, &ana, 8, 5));
+        assert!(remove(&mut room, &ana, 8, 6));
+        room.remove_session(1);
+        assert!(!send(&mut room, &ben, 7, 5) && !send(&mut room, &ben, 8, 6));
+        assert!(send(&mut room, &author(3, "ana"), 7, 5), "Ana returns");
+        assert!(send(&mut room, &ben, 8, 7), "a newer state is no echo");
     }
 
     #[test]
