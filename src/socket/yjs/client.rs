@@ -16,7 +16,8 @@ use tracing::info;
 use super::{
     asking::{Asking, Due},
     greeting::Greeting,
-    packets::{Event, Namespace, PREFIX},
+    namespaces::Occupant,
+    packets::{Event, Namespace, PREFIX, STATE_VECTOR},
 };
 use crate::{
     auth::Rights,
@@ -88,6 +89,11 @@ impl Client {
         })
     }
 
+    /// By which its connection finds it.
+    fn place(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+
     pub(super) fn namespace(&self) -> Namespace<'_> {
         Namespace(&self.room)
     }
@@ -157,8 +163,7 @@ impl Client {
         // Under the connection's lock, so that presence never knows a room that the client has left, and
         // the end of the session comes after its beginning.
         let has_entered = self.socket.data.namespaces(|namespaces| {
-            let is_it = |other: &Self| std::ptr::eq(other, self);
-            let is_there = namespaces.find(is_it).is_some() && !self.session.has_ended();
+            let is_there = namespaces.have(self.place()) && !self.session.has_ended();
             if is_there {
                 self.is_connected.store(true, Ordering::Release);
                 self.shared.presence.enter(&self.session, &self.room);
@@ -185,7 +190,7 @@ impl Client {
         if !self
             .socket
             .data
-            .namespaces(|namespaces| namespaces.remove(self))
+            .namespaces(|namespaces| namespaces.remove(self.place()))
         {
             return;
         }
@@ -202,41 +207,13 @@ impl Client {
         if !self
             .socket
             .data
-            .namespaces(|namespaces| namespaces.end(self))
+            .namespaces(|namespaces| namespaces.end(self.place()))
         {
             return;
         }
         self.send(last);
         self.send(self.namespace().disconnected());
         self.forget();
-    }
-
-    /// Leaves the room and ends the session; further calls have no effect. The namespace was removed before.
-    pub(super) fn forget(&self) {
-        // A room that has ended has no members.
-        let _ = self.handle.send(Command::Leave {
-            session: self.session.id(),
-            answer: None,
-        });
-        self.shared.presence.depart(&self.session);
-        self.shared.sessions.forget(&self.session);
-        self.socket.data.distrust();
-    }
-
-    /// Whether an event of the client waits.
-    pub(super) fn is_paused(&self) -> bool {
-        self.pause.lock().is_some()
-    }
-
-    /// Waits until it is time for the event that waits, and carries it out; it may have to wait again.
-    pub(super) async fn resume(&self) {
-        let until = self.pause.lock().as_ref().map(|pause| pause.until);
-        let Some(until) = until else { return };
-        sleep_until(until).await;
-        let waited = self.pause.lock().take();
-        if let Some(pause) = waited {
-            self.receive(pause.event);
-        }
     }
 
     /// Something of the client is missing: the server asks for it, by and by.
@@ -263,7 +240,7 @@ impl Client {
     fn ask(&self) {
         let Some(peer) = self.peer() else { return };
         let ticket = Ticket {
-            request: super::seat::STATE_VECTOR,
+            request: STATE_VECTOR,
             id: None,
         };
         // A room that has ended closes the namespace, and a full inbox is asked again.
@@ -277,6 +254,43 @@ impl Client {
     pub(super) fn send_step_1(&self, state_vector: Vec<u8>) {
         let number = self.asking.lock().asked(Instant::now());
         self.send(self.namespace().step_1(state_vector.into(), number));
+    }
+}
+
+impl Occupant for Client {
+    fn receive(&self, event: Event) {
+        self.carry_out(event);
+    }
+
+    fn is_paused(&self) -> bool {
+        self.pause.lock().is_some()
+    }
+
+    fn resume(self: Arc<Self>) -> engineio::Busy {
+        Box::pin(async move {
+            let until = self.pause.lock().as_ref().map(|pause| pause.until);
+            let Some(until) = until else { return };
+            sleep_until(until).await;
+            let waited = self.pause.lock().take();
+            if let Some(pause) = waited {
+                self.carry_out(pause.event);
+            }
+        })
+    }
+
+    fn room(&self) -> &RoomHandle {
+        &self.handle
+    }
+
+    fn forget(&self) {
+        // A room that has ended has no members.
+        let _ = self.handle.send(Command::Leave {
+            session: self.session.id(),
+            answer: None,
+        });
+        self.shared.presence.depart(&self.session);
+        self.shared.sessions.forget(&self.session);
+        self.socket.data.distrust();
     }
 }
 

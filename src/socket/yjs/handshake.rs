@@ -9,7 +9,11 @@ use std::sync::{Arc, Weak};
 use engineio::Reason;
 use tracing::{Instrument, debug};
 
-use super::{client::Client, packets::PREFIX, seat::CONNECT};
+use super::{
+    client::Client,
+    namespaces::Occupant,
+    packets::{CONNECT, PREFIX},
+};
 use crate::{
     auth::{Claims, Right},
     error::{Error, Result},
@@ -126,7 +130,7 @@ impl Attempt {
         shared.presence.arrive(&client.session);
         let has_entered = socket
             .data
-            .namespaces(|namespaces| namespaces.enter(self.number, &client));
+            .namespaces(|namespaces| namespaces.enter(self.number, Arc::clone(&client) as _));
         if !has_entered {
             client.forget();
             return Ok(());

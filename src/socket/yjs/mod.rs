@@ -27,12 +27,11 @@ mod seat;
 
 use std::sync::Arc;
 
+pub(super) use self::{handshake::begin, namespaces::Namespaces};
 use self::{
-    client::Client,
-    namespaces::Receiver,
+    namespaces::{Occupant, Receiver},
     packets::{Event, PREFIX},
 };
-pub(super) use self::{handshake::begin, namespaces::Namespaces};
 use super::{
     client::EngineSocket,
     packet::{Attachments, Kind, NotAPacket, Packet},
@@ -97,7 +96,7 @@ pub(super) fn leave_all(socket: &EngineSocket) {
 pub(super) async fn resume(socket: &EngineSocket) {
     while let Some(client) = socket
         .data
-        .namespaces(|namespaces| namespaces.find(Client::is_paused))
+        .namespaces(|namespaces| namespaces.find(|client| client.is_paused()))
     {
         client.resume().await;
     }
@@ -108,9 +107,9 @@ pub(super) fn busy_room(socket: &EngineSocket) -> Option<RoomHandle> {
     if !socket.data.has_namespaces() {
         return None;
     }
-    let is_busy = |client: &Client| client.handle.is_busy();
+    let is_busy = |client: &dyn Occupant| client.room().is_busy();
     let client = socket
         .data
         .namespaces(|namespaces| namespaces.find(is_busy))?;
-    Some(client.handle.clone())
+    Some(client.room().clone())
 }

@@ -9,7 +9,26 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::client::Client;
+use super::packets::Event;
+use crate::room::RoomHandle;
+
+/// The client in a namespace, as its connection sees it.
+pub(in crate::socket) trait Occupant: Send + Sync {
+    /// Carries out an event, or has it wait.
+    fn receive(&self, event: Event);
+
+    /// Whether an event waits.
+    fn is_paused(&self) -> bool;
+
+    /// Waits until it is time for the event that waits, and carries it out; it may have to wait again.
+    fn resume(self: Arc<Self>) -> engineio::Busy;
+
+    /// Its room.
+    fn room(&self) -> &RoomHandle;
+
+    /// Leaves the room and ends the session. The namespace was removed before.
+    fn forget(&self);
+}
 
 /// The most namespaces that have ended and are remembered.
 const ENDED_MAX: usize = 16;
@@ -37,7 +56,7 @@ enum Stage {
         task: Option<AbortHandle>,
     },
     /// It has a session.
-    Present(Arc<Client>),
+    Present(Arc<dyn Occupant>),
     /// The server has ended it.
     Ended,
 }
@@ -45,7 +64,7 @@ enum Stage {
 /// To whom a packet in a namespace goes.
 pub(super) enum Receiver {
     /// The client that has a session in it.
-    Client(Arc<Client>),
+    Client(Arc<dyn Occupant>),
     /// Nobody any more: the server has ended the namespace.
     Ended,
     /// Nobody yet.
@@ -111,11 +130,11 @@ impl Namespaces {
 
     /// The attempt has succeeded: the namespace has a session from now on. Returns `false` if its client
     /// has given the attempt up.
-    pub(super) fn enter(&mut self, attempt: u32, client: &Arc<Client>) -> bool {
+    pub(super) fn enter(&mut self, attempt: u32, client: Arc<dyn Occupant>) -> bool {
         let Some(place) = self.attempt(attempt) else {
             return false;
         };
-        self.entries[place].stage = Stage::Present(Arc::clone(client));
+        self.entries[place].stage = Stage::Present(client);
         true
     }
 
@@ -131,7 +150,7 @@ impl Namespaces {
 
     /// Removes the namespace of `client`, for a client that was never told that it is connected. Returns
     /// `false` if it was not there any more.
-    pub(super) fn remove(&mut self, client: &Client) -> bool {
+    pub(super) fn remove(&mut self, client: *const ()) -> bool {
         let place = self.of(client);
         if let Some(place) = place {
             self.entries.swap_remove(place);
@@ -140,7 +159,7 @@ impl Namespaces {
     }
 
     /// Ends the namespace of `client` and remembers that. Returns `false` if it was not there any more.
-    pub(super) fn end(&mut self, client: &Client) -> bool {
+    pub(super) fn end(&mut self, client: *const ()) -> bool {
         let Some(place) = self.of(client) else {
             return false;
         };
@@ -158,13 +177,13 @@ impl Namespaces {
 
     /// The client leaves the namespace `name`. Returns its client, if it had a session; `None` for the
     /// whole if the namespace is not known.
-    pub(super) fn leave(&mut self, name: &str) -> Option<Option<Arc<Client>>> {
+    pub(super) fn leave(&mut self, name: &str) -> Option<Option<Arc<dyn Occupant>>> {
         let place = self.place(name)?;
         Some(self.entries.swap_remove(place).left())
     }
 
     /// The connection has closed: removes all entries and returns the clients of those that had a session.
-    pub(super) fn close(&mut self) -> Vec<Arc<Client>> {
+    pub(super) fn close(&mut self) -> Vec<Arc<dyn Occupant>> {
         self.is_closed = true;
         let all = std::mem::take(&mut self.entries);
         all.into_iter().filter_map(Entry::left).collect()
@@ -180,9 +199,12 @@ impl Namespaces {
     }
 
     /// A client that fulfils `condition`.
-    pub(super) fn find(&self, condition: impl Fn(&Client) -> bool) -> Option<Arc<Client>> {
+    pub(super) fn find(
+        &self,
+        condition: impl Fn(&dyn Occupant) -> bool,
+    ) -> Option<Arc<dyn Occupant>> {
         self.entries.iter().find_map(|entry| match &entry.stage {
-            Stage::Present(client) if condition(client) => Some(Arc::clone(client)),
+            Stage::Present(client) if condition(&**client) => Some(Arc::clone(client)),
             Stage::Present(_) | Stage::Verifying { .. } | Stage::Ended => None,
         })
     }
@@ -197,15 +219,20 @@ impl Namespaces {
         self.entries.iter().position(|entry| is_it(&entry.stage))
     }
 
-    fn of(&self, client: &Client) -> Option<usize> {
-        let is_it = |stage: &Stage| matches!(stage, Stage::Present(other) if std::ptr::eq(&**other, client));
+    fn of(&self, client: *const ()) -> Option<usize> {
+        let is_it = |stage: &Stage| matches!(stage, Stage::Present(other) if Arc::as_ptr(other).cast::<()>() == client);
         self.entries.iter().position(|entry| is_it(&entry.stage))
+    }
+
+    /// Whether `client` is in its namespace.
+    pub(super) fn have(&self, client: *const ()) -> bool {
+        self.of(client).is_some()
     }
 }
 
 impl Entry {
     /// What is left to do when its client has left: ends the attempt, or returns the client.
-    fn left(self) -> Option<Arc<Client>> {
+    fn left(self) -> Option<Arc<dyn Occupant>> {
         match self.stage {
             Stage::Present(client) => Some(client),
             Stage::Verifying { task, .. } => {

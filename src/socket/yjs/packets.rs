@@ -24,6 +24,12 @@ pub(super) const SYNC_UPDATE: &str = "sync-update";
 /// Awareness states.
 pub(super) const AWARENESS_UPDATE: &str = "awareness-update";
 
+/// The requests to a room that clients do not name: to join, to apply the answer to a step 1 of the
+/// server, and for the state vector with which the server asks.
+pub(super) const CONNECT: &str = "connect";
+pub(super) const SYNC_STEP_2: &str = "sync-step-2";
+pub(super) const STATE_VECTOR: &str = "state-vector";
+
 /// The arguments of an event whose only one is the first attachment, as socket.io-client writes them.
 const ATTACHMENT_ONLY: &str = r#"",{"_placeholder":true,"num":0}]"#;
 

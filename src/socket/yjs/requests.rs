@@ -12,8 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     client::{Client, Pause},
-    packets::{AWARENESS_UPDATE, Event, SYNC_STEP_1, SYNC_UPDATE},
-    seat::SYNC_STEP_2,
+    packets::{AWARENESS_UPDATE, Event, SYNC_STEP_1, SYNC_STEP_2, SYNC_UPDATE},
 };
 use crate::{
     auth::Right,
@@ -32,7 +31,7 @@ const EMPTY_UPDATE: &[u8] = &[0, 0];
 
 impl Client {
     /// Carries out `event`, or has it wait. Events after the end of the session are ignored.
-    pub(super) fn receive(&self, event: Event) {
+    pub(super) fn carry_out(&self, event: Event) {
         if self.session.has_ended() {
             return;
         }

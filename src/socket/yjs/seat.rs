@@ -7,7 +7,7 @@ use engineio::Message as Packet;
 use super::{
     client::Client,
     greeting::Greeting,
-    packets::{AWARENESS_UPDATE, Namespace, SYNC_STEP_1, SYNC_UPDATE},
+    packets::{AWARENESS_UPDATE, CONNECT, Namespace, SYNC_STEP_1, SYNC_STEP_2, SYNC_UPDATE},
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -23,12 +23,6 @@ use crate::{
     },
 };
 use document::Visibility;
-
-/// The requests to a room that clients do not name: to join, to apply the answer to a step 1 of the
-/// server, and for the state vector with which the server asks.
-pub(super) const CONNECT: &str = "connect";
-pub(super) const SYNC_STEP_2: &str = "sync-step-2";
-pub(super) const STATE_VECTOR: &str = "state-vector";
 
 /// The y-socket.io door of one room.
 struct YjsDoor {
