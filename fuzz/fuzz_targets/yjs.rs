@@ -6,7 +6,10 @@
 #[expect(dead_code, reason = "frames are only read here")]
 mod hocuspocus;
 #[path = "../../src/websocket/protocol.rs"]
-#[expect(dead_code, reason = "messages are only read here, and those of a few kinds are written")]
+#[expect(
+    dead_code,
+    reason = "messages are only read here, and those of a few kinds are written"
+)]
 mod protocol;
 
 use bytes::Bytes;
@@ -20,14 +23,23 @@ fuzz_target!(|input: &[u8]| {
         let Ok((message, length)) = Incoming::read(frame) else {
             break;
         };
-        assert!((1..=frame.len()).contains(&length), "a message has bytes of the frame");
+        assert!(
+            (1..=frame.len()).contains(&length),
+            "a message has bytes of the frame"
+        );
         written_again(message);
         frame = &frame[length..];
     }
     assert!(Incoming::read(&[]).is_err());
     if let Ok(frame) = hocuspocus::Incoming::read(input) {
-        assert!(input.starts_with(frame.address), "the address is as the client wrote it");
-        let named = frame.address.windows(frame.name.len()).any(|part| part == frame.name.as_bytes());
+        assert!(
+            input.starts_with(frame.address),
+            "the address is as the client wrote it"
+        );
+        let named = frame
+            .address
+            .windows(frame.name.len())
+            .any(|part| part == frame.name.as_bytes());
         assert!(frame.name.is_empty() || named);
         if let hocuspocus::Body::Message(message) = frame.body {
             written_again(message);

@@ -17,6 +17,7 @@ use tracing::{debug, info};
 
 use super::{
     Shared,
+    acks::Acks,
     asking::Asking,
     close,
     connection::Connection,
@@ -58,8 +59,7 @@ struct State {
     /// The questions that the client has not answered yet.
     unanswered: VecDeque<Question>,
     asking: Asking,
-    /// How many writes are durable and not visible yet.
-    pending: u32,
+    acks: Acks,
 }
 
 /// Whether the client is in its room.
@@ -278,15 +278,12 @@ impl Client {
         }
     }
 
-    /// Notes that a write is durable and not visible yet. It is acknowledged once the client has sent
-    /// what it depends on.
-    pub(super) fn withhold(&self) {
-        self.state.lock().pending += 1;
-    }
-
-    /// The writes that were withheld, which are visible now.
-    pub(super) fn take_withheld(&self) -> u32 {
-        std::mem::take(&mut self.state.lock().pending)
+    /// Notes by `note` what happened to a write, and acknowledges the writes for which it is time now.
+    pub(super) fn acks(&self, note: impl FnOnce(&mut Acks) -> u32) {
+        let due = note(&mut self.state.lock().acks);
+        for _ in 0..due {
+            self.acknowledge(SyncStatus::Applied);
+        }
     }
 
     /// Tells the client that the document is open for it, if its protocol can.

@@ -16,6 +16,7 @@
 //! solo        the frames of a connection of y-websocket
 //! hub         the frames of a connection of Hocuspocus
 //! seat        the client as a member of its room
+//! acks        when a provider of Hocuspocus is told that its writes are durable
 //! asking      when the server asks a client for what it lacks
 //! ```
 //! A connection of y-websocket is one session in one room, that of Hocuspocus has several documents. The protocols have hardly any errors: in
@@ -25,6 +26,7 @@
 //!
 //! As in the native door, a message is put into its room's inbox before the next one is read.
 
+mod acks;
 mod asking;
 mod client;
 mod close;

@@ -12,6 +12,8 @@ pub(super) const ASK: &str = "ask";
 pub(super) const QUERY_AWARENESS: &str = "query_awareness";
 /// A change of the document.
 pub(super) const UPDATE: &str = "update";
+/// The change of the document with which the client synchronises.
+pub(super) const STEP_2: &str = "step_2";
 /// A change of the document for which the server has asked by itself.
 pub(super) const ANSWER: &str = "answer";
 /// A change of awareness states.

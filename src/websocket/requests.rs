@@ -10,6 +10,7 @@ use document::{
 use engineio::Message;
 
 use super::{
+    acks::Acks,
     client::Client,
     hocuspocus::SyncStatus,
     protocol::{self, Incoming},
@@ -45,6 +46,7 @@ pub(super) fn receive(
     match message {
         Incoming::Step1(state_vector) => {
             budget.admit_join(length)?;
+            client.acks(Acks::step_1);
             step_1(client, state_vector)?;
         }
         Incoming::Step2(bytes) => {
@@ -106,7 +108,8 @@ impl Write {
     fn request(self) -> &'static str {
         match self {
             Write::Answer => request::ANSWER,
-            Write::Synchronisation | Write::Unasked | Write::Update => request::UPDATE,
+            Write::Synchronisation => request::STEP_2,
+            Write::Unasked | Write::Update => request::UPDATE,
         }
     }
 }
@@ -138,7 +141,7 @@ fn update(client: &Client, bytes: Bytes, write: Write) -> Result<()> {
         Ok(checked) => checked,
         Err(error) if is_acknowledged => {
             client.shared.metrics.refused(error.code());
-            client.acknowledge(SyncStatus::NotApplied);
+            not_applied(client, write);
             return Ok(());
         }
         Err(error) => return Err(error),
@@ -179,11 +182,19 @@ fn drop_write(
         return Ok(None);
     }
     if write == Write::Update || !checked.advances.is_empty() {
-        client.acknowledge(SyncStatus::NotApplied);
+        not_applied(client, write);
         return Ok(None);
     }
     let nothing = document::validate(protocol::NOTHING).map_err(|_| Error::Internal)?;
     Ok(Some((Bytes::from_static(protocol::NOTHING), nothing)))
+}
+
+/// Tells the client that a write was not applied.
+fn not_applied(client: &Client, write: Write) {
+    if write == Write::Synchronisation {
+        client.acks(Acks::step_2_refused);
+    }
+    client.acknowledge(SyncStatus::NotApplied);
 }
 
 /// A change of awareness states. One that is too large is dropped: stock clients send on all that they

@@ -6,6 +6,7 @@ use document::Visibility;
 use engineio::Writer;
 
 use super::{
+    acks::Acks,
     client::Client,
     close,
     hocuspocus::{self, SyncStatus},
@@ -126,9 +127,15 @@ impl Client {
     /// Something was refused. What neither the protocol can refuse nor the client can do without ends
     /// the client.
     fn refused(&self, ticket: Ticket, error: &Error) {
-        let is_write = matches!(ticket.request, request::UPDATE | request::ANSWER);
+        let is_write = matches!(
+            ticket.request,
+            request::UPDATE | request::STEP_2 | request::ANSWER
+        );
         if self.dialect == Dialect::Hocuspocus && is_write && close::is_permanent(error) {
             self.shared.metrics.refused(error.code());
+            if ticket.request == request::STEP_2 {
+                self.acks(Acks::step_2_refused);
+            }
             return self.acknowledge(SyncStatus::NotApplied);
         }
         if ticket.request == request::JOIN {
@@ -137,21 +144,16 @@ impl Client {
         self.close(error);
     }
 
-    /// An update is durable. Provider and server count the same writes: those that wait for what they
-    /// depend on are acknowledged with the answer that has brought it.
+    /// A write is durable.
     fn written(&self, ticket: Ticket, visibility: Visibility) {
-        match (ticket.request, visibility) {
-            (request::ANSWER, Visibility::Visible) => {
-                for _ in 0..self.take_withheld() {
-                    self.acknowledge(SyncStatus::Applied);
-                }
-            }
-            (_, Visibility::Visible) => self.acknowledge(SyncStatus::Applied),
-            (request::ANSWER, Visibility::Pending) => self.note_pending(),
-            (_, Visibility::Pending) => {
-                self.withhold();
-                self.note_pending();
-            }
+        self.acks(|acks| match (ticket.request, visibility) {
+            (request::ANSWER, Visibility::Visible) => acks.answer(),
+            (request::ANSWER, Visibility::Pending) => 0,
+            (request::STEP_2, _) => acks.step_2(visibility),
+            _ => acks.update(visibility),
+        });
+        if visibility == Visibility::Pending {
+            self.note_pending();
         }
     }
 }

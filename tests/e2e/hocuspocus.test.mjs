@@ -71,6 +71,30 @@ for (const database of databases) {
       });
     }
 
+    it("what was written while the server was killed counts as synchronised once all of it is durable", async () => {
+      const server = await startServer();
+      for (const [round, major] of [3, 4, 3, 4, 3, 4].entries()) {
+        const room = `killed ${round}`;
+        const stock = await Hocuspocus.open(server, room, { major });
+        for (let letter = 0; letter < 20; letter += 1) stock.text.insert(letter, "a");
+        await server.kill9();
+        // Provider 4 gathers what is written at once: each letter is to be a write of its own.
+        for (let letter = 0; letter < 20; letter += 1) {
+          stock.text.insert(letter, "b");
+          await pause(2);
+        }
+        await server.launch();
+        await until("it has connected again", () => stock.provider.synced && stock.socket.connects > 1);
+        await stock.saved();
+        await server.kill9();
+        const { content } = stock;
+        stock.close();
+        await server.launch();
+        const newcomer = await Client.connect(server);
+        assert.equal((await newcomer.join(room)).content, content);
+      }
+    });
+
     it("writes are counted as synchronised once they are durable, and not before", async () => {
       const server = await startServer();
       const stock = await Hocuspocus.open(server, "held", { person: { user: "ana" } });

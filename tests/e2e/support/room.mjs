@@ -7,6 +7,9 @@ import { until } from "@realtime-server/harness/until";
 
 /** An update without blocks and deletions: two counts of zero. */
 const EMPTY_UPDATE_BYTES = 2;
+/** The shortest and the longest time until a room synchronises again whose edits are still pending. */
+const COMPLETE_MIN_MS = 500;
+const COMPLETE_MAX_MS = 30_000;
 
 /** A refusal as an exception. */
 export class Refused extends Error {
@@ -44,6 +47,8 @@ export class Room {
   #client;
   #live = false;
   #completing = false;
+  #later;
+  #wait_ms = COMPLETE_MIN_MS;
   #sent;
   #awareness;
 
@@ -126,8 +131,9 @@ export class Room {
     if (update) this.#apply(update);
     if (!this.joined.rights.includes("edit")) return;
     const missing = Y.encodeStateAsUpdate(this.doc, new Uint8Array(state_vector));
-    // If this is pending although all of it is sent, only another client has what it builds upon.
-    if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing, () => {});
+    // If this is pending although all of it is sent, another client has what it builds upon. Until that has come, the server
+    // keeps no deletions of it.
+    if (missing.length > EMPTY_UPDATE_BYTES) this.#send(missing, () => this.#completeLater());
   }
 
   async leave() {
@@ -178,6 +184,7 @@ export class Room {
   }
 
   close() {
+    clearTimeout(this.#later);
     this.#live = false;
     if (!this.#awareness) return;
     removeAwarenessStates(this.#awareness, [this.doc.clientID], this);
@@ -199,6 +206,13 @@ export class Room {
     this.sync()
       .catch((error) => this.faults.push(error))
       .finally(() => (this.#completing = false));
+  }
+
+  /** Synchronises again after a while, less and less often. */
+  #completeLater() {
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => this.#complete(), this.#wait_ms).unref();
+    this.#wait_ms = Math.min(this.#wait_ms * 2, COMPLETE_MAX_MS);
   }
 
   #send(update, complete = () => this.#complete()) {
