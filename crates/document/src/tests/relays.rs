@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use yrs::{Array, WriteTxn};
 
 use super::super::lib0::{write_var, write_var_string};
 use super::super::merge;
+use super::Outcome;
 use super::convergence::histories;
 use super::cuts::Recorded;
 use crate::ClientId;
@@ -101,4 +103,21 @@ proptest! {
             let _ = room.send(update);
         }
     }
+}
+
+#[test]
+fn a_forged_character_of_two_units_in_an_array_can_be_compared() {
+    let (mut room, ana) = (Recorded::new(), super::Client::new(3));
+    for update in [
+        ana.edit(|txn| {
+            txn.get_or_insert_array("array").insert(txn, 0, 1);
+        }),
+        ana.edit(|txn| txn.get_or_insert_array("array").remove(txn, 0)),
+    ] {
+        room.send(&update).expect("applies");
+    }
+    // The deleted element says nothing of its content any more, so what follows it is taken as written after it.
+    let sent = room.send(&typed(&[(FORGER, 0, "!"), (3, 0, "x😀")]));
+    assert_eq!(sent, Ok(Outcome::New));
+    assert_eq!(super::view(&room.document).0, "!||[2,\"😀\"]|{}");
 }
