@@ -28,8 +28,8 @@ use tokio_tungstenite::{
 
 use crate::{
     meter::Meter,
-    token,
-    wire::{Answer, Decoder, Encoder, Incoming, Kind, Wire},
+    stock, token,
+    wire::{self, Answer, Decoder, Encoder, Incoming, Kind, Wire},
 };
 
 /// The read buffer of each connection; larger messages are read in several steps.
@@ -104,7 +104,7 @@ impl Client {
         listener: Rc<dyn Listener>,
         meter: &Rc<Meter>,
     ) -> Result<Rc<Self>> {
-        let (socket, decoder) = tokio::time::timeout(ANSWER_TIMEOUT, open(address, user))
+        let (socket, decoder) = tokio::time::timeout(ANSWER_TIMEOUT, open(address, user, room))
             .await
             .context("no answer while connecting")??;
         let (writer, reader) = socket.split();
@@ -159,8 +159,8 @@ impl Client {
     async fn answer_to(&self, name: &str, send: impl FnOnce(u64)) -> Result<Answer> {
         let (answered, answer) = oneshot::channel();
         let id = match self.wire {
-            Wire::SocketIo => self.take_id(),
-            Wire::Bare => 0,
+            Wire::SocketIo | Wire::YSocketIo => self.take_id(),
+            Wire::Bare | Wire::YWebsocket | Wire::Hocuspocus => 0,
         };
         self.requests.borrow_mut().insert(id, answered);
         send(id);
@@ -182,7 +182,7 @@ impl Client {
     /// Sends an update without waiting for its ack, whose latency is measured.
     pub fn send_update(&self, bytes: impl Into<Bytes>, now: u64) {
         let id = self.take_id();
-        if self.wire == Wire::SocketIo {
+        if self.wire.acknowledges() {
             self.unacked.borrow_mut().push_back((id, now));
         }
         self.encoder
@@ -230,6 +230,8 @@ impl Client {
                 None | Some(Incoming::Opened | Incoming::Connected) => {}
                 Some(Incoming::Data(kind, bytes)) => listener.data(kind, &bytes),
                 Some(Incoming::Answer(answer)) => self.answered(answer, listener)?,
+                Some(Incoming::Saved) => self.saved(0),
+                Some(Incoming::Question(id)) => self.answer(id),
                 Some(Incoming::Ping) => self.outbox.push(pong()),
                 Some(Incoming::Refused(packet)) => bail!("refused: {packet}"),
                 Some(Incoming::Event(json)) => self.event(&json, listener),
@@ -272,45 +274,68 @@ impl Client {
             listener.caught_up(&update);
             return Ok(());
         }
-        let now = self.meter.now();
-        let mut unacked = self.unacked.borrow_mut();
-        match unacked.iter().position(|(id, _)| *id == answer.id) {
-            Some(index) => {
-                if let Some((_, sent)) = unacked.remove(index) {
-                    self.meter.saved(sent, now);
-                }
-            }
+        let unacked = self.unacked.borrow();
+        let place = unacked.iter().position(|(id, _)| *id == answer.id);
+        drop(unacked);
+        self.saved(place.unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    /// The update at `place` among those without an ack is saved.
+    fn saved(&self, place: usize) {
+        match self.unacked.borrow_mut().remove(place) {
+            Some((_, sent)) => self.meter.saved(sent, self.meter.now()),
             None => self.meter.fault("an ack without a request"),
         }
-        Ok(())
+    }
+
+    /// Answers a question of the server for what it lacks: nothing. To Hocuspocus that is a write, which it acknowledges.
+    fn answer(&self, id: u64) {
+        if self.wire.acknowledges() {
+            let sent = (self.take_id(), self.meter.now());
+            self.unacked.borrow_mut().push_back(sent);
+        }
+        self.encoder.answer(id, |message| self.outbox.push(message));
     }
 }
 
-/// Connects `user` and waits for the server's greeting.
-pub async fn open(address: &Address, user: &str) -> Result<(Socket, Decoder)> {
+/// Connects `user`, who will edit `room`, and waits for the server's greeting.
+pub async fn open(address: &Address, user: &str, room: &str) -> Result<(Socket, Decoder)> {
     let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
     tcp.set_nodelay(true)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_frame_size(Some(MESSAGE_BYTES_MAX))
         .max_message_size(Some(MESSAGE_BYTES_MAX));
-    let url = format!(
-        "ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket",
-        address.port
-    );
+    let token = token::sign(user)?;
+    let path = match address.wire {
+        Wire::YWebsocket => format!("yjs/{room}?token={token}"),
+        Wire::Hocuspocus => "hocuspocus".to_owned(),
+        Wire::SocketIo | Wire::YSocketIo | Wire::Bare => {
+            "socket.io/?EIO=4&transport=websocket".to_owned()
+        }
+    };
+    let url = format!("ws://127.0.0.1:{}/{path}", address.port);
     let (mut socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
-    let mut decoder = Decoder::new(address.wire);
-    if address.wire == Wire::SocketIo {
-        expect(&mut socket, &mut decoder, |incoming| {
-            *incoming == Incoming::Opened
-        })
-        .await?;
-        let auth = format!(r#"40{{"token":"{}"}}"#, token::sign(user)?);
+    let mut decoder = Decoder::new(address.wire, room);
+    let is_connected = |incoming: &Incoming| *incoming == Incoming::Connected;
+    if address.wire == Wire::Hocuspocus {
+        let shown = stock::token(&stock::address(room), &token);
+        socket.send(shown).await?;
+        expect(&mut socket, &mut decoder, is_connected).await?;
+    }
+    if address.wire.is_socket_io() {
+        let is_open = |incoming: &Incoming| *incoming == Incoming::Opened;
+        expect(&mut socket, &mut decoder, is_open).await?;
+        let namespace = match address.wire {
+            Wire::YSocketIo => wire::namespace(room),
+            _ => String::new(),
+        };
+        let auth = format!(r#"40{namespace}{{"token":"{token}"}}"#);
         socket.send(Message::Text(Utf8Bytes::from(auth))).await?;
-        expect(&mut socket, &mut decoder, |incoming| {
-            *incoming == Incoming::Connected
-        })
-        .await?;
+        expect(&mut socket, &mut decoder, is_connected).await?;
+    }
+    if address.wire == Wire::SocketIo {
         let greeted = |incoming: &Incoming| matches!(incoming, Incoming::Event(json) if json.starts_with(r#"["connection""#));
         expect(&mut socket, &mut decoder, greeted).await?;
     }

@@ -5,12 +5,13 @@
 //! main              the command line
 //! scenario          the scenarios, one file each
 //! room  client      the deliveries of one document; one connection
-//! wire  yjs         the messages of a connection
+//! wire  stock  yjs  the messages of a connection
 //! http  bulk        requests by HTTP; rows written into the database
 //! replica           checks that all replicas have converged
 //! meter  histogram  counts and latencies
 //! process           the server as a process, and its use of CPU and memory
 //! floor_sio, _ws    the relays, which are processes of this same binary
+//! peers/            other servers of stock clients, which npm installs
 //! trace  recorder   recorded editing histories
 //! report  machine   the tables
 //! ```
@@ -31,6 +32,7 @@ mod replica;
 mod report;
 mod room;
 mod scenario;
+mod stock;
 mod token;
 mod trace;
 mod wire;

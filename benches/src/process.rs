@@ -64,6 +64,22 @@ impl Process {
         Self::start(command, folder, port, String::new(), listens)
     }
 
+    /// Starts another server of stock clients, of those in the folder `peers`, with its defaults: nothing is stored. npm installs
+    /// them when they are first asked for.
+    pub fn peer(name: &str) -> Result<Self> {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        if !peers.join("node_modules").exists() {
+            let installed = Command::new("npm").arg("ci").current_dir(&peers).status();
+            ensure!(installed.context("npm")?.success(), "npm ci failed");
+        }
+        let port = free_port()?;
+        let mut command = Command::new("node");
+        command.arg(peers.join(format!("{name}.mjs")));
+        command.envs([("HOST", "127.0.0.1"), ("PORT", &port.to_string())]);
+        let folder = tempfile::tempdir()?;
+        Self::start(command, folder, port, String::new(), listens)
+    }
+
     fn start(
         mut command: Command,
         folder: TempDir,

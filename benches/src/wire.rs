@@ -1,20 +1,52 @@
-//! The messages of the WebSocket: Socket.IO 5 in Engine.IO 4, and the bare framing of the relay
+//! The messages of the WebSocket: Socket.IO 5 in Engine.IO 4, those of [stock clients](crate::stock), and the bare framing of the relay
 //! that uses neither.
+//!
+//! y-socket.io has the same packets as Socket.IO, in a namespace for each room and with names of its own.
 //!
 //! A bare message is binary: its first byte is the kind (`b'j'`, `b'u'`, `b'a'`), the rest is the
 //! room's name or the Yjs bytes.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result, bail};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use crate::stock;
+
+/// The place of the first attachment in the JSON of a packet.
+const PLACEHOLDER: &str = r#"{"_placeholder":true,"num":0}"#;
 
 /// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Socket.IO.
     SocketIo,
+    /// y-socket.io.
+    YSocketIo,
+    /// y-websocket.
+    YWebsocket,
+    /// Hocuspocus.
+    Hocuspocus,
     /// The bare framing.
     Bare,
+}
+
+impl Wire {
+    /// Whether the packets are those of Socket.IO.
+    pub const fn is_socket_io(self) -> bool {
+        matches!(self, Self::SocketIo | Self::YSocketIo)
+    }
+
+    /// Whether each update is acknowledged.
+    pub const fn acknowledges(self) -> bool {
+        matches!(self, Self::SocketIo | Self::Hocuspocus)
+    }
+}
+
+/// The namespace of a room of y-socket.io.
+pub fn namespace(room: &str) -> String {
+    format!("/yjs|{room},")
 }
 
 /// The kinds of Yjs bytes.
@@ -27,10 +59,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn event(self) -> &'static str {
-        match self {
-            Kind::Update => "document_update",
-            Kind::Cursor => "awareness_update",
+    const fn event(self, wire: Wire) -> &'static str {
+        match (self, wire) {
+            (Kind::Update, Wire::YSocketIo) => "sync-update",
+            (Kind::Cursor, Wire::YSocketIo) => "awareness-update",
+            (Kind::Update, _) => "document_update",
+            (Kind::Cursor, _) => "awareness_update",
         }
     }
 
@@ -57,6 +91,10 @@ pub enum Incoming {
     Data(Kind, Bytes),
     /// The answer to a request.
     Answer(Answer),
+    /// The first update of this client that was not saved before is saved.
+    Saved,
+    /// The server asks for what it lacks, and expects an answer with this number.
+    Question(u64),
     /// Another event, as JSON.
     Event(String),
 }
@@ -94,6 +132,10 @@ impl Answer {
 pub struct Encoder {
     wire: Wire,
     room: String,
+    /// What precedes each message of y-websocket and Hocuspocus.
+    address: Vec<u8>,
+    /// The namespace of y-socket.io.
+    namespace: String,
     /// The text after the number of a `document_update`.
     update: String,
     cursor: Utf8Bytes,
@@ -102,15 +144,27 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for `room`.
     pub fn new(wire: Wire, room: &str) -> Self {
+        let namespace = match wire {
+            Wire::YSocketIo => namespace(room),
+            _ => String::new(),
+        };
         let event = |kind: Kind| {
-            let name = kind.event();
-            format!(r#"["{name}",{{"room":"{room}","update":{{"_placeholder":true,"num":0}}}}]"#)
+            let name = kind.event(wire);
+            match wire {
+                Wire::YSocketIo => format!(r#"["{name}",{PLACEHOLDER}]"#),
+                _ => format!(r#"["{name}",{{"room":"{room}","update":{PLACEHOLDER}}}]"#),
+            }
         };
         Self {
             wire,
             room: room.to_owned(),
+            address: match wire {
+                Wire::Hocuspocus => stock::address(room),
+                _ => Vec::new(),
+            },
             update: event(Kind::Update),
-            cursor: Utf8Bytes::from(format!("451-{}", event(Kind::Cursor))),
+            cursor: Utf8Bytes::from(format!("451-{namespace}{}", event(Kind::Cursor))),
+            namespace,
         }
     }
 
@@ -125,9 +179,17 @@ impl Encoder {
                 send(Message::Text(Utf8Bytes::from(text)));
                 send(Message::Binary(bytes));
             }
-            (Wire::SocketIo, Kind::Cursor) => {
+            (Wire::YSocketIo, Kind::Update) => {
+                let text = format!("451-{}{}", self.namespace, self.update);
+                send(Message::Text(Utf8Bytes::from(text)));
+                send(Message::Binary(bytes));
+            }
+            (Wire::SocketIo | Wire::YSocketIo, Kind::Cursor) => {
                 send(Message::Text(self.cursor.clone()));
                 send(Message::Binary(bytes));
+            }
+            (Wire::YWebsocket | Wire::Hocuspocus, kind) => {
+                send(stock::data(&self.address, kind, &bytes));
             }
             (Wire::Bare, kind) => {
                 let mut framed = BytesMut::with_capacity(bytes.len() + 1);
@@ -138,16 +200,37 @@ impl Encoder {
         }
     }
 
+    /// Encodes the answer to a question of the server: it lacks nothing.
+    pub fn answer(&self, id: u64, mut send: impl FnMut(Message)) {
+        match self.wire {
+            Wire::YSocketIo => {
+                let text = format!("461-{}{id}[{PLACEHOLDER}]", self.namespace);
+                send(Message::Text(Utf8Bytes::from(text)));
+                send(Message::Binary(Bytes::from_static(stock::NOTHING)));
+            }
+            _ => send(stock::step_2(&self.address, stock::NOTHING)),
+        }
+    }
+
     /// Encodes a request with a state vector: `join_room` or `document_sync`.
     pub fn request(&self, name: &str, id: u64, state_vector: Bytes, mut send: impl FnMut(Message)) {
         let room = &self.room;
         match self.wire {
             Wire::SocketIo => {
                 let text = format!(
-                    r#"451-{id}["{name}",{{"room":"{room}","state_vector":{{"_placeholder":true,"num":0}}}}]"#
+                    r#"451-{id}["{name}",{{"room":"{room}","state_vector":{PLACEHOLDER}}}]"#
                 );
                 send(Message::Text(Utf8Bytes::from(text)));
                 send(Message::Binary(state_vector));
+            }
+            Wire::YSocketIo => {
+                let namespace = &self.namespace;
+                let text = format!(r#"451-{namespace}{id}["sync-step-1",{PLACEHOLDER}]"#);
+                send(Message::Text(Utf8Bytes::from(text)));
+                send(Message::Binary(state_vector));
+            }
+            Wire::YWebsocket | Wire::Hocuspocus => {
+                send(stock::step_1(&self.address, &state_vector));
             }
             Wire::Bare => send(Message::Binary(Bytes::from(format!("j{room}")))),
         }
@@ -158,6 +241,8 @@ impl Encoder {
 #[derive(Debug)]
 pub struct Decoder {
     wire: Wire,
+    /// How many bytes precede each message of Hocuspocus.
+    address_bytes: usize,
     partial: Option<Partial>,
 }
 
@@ -165,14 +250,19 @@ pub struct Decoder {
 enum Partial {
     Data(Kind),
     Answer { answer: Answer, wanted: usize },
+    Question(u64),
     Other,
 }
 
 impl Decoder {
-    /// A decoder for `wire`.
-    pub fn new(wire: Wire) -> Self {
+    /// A decoder for what is sent to a client in `room`.
+    pub fn new(wire: Wire, room: &str) -> Self {
         Self {
             wire,
+            address_bytes: match wire {
+                Wire::Hocuspocus => stock::address(room).len(),
+                _ => 0,
+            },
             partial: None,
         }
     }
@@ -181,7 +271,12 @@ impl Decoder {
     pub fn take(&mut self, message: Message) -> Result<Option<Incoming>> {
         match (self.wire, message) {
             (Wire::SocketIo, Message::Text(text)) => self.text(&text),
-            (Wire::SocketIo, Message::Binary(bytes)) => self.binary(bytes),
+            (Wire::YSocketIo, Message::Text(text)) => self.text(&without_namespace(&text)),
+            (Wire::SocketIo | Wire::YSocketIo, Message::Binary(bytes)) => self.binary(bytes),
+            (Wire::YWebsocket | Wire::Hocuspocus, Message::Binary(bytes)) => {
+                stock::read(&bytes, self.address_bytes)
+            }
+            (Wire::YWebsocket | Wire::Hocuspocus, Message::Text(_)) => bail!("text"),
             (Wire::Bare, Message::Binary(bytes)) => bare(&bytes).map(Some),
             (Wire::Bare, Message::Text(_)) => bail!("text on the bare wire"),
             (_, Message::Close(_)) => bail!("the connection was closed"),
@@ -195,9 +290,9 @@ impl Decoder {
         }
         // Most messages are one event with one attachment.
         if let Some(rest) = text.strip_prefix("451-[\"") {
-            self.partial = Some(if rest.starts_with(Kind::Update.event()) {
+            self.partial = Some(if rest.starts_with(Kind::Update.event(self.wire)) {
                 Partial::Data(Kind::Update)
-            } else if rest.starts_with(Kind::Cursor.event()) {
+            } else if rest.starts_with(Kind::Cursor.event(self.wire)) {
                 Partial::Data(Kind::Cursor)
             } else {
                 Partial::Other
@@ -218,9 +313,18 @@ impl Decoder {
                     attachments: Vec::new(),
                 })
             }
+            [b'4', b'5', ..] if self.wire == Wire::YSocketIo => {
+                let (_, rest) = text.split_once('-').context("no count")?;
+                self.partial = Some(Partial::Question(numbered(rest)?.0));
+                return Ok(None);
+            }
             [b'4', b'6', ..] => {
                 let (wanted, rest) = text[2..].split_once('-').context("no count")?;
                 let (id, json) = numbered(rest)?;
+                let json = match self.wire {
+                    Wire::YSocketIo => stock::ANSWER,
+                    _ => json,
+                };
                 let answer = Answer {
                     id,
                     json: json.to_owned(),
@@ -240,6 +344,7 @@ impl Decoder {
     fn binary(&mut self, bytes: Bytes) -> Result<Option<Incoming>> {
         match self.partial.take().context("unexpected binary")? {
             Partial::Data(kind) => Ok(Some(Incoming::Data(kind, bytes))),
+            Partial::Question(id) => Ok(Some(Incoming::Question(id))),
             Partial::Other => Ok(None),
             Partial::Answer { mut answer, wanted } => {
                 answer.attachments.push(bytes);
@@ -250,6 +355,17 @@ impl Decoder {
                 Ok(None)
             }
         }
+    }
+}
+
+/// A packet of y-socket.io without its namespace.
+fn without_namespace(text: &str) -> Cow<'_, str> {
+    let parts = text
+        .split_once("/yjs|")
+        .and_then(|(head, rest)| Some((head, rest.split_once(',')?.1)));
+    match parts {
+        Some((head, rest)) => Cow::Owned(format!("{head}{rest}")),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -285,7 +401,7 @@ mod tests {
 
     #[test]
     fn events_come_back_on_both_wires() {
-        for wire in [Wire::SocketIo, Wire::Bare] {
+        for wire in [Wire::SocketIo, Wire::YSocketIo, Wire::Bare] {
             for kind in [Kind::Update, Kind::Cursor] {
                 let mut frames = Vec::new();
                 let encoder = Encoder::new(wire, "room-1");
@@ -293,13 +409,13 @@ mod tests {
                     frames.push(frame)
                 });
                 if let Some(Message::Text(header)) = frames.first()
-                    && kind == Kind::Update
+                    && (wire, kind) == (Wire::SocketIo, Kind::Update)
                 {
                     let wanted = r#"451-7["document_update",{"room":"room-1","update":{"_placeholder":true,"num":0}}]"#;
                     assert_eq!(header.as_str(), wanted);
                     frames[0] = text(&wanted.replacen("451-7", "451-", 1));
                 }
-                let mut decoder = Decoder::new(wire);
+                let mut decoder = Decoder::new(wire, "room-1");
                 let read: Vec<_> = frames
                     .into_iter()
                     .filter_map(|frame| decoder.take(frame).unwrap())
@@ -315,7 +431,7 @@ mod tests {
 
     #[test]
     fn an_answer_waits_for_its_attachments() {
-        let mut decoder = Decoder::new(Wire::SocketIo);
+        let mut decoder = Decoder::new(Wire::SocketIo, "room-1");
         let json = r#"[{"ok":true,"update":{"_placeholder":true,"num":1}}]"#;
         assert_eq!(decoder.take(text(&format!("462-12{json}"))).unwrap(), None);
         assert!(
@@ -337,8 +453,20 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_a_namespace_are_read_without_it() {
+        let mut decoder = Decoder::new(Wire::YSocketIo, "room-1");
+        let mut read = |packet: &str| decoder.take(text(packet)).unwrap();
+        let connected = r#"40/yjs|room-1,{"sid":"x"}"#;
+        assert_eq!(read(connected), Some(Incoming::Connected));
+        let question = r#"451-/yjs|room-1,7["sync-step-1",{"_placeholder":true,"num":0}]"#;
+        assert_eq!(read(question), None);
+        let asked = decoder.take(Message::Binary(Bytes::from_static(b"\0")));
+        assert_eq!(asked.unwrap(), Some(Incoming::Question(7)));
+    }
+
+    #[test]
     fn the_small_packets_are_known() {
-        let mut decoder = Decoder::new(Wire::SocketIo);
+        let mut decoder = Decoder::new(Wire::SocketIo, "room-1");
         let mut read = |packet: &str| decoder.take(text(packet));
         assert_eq!(read(r#"0{"sid":"x"}"#).unwrap(), Some(Incoming::Opened));
         assert_eq!(read("2").unwrap(), Some(Incoming::Ping));

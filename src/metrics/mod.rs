@@ -20,21 +20,34 @@ use prometheus::{Registry, TextEncoder};
 pub use self::tokens::Asked;
 use self::{instruments::Instruments, limits::LIMITS};
 
-/// The transport of an Engine.IO connection.
+/// How a client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// A WebSocket.
+    /// Engine.IO by a WebSocket.
     Websocket,
-    /// HTTP long polling.
+    /// Engine.IO by HTTP long polling.
     Polling,
+    /// A WebSocket of y-websocket.
+    YWebsocket,
+    /// A WebSocket of Hocuspocus.
+    Hocuspocus,
 }
 
 impl Transport {
+    const ALL: [Self; 4] = [
+        Self::Websocket,
+        Self::Polling,
+        Self::YWebsocket,
+        Self::Hocuspocus,
+    ];
+
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::Websocket => "websocket",
             Transport::Polling => "polling",
+            Transport::YWebsocket => "y-websocket",
+            Transport::Hocuspocus => "hocuspocus",
         }
     }
 }
@@ -355,7 +368,7 @@ impl Metrics {
         }
         self.places_taken(0, 0);
         self.tokens_start_at_zero();
-        for transport in [Transport::Websocket, Transport::Polling] {
+        for transport in Transport::ALL {
             let labels = [KeyValue::new("transport", transport.as_str())];
             self.0.connections.add(0, &labels);
             self.0.connections_opened.add(0, &labels);

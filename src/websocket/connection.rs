@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use engineio::Outbox;
 
-use super::{Shared, close};
+use super::{Shared, close, request::Dialect};
 use crate::{
     limits::{Occupant, Place, Queue},
-    metrics::Metrics,
+    metrics::{Metrics, Transport},
 };
 
 /// The most messages that are queued for one connection. The queue is bounded in bytes as well.
@@ -17,6 +17,8 @@ const QUEUE_MESSAGES_MAX: usize = 65_536;
 pub(super) struct Connection {
     /// By which it is found among the others.
     pub(super) number: u64,
+    /// As what it is counted.
+    pub(super) transport: Transport,
     /// The messages to its client.
     pub(super) outbox: Outbox,
     /// Its place; `None` where HTTP is not served by the front door.
@@ -24,9 +26,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(shared: &Shared, place: Option<Arc<Place>>) -> Self {
+    pub(super) fn new(shared: &Shared, dialect: Dialect, place: Option<Arc<Place>>) -> Self {
+        let transport = match dialect {
+            Dialect::YWebsocket => Transport::YWebsocket,
+            Dialect::Hocuspocus => Transport::Hocuspocus,
+        };
         Self {
             number: shared.next_number(),
+            transport,
             outbox: Outbox::new(QUEUE_MESSAGES_MAX),
             place,
         }

@@ -14,8 +14,7 @@ use std::{
 use bytes::Bytes;
 use engineio::Busy;
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Shared,
@@ -29,6 +28,7 @@ use super::{
     requests::{self, malformed},
     sitting::{Sitting, admit, verified},
     solo::FRAMING_BYTES,
+    verification::{Opened, Verification},
 };
 use crate::{
     error::{Error, Result},
@@ -44,25 +44,12 @@ pub(super) struct Hub {
     clients: HashMap<Box<[u8]>, (Arc<Client>, usize), RandomState>,
     /// The sessions of the connection. Documents with the same token share one.
     sittings: Vec<Weak<Sitting>>,
-    opening: Option<Arc<Opening>>,
+    opening: Option<Arc<Verification>>,
     /// Limits the tokens that are verified.
     attempts: Bucket,
     /// Limits the frames about documents that are not open.
     ignored: Bucket,
     began: Instant,
-}
-
-/// A token that is being verified.
-struct Opening {
-    /// The client, once its token was verified.
-    opened: Mutex<Option<Opened>>,
-    is_done: Notify,
-}
-
-enum Opened {
-    Client(Arc<Client>),
-    /// The document was denied, or its session renewed.
-    Nothing,
 }
 
 /// The document that a token is to open.
@@ -226,18 +213,8 @@ impl Hub {
 
     /// Runs `work`, while which nothing is read.
     fn spawn(&mut self, work: impl Future<Output = Opened> + Send + 'static) {
-        let opening = Arc::new(Opening {
-            opened: Mutex::new(None),
-            is_done: Notify::new(),
-        });
-        self.opening = Some(Arc::clone(&opening));
-        // Also where the work panics, the peer is read from again.
-        let done = Done(opening);
-        self.shared
-            .spawn(self.connection.place.clone(), async move {
-                let opened = work.await;
-                *done.0.opened.lock() = Some(opened);
-            });
+        let opening = Verification::begin(&self.shared, &self.connection, work);
+        self.opening = Some(opening);
     }
 
     /// Takes the result of a verification that has ended; `false` while it has not.
@@ -245,8 +222,7 @@ impl Hub {
         let Some(opening) = &self.opening else {
             return true;
         };
-        let opened = opening.opened.lock().take();
-        match opened {
+        match opening.take() {
             None => return false,
             Some(Opened::Client(client)) if !client.has_left() => self.insert(client),
             Some(Opened::Client(_) | Opened::Nothing) => {}
@@ -302,16 +278,6 @@ fn deny(shared: &Shared, connection: &Connection, address: &[u8], error: &Error)
     Ok(())
 }
 
-/// Ends a verification when it is dropped.
-struct Done(Arc<Opening>);
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.0.opened.lock().get_or_insert(Opened::Nothing);
-        self.0.is_done.notify_one();
-    }
-}
-
 impl Conversation for Hub {
     fn receive(&mut self, frame: &Bytes) -> Result<usize> {
         let length = frame.len();
@@ -348,7 +314,7 @@ impl Conversation for Hub {
     fn busy(&mut self) -> Option<Busy> {
         if !self.has_opened() {
             let opening = self.opening.clone()?;
-            return Some(Box::pin(async move { opening.is_done.notified().await }));
+            return Some(opening.ended());
         }
         let rooms = self.clients.values();
         let mut rooms = rooms.filter_map(|(client, _)| client.joined());

@@ -15,6 +15,7 @@
 //! reader      receives frames, in order and no faster than budgets allow
 //! solo        the frames of a connection of y-websocket
 //! hub         the frames of a connection of Hocuspocus
+//! verification  a token of it that is being verified
 //! seat        the client as a member of its room
 //! acks        when a provider of Hocuspocus is told that its writes are durable
 //! asking      when the server asks a client for what it lacks
@@ -42,6 +43,7 @@ mod seat;
 mod service;
 mod sitting;
 mod solo;
+mod verification;
 
 use std::{
     collections::HashMap,
@@ -64,7 +66,7 @@ use crate::{
     config::{Limits, Timing},
     error::Error,
     limits::{Holding, Queue, Queues, Sampler, Share, Verifications},
-    metrics::{Metrics, Transport},
+    metrics::Metrics,
     presence::Presence,
     room::Rooms,
     session::Sessions,
@@ -214,7 +216,7 @@ impl Shared {
 
     /// Notes a connection that begins.
     fn enter(&self, connection: &Arc<Connection>) {
-        self.metrics.connection_opened(Transport::Websocket);
+        self.metrics.connection_opened(connection.transport);
         let mut connections = self.connections.lock();
         connections.insert(connection.number, Arc::clone(connection));
     }
@@ -222,7 +224,7 @@ impl Shared {
     /// Notes the end of a connection.
     fn leave(&self, connection: &Connection) {
         if self.connections.lock().remove(&connection.number).is_some() {
-            self.metrics.connection_closed(Transport::Websocket);
+            self.metrics.connection_closed(connection.transport);
         }
     }
 

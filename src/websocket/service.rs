@@ -68,7 +68,7 @@ impl WebSocketService {
             let Some(opened) = upgrade.opened().await else {
                 return;
             };
-            let entered = enter(&owner, place.clone());
+            let entered = enter(&owner, dialect, place.clone());
             match dialect {
                 Dialect::YWebsocket => begin(&owner, opened, opening, entered).await,
                 Dialect::Hocuspocus => {
@@ -125,8 +125,8 @@ impl Shared {
 }
 
 /// Makes a connection known that holds `place`.
-fn enter(shared: &Arc<Shared>, place: Option<Arc<Place>>) -> Entered {
-    let entered = Entered::new(shared, Connection::new(shared, place));
+fn enter(shared: &Arc<Shared>, dialect: Dialect, place: Option<Arc<Place>>) -> Entered {
+    let entered = Entered::new(shared, Connection::new(shared, dialect, place));
     if let Some(place) = &entered.connection.place {
         let occupant: Weak<dyn Occupant> = Arc::<Connection>::downgrade(&entered.connection);
         place.occupy(occupant);

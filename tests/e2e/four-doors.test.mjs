@@ -63,6 +63,9 @@ for (const database of databases) {
       const server = await startServer();
       const kinds = await everyKind(server);
       const replicas = Object.values(kinds);
+      const connections = (transport) => server.metric(`realtime_connections{transport="${transport}"}`);
+      const counted = () => Promise.all(["websocket", "y-websocket", "hocuspocus"].map(connections));
+      await until("two connections of each kind are counted", async () => `${await counted()}` === "2,2,2");
       await write(replicas, 0);
       await until("all have the same text", () => alike(replicas), 60_000);
       for (const { awareness } of replicas) awareness.setLocalState({ cursor: 1 });

@@ -134,8 +134,8 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let used = interval.end(&stage.process)?;
     stage.meter.stop();
     let peak = stage.process.memory()?.peak;
-    let late = match target {
-        Target::Server => {
+    let late = match target.is_server() {
+        true => {
             let deaf = Rc::new(super::Deaf);
             let late = Client::connect(&stage.address, "late", &room, deaf, &stage.meter).await?;
             let answer = late.join().await?;
@@ -146,7 +146,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
                     .context("a join without the document")?,
             )
         }
-        Target::FloorSio | Target::FloorWs => None,
+        false => None,
     };
     first.close();
     second.close();

@@ -129,7 +129,7 @@ pub async fn run(plan: &Plan, target: Target, shape: &Shape) -> Result<Vec<Row>>
     stage.settle(&rooms).await;
     let after = stage.process.memory()?;
     let mut late = Vec::new();
-    if target == Target::Server {
+    if target.is_server() {
         for room in &rooms {
             late.push(late_joiner(&stage, room).await?);
         }

@@ -148,7 +148,7 @@ impl Reader<'_> {
     async fn arrive(&self, figures: &mut Vec<(String, Timed)>) -> Result<()> {
         let address = &self.stage.address;
         let connecting = timed(self.stage, self.times, async || {
-            client::open(address, self.user).await.map(drop)
+            client::open(address, self.user, "").await.map(drop)
         });
         figures.push(("connect".to_owned(), connecting.await?));
         let joining = timed(self.stage, self.times, async || {

@@ -71,6 +71,18 @@ pub enum Scenario {
 pub enum Target {
     /// the server, with durable acks
     Server,
+    /// the server, with clients of y-websocket
+    ServerYWebsocket,
+    /// the server, with clients of Hocuspocus
+    ServerHocuspocus,
+    /// the server, with clients of y-socket.io
+    ServerYSocketIo,
+    /// y-websocket's own server
+    YWebsocket,
+    /// Hocuspocus' own server
+    Hocuspocus,
+    /// y-socket.io's own server
+    YSocketIo,
     /// a bare relay on socketioxide
     FloorSio,
     /// a bare relay on tokio-tungstenite
@@ -82,8 +94,40 @@ impl Target {
     pub fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::ServerYWebsocket => "server-y-websocket",
+            Self::ServerHocuspocus => "server-hocuspocus",
+            Self::ServerYSocketIo => "server-y-socket-io",
+            Self::YWebsocket => "y-websocket",
+            Self::Hocuspocus => "hocuspocus",
+            Self::YSocketIo => "y-socket-io",
             Self::FloorSio => "floor-sio",
             Self::FloorWs => "floor-ws",
+        }
+    }
+
+    /// Whether it is this server, whatever its clients.
+    pub fn is_server(self) -> bool {
+        match self {
+            Self::Server
+            | Self::ServerYWebsocket
+            | Self::ServerHocuspocus
+            | Self::ServerYSocketIo => true,
+            Self::YWebsocket
+            | Self::Hocuspocus
+            | Self::YSocketIo
+            | Self::FloorSio
+            | Self::FloorWs => false,
+        }
+    }
+
+    /// The protocol of its clients.
+    fn wire(self) -> Wire {
+        match self {
+            Self::Server | Self::FloorSio => Wire::SocketIo,
+            Self::ServerYWebsocket | Self::YWebsocket => Wire::YWebsocket,
+            Self::ServerHocuspocus | Self::Hocuspocus => Wire::Hocuspocus,
+            Self::ServerYSocketIo | Self::YSocketIo => Wire::YSocketIo,
+            Self::FloorWs => Wire::Bare,
         }
     }
 }
@@ -137,8 +181,11 @@ impl Plan {
 
     fn start(&self, target: Target) -> Result<Process> {
         match target {
-            Target::Server => Process::server(&self.server, self.database.as_deref()),
-            floor => Process::floor(floor.name()),
+            Target::FloorSio | Target::FloorWs => Process::floor(target.name()),
+            Target::YWebsocket | Target::Hocuspocus | Target::YSocketIo => {
+                Process::peer(target.name())
+            }
+            _ => Process::server(&self.server, self.database.as_deref()),
         }
     }
 }
@@ -176,10 +223,7 @@ struct Stage {
 impl Stage {
     fn new(plan: &Plan, target: Target) -> Result<Self> {
         let process = plan.start(target)?;
-        let wire = match target {
-            Target::Server | Target::FloorSio => Wire::SocketIo,
-            Target::FloorWs => Wire::Bare,
-        };
+        let wire = target.wire();
         let port = process.port();
         Ok(Self {
             process,
@@ -260,8 +304,8 @@ impl Stage {
         if let Err(error) = checked {
             self.meter.fault(format!("not converged: {error:#}"));
         }
-        // A relay can be ended in no other way.
-        if target == Target::Server && !status.success() {
+        // Relays can be ended in no other way, and some of the other servers.
+        if target.is_server() && !status.success() {
             self.meter.fault(format!("the {name} ended with {status}"));
         }
         Ok(match self.meter.faults() {

@@ -22,7 +22,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Vec<Row>> {
     let sizes: &[usize] = if plan.smoke { &[30] } else { &[100, 500, 1500] };
     let mut rows = Vec::new();
     for clients in sizes {
-        if target == Target::Server || *clients <= FLOOR_CLIENTS_MAX {
+        if target.is_server() || *clients <= FLOOR_CLIENTS_MAX {
             rows.push(with(plan, target, *clients).await?);
         }
     }

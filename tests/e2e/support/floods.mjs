@@ -28,6 +28,9 @@ export const ATTACKS = {
   tokens: "invalid tokens",
   revoked: "a token that was revoked",
   foreign: "a token of another team",
+  "y-websocket": "invalid tokens in the addresses of y-websocket",
+  hocuspocus: "invalid tokens for 1,000 documents on each connection of Hocuspocus",
+  "y-socket.io": "invalid tokens for 1,000 namespaces of y-socket.io",
   all: "all of them at once",
 };
 

@@ -12,14 +12,14 @@ use std::{
 use crate::{
     Target,
     sockets::{Socket, attempt, hold, repeat},
-    wire::{self, FRAGMENT, PING, POLLING, TEXT, TEXT_BEGINS},
+    wire::{self, BINARY, FRAGMENT, HOCUSPOCUS, PING, POLLING, TEXT, TEXT_BEGINS},
 };
 
 /// The name of an attack, its description, and what begins it.
 type Attack = (&'static str, &'static str, fn(&Arc<Target>));
 
 /// All attacks.
-pub const ATTACKS: [Attack; 15] = [
+pub const ATTACKS: [Attack; 18] = [
     (
         "sessions",
         "100,000 sessions by polling, over two connections",
@@ -59,6 +59,21 @@ pub const ATTACKS: [Attack; 15] = [
     ("tokens", "invalid tokens", tokens),
     ("revoked", "a token that was revoked", revoked),
     ("foreign", "a token of another team", foreign),
+    (
+        "y-websocket",
+        "invalid tokens in the addresses of y-websocket",
+        y_websocket,
+    ),
+    (
+        "hocuspocus",
+        "invalid tokens for 1,000 documents on each connection of Hocuspocus",
+        hocuspocus,
+    ),
+    (
+        "y-socket.io",
+        "invalid tokens for 1,000 namespaces of y-socket.io",
+        y_socket_io,
+    ),
 ];
 
 /// How many connections of an attack send as much as they can.
@@ -114,7 +129,8 @@ fn slow(target: &Arc<Target>) {
 
 fn silent(target: &Arc<Target>) {
     hold(target, 5_000, "", None);
-    hold(target, 5_000, wire::upgrade(None), None);
+    hold(target, 2_500, wire::upgrade(None), None);
+    hold(target, 2_500, wire::upgrade_at(HOCUSPOCUS), None);
 }
 
 fn opens(target: &Arc<Target>) {
@@ -213,5 +229,34 @@ fn foreign(target: &Arc<Target>) {
         let join = "421[\"join_room\",{\"room\":\"tea\"}]";
         socket.send(wire::frames(TEXT, [join]))?;
         socket.answer("431[").map(drop)
+    });
+}
+
+fn y_websocket(target: &Arc<Target>) {
+    repeat(target, OPENERS, |target| {
+        let token = wire::forge(&target.forgeable);
+        let mut socket = Socket::open(target)?;
+        socket.send(wire::upgrade_at(&format!("/yjs/tea?token={token}")))?;
+        socket.end()
+    });
+}
+
+fn hocuspocus(target: &Arc<Target>) {
+    repeat(target, OPENERS, |target| {
+        let mut socket = Socket::open(target)?;
+        socket.send(wire::upgrade_at(HOCUSPOCUS))?;
+        socket.answer("\r\n\r\n")?;
+        let token = wire::forge(&target.forgeable);
+        let messages = (0..1_000).map(|n| wire::authentication(&format!("tea-{n}"), &token));
+        socket.send(wire::frames(BINARY, messages))?;
+        socket.end()
+    });
+}
+
+fn y_socket_io(target: &Arc<Target>) {
+    send_packets(target, |target| {
+        let token = wire::forge(&target.forgeable);
+        let packet = |n| format!("40/yjs|tea-{n},{{\"token\":\"{token}\"}}");
+        (0..1_000).map(packet).collect()
     });
 }

@@ -13,14 +13,23 @@ pub const TEXT: u8 = 0x81;
 pub const TEXT_BEGINS: u8 = 0x01;
 /// A fragment that more fragments follow.
 pub const FRAGMENT: u8 = 0x00;
+/// A message of bytes.
+pub const BINARY: u8 = 0x82;
 /// A ping.
 pub const PING: u8 = 0x89;
+/// The address of Hocuspocus.
+pub const HOCUSPOCUS: &str = "/hocuspocus";
 
-/// The request that opens a WebSocket, for the session `sid` where there is one.
+/// The request that opens a WebSocket of Socket.IO, for the session `sid` where there is one.
 pub fn upgrade(sid: Option<&str>) -> String {
     let session = sid.map(|sid| format!("&sid={sid}")).unwrap_or_default();
+    upgrade_at(&format!("/socket.io/?EIO=4&transport=websocket{session}"))
+}
+
+/// The request that opens a WebSocket at `address`.
+pub fn upgrade_at(address: &str) -> String {
     format!(
-        "GET /socket.io/?EIO=4&transport=websocket{session} HTTP/1.1\r\nhost: x\r\n\
+        "GET {address} HTTP/1.1\r\nhost: x\r\n\
          upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
@@ -44,22 +53,22 @@ pub fn sid(answer: &str) -> Option<&str> {
     rest.split('"').next()
 }
 
-/// The frames of `texts`, masked with zeros. The first byte of each is `first`.
-pub fn frames<T: AsRef<str>>(first: u8, texts: impl IntoIterator<Item = T>) -> Vec<u8> {
+/// The frames of `messages`, masked with zeros. The first byte of each is `first`.
+pub fn frames<T: AsRef<[u8]>>(first: u8, messages: impl IntoIterator<Item = T>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for text in texts {
-        let text = text.as_ref().as_bytes();
+    for message in messages {
+        let message = message.as_ref();
         bytes.push(first);
-        match u8::try_from(text.len()) {
+        match u8::try_from(message.len()) {
             Ok(length @ ..126) => bytes.push(0x80 | length),
             _ => {
                 bytes.push(0x80 | 126);
-                let length = u16::try_from(text.len()).expect("packets are short");
+                let length = u16::try_from(message.len()).expect("packets are short");
                 bytes.extend_from_slice(&length.to_be_bytes());
             }
         }
         bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(message);
     }
     bytes
 }
@@ -67,6 +76,27 @@ pub fn frames<T: AsRef<str>>(first: u8, texts: impl IntoIterator<Item = T>) -> V
 /// The packet that begins a session with `token`.
 pub fn connect(token: &str) -> String {
     format!("40{{\"token\":\"{token}\"}}")
+}
+
+/// The message with which a provider of Hocuspocus shows `token` for `document`.
+pub fn authentication(document: &str, token: &str) -> Vec<u8> {
+    let mut message = Vec::new();
+    var_string(&mut message, document);
+    // An authentication, and of these a token.
+    message.extend([2, 0]);
+    var_string(&mut message, token);
+    message
+}
+
+/// Writes `text` as lib0 does: its length, seven bits a byte, and its bytes.
+fn var_string(out: &mut Vec<u8>, text: &str) {
+    let mut length = text.len();
+    while length > 0x7f {
+        out.push(length as u8 & 0x7f | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// `token` with a wrong signature: another one each time, since a server may remember those that it has seen.
