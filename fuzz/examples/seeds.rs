@@ -47,8 +47,18 @@ fn main() -> io::Result<()> {
     write("corpus/frames", &frames())?;
     write("corpus/polling", &texts(BODIES))?;
     write("corpus/packets", &texts(PACKETS))?;
-    write("corpus/yjs", &STOCK.map(<[u8]>::to_vec))
+    write("corpus/yjs", &STOCK.map(<[u8]>::to_vec))?;
+    write("corpus/y_socket_io", &NAMESPACE.map(<[u8]>::to_vec))
 }
+
+/// Packets of y-socket.io with their attachments.
+const NAMESPACE: [&[u8]; 5] = [
+    b"51-/yjs|a,0[\"sync-step-1\",{\"_placeholder\":true,\"num\":0}]\xff\0",
+    b"61-/yjs|a,0[{\"_placeholder\":true,\"num\":0}]\xff\0\0",
+    b"51-/yjs|a,[\"sync-update\",{\"_placeholder\":true,\"num\":0}]\xff\0\0",
+    b"51-/yjs|a,[\"awareness-update\",{\"_placeholder\":true,\"num\":0}]\xff\0",
+    b"2/yjs|a,[\"sync-update\"]",
+];
 
 /// Frames of stock Yjs clients: steps, states, a question, an echo, several messages, and unknown ones.
 const STOCK: [&[u8]; 8] = [
