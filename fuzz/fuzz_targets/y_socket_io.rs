@@ -1,14 +1,16 @@
 //! Packets of y-socket.io with their attachments, read as the server reads them; what it writes is read again.
 #![no_main]
 
-/// The server's own files, in the places that they have there.
+/// The server's own files, in the places that they have there. The paths of both modules are this folder.
+#[path = "."]
 mod socket {
-    #[path = "../../../src/socket/packet.rs"]
+    #[path = "../../src/socket/packet.rs"]
     #[expect(dead_code, reason = "packets of Socket.IO are only read here")]
     pub mod packet;
 
+    #[path = "."]
     pub mod yjs {
-        #[path = "../../../../src/socket/yjs/packets.rs"]
+        #[path = "../../src/socket/yjs/packets.rs"]
         #[expect(dead_code, reason = "only what has attachments is written here")]
         mod packets;
 
