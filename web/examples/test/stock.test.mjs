@@ -10,8 +10,15 @@ import { STOCK_EDITORS, STOCK_PROVIDERS, shows, suiteSite } from "./support/site
 const BESIDE = STOCK_EDITORS.find(({ page }) => page === "codemirror");
 
 describe("stock providers", () => {
-  const site = suiteSite();
-  const { newRoom } = site;
+  const site = suiteSite({ TOKEN_GRACE_MS: 500 });
+  const { newRoom, server } = site;
+  /** Calls `act` with each provider at once. */
+  const byEach = (act) =>
+    Promise.all(
+      Object.keys(STOCK_PROVIDERS).map((provider) =>
+        act(provider).catch((cause) => assert.fail(`${provider}: ${cause.message}`)),
+      ),
+    );
   /** A window in which the awareness has another name than the token. */
   const open = (editor, provider, room, user) =>
     site.open("stock", { editor, provider, room, user, status: STOCK_PROVIDERS[provider] });
@@ -46,13 +53,8 @@ describe("stock providers", () => {
       await until("Ben's old caret is gone", async () => (await names(ana)).length <= shown);
     };
 
-    it(`${editor.page}: two users write at once, see each other, undo their own, and reload, by each provider`, async () => {
-      await Promise.all(
-        Object.keys(STOCK_PROVIDERS).map((provider) =>
-          write(provider).catch((cause) => assert.fail(`${provider}: ${cause.message}`)),
-        ),
-      );
-    });
+    it(`${editor.page}: two users write at once, see each other, undo their own, and reload, by each provider`, () =>
+      byEach(write));
   }
 
   it("beside the provider of this project: four users, each by another one, write in one document at once", async () => {
@@ -83,5 +85,39 @@ describe("stock providers", () => {
       });
     }
     await shows(own, "Saved");
+  });
+
+  it("each goes on after its token has expired, and after the server was killed", async () => {
+    const { text, stored } = BESIDE;
+    const places = new Map();
+    const holds = (expected) =>
+      byEach((provider) =>
+        until(`${expected} is stored`, async () => {
+          assert.deepEqual(stored(await site.read(places.get(provider).room)), [expected]);
+          return true;
+        }),
+      );
+    const type = (words) => byEach((provider) => places.get(provider).window.keyboard.type(words));
+    await byEach(async (provider) => {
+      const room = newRoom();
+      const window = await open("codemirror", provider, room, "ana");
+      places.set(provider, { room, window });
+      let tokens = 0;
+      await window.route("**/dev/token?*", (route) => {
+        tokens += 1;
+        return route.continue({ url: `${route.request().url()}${tokens === 1 ? "&ttl_seconds=2" : ""}` });
+      });
+      await window.reload();
+      await window.locator(text).click();
+      await window.keyboard.type("first, ");
+      await until("another token was fetched", () => tokens > 1);
+      await shows(window, STOCK_PROVIDERS[provider]);
+    });
+    await type("second, ");
+    await holds("first, second, ");
+    await server.kill9();
+    await type("offline.");
+    await server.launch();
+    await holds("first, second, offline.");
   });
 });

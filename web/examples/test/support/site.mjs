@@ -130,9 +130,9 @@ export const STOCK_EDITORS = [
   },
 ];
 
-/** The built examples on a server and in a browser of their own, for all tests of the suite (`describe`). */
-export function suiteSite() {
-  const server = suiteServer({ env: { JWT_SECRET: undefined } });
+/** The built examples on a server, configured by `env`, and in a browser of their own, for all tests of the suite (`describe`). */
+export function suiteSite(env = {}) {
+  const server = suiteServer({ env: { JWT_SECRET: undefined, ...env } });
   const browser = suiteBrowser(chromium);
   let site;
   let url;
