@@ -62,13 +62,14 @@ export async function showToken(kind, one, own) {
   }
 }
 
-/** What the server has said last to a client that it sent away: a code, in the way that its protocol has. */
+/** What the server has said to a client that it sent away: a code, in the way that its protocol has. */
 export function farewell(kind, one) {
-  if (kind === "native") return one.client.ends.at(-1) ?? one.closed.at(-1)?.code;
-  if (kind.startsWith("y-websocket")) return one.closes.findLast((close) => close !== null)?.join(" ");
-  if (kind.startsWith("Hocuspocus")) return one.denials.at(-1);
-  const ended = one.told.findLast(([event]) => event === "session_ended" || event === "room_closed");
-  return one.refusals.at(-1) ?? ended?.[1].code;
+  if (kind === "native") return one.client.ends[0] ?? one.closed[0]?.code;
+  if (kind.startsWith("y-websocket")) return one.closes.find((close) => close !== null)?.join(" ");
+  if (kind.startsWith("Hocuspocus")) return one.denials[0];
+  // A client that was sent away without a word would be refused when it connects again.
+  const ended = one.told.find(([event]) => event === "session_ended");
+  return ended ? ended[1].code : one.refusals[0] && `refused: ${one.refusals[0]}`;
 }
 
 /** Whether all clients have the same text. */
