@@ -5,34 +5,13 @@ import { describe, it } from "node:test";
 import { databases } from "@realtime-server/harness/databases";
 import { suiteDatabase } from "@realtime-server/harness/suite";
 import { until } from "@realtime-server/harness/until";
-import { Client, closeClients } from "./support/client.mjs";
-import { Hocuspocus, Stock as YWebsocket, closeStock } from "./support/stock.mjs";
-import { Stock as YSocketIo, closeStock as closeYSocketIo } from "./support/y-socket-io.mjs";
+import { Client } from "./support/client.mjs";
+import { alike, closeAll, everyKind, isConnected } from "./support/doors.mjs";
 
 const ROOM = "four doors";
 const KILLS = 3;
 /** The letters of each client between two kills. */
 const LETTERS = 20;
-
-const closeAll = () => {
-  closeStock();
-  closeYSocketIo();
-  closeClients();
-};
-
-/** One client of each kind in the room, each of another person: its replica, with `awareness`, by kind. */
-async function everyKind(server) {
-  const person = (user) => ({ person: { user } });
-  const native = await Client.connect(server, person("native"));
-  return {
-    native: await native.join(ROOM),
-    "y-websocket 2": await YWebsocket.open(server, ROOM, { major: 2, ...person("y-websocket-2") }),
-    "y-websocket 3": await YWebsocket.open(server, ROOM, { major: 3, ...person("y-websocket-3") }),
-    "Hocuspocus 3": await Hocuspocus.open(server, ROOM, { major: 3, ...person("hocuspocus-3") }),
-    "Hocuspocus 4": await Hocuspocus.open(server, ROOM, { major: 4, ...person("hocuspocus-4") }),
-    "y-socket.io": await YSocketIo.open(server, ROOM, person("y-socket-io")),
-  };
-}
 
 /** Each client writes letters at places of its own choice, all of them at once. */
 async function write(replicas, round) {
@@ -45,15 +24,16 @@ async function write(replicas, round) {
   }
 }
 
-/** Whether each client has a connection: one that is just being opened fails when its client is closed. */
-function isConnected(kinds) {
-  const { native, ...others } = kinds;
-  const connected = ({ provider, socket }) =>
-    provider.wsconnected ?? socket?.connected ?? socket.provider.status === "connected";
-  return native.settled && Object.values(others).every(connected);
+/** Writes words, each when `save` has said that the one before is durable, until `over`; those that are durable. */
+async function writeWords(save, over) {
+  for (const words = []; ; words.push(words.length)) {
+    const isSaved = save(words.length).then(
+      () => true,
+      () => false, // the connection broke before the ack
+    );
+    if (!(await Promise.race([isSaved, over]))) return words;
+  }
 }
-
-const alike = (replicas) => new Set(replicas.map(({ content }) => content)).size === 1;
 
 for (const database of databases) {
   describe(`the doors on ${database.name}`, () => {
@@ -61,13 +41,13 @@ for (const database of databases) {
 
     it("serve one document: every kind of client sees the others' edits and cursors", async () => {
       const server = await startServer();
-      const kinds = await everyKind(server);
+      const kinds = await everyKind(server, ROOM);
       const replicas = Object.values(kinds);
       const connections = (transport) => server.metric(`realtime_connections{transport="${transport}"}`);
       const counted = () => Promise.all(["websocket", "y-websocket", "hocuspocus"].map(connections));
       await until("two connections of each kind are counted", async () => `${await counted()}` === "2,2,2");
       await write(replicas, 0);
-      await until("all have the same text", () => alike(replicas), 60_000);
+      await until("all have the same text", () => alike(kinds), 60_000);
       for (const { awareness } of replicas) awareness.setLocalState({ cursor: 1 });
       const seen = ({ awareness }) =>
         replicas.filter(({ doc }) => awareness.getStates().get(doc.clientID)?.cursor === 1);
@@ -92,7 +72,7 @@ for (const database of databases) {
 
     it("lose nothing when the server is killed while every kind of client writes, and all come back", async () => {
       const server = await startServer();
-      const kinds = await everyKind(server);
+      const kinds = await everyKind(server, ROOM);
       const replicas = Object.values(kinds);
       for (let round = 0; round < KILLS; round += 1) {
         await write(replicas, round);
@@ -100,10 +80,10 @@ for (const database of databases) {
         await write(replicas, round + 100);
         await server.launch();
       }
-      await until("all have the same text", () => alike(replicas), 90_000);
+      await until("all have the same text", () => alike(kinds), 90_000);
       // The ack says that everything is durable that the document had before: the other doors, but Hocuspocus, have none.
       await kinds.native.edit(({ text }) => text.insert(0, "!"));
-      await until("all have that, too", () => alike(replicas), 60_000);
+      await until("all have that, too", () => alike(kinds), 60_000);
       const [{ content }] = replicas;
       await until("every client is connected", () => isConnected(kinds), 60_000);
       closeAll();
@@ -111,6 +91,46 @@ for (const database of databases) {
       await server.launch();
       const newcomer = await (await Client.connect(server, { person: { user: "newcomer" } })).join(ROOM);
       assert.equal(newcomer.content, content);
+    });
+
+    it("go on with the next process after a stop, each by itself, and what was acknowledged during the stop is there", async () => {
+      const server = await startServer();
+      const kinds = await everyKind(server, ROOM);
+      // In a room whose clients leave: only the server has what was acknowledged to them.
+      const brief = await everyKind(server, "brief");
+      const { native, "Hocuspocus 4": hocuspocus } = brief;
+      let end;
+      const over = new Promise((resolve) => (end = () => resolve(false)));
+      const words = writeWords((word) => native.edit(({ map }) => map.set(`native ${word}`, true)), over);
+      const more = writeWords((word) => {
+        const saved = new Promise((resolve) =>
+          hocuspocus.provider.on("unsyncedChanges", ({ number }) => number === 0 && resolve()),
+        );
+        hocuspocus.doc.getMap("map").set(`hocuspocus ${word}`, true);
+        return saved;
+      }, over);
+      const writing = write(Object.values(kinds), 0);
+      const some = ["native 5", "hocuspocus 5"];
+      await until("some are written", () => some.every((word) => native.map.has(word)));
+      const { code } = await server.stop();
+      end();
+      assert.equal(code, 0, server.log.slice(-2_000));
+      const acknowledged = [
+        ...(await words).map((word) => `native ${word}`),
+        ...(await more).map((word) => `hocuspocus ${word}`),
+      ];
+      for (const one of Object.values(brief)) (one.client ?? one).close();
+      await writing;
+      await write(Object.values(kinds), 1);
+      const told = (kind) => kinds[kind].closes?.at(0) ?? kinds[kind].socket.closes.at(0);
+      for (const kind of ["y-websocket 2", "y-websocket 3", "Hocuspocus 3", "Hocuspocus 4"])
+        assert.deepEqual(told(kind), [1012, "draining"], kind);
+      await server.launch();
+      await until("all have the same text", () => alike(kinds), 60_000);
+      await until("every client is connected", () => isConnected(kinds), 60_000);
+      const newcomer = await (await Client.connect(server, { person: { user: "newcomer" } })).join("brief");
+      const lost = acknowledged.filter((word) => !newcomer.map.has(word));
+      assert.deepEqual(lost, [], `lost, of ${acknowledged.length}`);
     });
   });
 }

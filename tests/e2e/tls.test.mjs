@@ -7,6 +7,7 @@ import { copyFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import WebSocket from "ws";
 import { certificate } from "@realtime-server/harness/certificate";
@@ -16,7 +17,10 @@ import { suiteServer } from "@realtime-server/harness/suite";
 import { SECRET } from "@realtime-server/harness/tokens";
 import { next, until } from "@realtime-server/harness/until";
 import { Client, closeClients } from "./support/client.mjs";
+import { KINDS } from "./support/doors.mjs";
 import { converged } from "./support/room.mjs";
+
+const EVERY_DOOR = fileURLToPath(new URL("support/every-door.mjs", import.meta.url));
 
 describe("TLS", () => {
   const first = certificate();
@@ -52,6 +56,12 @@ describe("TLS", () => {
     for (const [place, room] of rooms.entries()) await room.edit(({ map }) => map.set(`${place}`, "x".repeat(200_000)));
     await converged(rooms);
     assert.equal([...rooms[0].map.keys()].length, 3);
+  });
+
+  it("every kind of client edits one document by wss, with the authority's certificate in NODE_EXTRA_CA_CERTS", async () => {
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: first.cert };
+    const { stdout } = await promisify(execFile)("node", [EVERY_DOOR, server.url], { env, timeout: 60_000 });
+    assert.equal(stdout, `${KINDS.length}\n`);
   });
 
   it("a WebSocket of its own is served at /, and curl reads the health", async () => {

@@ -518,7 +518,7 @@ describe("limits of clients of y-socket.io", () => {
     await flood("stranger", { token: "nonsense" });
     await flood("viewer", { token: token({ role: "viewer" }) });
     const grown = memory(server.pid) - before;
-    assert.ok(grown < 24 * MIB, `the server grew by ${(grown / MIB).toFixed(1)} MiB`);
+    assert.ok(grown < 10 * MIB, `the server grew by ${(grown / MIB).toFixed(1)} MiB`);
     await until("no room is open", async () => (await server.metric("realtime_rooms")) === 0);
   });
 

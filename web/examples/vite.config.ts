@@ -15,6 +15,7 @@ const pages = [
   "hooks",
   "plain",
   "webrtc",
+  "stock",
 ];
 
 export default defineConfig(({ mode }) => {
@@ -23,6 +24,8 @@ export default defineConfig(({ mode }) => {
     "/socket.io": { target, changeOrigin: true, ws: true },
     "/api": { target, changeOrigin: true },
     "/dev": { target, changeOrigin: true },
+    "/yjs": { target, changeOrigin: true, ws: true },
+    "/hocuspocus": { target, changeOrigin: true, ws: true },
   };
   return {
     plugins: [react()],

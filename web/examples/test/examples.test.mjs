@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { adopt, freePort } from "@realtime-server/harness/process";
 import { until } from "@realtime-server/harness/until";
-import { EDITORS, ROOT, shows, suiteSite } from "./support/site.mjs";
+import { EDITORS, ROOT, STOCK_EDITORS, shows, suiteSite } from "./support/site.mjs";
 
 const KEY_DELAY_MS = 15;
 const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
@@ -189,25 +189,24 @@ describe("the examples", () => {
   });
 });
 
-describe("docs/client.md", () => {
-  const documentation = readFileSync(`${REPOSITORY}docs/client.md`, "utf8");
-  const shown = [...documentation.matchAll(/^<!-- (web\/\S+) -->\n+```\w*\n([^]*?)^```$/gm)];
+for (const page of ["client", "stock-clients"]) {
+  describe(`docs/${page}.md`, () => {
+    const documentation = readFileSync(`${REPOSITORY}docs/${page}.md`, "utf8");
+    const shown = [...documentation.matchAll(/^<!-- (web\/\S+) -->\n+```\w*\n([^]*?)^```$/gm)];
 
-  for (const [, file, block] of shown) {
-    it(`shows ${file} as it is`, () => assert.equal(block, readFileSync(`${REPOSITORY}${file}`, "utf8")));
-  }
+    for (const [, file, block] of shown) {
+      it(`shows ${file} as it is`, () => assert.equal(block, readFileSync(`${REPOSITORY}${file}`, "utf8")));
+    }
 
-  it("shows every example", () => {
-    const marks = [...documentation.matchAll(/^<!-- (web\/.*) -->$/gm)].map(([, file]) => file);
-    assert.deepEqual(
-      shown.map(([, file]) => file),
-      marks,
-      "a mark without a block behind it",
-    );
-    for (const { page } of EDITORS)
-      assert.ok(
-        marks.some((file) => file.startsWith(`web/examples/src/${page}.`)),
-        page,
+    it("has a block behind every mark, and names every editor", () => {
+      const marks = [...documentation.matchAll(/^<!-- (web\/.*) -->$/gm)].map(([, file]) => file);
+      assert.deepEqual(
+        shown.map(([, file]) => file),
+        marks,
       );
+      const [folder, editors] = page === "client" ? ["src", EDITORS] : ["src/stock", STOCK_EDITORS];
+      for (const { page: editor } of editors)
+        assert.ok(documentation.includes(`(../web/examples/${folder}/${editor}.ts`), editor);
+    });
   });
-});
+}

@@ -105,9 +105,34 @@ export const EDITORS = [
   },
 ];
 
-/** The built examples on a server and in a browser of their own, for all tests of the suite (`describe`). */
-export function suiteSite() {
-  const server = suiteServer({ env: { JWT_SECRET: undefined } });
+/** The providers of the page `stock`, and what that page shows when all is well. */
+export const STOCK_PROVIDERS = { "y-websocket": "Connected", hocuspocus: "Saved", "y-socket.io": "Connected" };
+
+/** The editors of the page `stock`, with the carets of their own bindings. `showsIdle`: also of windows in which nobody has clicked yet. */
+export const STOCK_EDITORS = [
+  ...EDITORS.map((editor) => ({
+    ...editor,
+    ...{
+      monaco: { showsIdle: true },
+      tiptap: { caret: ".collaboration-carets__caret", name: ".collaboration-carets__label" },
+      lexical: {
+        caret: "[data-lexical-editor] + div span:has(> span:not(:empty))",
+        name: "[data-lexical-editor] + div span span:not(:empty)",
+      },
+    }[editor.page],
+  })),
+  {
+    page: "prosemirror",
+    text: ".ProseMirror",
+    caret: ".ProseMirror-yjs-cursor",
+    name: ".ProseMirror-yjs-cursor > div",
+    stored: (doc) => paragraphsOf(doc.getXmlFragment("prosemirror")),
+  },
+];
+
+/** The built examples on a server, configured by `env`, and in a browser of their own, for all tests of the suite (`describe`). */
+export function suiteSite(env = {}) {
+  const server = suiteServer({ env: { JWT_SECRET: undefined, ...env } });
   const browser = suiteBrowser(chromium);
   let site;
   let url;
