@@ -19,6 +19,8 @@ import { until } from "@realtime-server/harness/until";
 
 /** How many documents are written at once. */
 const AT_ONCE = 20;
+/** Two documents that a store has before its server runs. */
+const LAST = ["last-1", "last-2"];
 const require = createRequire(import.meta.url);
 
 /** The programs of y-websocket's server: that of the package y-websocket up to 2, and that which has replaced it. */
@@ -103,7 +105,13 @@ async function yWebsocketClient(url, name, doc, params = {}) {
   const options = { WebSocketPolyfill: WebSocket, disableBc: true, params };
   const provider = new WebsocketProvider(url, name, doc, options);
   await until("the client is synchronised", () => provider.synced);
-  return { doc, close: () => provider.destroy() };
+  return {
+    doc,
+    close() {
+      provider.destroy();
+      doc.destroy();
+    },
+  };
 }
 
 /** A running server of y-websocket with its store in `folder`. */
@@ -125,25 +133,28 @@ export async function yWebsocketServer(folder, program = "y-websocket") {
 }
 
 /**
- * A store of y-websocket's server with the documents `names`, which its clients have opened by these names. The server writes one
- * update after the other and tells nobody when it is done: a last document, `last`, which the store had before, is read by the server
- * after it has written all others.
+ * A store of y-websocket's server with the documents `names`, which its clients have opened by these names. The server reads and writes
+ * one document after the other, writes what came while a document was read after that, and tells nobody. So two documents that the store
+ * had before are opened at the end, one after the other: when the first one arrives, all others were read, and when the second one
+ * arrives, what waited for that is written.
  */
 export async function yWebsocketStore(names, program) {
   const folder = join(temporaryFolder(), "store");
   const before = new LeveldbPersistence(folder);
   const last = new Y.Doc();
   write(last, 999);
-  await before.storeUpdate("last", Y.encodeStateAsUpdate(last));
+  for (const name of LAST) await before.storeUpdate(name, Y.encodeStateAsUpdate(last));
   await before.destroy();
 
   const server = await yWebsocketServer(folder, program);
   const written = await fill(names, (name, doc) => yWebsocketClient(server.url, name, doc));
-  const client = await yWebsocketClient(server.url, "last", new Y.Doc());
-  await until("the server has written all", () => same(client.doc, last));
-  client.close();
+  for (const name of LAST) {
+    const client = await yWebsocketClient(server.url, name, new Y.Doc());
+    await until("the server has read it", () => same(client.doc, last), 60_000);
+    client.close();
+    written.set(name, content(last));
+  }
   await server.stop();
-  written.set("last", content(last));
   return { folder, written };
 }
 
@@ -155,11 +166,17 @@ export async function hocuspocusStore(names) {
     port: await freePort(),
     quiet: true,
     debounce: 50,
-    extensions: [new SQLite({ database }), { afterUnloadDocument: async ({ documentName }) => unloaded.add(documentName) }],
+    extensions: [
+      new SQLite({ database }),
+      { afterUnloadDocument: async ({ documentName }) => unloaded.add(documentName) },
+    ],
   });
   await server.listen();
   const open = async (name, doc) => {
-    const websocketProvider = new HocuspocusProviderWebsocket({ url: server.webSocketURL, WebSocketPolyfill: WebSocket });
+    const websocketProvider = new HocuspocusProviderWebsocket({
+      url: server.webSocketURL,
+      WebSocketPolyfill: WebSocket,
+    });
     const provider = new HocuspocusProvider({ websocketProvider, name, document: doc });
     provider.attach();
     await until("the client is synchronised", () => provider.synced);
@@ -168,6 +185,7 @@ export async function hocuspocusStore(names) {
       close() {
         provider.destroy();
         websocketProvider.destroy();
+        doc.destroy();
       },
     };
   };
@@ -183,7 +201,9 @@ export async function ySweetStore(names, bin) {
   const folder = join(temporaryFolder(), "y-sweet");
   mkdirSync(folder);
   const port = await freePort();
-  const child = spawn(bin, ["serve", folder, "--port", String(port), "--checkpoint-freq-seconds", "1"], { stdio: "ignore" });
+  const child = spawn(bin, ["serve", folder, "--port", String(port), "--checkpoint-freq-seconds", "1"], {
+    stdio: "ignore",
+  });
   const ended = adopt(child);
   const base = `http://127.0.0.1:${port}`;
   await until("y-sweet runs", async () => {
