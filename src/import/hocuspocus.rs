@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::{
     ImportError,
-    report::Refusal,
-    source::{Contents, Listed, Name},
+    contents::{Contents, Listed, Name},
+    refusal::Refusal,
 };
 use crate::store::{ForeignTable, TableNames};
 

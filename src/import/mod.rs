@@ -1,12 +1,12 @@
 //! Takes over the documents of another server: of y-websocket, Hocuspocus and y-sweet.
 //!
 //! ```text
-//! Source     the other server's store: the names of its documents, and the content of each (source.rs)
+//! Source     the other server's store: the names of its documents, and the content of each (source.rs, contents.rs)
 //! y_websocket, hocuspocus, y_sweet      the formats, one file each
 //! names      the rooms of the documents (names.rs)
 //! Staged     the content of one document, checked (staged.rs)
 //! Target     our store: writes a document and reads it back (target.rs)
-//! Report     what became of each document (report.rs)
+//! Report     what became of each document (report.rs); Refusal, why one was not imported (refusal.rs)
 //! ```
 //! One document after the other is read, checked, written as one append, read back from our store and
 //! compared with the source, element by element; only one is in memory. No state is kept besides the
@@ -28,8 +28,10 @@ use crate::{
     supervise::{Supervisor, Task},
 };
 
+mod contents;
 mod hocuspocus;
 mod names;
+mod refusal;
 mod report;
 mod source;
 mod staged;
@@ -41,7 +43,8 @@ pub use self::report::Report;
 
 use self::{
     names::{Assigned, assign},
-    report::{Imported, Outcome, Progress, Refusal},
+    refusal::Refusal,
+    report::{Imported, Outcome, Progress},
     source::Source,
     staged::Staged,
     target::Target,

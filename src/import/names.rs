@@ -17,7 +17,7 @@ use std::{cmp::Reverse, collections::HashMap, fmt::Write};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 
-use super::{Origin, report::Refusal, source::Name};
+use super::{Origin, contents::Name, refusal::Refusal};
 use crate::id::{NAME_BYTES_MAX, RoomName};
 
 const KEPT_BYTES: usize = 230;

@@ -6,12 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Mode, Origin, names::Assigned, staged::Staged};
-use crate::{
-    exit::Exit,
-    id::{RoomName, Team, UserId},
-};
-use document::Lack;
+use super::{Mode, Origin, names::Assigned, refusal::Refusal, staged::Staged};
+use crate::{exit::Exit, id::Team};
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -43,40 +39,6 @@ pub(super) enum Imported {
     Before,
     /// It can be imported; nothing was written.
     Possible,
-}
-
-/// Why a document was not imported.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    /// The source is damaged there.
-    #[error("it is damaged: {0}")]
-    Damaged(String),
-    /// It is beyond a limit of the server.
-    #[error("it has {bytes} bytes, more than {setting}, which can be raised")]
-    TooLarge { setting: &'static str, bytes: usize },
-    /// Another document of the source has its room.
-    #[error("its room would be {:?}, which is that of the document {holder:?}", room.as_str())]
-    RoomTaken { room: RoomName, holder: String },
-    /// The room has a document that was not imported.
-    #[error("its room has a document already, which {:?} has created: --merge adds the content to that", .0.as_str())]
-    Exists(UserId),
-    /// The document of its room was deleted.
-    #[error(
-        "its room's document is in the trash: restore it, or delete it for good, and import again"
-    )]
-    InTrash,
-    /// Our own document is damaged.
-    #[error("the document of its room is damaged in this server's database")]
-    OursDamaged,
-    /// Our database does not take it.
-    #[error("the database refuses it; its reason is in the log above")]
-    ByDatabase,
-    /// What our store gives back is not what was written.
-    #[error("it was written, but reading it back gives something else: {0}")]
-    Differs(Lack),
-    /// A defect.
-    #[error("it makes this program fail; the place is in the log above")]
-    Panicked,
 }
 
 impl Outcome {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{report::Refusal, source::Contents};
+use super::{contents::Contents, refusal::Refusal};
 use crate::{config::Limits, id::ClientId};
 use document::{ApplyError, Document, PendingLimits, StateVector};
 

@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{
     Existing, Import,
-    report::{Imported, Outcome, Refusal},
+    refusal::Refusal,
+    report::{Imported, Outcome},
     staged::{self, Staged, empty_document},
 };
 use crate::{

@@ -21,8 +21,8 @@ use bytes::Bytes;
 
 use super::{
     ImportError,
-    report::Refusal,
-    source::{Contents, Listed, Name},
+    contents::{Contents, Listed, Name},
+    refusal::Refusal,
 };
 use document::StateVector;
 

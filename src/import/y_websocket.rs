@@ -16,8 +16,8 @@ use leveldb::Database;
 
 use super::{
     ImportError,
-    report::Refusal,
-    source::{Contents, Listed, Name},
+    contents::{Contents, Listed, Name},
+    refusal::Refusal,
 };
 use document::{
     StateVector,

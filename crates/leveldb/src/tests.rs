@@ -73,7 +73,7 @@ fn block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 /// A table with one block for each of `blocks`.
 fn table(blocks: &[&[(Vec<u8>, Vec<u8>)]]) -> Vec<u8> {
     let (mut file, mut index) = (Vec::new(), Vec::new());
-    let mut handle_of = |file: &mut Vec<u8>, block: Vec<u8>| {
+    let handle_of = |file: &mut Vec<u8>, block: Vec<u8>| {
         let mut handle = Vec::new();
         varint(&mut handle, file.len());
         varint(&mut handle, block.len() - 5);
