@@ -1,10 +1,15 @@
 //! The command line of the program.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::auth::MintRequest;
+use crate::{
+    auth::MintRequest,
+    id::{Team, UserId},
+    import::{Existing, Import, Mode, Origin},
+    store::TableNames,
+};
 
 /// Live document collaboration server. Without a command, it serves clients.
 #[derive(Debug, Parser)]
@@ -30,6 +35,74 @@ pub enum Command {
     Migrate,
     /// Prints a token that this server accepts; requires a shared secret.
     Token(TokenArguments),
+    /// Imports the documents of another server into DATABASE_URL, and verifies each; see docs/migrating.md.
+    ///
+    /// May be repeated: what is there already is not written again. Exits with 1 if a document was not imported.
+    Import(ImportArguments),
+}
+
+/// Which documents are imported, and how.
+#[derive(Args, Debug)]
+pub struct ImportArguments {
+    #[command(subcommand)]
+    origin: OriginArguments,
+}
+
+/// How documents are imported, whatever their origin.
+#[derive(Args, Debug)]
+struct WayArguments {
+    /// The team whose documents they become.
+    #[arg(long, value_parser = team)]
+    team: Team,
+    /// The id of the user who is named as their author.
+    #[arg(long, default_value = "import", value_parser = user)]
+    author: UserId,
+    /// Adds the content to documents of the same rooms that were not imported; without it, these are reported and stay as
+    /// they are.
+    #[arg(long)]
+    merge: bool,
+    /// Checks all documents and says what would be done; writes nothing, and needs no database.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The store of another server.
+#[derive(Debug, Subcommand)]
+enum OriginArguments {
+    /// The server of y-websocket (YPERSISTENCE): a LevelDB folder.
+    YWebsocket {
+        /// The folder.
+        folder: PathBuf,
+        /// The beginning of the names that is no part of the rooms' names, such as `collab/`
+        /// where clients used ws://host/collab/ROOM.
+        #[arg(long, default_value = "")]
+        prefix: String,
+        #[command(flatten)]
+        way: WayArguments,
+    },
+    /// Hocuspocus: the file of its extension SQLite, or the table of its extension Database.
+    Hocuspocus {
+        /// A SQLite file, or postgres://….
+        database: String,
+        /// The table.
+        #[arg(long, default_value = "documents")]
+        table: String,
+        /// The column of the documents' names.
+        #[arg(long, default_value = "name")]
+        name_column: String,
+        /// The column of their content.
+        #[arg(long, default_value = "data")]
+        data_column: String,
+        #[command(flatten)]
+        way: WayArguments,
+    },
+    /// y-sweet: a folder with a folder for each document.
+    YSweet {
+        /// The folder.
+        folder: PathBuf,
+        #[command(flatten)]
+        way: WayArguments,
+    },
 }
 
 /// The contents of a new token.
@@ -82,6 +155,59 @@ impl From<TokenArguments> for MintRequest {
             ttl_seconds: arguments.ttl_seconds,
         }
     }
+}
+
+impl From<ImportArguments> for Import {
+    fn from(arguments: ImportArguments) -> Self {
+        match arguments.origin {
+            OriginArguments::YWebsocket {
+                folder,
+                prefix,
+                way,
+            } => way.import(Origin::YWebsocket { folder, prefix }),
+            OriginArguments::Hocuspocus {
+                database,
+                table,
+                name_column,
+                data_column,
+                way,
+            } => {
+                let table = TableNames {
+                    table,
+                    name: name_column,
+                    content: data_column,
+                };
+                way.import(Origin::Hocuspocus { database, table })
+            }
+            OriginArguments::YSweet { folder, way } => way.import(Origin::YSweet { folder }),
+        }
+    }
+}
+
+impl WayArguments {
+    fn import(self, origin: Origin) -> Import {
+        Import {
+            origin,
+            team: self.team,
+            author: self.author,
+            existing: match self.merge {
+                true => Existing::Merge,
+                false => Existing::Skip,
+            },
+            mode: match self.dry_run {
+                true => Mode::DryRun,
+                false => Mode::Write,
+            },
+        }
+    }
+}
+
+fn team(text: &str) -> Result<Team, &'static str> {
+    Team::parse(text).ok_or("expected 1 to 255 bytes without control characters")
+}
+
+fn user(text: &str) -> Result<UserId, &'static str> {
+    UserId::parse(text).ok_or("expected 1 to 255 bytes without control characters")
 }
 
 fn grant(text: &str) -> Result<(String, String), &'static str> {

@@ -9,7 +9,8 @@
 //! ```text
 //! 11 main  app  arguments  settings  signals  runtime
 //!                                   build, start and stop the parts
-//! 10 front  http  socket  websocket        doors: parse, check the rights, call, answer
+//! 10 front  http  socket  websocket  import
+//!                                   doors: parse, check the rights, call, answer; documents of other servers
 //! 9  operations                     what clients may ask of the features, by name
 //! 8  comments                       threads on documents
 //! 7  room                           live documents, one task each
@@ -22,9 +23,9 @@
 //! 1  auth                           tokens and rights
 //! 0  id  right  error  exit  payload  config  metrics  telemetry
 //!    supervise                      the owner of all tasks
-//! -  document  engineio             the CRDT and its guards; WebSocket and Engine.IO
+//! -  document  engineio  leveldb    the CRDT and its guards; WebSocket and Engine.IO; the files of LevelDB
 //! ```
-//! The last two are crates of their own, in `crates/`. They depend neither on the server
+//! The last three are crates of their own, in `crates/`. They depend neither on the server
 //! nor on each other.
 //!
 //! # An update
@@ -68,6 +69,7 @@ pub mod front;
 pub mod http;
 pub mod id;
 pub mod idempotency;
+pub mod import;
 pub mod limits;
 pub mod metrics;
 pub mod notifications;

@@ -14,6 +14,7 @@ use realtime_server::{
     config::{Config, Log, LogFormat},
     exit::Exit,
     id::Timestamp,
+    import::Import,
     metrics::Metrics,
     runtime,
     settings::Settings,
@@ -57,17 +58,13 @@ fn start(arguments: Arguments) -> Outcome {
             }
             Ok(outcome)
         }
-        Some(Command::Token(arguments)) => {
-            // The log goes to stderr, since stdout is for the token.
-            let log = Log {
-                format: LogFormat::Pretty,
-                filter: "warn".into(),
-            };
-            with_telemetry(&log, config, |config, _| {
-                let now = Timestamp::now().seconds();
-                print(&auth::mint(&config.auth, &arguments.into(), now)?)
-            })
-        }
+        Some(Command::Import(arguments)) => with_telemetry(&quiet(), config, |config, _| {
+            runtime::run(import(arguments.into(), config))?
+        }),
+        Some(Command::Token(arguments)) => with_telemetry(&quiet(), config, |config, _| {
+            let now = Timestamp::now().seconds();
+            print(&auth::mint(&config.auth, &arguments.into(), now)?)
+        }),
     }
 }
 
@@ -105,6 +102,20 @@ async fn migrate(config: Config) -> Outcome {
     store::migrate(&config.database_url).await?;
     tracing::info!("the database is up to date");
     Ok(Exit::Done)
+}
+
+async fn import(import: Import, config: Config) -> Outcome {
+    let report = import.run(&config).await?;
+    print(&report.to_string())?;
+    Ok(report.exit())
+}
+
+/// The log of commands whose results go to stdout: warnings, on stderr.
+fn quiet() -> Log {
+    Log {
+        format: LogFormat::Pretty,
+        filter: "warn".into(),
+    }
 }
 
 /// Runs `command` and then flushes telemetry, also where it failed.

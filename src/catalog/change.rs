@@ -260,8 +260,11 @@ impl Catalog {
     }
 
     /// Creates a document, or finds the one that has the name already, also where several callers
-    /// do so at once.
-    pub(super) async fn create(
+    /// do so at once. The caller has checked that `by` may create it.
+    ///
+    /// # Errors
+    /// As [`Store::transact`](crate::store::Store::transact).
+    pub async fn create(
         &self,
         key: &DocumentKey,
         title: Option<&Title>,

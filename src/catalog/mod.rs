@@ -130,26 +130,32 @@ impl Catalog {
         let key = claims.key(room);
         let metadata = match self.find(&key).await? {
             Some(record) => Arc::unwrap_or_clone(record.metadata),
-            None => {
-                let in_trash = self.store.view(async |tx| {
-                    tx.find(
-                        concat!(
-                            "select ",
-                            metadata_columns!(),
-                            " from document ",
-                            people!(),
-                            " where document.trash_team = $1 and document.trash_room = $2
-                              and document.deleted_at is not null
-                              order by document.deleted_at desc limit 1"
-                        ),
-                        args![claims.team, room],
-                    )
-                    .await
-                });
-                in_trash.await?.ok_or(Error::NO_DOCUMENT)?
-            }
+            None => self.find_in_trash(&key).await?.ok_or(Error::NO_DOCUMENT)?,
         };
         self.summary(metadata, claims)
+    }
+
+    /// Finds the last document that was deleted under this name and is still in the trash. Takes at most 5 s.
+    ///
+    /// # Errors
+    /// As [`Store::find_document`].
+    pub async fn find_in_trash(&self, key: &DocumentKey) -> Result<Option<Metadata>> {
+        let in_trash = self.store.view(async |tx| {
+            tx.find(
+                concat!(
+                    "select ",
+                    metadata_columns!(),
+                    " from document ",
+                    people!(),
+                    " where document.trash_team = $1 and document.trash_room = $2
+                      and document.deleted_at is not null
+                      order by document.deleted_at desc limit 1"
+                ),
+                args![key.team, key.room],
+            )
+            .await
+        });
+        in_trash.await
     }
 
     /// Tells the team that the document was edited at `updated_at`. Returns how long to wait

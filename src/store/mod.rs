@@ -28,6 +28,7 @@ mod documents;
 mod event;
 mod events;
 mod failure;
+mod foreign;
 mod history;
 mod journal;
 mod lineage;
@@ -57,6 +58,7 @@ pub use self::{
     documents::{DocumentRecord, Metadata, Status},
     event::{Event, Payload, Reach},
     events::EventsAfter,
+    foreign::{ForeignError, ForeignTable, TableNames},
     journal::Unwritten,
     lineage::Lineage,
     load::Loaded,

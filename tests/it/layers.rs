@@ -14,7 +14,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         11,
         &["main", "app", "arguments", "settings", "signals", "runtime"],
     ),
-    (10, &["front", "http", "socket", "websocket"]),
+    (10, &["front", "http", "import", "socket", "websocket"]),
     (9, &["operations"]),
     (8, &["comments"]),
     (7, &["room"]),
@@ -41,12 +41,16 @@ const LAYERS: &[(u8, &[&str])] = &[
 ];
 
 /// The crates below the layers, which do not depend on one another.
-const LEAVES: &[&str] = &["document", "engineio"];
+const LEAVES: &[&str] = &["document", "engineio", "leveldb"];
 
 /// Which modules, and which crates below the layers, may name a library.
 const WALLS: &[(&str, &[&str])] = &[
     ("yrs", &["crates/document"]),
-    ("document", &["http", "id", "room", "socket", "websocket"]),
+    (
+        "document",
+        &["http", "id", "import", "room", "socket", "websocket"],
+    ),
+    ("leveldb", &["import"]),
     ("hyper", &["front", "crates/engineio"]),
     ("hyper_util", &["front", "crates/engineio"]),
     (

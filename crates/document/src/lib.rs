@@ -50,6 +50,7 @@ pub mod awareness;
 mod by_element;
 mod clocks;
 mod compare;
+mod contains;
 mod cost;
 mod cut;
 mod deletions;
@@ -69,6 +70,7 @@ mod update;
 mod validate;
 
 pub use self::anchor::{Anchor, RelativePosition};
+pub use self::contains::Lack;
 pub use self::deletions::DeletionsHash;
 pub use self::lib0::Malformed;
 pub use self::merge::{Unmergeable, deletes, merge};

@@ -13,6 +13,7 @@ use super::lib0::write_var;
 use super::*;
 
 mod anchors;
+mod contains;
 mod convergence;
 mod cuts;
 mod deletions;
