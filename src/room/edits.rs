@@ -125,6 +125,10 @@ impl<P: PeerHandle> RoomCore<P> {
         if prepared.is_nothing() {
             return Ok((prepared.visibility(), Content::InEarlierRows, None));
         }
+        if standing == Standing::Reader {
+            self.charge(peer, 0, Work::Timed);
+            return Err(Error::Forbidden { needed: "edit" });
+        }
         let content = match prepared.is_whole() {
             true => Content::InOwnRow,
             false => Content::InEarlierRows,
@@ -165,7 +169,7 @@ impl<P: PeerHandle> RoomCore<P> {
     fn declared_with(&self, standing: Standing, checked: &Checked) -> Option<StateVector> {
         match standing {
             Standing::Member => None,
-            Standing::Reply | Standing::Author => {
+            Standing::Reply | Standing::Reader | Standing::Author => {
                 let brought = checked.advances.iter();
                 let brought: StateVector = brought.map(|by| (by.client, by.to)).collect();
                 Some(self.document.missing_here(&brought))

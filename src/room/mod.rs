@@ -316,6 +316,8 @@ pub enum Standing {
     /// A member that answers a resync: it may bring content of other authors that only it still
     /// has. For doors whose clients do not send their state vector beforehand.
     Reply,
+    /// A member that may not edit, and synchronises: an update that would change anything is refused.
+    Reader,
     /// An author without a seat, such as an HTTP request. An unknown document is created, and the
     /// update may bring content of other authors, as in [`Reply`](Self::Reply).
     Author,

@@ -110,6 +110,11 @@ pub(super) fn awareness(address: &[u8], states: Bytes) -> Message {
     framed(address, &[AWARENESS], states)
 }
 
+/// The question for all awareness states that the client knows.
+pub(super) fn query_awareness(address: &[u8]) -> Message {
+    Message::binary([address, &[QUERY_AWARENESS]].concat().into())
+}
+
 /// Awareness states of nobody. It changes nothing, and shows the client that its connection works.
 pub(super) fn no_awareness(address: &[u8]) -> Message {
     awareness(address, Bytes::from_static(&[0]))

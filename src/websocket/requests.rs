@@ -17,7 +17,7 @@ use super::{
     request::{self, Dialect, Question, ticket},
 };
 use crate::{
-    auth::Right,
+    auth::{Right, Rights},
     error::{Error, Result},
     id::Timestamp,
     room::{Command, Standing, Update},
@@ -98,10 +98,30 @@ enum Write {
 }
 
 impl Write {
-    fn standing(self) -> Standing {
-        match self {
-            Write::Synchronisation | Write::Answer => Standing::Reply,
-            Write::Unasked | Write::Update => Standing::Member,
+    /// As what the room is to take the write; `None` if it is dropped.
+    ///
+    /// A write of a client who may not edit is dropped: stock clients send what their copy has, and would
+    /// not come back if the connection were closed. The protocol of y-websocket could say that permission is
+    /// denied, but stock clients then write their address to the console, and it may hold the token.
+    ///
+    /// Where such a client of Hocuspocus synchronises and brings no content, the room tells whether it has
+    /// deleted anything, and when everything is durable if it has not: each step 2 has all deletions.
+    fn standing(
+        self,
+        dialect: Dialect,
+        rights: Rights,
+        (bytes, checked): (&[u8], &Checked),
+    ) -> Option<Standing> {
+        match (self, dialect) {
+            (Write::Synchronisation | Write::Answer, _) if rights.allows(Right::Edit) => {
+                Some(Standing::Reply)
+            }
+            (Write::Unasked | Write::Update, _) if rights.allows(Right::Edit) => {
+                Some(Standing::Member)
+            }
+            (Write::Update, _) | (_, Dialect::YWebsocket) => None,
+            (_, Dialect::Hocuspocus) if bytes == protocol::NOTHING => Some(Standing::Reply),
+            (_, Dialect::Hocuspocus) => checked.advances.is_empty().then_some(Standing::Reader),
         }
     }
 
@@ -147,12 +167,11 @@ fn update(client: &Client, bytes: Bytes, write: Write) -> Result<()> {
         Err(error) => return Err(error),
     };
     let rights = client.session.rights_in(&client.room);
-    let (bytes, checked) = match rights.allows(Right::Edit) {
-        true => (bytes, checked),
-        false => match drop_write(client, write, &checked)? {
-            Some(nothing) => nothing,
-            None => return Ok(()),
-        },
+    let Some(standing) = write.standing(client.dialect, rights, (&bytes, &checked)) else {
+        if is_acknowledged {
+            not_applied(client, write);
+        }
+        return Ok(());
     };
     client.join(None)?;
     let (Some(room), Some(peer)) = (client.joined(), client.peer()) else {
@@ -163,30 +182,8 @@ fn update(client: &Client, bytes: Bytes, write: Write) -> Result<()> {
         ticket: ticket(write.request()),
         bytes,
         checked,
-        standing: write.standing(),
+        standing,
     })))
-}
-
-/// A write of a client who may not edit is dropped: stock clients send what their copy has, and would
-/// not come back if the connection were closed. The protocol of y-websocket could say that permission is
-/// denied, but stock clients then write their address to the console, and it may hold the token.
-///
-/// Returns what is to be written instead: nothing, where the client synchronises and has nothing new, so
-/// that it learns when everything is durable.
-fn drop_write(
-    client: &Client,
-    write: Write,
-    checked: &Checked,
-) -> Result<Option<(Bytes, Checked)>> {
-    if client.dialect == Dialect::YWebsocket {
-        return Ok(None);
-    }
-    if write == Write::Update || !checked.advances.is_empty() {
-        not_applied(client, write);
-        return Ok(None);
-    }
-    let nothing = document::validate(protocol::NOTHING).map_err(|_| Error::Internal)?;
-    Ok(Some((Bytes::from_static(protocol::NOTHING), nothing)))
 }
 
 /// Tells the client that a write was not applied.
@@ -228,6 +225,9 @@ fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
     })?;
     if let Some(renewal) = renewal {
         client.send(renewal);
+        if client.dialect == Dialect::Hocuspocus {
+            client.send(protocol::query_awareness(&client.address));
+        }
     }
     Ok(())
 }
@@ -235,6 +235,9 @@ fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
 /// A message after which a stock client shows its `own` state anew, with the next clock: that the state is
 /// gone, which it does not accept of its own. Whoever saw it leave, as everybody does when it connects
 /// again, ignores its state with the clock that it had then, and would see it only when it is renewed.
+///
+/// Provider 4 of Hocuspocus takes the next clock too, but sends nothing because of what it was sent, so it has
+/// to be asked for its state afterwards.
 fn renewal(address: &[u8], own: &Entry) -> Option<Message> {
     own.state.as_ref()?;
     let gone = Entry {

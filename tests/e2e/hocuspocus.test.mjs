@@ -211,6 +211,24 @@ describe("Hocuspocus", () => {
     await stock.saved();
   });
 
+  for (const major of HOCUSPOCUS_MAJORS) {
+    it(`cursors of provider ${major} are seen at once, also after everybody has connected again`, async () => {
+      const open = (user) => Hocuspocus.open(server, `again-${major}`, { major, person: { user } });
+      const all = [await open("ana"), await open("ben"), await open("cleo")];
+      const began = performance.now();
+      // A state that was never set has the clock zero, which nobody takes.
+      await until("all see all", () => all.every(({ awareness }) => awareness.getStates().size === 3));
+      for (const { awareness } of all) awareness.setLocalStateField("cursor", 1);
+      const cursors = ({ awareness }) => [...awareness.getStates().values()].filter(({ cursor }) => cursor).length;
+      await until("all see all cursors", () => all.every((one) => cursors(one) === 3));
+      for (const { socket } of all) socket.provider.webSocket.terminate();
+      await until("they are back", () => all.every(({ socket, provider }) => socket.connects === 2 && provider.synced));
+      await until("all see all cursors again", () => all.every((one) => cursors(one) === 3));
+      // By itself a client renews its state after 15 s.
+      assert.ok(performance.now() - began < 10_000);
+    });
+  }
+
   it("a document is closed and opened again on the same connection", async () => {
     const socket = shared();
     const other = await native("reopened", { user: "ben" });
