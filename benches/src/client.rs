@@ -17,26 +17,16 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    net::TcpStream,
     sync::{Notify, oneshot},
     task::JoinHandle,
 };
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
-    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{
+    connect::{self, Address, Socket},
     meter::Meter,
-    stock, token,
-    wire::{self, Answer, Decoder, Encoder, Incoming, Kind, Wire},
+    wire::{Answer, Decoder, Encoder, Incoming, Kind, Wire},
 };
-
-/// The read buffer of each connection; larger messages are read in several steps.
-const READ_BUFFER_BYTES: usize = 16 << 10;
-
-/// The largest message that is accepted: a whole document.
-const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
 /// The time to wait for an answer; a longer wait is an error.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -69,15 +59,6 @@ pub trait Listener {
     }
 }
 
-/// The address that clients connect to.
-#[derive(Clone, Debug)]
-pub struct Address {
-    /// The port on this machine.
-    pub port: u16,
-    /// The protocol.
-    pub wire: Wire,
-}
-
 /// One client in one room.
 pub struct Client {
     wire: Wire,
@@ -92,9 +73,6 @@ pub struct Client {
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
-/// A WebSocket that the generator reads message by message.
-pub type Socket = WebSocketStream<TcpStream>;
-
 impl Client {
     /// Connects `user`, who will edit `room`, without joining it yet.
     pub async fn connect(
@@ -104,9 +82,10 @@ impl Client {
         listener: Rc<dyn Listener>,
         meter: &Rc<Meter>,
     ) -> Result<Rc<Self>> {
-        let (socket, decoder) = tokio::time::timeout(ANSWER_TIMEOUT, open(address, user, room))
-            .await
-            .context("no answer while connecting")??;
+        let (socket, decoder) =
+            tokio::time::timeout(ANSWER_TIMEOUT, connect::open(address, user, room))
+                .await
+                .context("no answer while connecting")??;
         let (writer, reader) = socket.split();
         let client = Rc::new(Self {
             wire: address.wire,
@@ -232,7 +211,7 @@ impl Client {
                 Some(Incoming::Answer(answer)) => self.answered(answer, listener)?,
                 Some(Incoming::Saved) => self.saved(0),
                 Some(Incoming::Question(id)) => self.answer(id),
-                Some(Incoming::Ping) => self.outbox.push(pong()),
+                Some(Incoming::Ping) => self.outbox.push(connect::pong()),
                 Some(Incoming::Refused(packet)) => bail!("refused: {packet}"),
                 Some(Incoming::Event(json)) => self.event(&json, listener),
             }
@@ -296,72 +275,6 @@ impl Client {
             self.unacked.borrow_mut().push_back(sent);
         }
         self.encoder.answer(id, |message| self.outbox.push(message));
-    }
-}
-
-/// Connects `user`, who will edit `room`, and waits for the server's greeting.
-pub async fn open(address: &Address, user: &str, room: &str) -> Result<(Socket, Decoder)> {
-    let tcp = TcpStream::connect(("127.0.0.1", address.port)).await?;
-    tcp.set_nodelay(true)?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
-        .max_message_size(Some(MESSAGE_BYTES_MAX));
-    let token = token::sign(user)?;
-    let path = match address.wire {
-        Wire::YWebsocket => format!("yjs/{room}?token={token}"),
-        Wire::Hocuspocus => "hocuspocus".to_owned(),
-        Wire::SocketIo | Wire::YSocketIo | Wire::Bare => {
-            "socket.io/?EIO=4&transport=websocket".to_owned()
-        }
-    };
-    let url = format!("ws://127.0.0.1:{}/{path}", address.port);
-    let (mut socket, _) = client_async_with_config(url, tcp, Some(config)).await?;
-    let mut decoder = Decoder::new(address.wire, room);
-    let is_connected = |incoming: &Incoming| *incoming == Incoming::Connected;
-    if address.wire == Wire::Hocuspocus {
-        let shown = stock::token(&stock::address(room), &token);
-        socket.send(shown).await?;
-        expect(&mut socket, &mut decoder, is_connected).await?;
-    }
-    if address.wire.is_socket_io() {
-        let is_open = |incoming: &Incoming| *incoming == Incoming::Opened;
-        expect(&mut socket, &mut decoder, is_open).await?;
-        let namespace = match address.wire {
-            Wire::YSocketIo => wire::namespace(room),
-            _ => String::new(),
-        };
-        let auth = format!(r#"40{namespace}{{"token":"{token}"}}"#);
-        socket.send(Message::Text(Utf8Bytes::from(auth))).await?;
-        expect(&mut socket, &mut decoder, is_connected).await?;
-    }
-    if address.wire == Wire::SocketIo {
-        let greeted = |incoming: &Incoming| matches!(incoming, Incoming::Event(json) if json.starts_with(r#"["connection""#));
-        expect(&mut socket, &mut decoder, greeted).await?;
-    }
-    Ok((socket, decoder))
-}
-
-fn pong() -> Message {
-    Message::Text(Utf8Bytes::from_static("3"))
-}
-
-async fn expect(
-    socket: &mut Socket,
-    decoder: &mut Decoder,
-    wanted: impl Fn(&Incoming) -> bool,
-) -> Result<()> {
-    loop {
-        let message = socket
-            .next()
-            .await
-            .context("the server closed the connection")??;
-        match decoder.take(message)? {
-            Some(incoming) if wanted(&incoming) => return Ok(()),
-            None => {}
-            Some(Incoming::Ping) => socket.send(pong()).await?,
-            Some(other) => bail!("unexpected while connecting: {other:?}"),
-        }
     }
 }
 

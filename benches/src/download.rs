@@ -15,7 +15,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::{
-    client::{self, Address},
+    connect::{self, Address},
     wire::{Encoder, Incoming},
     yjs,
 };
@@ -55,7 +55,7 @@ impl Common {
 
 /// Connects `user`, joins `room` and reads until the document is received.
 pub async fn download(address: &Address, user: &str, room: &str, common: &Common) -> Result<()> {
-    let (mut socket, mut decoder) = client::open(address, user, "").await?;
+    let (mut socket, mut decoder) = connect::open(address, user, "").await?;
     let mut asked = Vec::new();
     let known = Bytes::from_static(yjs::NOTHING_KNOWN);
     Encoder::new(address.wire, room).request("join_room", 1, known, |part| asked.push(part));

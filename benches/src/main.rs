@@ -5,6 +5,7 @@
 //! main              the command line
 //! scenario          the scenarios, one file each
 //! room  client      the deliveries of one document; one connection
+//! connect           how a connection begins
 //! wire  stock  yjs  the messages of a connection
 //! http  bulk        requests by HTTP; rows written into the database
 //! replica           checks that all replicas have converged
@@ -18,6 +19,7 @@
 
 mod bulk;
 mod client;
+mod connect;
 mod download;
 mod floor_sio;
 mod floor_ws;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{Deaf, Interval, Plan, Stage, Target, figure};
 use crate::{
     bulk::{Bulk, Sizes},
-    client::{self, Client},
+    client::Client,
+    connect,
     histogram::Histogram,
     http::Http,
     report::Row,
@@ -148,7 +149,7 @@ impl Reader<'_> {
     async fn arrive(&self, figures: &mut Vec<(String, Timed)>) -> Result<()> {
         let address = &self.stage.address;
         let connecting = timed(self.stage, self.times, async || {
-            client::open(address, self.user, "").await.map(drop)
+            connect::open(address, self.user, "").await.map(drop)
         });
         figures.push(("connect".to_owned(), connecting.await?));
         let joining = timed(self.stage, self.times, async || {

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
-    client::{ANSWER_TIMEOUT, Address, Client, Listener},
+    client::{ANSWER_TIMEOUT, Client, Listener},
+    connect::Address,
     meter::Meter,
     process::Process,
     report::{Figure, Row},
