@@ -52,6 +52,22 @@ impl<P: PeerHandle> RoomCore<P> {
         Ok(())
     }
 
+    /// Tells the other members what `peer` says, behind the updates that were accepted before.
+    pub(super) fn tell_others(&mut self, peer: &P, payload: Bytes) -> Result<()> {
+        let session = peer.identity().session;
+        let member = self.members.find(session).ok_or(NOT_JOINED)?;
+        member.last_seen_at = self.now.time;
+        if self.commits.accepted() > 0 {
+            self.flush();
+        }
+        self.outputs.push(Output::Tell {
+            message: Message::Stateless(payload),
+            except: Some(session),
+            updates: 0,
+        });
+        Ok(())
+    }
+
     /// When awareness states are due to be relayed; `None` if every seat has the newest.
     pub(super) fn awareness_due(&self) -> Option<Instant> {
         let now = self.now.instant;

@@ -291,6 +291,17 @@ impl<P: PeerHandle> RoomCore<P> {
                 };
                 self.answer(peer, ticket, answer);
             }
+            Command::Stateless {
+                peer,
+                ticket,
+                payload,
+            } => {
+                let answer = match self.tell_others(&peer, payload) {
+                    Ok(()) => Answer::Done,
+                    Err(error) => Answer::Refused(error),
+                };
+                self.answer(peer, ticket, answer);
+            }
         }
     }
 

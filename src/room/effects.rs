@@ -160,7 +160,11 @@ impl Effects {
         match message {
             Message::Update(_) => metrics.relayed(updates, told.receivers, told.bytes),
             Message::Awareness(_) => metrics.awareness_relayed(told.receivers, told.bytes),
-            Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => {}
+            Message::Stateless(_)
+            | Message::Resync(_)
+            | Message::Storage(_)
+            | Message::Event(_)
+            | Message::Closed(_) => {}
         }
     }
 

@@ -155,6 +155,8 @@ pub enum Message {
     Update(Bytes),
     /// Awareness states, y-protocols encoding.
     Awareness(Bytes),
+    /// What a member says to the others by a [stateless message](Command::Stateless).
+    Stateless(Bytes),
     /// The client has to resync; no updates are sent before it has.
     Resync(ResyncReason),
     /// The state of the storage has changed.
@@ -169,7 +171,9 @@ impl Message {
     /// How many bytes of content it carries.
     fn bytes(&self) -> usize {
         match self {
-            Message::Update(bytes) | Message::Awareness(bytes) => bytes.len(),
+            Message::Update(bytes) | Message::Awareness(bytes) | Message::Stateless(bytes) => {
+                bytes.len()
+            }
             Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => 0,
         }
     }
@@ -273,6 +277,16 @@ pub enum Command<P = Arc<dyn Peer>> {
         /// Their size on the wire, in bytes.
         bytes: usize,
     },
+    /// Says something to the other members of the same door, behind the updates that were accepted before. The room keeps
+    /// nothing of it, and who is lagging or on another instance does not hear it.
+    Stateless {
+        /// The peer that says it.
+        peer: P,
+        /// The request.
+        ticket: Ticket,
+        /// What it says.
+        payload: Bytes,
+    },
 }
 
 /// A change of the document that the server makes itself.
@@ -336,7 +350,8 @@ impl<P: Clone> Command<P> {
             | Command::StateVector { peer, ticket }
             | Command::Edit { peer, ticket, .. }
             | Command::Anchors { peer, ticket, .. }
-            | Command::Awareness { peer, ticket, .. } => Some((peer.clone(), *ticket)),
+            | Command::Awareness { peer, ticket, .. }
+            | Command::Stateless { peer, ticket, .. } => Some((peer.clone(), *ticket)),
             Command::Update(update) => Some((update.peer.clone(), update.ticket)),
             Command::Leave { answer, .. } => answer.clone(),
         }
@@ -349,6 +364,7 @@ impl<P: Clone> Command<P> {
             Command::Edit { edit, .. } => edit.bytes() + WEIGHT,
             Command::Anchors { of, .. } => of.len() * size_of::<Anchor>() + WEIGHT,
             Command::Awareness { bytes, .. } => *bytes + WEIGHT,
+            Command::Stateless { payload, .. } => payload.len() + WEIGHT,
             Command::Join { .. }
             | Command::Leave { .. }
             | Command::Sync { .. }

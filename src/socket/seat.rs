@@ -147,12 +147,14 @@ impl NativeSeat {
 
 impl Door for NativeDoor {
     type Seat = NativeSeat;
-    type Wire = engineio::Message;
+    /// `None` for what only another protocol says.
+    type Wire = Option<engineio::Message>;
 
-    fn encode(&self, message: &Message) -> engineio::Message {
+    fn encode(&self, message: &Message) -> Option<engineio::Message> {
         let room = &self.room;
         let none = Attachments::new;
-        match message {
+        Some(match message {
+            Message::Stateless(_) => return None,
             Message::Update(bytes) => self.bytes(event::DOCUMENT_UPDATE, bytes),
             Message::Awareness(bytes) => self.bytes(event::AWARENESS_UPDATE, bytes),
             Message::Resync(reason) => {
@@ -180,11 +182,16 @@ impl Door for NativeDoor {
                     none(),
                 )
             }
-        }
+        })
     }
 
-    fn deliver(&self, seat: &NativeSeat, message: &Message, wire: &engineio::Message) -> Delivery {
-        let Some(client) = seat.client.upgrade() else {
+    fn deliver(
+        &self,
+        seat: &NativeSeat,
+        message: &Message,
+        wire: &Option<engineio::Message>,
+    ) -> Delivery {
+        let (Some(wire), Some(client)) = (wire, seat.client.upgrade()) else {
             return Delivery::Queued;
         };
         if let Message::Closed(_) = message {

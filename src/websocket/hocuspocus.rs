@@ -15,6 +15,7 @@ use super::protocol;
 
 /// Kinds of messages, beside those of y-websocket.
 const AUTH: u64 = 2;
+const STATELESS: u64 = 5;
 const BROADCAST_STATELESS: u64 = 6;
 const CLOSE: u64 = 7;
 const SYNC_STATUS: u8 = 8;
@@ -42,6 +43,8 @@ pub(super) struct Incoming<'a> {
 pub(super) enum Body<'a> {
     /// A token, with which the client wants to open the document or to go on with it.
     Token(&'a str),
+    /// What the client says to the others.
+    Stateless(&'a str),
     /// The client closes the document.
     Close,
     /// A message as in y-websocket, and the rest of the frame.
@@ -77,6 +80,7 @@ impl<'a> Incoming<'a> {
         let name = whole.split('\0').next().unwrap_or_default();
         let body = match reader.var(u64::MAX)? {
             AUTH if reader.var(u64::MAX)? == u64::from(TOKEN) => Body::Token(reader.var_string()?),
+            STATELESS => Body::Stateless(reader.var_string()?),
             BROADCAST_STATELESS => Body::Forbidden,
             CLOSE => Body::Close,
             _ => Body::Message(protocol::Incoming::read(rest)?.0),
@@ -101,6 +105,13 @@ pub(super) fn authenticated(address: &[u8], scope: Scope) -> Message {
 /// The document is not open for the client, or not any more.
 pub(super) fn denied(address: &[u8], reason: &str) -> Message {
     text(address, &[AUTH as u8, DENIED], reason)
+}
+
+/// What another client says.
+pub(super) fn stateless(address: &[u8], payload: &[u8]) -> Message {
+    let mut prefix = [address, &[STATELESS as u8]].concat();
+    write_var(&mut prefix, payload.len() as u64);
+    Message::binary([&prefix, payload].concat().into())
 }
 
 /// Asks the client to send a fresh token.

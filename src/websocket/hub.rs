@@ -288,6 +288,13 @@ impl Conversation for Hub {
         let incoming = Incoming::read(frame).map_err(|_| malformed("is not complete"))?;
         match incoming.body {
             Body::Token(token) => self.authenticate(&incoming, token)?,
+            Body::Stateless(payload) => match self.clients.get(incoming.address) {
+                Some((client, _)) if !client.has_left() => {
+                    let payload = frame.slice_ref(payload.as_bytes());
+                    settle(client, requests::say(client, payload, length))?;
+                }
+                Some(_) | None => self.ignore()?,
+            },
             Body::Close => {
                 if let Some((client, _)) = self.clients.remove(incoming.address) {
                     client.end();
@@ -299,11 +306,8 @@ impl Conversation for Hub {
                     // The greeting of a provider follows its first step, as in y-websocket.
                     let received = (frame, length);
                     let done = requests::receive(client, message, received, *handled);
-                    match done {
-                        Ok(()) => *handled += 1,
-                        Err(error) if is_of_connection(&error) => return Err(error),
-                        Err(error) => client.close(&error),
-                    }
+                    *handled += usize::from(done.is_ok());
+                    settle(client, done)?;
                 }
                 Some(_) | None => self.ignore()?,
             },
@@ -364,8 +368,15 @@ impl Conversation for Hub {
     }
 }
 
-/// Whether an error of a message is one of the connection: the message is to be handled again later, or
-/// is malformed.
-fn is_of_connection(error: &Error) -> bool {
-    matches!(error, Error::RateLimited { .. } | Error::Invalid { .. })
+/// Ends the client whose message has failed, unless the error is one of the connection: the message is to be
+/// handled again later, or is malformed.
+fn settle(client: &Client, done: Result<()>) -> Result<()> {
+    match done {
+        Err(Error::RateLimited { .. } | Error::Invalid { .. }) => done,
+        Err(error) => {
+            client.close(&error);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }

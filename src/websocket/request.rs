@@ -19,6 +19,9 @@ pub(super) const ANSWER: &str = "answer";
 /// A change of awareness states.
 pub(super) const AWARENESS: &str = "awareness";
 
+/// A message to the others.
+pub(super) const STATELESS: &str = "stateless";
+
 /// The protocol of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {

@@ -232,6 +232,34 @@ fn change_awareness(client: &Client, bytes: &[u8], place: usize) -> Result<()> {
     Ok(())
 }
 
+/// Says `payload` to the others in the document, if the client may edit it; `length` are the bytes of its message. The protocol has
+/// no refusal of it, so one that is too large, or that the client may not say, is dropped.
+///
+/// # Errors
+/// [`Error::RateLimited`]: nothing was done, and the message is to be handled again later. Every other
+/// error ends the client.
+pub(super) fn say(client: &Client, payload: Bytes, length: usize) -> Result<()> {
+    client.session.budget.admit_update(length)?;
+    client.session.seen(Timestamp::now());
+    if payload.len() > client.shared.limits.awareness_bytes_max {
+        client.shared.metrics.limit_applied("awareness_bytes_max");
+        return Ok(());
+    }
+    let rights = client.session.rights_in(&client.room);
+    if let Err(error) = rights.require(Right::Edit) {
+        client.shared.metrics.refused(error.code());
+        return Ok(());
+    }
+    let (Some(room), Some(peer)) = (client.joined(), client.peer()) else {
+        return Ok(());
+    };
+    room.send(Command::Stateless {
+        peer,
+        ticket: ticket(request::STATELESS),
+        payload,
+    })
+}
+
 /// A message after which a stock client shows its `own` state anew, with the next clock: that the state is
 /// gone, which it does not accept of its own. Whoever saw it leave, as everybody does when it connects
 /// again, ignores its state with the clock that it had then, and would see it only when it is renewed.

@@ -61,15 +61,23 @@ impl Door for HocuspocusDoor {
     fn encode(&self, message: &Message) -> Addressed {
         Addressed {
             message: message.clone(),
-            usual: frame(&self.address, message),
+            usual: addressed(&self.address, message),
         }
     }
 
     fn deliver(&self, client: &Client, message: &Message, wire: &Addressed) -> Delivery {
         match *client.address == *self.address {
             true => client.deliver(message, wire.usual.clone()),
-            false => client.deliver(message, frame(&client.address, &wire.message)),
+            false => client.deliver(message, addressed(&client.address, &wire.message)),
         }
+    }
+}
+
+/// The frame of a message in Hocuspocus.
+fn addressed(address: &[u8], message: &Message) -> Option<engineio::Message> {
+    match message {
+        Message::Stateless(payload) => Some(hocuspocus::stateless(address, payload)),
+        _ => frame(address, message),
     }
 }
 
@@ -78,7 +86,11 @@ fn frame(address: &[u8], message: &Message) -> Option<engineio::Message> {
     match message {
         Message::Update(bytes) => Some(protocol::update(address, bytes.clone())),
         Message::Awareness(bytes) => Some(protocol::awareness(address, bytes.clone())),
-        Message::Resync(_) | Message::Storage(_) | Message::Event(_) | Message::Closed(_) => None,
+        Message::Stateless(_)
+        | Message::Resync(_)
+        | Message::Storage(_)
+        | Message::Event(_)
+        | Message::Closed(_) => None,
     }
 }
 

@@ -183,13 +183,15 @@ describe("the places of connections", () => {
     const server = await start({});
     const client = await Client.connect(server, { person: { user: "ana", role: "editor" } });
     execFileSync("prlimit", ["--pid", String(server.pid), "--nofile=120:120"]);
-    const strangers = [];
+    const [strangers, began] = [[], performance.now()];
     for (let n = 0; n < 300; n++) strangers.push(await Tcp.open(server));
     const late = await Client.connect(server, { person: { user: "ben", role: "editor" } });
     await late.join("tea");
     await client.join("tea");
     assert.match(server.log, /no connection can be accepted at present/);
-    assert.ok(server.log.split("no connection can be accepted").length < 30, "its lines are sampled");
+    const lines = server.log.split("no connection can be accepted").length;
+    const most = 30 + (performance.now() - began) / 200;
+    assert.ok(lines < most, `${lines} lines: they are sampled`);
     assert.ok((await applied(server, "file_descriptors")) > 0);
   });
 });

@@ -268,15 +268,29 @@ describe("the suite of Hocuspocus about its provider", () => {
       });
 
       // onStateless: "executes the onStateless callback"; server/onStateless: its four.
-      it("sends stateless messages that nobody receives, and goes on", async () => {
-        const payloads = [];
-        const onStateless = ({ payload }) => payloads.push(payload);
-        const [one, other] = await both(name("stateless"), { major, onStateless });
-        one.provider.sendStateless("a message");
-        one.text.insert(0, "goes on");
-        await one.saved();
+      it("sends stateless messages to the others in the document, behind its edits, and viewers send none", async () => {
+        const heard = [];
+        const hear = (who) => ({ major, onStateless: ({ payload }) => heard.push([who, payload]) });
+        const room = name("stateless");
+        const one = await open(room, { person: { user: "ana" }, ...hear("one") });
+        const seen = [];
+        const onStateless = ({ payload }) => seen.push([payload, other.content]);
+        const other = await open(room, { person: { user: "ben" }, major, onStateless });
+        const viewer = await view(room, hear("viewer"));
+        const elsewhere = await open(name("elsewhere"), { person: { user: "cleo" }, ...hear("elsewhere") });
+        viewer.provider.sendStateless("from the viewer");
+        await fence(viewer, other);
+        one.text.insert(0, "edited");
+        one.provider.sendStateless("Grüße");
+        one.provider.sendStateless("x".repeat(100_000));
         await fence(one, other);
-        assert.deepEqual([payloads, other.content, one.socket.closes], [[], "goes on", []]);
+        await fence(one, viewer);
+        await elsewhere.saved();
+        // Their own server gives them to its hooks, and this one here has none.
+        const [said, told] = PEER_URL ? [[], []] : [[["Grüße", "edited"]], [["viewer", "Grüße"]]];
+        assert.deepEqual(seen, said);
+        assert.deepEqual(heard, told);
+        assert.deepEqual([...one.socket.closes, ...viewer.socket.closes], []);
       });
     });
   }

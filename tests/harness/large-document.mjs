@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { token } from "./tokens.mjs";
+import { pause } from "./until.mjs";
 
 const PARTS = 4;
 const PARAGRAPHS = 2_500;
@@ -26,12 +27,20 @@ export async function writeLargeDocument(server, room, Y) {
     }
   };
   for (let part = 0; part < PARTS; part += 1) doc.transact(write);
-  for (const body of updates) {
-    const response = await fetch(`${server.url}/api/v1/documents/${encodeURIComponent(room)}/updates`, {
+  const send = (body) =>
+    fetch(`${server.url}/api/v1/documents/${encodeURIComponent(room)}/updates`, {
       method: "POST",
       headers: { authorization: `Bearer ${token()}`, "content-type": "application/octet-stream" },
       body,
     });
+  for (const body of updates) {
+    let response = await send(body);
+    // On a slow machine this takes more of the processor than a user may have in a second.
+    while (response.status === 429) {
+      const { error } = await response.json();
+      await pause(error.retry_after_ms);
+      response = await send(body);
+    }
     assert.equal(response.status, 200, await response.text());
   }
   const deletions = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc)).byteLength;

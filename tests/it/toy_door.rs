@@ -45,7 +45,7 @@ impl Door for LineDoor {
             Message::Resync(_) => "resync".into(),
             Message::Closed(error) => format!("closed {}", error.code()).into(),
             Message::Event(event) => format!("event {}", event.event_id.expect("an id").0).into(),
-            Message::Awareness(_) | Message::Storage(_) => "".into(),
+            Message::Awareness(_) | Message::Stateless(_) | Message::Storage(_) => "".into(),
         }
     }
 

@@ -115,7 +115,7 @@ impl Door for TestDoor {
         match message {
             Message::Update(bytes) => Heard::Update(bytes.clone()),
             Message::Resync(_) => Heard::Resync,
-            Message::Awareness(_) | Message::Storage(_) => Heard::Other,
+            Message::Awareness(_) | Message::Stateless(_) | Message::Storage(_) => Heard::Other,
             Message::Event(event) => Heard::Event(event.event_id.expect("an id")),
             Message::Closed(_) => Heard::Closed,
         }

@@ -44,7 +44,10 @@ impl Door for YjsDoor {
                 Some(namespace.event(event::ROOM_CLOSED, &payload))
             }
             // The protocol has no words for these.
-            Message::Resync(_) | Message::Storage(_) | Message::Event(_) => None,
+            Message::Stateless(_)
+            | Message::Resync(_)
+            | Message::Storage(_)
+            | Message::Event(_) => None,
         }
     }
 
