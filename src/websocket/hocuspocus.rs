@@ -186,14 +186,16 @@ mod tests {
         assert_eq!(session.body, Body::Message(step));
         assert_eq!(read(b"\x01a\x07").body, Body::Close);
         assert_eq!(read(b"\x01a\x06\x01x").body, Body::Forbidden);
-        let unknown = protocol::Incoming::Unknown(b"\x05\x01x");
-        assert_eq!(read(b"\x01a\x05\x01x").body, Body::Message(unknown));
+        assert_eq!(read(b"\x01a\x05\x01x").body, Body::Stateless("x"));
+        let unknown = protocol::Incoming::Unknown(b"\x0b\x01x");
+        assert_eq!(read(b"\x01a\x0b\x01x").body, Body::Message(unknown));
         for bad in [
             &b""[..],
             b"\x01",
             b"\x01a",
             b"\x02a\x00",
             b"\x01a\x02\x00\x09to",
+            b"\x01a\x05\x09x",
             b"\x01\xff\x07",
         ] {
             assert!(Incoming::read(bad).is_err(), "{bad:?}");
