@@ -206,6 +206,8 @@ describe("Hocuspocus", () => {
     stock.socket.provider.disconnect();
     stock.text.insert(0, "offline ");
     await replica.edit(() => replica.text.insert(0, "online "));
+    // The provider ignores the wish to connect while its connection is closing.
+    await until("it is disconnected", () => stock.socket.provider.status === "disconnected");
     stock.socket.provider.connect();
     await until("both have both", () => stock.content === replica.content && stock.content.length === 15);
     await stock.saved();
